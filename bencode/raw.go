@@ -138,6 +138,15 @@ func Valid(b []byte) error {
 	return d.Finish()
 }
 
+// Tokens returns the number of tokens of the value at the start of b: strings, integers, and
+// the starts and ends of lists and dictionaries. If b is malformed, it counts the tokens
+// before the error.
+func Tokens(b []byte) int {
+	d := NewDecoder(b, Options{Tokens: len(b) + 1})
+	d.Skip()
+	return d.maxTokens - d.tokens
+}
+
 // Find returns the encoded value of key in the dictionary at the start of b, and its
 // offset in b. If there is no such key it returns nil and -1. Find checks the syntax of
 // b only up to the end of that value.

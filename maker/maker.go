@@ -91,6 +91,9 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	if b.layout.v1 {
 		b.info.Pieces = make([]byte, 20*n)
 	}
+	if err := b.checkSize(len(t.entries)); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 

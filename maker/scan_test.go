@@ -232,11 +232,21 @@ func TestPieceLength(t *testing.T) {
 	}{
 		{0, false, 16 << 10}, {1, false, 16 << 10}, {2500 * 16 << 10, false, 16 << 10}, {2500*16<<10 + 1, false, 32 << 10},
 		{380e6, false, 256 << 10}, {1 << 30, false, 512 << 10}, {4 << 30, false, 2 << 20}, {100 << 30, false, 16 << 20},
-		{100 << 30, true, 4 << 20}, {1 << 40, false, 16 << 20}, {1 << 45, false, 16 << 20}, {1<<45 + 1, false, 32 << 20},
-		{1 << 44, true, 8 << 20}, {1 << 60, false, 512 << 20},
+		{100 << 30, true, 4 << 20}, {1e12, false, 16 << 20}, {600e9, true, 4 << 20}, {900e9, true, 8 << 20}, {1e12, true, 8 << 20}, {2e12, true, 16 << 20},
+		{2.5e12, false, 16 << 20}, {3e12, false, 32 << 20}, {10e12, false, 64 << 20}, {10e12, true, 64 << 20},
+		{100e12, false, 64 << 20}, {150e12, false, 128 << 20}, {900e12, false, 512 << 20}, {1 << 60, false, 512 << 20},
 	} {
 		if got := PieceLength(c.total, c.seed); got != c.want {
 			t.Errorf("PieceLength(%d, %t) = %d, want %d", c.total, c.seed, got, c.want)
+		}
+	}
+	// A hybrid .torrent stays below 8 MB up to 10 TB.
+	for total := int64(1); total < 10e12; total += total/5 + 1 {
+		for _, seed := range []bool{false, true} {
+			n := PieceLength(total, seed)
+			if hashes := (total + n - 1) / n * hashesPerPiece; hashes > wantHashes {
+				t.Errorf("%d bytes (web seed: %t) give %d bytes of hashes", total, seed, hashes)
+			}
 		}
 	}
 	for total := int64(40 << 20); total < 30<<30; total += total / 7 {
@@ -262,6 +272,8 @@ func TestAlignedPieceLength(t *testing.T) {
 		"a thousand of 1 KiB":      {of(1000, 1<<10), 16 << 10},
 		"large, and 5,000 of 4 KB": {append(of(5000, 4000), 10<<30), 2 << 20},
 		"large, and some small":    {append(of(20, 4000), 10<<30), 8 << 20},
+		"200,000 of 65,535":        {of(200000, 65535), 64 << 10},
+		"200,000 of 66,000":        {of(200000, 66000), 128 << 10},
 		"nothing":                  {of(3, 0), 16 << 10},
 	} {
 		got := alignedPieceLength(c.sizes, false)

@@ -18,7 +18,7 @@ type Limits struct {
 
 // The defaults of [Limits], and limits that cannot be changed. All programs and packages of
 // this module use these limits, for the torrents that they write and for those that they
-// read. They are higher than those of other programs; see [MetaInfo.Refusals].
+// read. They are higher than those of other programs; see [MetaInfo.Exceeds].
 const (
 	MaxSize        = 100_000_000
 	MaxPieces      = 1 << 22

@@ -238,6 +238,12 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
+	if n := int64(len(l.torrents.Main)); n > metainfo.MaxSize {
+		return nil, &StepError{"make", spec.Name, &maker.SizeError{Size: n}}
+	}
+	for _, e := range m.Exceeds(l.torrents.Main) {
+		p.opts.Log.Warn("publish: other programs refuse the torrent of this release", "release", r.Ref(), "why", e)
+	}
 	r.Published = p.opts.Now().UTC().Truncate(time.Second)
 	r.Signatures = p.signed(r, l.torrents)
 	var undo undoStack

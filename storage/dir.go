@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/atomicfile"
 	"spate/metainfo"
 )
 

@@ -121,6 +121,19 @@ func TestPiecesHashedTogether(t *testing.T) {
 	}
 }
 
+// TestLongPiecesAreFew checks that the memory of incomplete pieces is bounded for pieces of
+// any length.
+func TestLongPiecesAreFew(t *testing.T) {
+	for length, want := range map[int64]int{
+		1: 4096, 16 << 10: 2048, 4 << 20: 8, 16 << 20: 4, 32 << 20: 4, 64 << 20: 2, 128 << 20: 1, 512 << 20: 1,
+	} {
+		tor := &Torrent{info: &metainfo.Info{PieceLength: length}, s: &Session{opt: Options{PieceMemory: 32 << 20}}}
+		if got := tor.openPieces(); got != want {
+			t.Errorf("%d pieces of %d bytes may be incomplete, want %d", got, length, want)
+		}
+	}
+}
+
 // TestPieceIsFinishedAfterMaxWait checks that a piece waits at most maxWait for
 // others to be hashed with, and not at all if no more pieces are expected.
 func TestPieceIsFinishedAfterMaxWait(t *testing.T) {

@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"maps"
+	"sync"
 	"time"
 
 	"spate/bitfield"
@@ -164,7 +165,8 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 			return badPeer("hashes: %v", err)
 		}
 		c.hashes.received = true
-		t.v2.missing = append(t.v2.missing[:i], t.v2.missing[i+1:]...)
+		copy(t.v2.missing[1:], t.v2.missing[:i]) // moves few, because peers are asked in order
+		t.v2.missing = t.v2.missing[1:]
 		t.keepHashesLocked(w, body)
 		c.askHashesLocked(now)
 		return nil
@@ -270,22 +272,40 @@ func (c *conn) answerHashes() error {
 // metainfo and computes block hashes from the data.
 func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 	t := c.t
-	for i := range t.info.Files {
-		f := &t.info.Files[i]
-		if f.PiecesRoot == nil || *f.PiecesRoot != r.PiecesRoot || f.Length == 0 {
-			continue
-		}
-		span := merkle.Span{Base: int(r.BaseLayer), Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof)}
-		base, blocks := t.pieceLayerOf(f)
-		if span.Base < base {
-			return c.proveBlockHashes(f, span)
-		}
-		layer := t.MetaInfo().PieceLayers[r.PiecesRoot]
-		if layer == nil || span.Base != base {
-			return nil, false
-		}
-		hashes, err := merkle.Prove(nil, layer, blocks, span)
-		return hashes, err == nil
+	f := t.fileOfRoot(r.PiecesRoot)
+	if f == nil {
+		return nil, false
 	}
-	return nil, false
+	span := merkle.Span{Base: int(r.BaseLayer), Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof)}
+	base, blocks := t.pieceLayerOf(f)
+	if span.Base < base {
+		return c.proveBlockHashes(f, span)
+	}
+	layer := t.MetaInfo().PieceLayers[r.PiecesRoot]
+	if layer == nil || span.Base != base {
+		return nil, false
+	}
+	hashes, err := merkle.Prove(nil, layer, blocks, span)
+	return hashes, err == nil
+}
+
+// fileOfRoot returns the first file with that pieces root, or nil. The first call makes an
+// index, so that a request costs the same in a torrent of many files.
+func (t *Torrent) fileOfRoot(root [merkle.HashSize]byte) *metainfo.File {
+	t.roots.once.Do(func() {
+		t.roots.files = map[[merkle.HashSize]byte]*metainfo.File{}
+		for i := range t.info.Files {
+			f := &t.info.Files[i]
+			if f.PiecesRoot != nil && f.Length > 0 && t.roots.files[*f.PiecesRoot] == nil {
+				t.roots.files[*f.PiecesRoot] = f
+			}
+		}
+	})
+	return t.roots.files[root]
+}
+
+// rootIndex finds files by their pieces roots.
+type rootIndex struct {
+	once  sync.Once
+	files map[[merkle.HashSize]byte]*metainfo.File // made by once, not changed afterwards
 }

@@ -87,8 +87,8 @@ type Options struct {
 	SeedMode SeedMode
 	// OpenFiles bounds the open files. 0 selects 256.
 	OpenFiles int
-	// PieceMemory bounds the bytes of incomplete pieces of each torrent. At least four
-	// pieces are always allowed. 0 selects 32 MiB.
+	// PieceMemory bounds the bytes of incomplete pieces of each torrent. At least one piece
+	// is always allowed, and four if they have at most 128 MiB. 0 selects 32 MiB.
 	PieceMemory int64
 	// ReadMemory bounds the bytes of the large read buffers of all connections. Beyond it
 	// connections read 64 KiB at a time. 0 selects 32 MiB.

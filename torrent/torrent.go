@@ -59,6 +59,7 @@ type Torrent struct {
 	pieces    pieceState
 	bad       badData
 	v2        v2Hashes
+	roots     rootIndex
 	selection selection
 	events    eventState
 	disk      diskState
@@ -221,9 +222,18 @@ func (t *Torrent) newPicker(seed uint64) error {
 	return nil
 }
 
+// Bounds of the number of incomplete pieces.
+const (
+	minOpenPieces  = 4
+	maxOpenPieces  = 4096
+	minPieceMemory = 128 << 20 // bytes of minOpenPieces; of longer pieces fewer may be incomplete
+)
+
 // openPieces returns how many pieces may be incomplete at the same time.
 func (t *Torrent) openPieces() int {
-	return max(4, int(min(4096, t.s.opt.PieceMemory/t.info.PieceLength)))
+	length := t.info.PieceLength
+	least := max(1, min(minOpenPieces, minPieceMemory/length))
+	return int(max(least, min(maxOpenPieces, t.s.opt.PieceMemory/length)))
 }
 
 // chooseLocked tells the picker which pieces are wanted: the pieces of wanted files, and

@@ -75,7 +75,8 @@ func (c *webConn) next() bool {
 	return len(c.blocks) > 0
 }
 
-// pickLocked picks a run of pieces. If it can, the run begins where the last one ended.
+// pickLocked picks a run of pieces, or a part of a long piece. If it can, the run begins where
+// the last one ended.
 func (c *webConn) pickLocked() {
 	t := c.t
 	blocksPerPiece := int((t.info.PieceLength + picker.BlockSize - 1) / picker.BlockSize)
@@ -83,6 +84,7 @@ func (c *webConn) pickLocked() {
 	// that are not requested.
 	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
+	n = min(n, webRun/picker.BlockSize) // a longer piece takes several requests, so that a failure costs only one of them
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{
 		WholePieces: true, Adjacent: true, Sequential: t.opt.Sequential,
 		Endgame: t.web.conns == 1, // so that two web seeds never send the same block

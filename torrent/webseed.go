@@ -25,7 +25,7 @@ const (
 	maxWebSeeds        = 32      // web seeds of one torrent
 	maxWebConns        = 4       // connections of one torrent at one time
 	maxWebConnsPerSeed = 2       // connections to one web seed at one time
-	webRun             = 4 << 20 // bytes of one request; at least one piece
+	webRun             = 4 << 20 // most bytes of one request
 )
 
 // Peers are slow if the rest of the data takes them longer than slowPatience, but always

@@ -3,14 +3,17 @@ package torrent_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +55,38 @@ func TestWebSeedSendsEachByteOnce(t *testing.T) {
 		}
 		if len(st.WebSeeds) != 1 || st.WebSeeds[0].Downloaded != int64(len(data)) || st.WebSeeds[0].Err != nil {
 			t.Errorf("%+v", st.WebSeeds)
+		}
+	})
+}
+
+// TestWebSeedSendsLongPiecesInParts checks a torrent of pieces of 16 MiB: no request is for
+// more than 4 MiB, and after a failed request only the missing blocks are requested again.
+func TestWebSeedSendsLongPiecesInParts(t *testing.T) {
+	data, mi := makeTorrent(t, 40<<20, 16<<20)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		defer w.end()
+		var requests atomic.Int64
+		srv := w.serve(simnet.Link{Up: 80 * mbit}, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			var from, to int
+			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil || to-from >= 4<<20 {
+				t.Errorf("the range %q has more than 4 MiB", r.Header.Get("Range"))
+			}
+			if requests.Add(1) == 3 {
+				rw.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(data)))
+				rw.Header().Set("Content-Length", strconv.Itoa(to+1-from))
+				rw.WriteHeader(http.StatusPartialContent)
+				rw.Write(data[from : (from+to)/2])
+				panic(http.ErrAbortHandler)
+			}
+			bytesHandler(data).ServeHTTP(rw, r)
+		}))
+		store := storage.NewMemoryLike(data)
+		tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(mi, srv.url), torrent.AddOptions{Storage: store})
+		w.wait(tor, 5*time.Minute)
+		w.holds(store, data)
+		if more := srv.sent.Load() - int64(len(data)); more > 1<<20 {
+			t.Errorf("the server sent %d bytes more than the data has", more)
 		}
 	})
 }

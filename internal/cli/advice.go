@@ -10,9 +10,9 @@ import (
 )
 
 // advice returns warnings about properties of a valid torrent that other programs do not
-// support.
-func advice(m *metainfo.MetaInfo) []string {
-	var list []string
+// support. file is the .torrent file of m.
+func advice(m *metainfo.MetaInfo, file []byte) []string {
+	list := excesses(m, file)
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	i := &m.Info
 	length := units.BinaryBytes(i.PieceLength)
@@ -20,9 +20,9 @@ func advice(m *metainfo.MetaInfo) []string {
 		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it, but could fetch a hybrid")
 	}
 	switch seeds := len(m.WebSeeds)+len(m.HTTPSeeds) > 0; {
-	case i.PieceLength > maker.MaxPieceLength:
+	case i.PieceLength > 16<<20:
 		say("pieces of %s: some programs refuse more than 16 MiB", length)
-	case seeds && i.PieceLength > maker.PieceLength(1<<40, true):
+	case seeds && i.PieceLength > maker.PieceLength(i.TotalLength(), true):
 		say("pieces of %s: browsers with a slow connection cannot fetch one from a web seed in time", length)
 	}
 	if data, pads := i.DataLength(), padding(i); pads > data && i.PieceLength > maker.MinPieceLength {
@@ -33,6 +33,16 @@ func advice(m *metainfo.MetaInfo) []string {
 	}
 	if n := unportable(i); n > 0 {
 		say("names that Windows cannot store: %s", units.Plural(n, "file"))
+	}
+	return list
+}
+
+// excesses returns a warning for each limit of other programs that m exceeds. file is the
+// .torrent file of m.
+func excesses(m *metainfo.MetaInfo, file []byte) []string {
+	var list []string
+	for _, e := range m.Exceeds(file) {
+		list = append(list, e.String())
 	}
 	return list
 }

@@ -19,7 +19,6 @@ import (
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
-	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -160,7 +159,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err != nil {
 		return torrentfile.MakeError(err)
 	}
-	b, err := a.torrentBytes(m)
+	b, warnings, err := a.torrentBytes(m)
 	if err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err := torrentfile.Write(out, b, opt.force); err != nil {
 		return err
 	}
-	return a.printCreated(m, out)
+	return a.printCreated(m, out, warnings)
 }
 
 // target returns the path of the .torrent for path.
@@ -232,21 +231,31 @@ func hashing(bar *term.Progress) func(maker.Progress) {
 	}
 }
 
-// torrentBytes returns the .torrent file of m. It prints a warning if other programs may not
-// accept a file of that size.
-func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
-	b, err := m.Bytes()
-	if err == nil && len(b) > metainfo.MaxSize {
-		a.Warnf("the .torrent has %s, more than many programs accept; make it smaller with a larger --piece-length", units.Bytes(int64(len(b))))
+// torrentBytes returns the .torrent file of m, and warnings if other programs refuse it. It
+// prints the warnings unless --json is given.
+func (a *app) torrentBytes(m *metainfo.MetaInfo) (b []byte, warnings []string, err error) {
+	b, err = m.Bytes()
+	if err != nil {
+		return nil, nil, err
 	}
-	return b, err
+	if len(b) > metainfo.MaxSize {
+		return nil, nil, torrentfile.MakeError(&maker.SizeError{Size: int64(len(b))})
+	}
+	warnings = excesses(m, b)
+	if !a.JSON {
+		for _, w := range warnings {
+			a.Warnf("%s", w)
+		}
+	}
+	return b, warnings, nil
 }
 
-// printCreated prints the result of create.
-func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
+// printCreated prints the result of create. In JSON it includes the warnings.
+func (a *app) printCreated(m *metainfo.MetaInfo, out string, warnings []string) error {
 	if a.JSON {
 		j := torrentToJSON(m)
 		j.Output = out
+		j.Warnings = append(j.Warnings, warnings...)
 		return a.PrintJSON(j)
 	}
 	s := termsafe.Line(out) + "\n"

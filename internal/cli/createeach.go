@@ -146,8 +146,9 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 	}
 	for _, e := range list {
 		var b []byte
+		var warnings []string
 		if e.Err == nil {
-			b, e.Err = a.torrentBytes(e.MetaInfo)
+			b, warnings, e.Err = a.torrentBytes(e.MetaInfo)
 		}
 		if e.Err == nil {
 			e.Err = torrentfile.Write(e.Out, b, opt.force)
@@ -158,7 +159,7 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			}
 			continue
 		}
-		if err := a.printCreated(e.MetaInfo, e.Out); err != nil {
+		if err := a.printCreated(e.MetaInfo, e.Out, warnings); err != nil {
 			return err
 		}
 	}

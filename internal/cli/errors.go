@@ -63,7 +63,7 @@ var settingHints = map[string]string{
 	"output":        "choose another directory with -o DIR",
 	"output-apart":  "write to a path outside of the data, or leave the file out with --exclude",
 	"output-file":   "choose another output path",
-	"output-name":   "choose a shorter name with -o FILE",
+	"output-short":  "choose a shorter name with -o FILE",
 	"output-anew":   "download it again with --force",
 	"output-cut":    "choose another directory with -o DIR, or truncate the file with --force",
 	"output-name":   "choose a directory on another disk with -o DIR, or other files with --select",

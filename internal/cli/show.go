@@ -59,11 +59,11 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 	}
 	if a.JSON {
 		j := torrentToJSON(m)
-		j.Warnings = append(j.Warnings, advice(m)...)
+		j.Warnings = append(j.Warnings, advice(m, src.Torrent)...)
 		return a.PrintJSON(j)
 	}
 	var s sheet
-	s.torrent(m)
+	s.torrent(m, src.Torrent)
 	s.files(&m.Info)
 	return a.Printf("%s", s.b.String())
 }
@@ -83,7 +83,8 @@ func (s *sheet) row(label string, values ...string) {
 	}
 }
 
-func (s *sheet) torrent(m *metainfo.MetaInfo) {
+// torrent adds everything except the files. file is the .torrent file of m.
+func (s *sheet) torrent(m *metainfo.MetaInfo, file []byte) {
 	i := &m.Info
 	s.row("name", i.Name)
 	s.row("format", string(i.Format()))
@@ -122,7 +123,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo) {
 	for _, w := range m.Warnings {
 		warnings = append(warnings, w.String())
 	}
-	s.row("warnings", append(warnings, advice(m)...)...)
+	s.row("warnings", append(warnings, advice(m, file)...)...)
 }
 
 // tiers adds the trackers, with numbers of their tiers if there are several.

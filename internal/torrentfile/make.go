@@ -133,6 +133,7 @@ func MakeError(err error) error {
 	var length *maker.PieceLengthError
 	var collision *maker.CollisionError
 	var written *maker.WrittenError
+	var size *maker.SizeError
 	switch {
 	case errors.As(err, &written):
 		return fault.WithSetting(&fault.Error{Code: fault.Usage, Err: err}, "output-apart")
@@ -140,6 +141,8 @@ func MakeError(err error) error {
 		return &fault.Error{Code: fault.Usage, Err: err}
 	case errors.As(err, &collision):
 		return fault.WithSetting(err, "exclude")
+	case errors.As(err, &size):
+		return fault.New(fault.BadData, "use --format v1, a larger --piece-length, or fewer files, such as an archive", "%w", err)
 	case errors.Is(err, maker.ErrEmpty):
 		return fault.WithSetting(err, "hidden")
 	}

@@ -78,7 +78,7 @@ func CheckExisting(path string, force bool) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENAMETOOLONG):
-		return fault.WithSetting(fault.New(fault.Failed, "", "%s: the name is too long for this file system", path), "output-name")
+		return fault.WithSetting(fault.New(fault.Failed, "", "%s: the name is too long for this file system", path), "output-short")
 	case err != nil:
 		return err
 	case fi.IsDir():
