@@ -156,7 +156,7 @@ func (a *app) getJob(ctx context.Context, s *daemon.Session, src *source.Source,
 	if err != nil {
 		return nil, err
 	}
-	conf.State, conf.Dir, conf.Name = state, opt.output, mi.Info.Name
+	conf.State, conf.Dir, conf.Name = state, opt.output, maker.NameIn(mi, opt.output)
 	for _, other := range others {
 		if other.Path == filepath.Join(conf.Dir, conf.Name) {
 			return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, src.Arg, mi.Info.Name)
