@@ -56,7 +56,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 		return
 	}
 	h.Set("Content-Type", "application/x-bittorrent")
-	h.Set("Content-Disposition", disposition(rel.Name+".torrent"))
+	h.Set("Content-Disposition", disposition(rel.StoredName()+".torrent"))
 	sum := sha256.Sum256(data)
 	h.Set("ETag", fmt.Sprintf(`"%x"`, sum[:16]))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
