@@ -64,7 +64,7 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped, root: o.Root,
+		skipped: o.Skipped, format: o.Format, root: o.Root,
 	}
 	if so.include, err = parseGlobs(o.Include); err != nil {
 		return nil, how, err
@@ -102,7 +102,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	if b.info.Name == "" {
 		b.info.Name = t.name
 	}
-	if err := checkTorrentName(b.info.Name); err != nil {
+	if err := checkTorrentName(b.info.Name, o.Format); err != nil {
 		return nil, err
 	}
 	if b.info.PieceLength == 0 {
@@ -278,11 +278,11 @@ func withPrivateZero(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 }
 
 // checkTorrentName returns an error unless name can be the name of a torrent.
-func checkTorrentName(name string) error {
+func checkTorrentName(name string, f metainfo.Format) error {
 	if name == "." || name == ".." || name == "" || strings.ContainsAny(name, "/\x00") {
 		return &NameError{name, "cannot be the name of a torrent; use another name"}
 	}
-	return checkName(name, name)
+	return checkName(name, f)
 }
 
 // recheck checks all files for changes since they were read.
