@@ -252,7 +252,7 @@ func TestLinkedData(t *testing.T) {
 	f := newFixture(t, Options{})
 	for _, name := range hostile {
 		f.release(t, name, 5)
-		page := body(t, f.get("GET", publish.PagePath(name)))
+		page := body(t, f.get("GET", publish.PagePath(publish.SlugOf(name))))
 		_, rest, _ := strings.Cut(page, `<script type="application/ld+json">`)
 		data, _, _ := strings.Cut(rest, "</script>")
 		var got linkedData
@@ -273,7 +273,7 @@ func TestPictures(t *testing.T) {
 	for _, name := range hostile {
 		f.release(t, name, 5)
 		for _, file := range []string{"badge.svg", "qr.svg"} {
-			resp := f.get("GET", publish.PagePath(name)+"/"+file)
+			resp := f.get("GET", publish.PagePath(publish.SlugOf(name))+"/"+file)
 			var doc struct {
 				XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
 			}
