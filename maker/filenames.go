@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"spate/internal/invisible"
+	"spate/metainfo"
 )
 
 // NameError is returned for a file name that not all clients could use.
@@ -44,10 +45,12 @@ func hiddenName(name string) bool {
 // Hidden reports whether a directory entry is skipped unless [Options.Hidden] is set.
 func Hidden(d fs.DirEntry) bool { return hiddenName(d.Name()) || hiddenByAttribute(d) }
 
-// checkName returns an error unless name can be an element of a path.
-func checkName(rel, name string) error {
-	if !utf8.ValidString(name) {
-		return &NameError{rel, "the name is not valid UTF-8; rename it"}
+// checkName returns an error unless a torrent of format f can contain the path. BEP 52
+// requires UTF-8. BEP 3 does too, but most programs write the bytes of the name into a v1
+// torrent, and clients read them.
+func checkName(path string, f metainfo.Format) error {
+	if f != metainfo.V1 && !utf8.ValidString(path) {
+		return &NameError{path, "the name is not valid UTF-8, which v2 and hybrid torrents require; rename it, or make a v1 torrent"}
 	}
 	return nil
 }

@@ -26,6 +26,18 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
 
+// NameIn returns the name that the data of m has in the directory dir: the first of
+// [metainfo.Info.Name] and the other possible names at which there is a file or a directory,
+// whichever m describes, or Info.Name if there is none.
+func NameIn(m *metainfo.MetaInfo, dir string) string {
+	for _, name := range append([]string{m.Info.Name}, m.OtherNames()...) {
+		if fi, err := os.Lstat(filepath.Join(dir, name)); err == nil && fi.IsDir() != m.Info.Single() {
+			return name
+		}
+	}
+	return m.Info.Name
+}
+
 // FindData searches for the data of m and returns its path for [Verify]. Each path in paths
 // is the file or top directory of the torrent, or a directory that contains it. FindData
 // chooses the candidate with the most files of the right size. It accepts a candidate
@@ -33,13 +45,14 @@ func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
 // a single file. If there is no candidate, the error is a *[MissingError].
 func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 	best, most := "", -1
+	names, other := m.OtherNames(), m.OtherPaths(false)
 	for _, path := range paths {
 		candidates := []string{filepath.Join(path, m.Info.Name), path}
-		if n := m.Info.LocalRawName(); n != "" {
+		for _, n := range names {
 			candidates = append(candidates, filepath.Join(path, n))
 		}
 		for k, c := range candidates {
-			n := countFiles(m, c)
+			n := countFiles(m, c, other)
 			// The directory itself may have any name if it contains files of the torrent.
 			named := k != 1 || filepath.Base(path) == m.Info.Name || m.Info.Single()
 			if n > most && (n > 0 || named) {
@@ -54,9 +67,9 @@ func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 }
 
 // countFiles returns how many of the first thousand files of m exist at path with the
-// right size. It returns -1 if nothing exists at path, or if only one of path
-// and m is a directory.
-func countFiles(m *metainfo.MetaInfo, path string) int {
+// right size, also at the paths in other. It returns -1 if nothing exists at path, or if
+// only one of path and m is a directory.
+func countFiles(m *metainfo.MetaInfo, path string, other map[int][]string) int {
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil, fi.IsDir() == m.Info.Single():
@@ -78,8 +91,11 @@ func countFiles(m *metainfo.MetaInfo, path string) int {
 		if f.Pad() || f.IsSymlink() {
 			continue
 		}
-		if fi, err := root.Stat(filepath.FromSlash(f.DisplayPath())); err == nil && fi.Size() == f.Length {
-			n++
+		for _, p := range append([]string{f.DisplayPath()}, other[k]...) {
+			if fi, err := root.Stat(filepath.FromSlash(p)); err == nil && fi.Size() == f.Length {
+				n++
+				break
+			}
 		}
 	}
 	return n

@@ -65,7 +65,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	if b.info.Name == "" {
 		b.info.Name = t.name
 	}
-	if err := checkTorrentName(b.info.Name); err != nil {
+	if err := checkTorrentName(b.info.Name, o.Format); err != nil {
 		return nil, err
 	}
 	if b.info.PieceLength == 0 {
@@ -252,11 +252,11 @@ func withPrivateZero(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 }
 
 // checkTorrentName returns an error unless name can be the name of a torrent.
-func checkTorrentName(name string) error {
+func checkTorrentName(name string, f metainfo.Format) error {
 	if name == "." || name == ".." || name == "" || strings.ContainsAny(name, "/\x00") {
 		return &NameError{name, "cannot be the name of a torrent; use another name"}
 	}
-	return checkName(name, name)
+	return checkName(name, f)
 }
 
 // recheck checks all files for changes since they were read.

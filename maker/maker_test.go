@@ -274,12 +274,20 @@ func TestMakeRejects(t *testing.T) {
 		"dirs/A/x": []byte("1"), "dirs/a/y": []byte("2"),
 		"nfc/\u00e9": []byte("1"), "nfc/e\u0301": []byte("2"),
 		"fold/stra\u00dfe": []byte("1"), "fold/STRASSE": []byte("2"),
-		"utf8/\xff": []byte("1"),
+		"joined/é": []byte("1"), "joined/é\u200d": []byte("2"),
 	})
+	if bytewise := os.WriteFile(filepath.Join(dir, "\xff"), []byte("1"), 0o666) == nil; bytewise { // not on all systems
+		for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid, ""} {
+			var name *NameError
+			if _, err := Make(context.Background(), filepath.Join(dir, "\xff"), Options{Format: format}); !errors.As(err, &name) {
+				t.Errorf("a name that is not UTF-8 in the format %q: %v, want a *NameError", format, err)
+			}
+		}
+	}
 	for name, want := range map[string]any{
 		"empty": ErrEmpty, "hollow": ErrEmpty, "none": os.ErrNotExist,
 		"case": new(*CollisionError), "dirs": new(*CollisionError), "nfc": new(*CollisionError), "fold": new(*CollisionError),
-		"utf8": new(*NameError),
+		"joined": new(*CollisionError),
 	} {
 		_, err := Make(context.Background(), filepath.Join(dir, name), Options{})
 		if e, ok := want.(error); ok && !errors.Is(err, e) || !ok && !errors.As(err, want) {

@@ -48,7 +48,7 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped, root: o.Root, written: o.Written,
+		skipped: o.Skipped, format: o.Format, root: o.Root, written: o.Written,
 	}
 	if so.include, err = parseGlobs(o.Include); err != nil {
 		return nil, how, err

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"spate/metainfo"
 )
 
 // Links selects what to do with symbolic links. Links that lead out of the tree are
@@ -81,6 +83,7 @@ type scanOptions struct {
 	linkExec         bool // treat the target of a symbolic link as executable
 	order            order
 	skipped          func(Skipped)
+	format           metainfo.Format
 	root             *os.Root // directory that contains the path, or nil
 	written          []os.FileInfo
 }
@@ -231,7 +234,7 @@ func (w *walker) file(rel string, fi os.FileInfo, exec bool) error {
 	if len(w.o.include) > 0 && !w.o.include.match(rel) || w.o.noEmpty && fi.Size() == 0 {
 		return nil
 	}
-	if err := checkName(rel, rel); err != nil {
+	if err := checkName(rel, w.o.format); err != nil {
 		return err
 	}
 	if err := w.tree.checkWritten(w.o.written, rel, fi); err != nil {
@@ -269,7 +272,7 @@ func (w *walker) link(rel string, ancestors []os.FileInfo) error {
 	if len(w.o.include) > 0 && !w.o.include.match(rel) {
 		return nil
 	}
-	if err := checkName(rel, rel); err != nil {
+	if err := checkName(rel, w.o.format); err != nil {
 		return err
 	}
 	w.links++

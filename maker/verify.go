@@ -93,14 +93,14 @@ func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 		return nil, err
 	}
 	v.from.follow = true
-	raw := m.Info.RawPaths(m.InfoBytes)
+	other := m.OtherPaths(false)
 	for k := range i.Files {
 		f := &i.Files[k]
 		if f.Length == 0 || f.Pad() {
 			continue
 		}
 		v.layout.extents = append(v.layout.extents, extent{len(v.sources), f.Offset, f.Length})
-		v.sources = append(v.sources, v.find(f, raw[k]))
+		v.sources = append(v.sources, v.find(f, other[k]))
 		v.index = append(v.index, k)
 		layer := m.PieceLayer(f)
 		v.want = append(v.want, layer)
@@ -117,15 +117,17 @@ func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	return v, nil
 }
 
-// find returns the source for a file. It first looks for the safe path, then for the
-// original path, because the file has the original path on the machine where the torrent
-// was made.
-func (v *verification) find(f *metainfo.File, raw string) source {
+// find returns the source for a file: at the path at which spate stores it, or else at the
+// first of the other paths at which it exists.
+func (v *verification) find(f *metainfo.File, other []string) source {
 	s := source{rel: f.DisplayPath()}
 	s.stat, s.err = v.from.stat(s.rel)
-	if errors.Is(s.err, fs.ErrNotExist) && raw != "" {
-		if st, err := v.from.stat(raw); err == nil {
-			s.rel, s.stat, s.err = raw, st, nil
+	for _, p := range other {
+		if !errors.Is(s.err, fs.ErrNotExist) {
+			break
+		}
+		if st, err := v.from.stat(p); err == nil {
+			s.rel, s.stat, s.err = p, st, nil
 		}
 	}
 	return s

@@ -35,7 +35,8 @@ type Info struct {
 	Similar     []spate.InfoHash // BEP 38: torrents that may share files with this one
 	Collections []string         // BEP 38
 
-	renamed int // number of files whose Path differs from the original one
+	renamed  int  // number of files whose Path differs from the original one
+	twoNames bool // the torrent or a file has another name in UTF-8
 }
 
 // HasV1 reports whether this is a v1 or hybrid torrent.

@@ -40,10 +40,11 @@ type Magnet struct {
 // Range is a range of file indexes, including both ends.
 type Range struct{ First, Last int }
 
-// Magnet returns the magnet link of the torrent with its trackers and web seeds.
+// Magnet returns the magnet link of the torrent with its trackers and web seeds. Its name is
+// the one that a download stores ([SafeName]).
 func (m *MetaInfo) Magnet() Magnet {
 	g := Magnet{
-		HashV1: m.hashV1, HashV2: m.hashV2, Name: m.Info.rawName(), Length: m.Info.DataLength(),
+		HashV1: m.hashV1, HashV2: m.hashV2, Name: SafeName(m.Info.Name), Length: m.Info.DataLength(),
 		WebSeeds: slices.Clone(m.WebSeeds),
 	}
 	for _, tier := range m.AnnounceList {

@@ -80,7 +80,7 @@ func TestMagnetSelected(t *testing.T) {
 func TestMagnetOfTorrent(t *testing.T) {
 	b := []byte(dict("announce-list", list(list(str("http://a/announce"), str("http://b")), list(str("udp://c:1"))), "info", oneFile("name", str("x y/z")), "url-list", str("http://w/?a&b")))
 	m := mustParse(t, b)
-	want := "magnet:?xt=urn:btih:" + m.Hash().String() + "&dn=x%20y%2Fz&xl=1&tr=http%3A%2F%2Fa%2Fannounce&tr=http%3A%2F%2Fb&tr=udp%3A%2F%2Fc%3A1&ws=http%3A%2F%2Fw%2F%3Fa%26b"
+	want := "magnet:?xt=urn:btih:" + m.Hash().String() + "&dn=x%20y_z&xl=1&tr=http%3A%2F%2Fa%2Fannounce&tr=http%3A%2F%2Fb&tr=udp%3A%2F%2Fc%3A1&ws=http%3A%2F%2Fw%2F%3Fa%26b"
 	if got := m.Magnet().String(); got != want {
 		t.Errorf("%s\n want %s", got, want)
 	}

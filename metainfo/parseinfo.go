@@ -1,6 +1,7 @@
 package metainfo
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
 	"math"
@@ -208,11 +209,12 @@ func (p *parser) pieceCount(v1 bool) bool {
 
 // name sets the name of the torrent.
 func (p *parser) name() {
+	i := &p.m.Info
 	raw := p.info.name
 	if len(p.info.nameUTF8) > 0 {
 		raw = p.info.nameUTF8
+		i.twoNames = !bytes.Equal(raw, p.info.name)
 	}
-	i := &p.m.Info
 	i.RawName = string(raw[:min(len(raw), MaxText)])
 	i.Name = cleanName(i.RawName, p.o.Names)
 	if i.Name == "" {

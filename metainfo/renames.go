@@ -1,11 +1,7 @@
 package metainfo
 
 import (
-	"bytes"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // Rename is a file whose path differs from the one in the torrent.
@@ -27,20 +23,29 @@ func (i *Info) Renames(raw []byte) []Rename {
 		return nil
 	}
 	var list []Rename
-	p := newParser(Options{}, raw)
-	p.d = p.at(0)
-	p.infoDict()
-	k := 0
-	see := func(e *entry) {
-		if k >= len(i.Files) {
-			return
-		}
+	i.walkRaw(raw, func(k int, e *entry) {
 		if f := &i.Files[k]; !f.Pad() && !equalPath(f.Path, e.path) {
 			r := Rename{File: k, Path: f.Path}
 			for _, part := range e.path {
 				r.Raw = append(r.Raw, slices.Clip(part))
 			}
 			list = append(list, r)
+		}
+	})
+	return list
+}
+
+// walkRaw parses raw again, from which i was parsed, and calls see for each file with its
+// index. It returns the parser with the name of the torrent.
+func (i *Info) walkRaw(raw []byte, see func(k int, e *entry)) *parser {
+	p := newParser(Options{}, raw)
+	p.o.Limits.Tokens = len(raw) + 1
+	p.d = p.at(0)
+	p.infoDict()
+	k := 0
+	next := func(e *entry) {
+		if k < len(i.Files) {
+			see(k, e)
 		}
 		k++
 	}
@@ -49,40 +54,12 @@ func (i *Info) Renames(raw []byte) []Rename {
 	case p.info.filesAt >= 0:
 		c, e := cursor{p.b, p.info.filesAt}, new(entry)
 		for c.enter(); c.more() && e.read(&c) == ""; {
-			see(e)
+			next(e)
 		}
 	case p.info.treeAt >= 0:
-		p.walkTree(see)
+		p.walkTree(next)
 	}
-	return list
-}
-
-// RawPaths returns the original path of each file whose path was replaced, by file index.
-// It leaves out paths that are not valid on this system. A path is relative to the
-// torrent's name and its elements are separated by '/'. The files have these paths on the
-// machine where the torrent was made.
-func (i *Info) RawPaths(raw []byte) map[int]string {
-	var paths map[int]string
-	for _, r := range i.Renames(raw) {
-		p := string(bytes.Join(r.Raw, []byte("/")))
-		if fs.ValidPath(p) && filepath.IsLocal(filepath.FromSlash(p)) && strings.Count(p, "/") == len(r.Raw)-1 {
-			if paths == nil {
-				paths = map[int]string{}
-			}
-			paths[r.File] = p
-		}
-	}
-	return paths
-}
-
-// LocalRawName returns the original name of the torrent, which the data has on the machine
-// where the torrent was made. It returns "" if the name was not replaced, or if the
-// original name is not a valid file name on this system.
-func (i *Info) LocalRawName() string {
-	if n := i.RawName; n != "." && fs.ValidPath(n) && filepath.Base(n) == n && filepath.IsLocal(n) {
-		return n
-	}
-	return ""
+	return p
 }
 
 // equalPath reports whether safe and raw are the same path.

@@ -1,7 +1,9 @@
 package metainfo
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"spate/bencode"
 )
@@ -9,7 +11,7 @@ import (
 // entry is one file as it is described in the torrent.
 type entry struct {
 	path    [][]byte // reused for the next entry
-	utf8    [][]byte // path.utf-8
+	utf8    [][]byte // the path that is not used, of path and path.utf-8
 	link    [][]byte
 	pathAt  int // offset of the path that is used, or -1
 	length  int64
@@ -203,6 +205,7 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 		if changed {
 			i.renamed++
 		}
+		i.twoNames = i.twoNames || len(e.utf8) > 0 && !slices.EqualFunc(e.utf8, e.path, bytes.Equal)
 	}
 	if f.IsSymlink() {
 		p.addLink(e, &f, field)

@@ -16,6 +16,7 @@ import (
 	"spate/internal/folder"
 	"spate/internal/watch"
 	"spate/maker"
+	"spate/metainfo"
 )
 
 // FolderOptions are the options of a [Folder]. The zero value is valid.
@@ -319,13 +320,28 @@ func (f *Folder) make(ctx context.Context, in *folder.Folder, it item, spec Spec
 	if err != nil {
 		return nil, err
 	}
-	switch _, err := in.Stat(m.Info.Name); {
+	name, err := dataName(in, m)
+	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the data %q is not in the same folder", m.Info.Name)
 	case err != nil:
 		return nil, fmt.Errorf("the data cannot be seeded: %w", err)
 	}
-	return f.pub.Adopt(ctx, m, f.named(in, m.Info.Name), spec)
+	return f.pub.Adopt(ctx, m, f.named(in, name), spec)
+}
+
+// dataName returns the name that the data of m has in the folder.
+func dataName(in *folder.Folder, m *metainfo.MetaInfo) (string, error) {
+	_, err := in.Stat(m.Info.Name)
+	for _, name := range m.OtherNames() {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if _, other := in.Stat(name); other == nil {
+			return name, nil
+		}
+	}
+	return m.Info.Name, err
 }
 
 // named returns the path of an entry for the publisher: relative to the root of in, or
@@ -345,7 +361,7 @@ func (f *Folder) dataPath(in *folder.Folder, it item) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		name = m.Info.Name
+		name, _ = dataName(in, m) // locate returns the error
 	}
 	at, _, err := locate(f.named(in, name), in.Root())
 	return at, err

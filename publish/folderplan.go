@@ -29,9 +29,12 @@ type item struct {
 	old     *Release // the release that it replaces, or nil
 }
 
-// torrentFile is a .torrent file of the folder. data is the name of its data, or "" if the
-// file is malformed.
-type torrentFile struct{ stamp, data string }
+// torrentFile is a .torrent file of the folder. data holds the names that its data can
+// have, or none if the file is malformed.
+type torrentFile struct {
+	stamp string
+	data  []string
+}
 
 // plan compares a scan with the catalog. The directory is open as in.
 func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (*plan, error) {
@@ -150,11 +153,13 @@ func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items
 			if t.stamp != e.Stamp {
 				t = torrentFile{stamp: e.Stamp}
 				if m, err := readTorrent(in, name); err == nil {
-					t.data = m.Info.Name
+					t.data = append([]string{m.Info.Name}, m.OtherNames()...)
 				}
 			}
 			torrents[name] = t
-			data[t.data] = true
+			for _, name := range t.data {
+				data[name] = true
+			}
 		}
 		if stem, ok := strings.CutSuffix(name, ".md"); ok && !e.Dir && entries[stem].Name != "" {
 			notes[stem] = name
@@ -168,8 +173,10 @@ func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items
 		case isNotes && notes[stem] == name || data[name] && !isTorrent:
 		case isTorrent:
 			it := item{Entry: e, torrent: name}
-			if d, ok := entries[of.data]; ok {
-				it.Stamp += "-" + d.Stamp
+			for _, name := range of.data {
+				if d, ok := entries[name]; ok {
+					it.Stamp += "-" + d.Stamp
+				}
 			}
 			items = append(items, it)
 		default:

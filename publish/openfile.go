@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate/internal/folder"
+	"spate/metainfo"
 )
 
 // ErrNoFile is the cause if a release has no file with the requested index.
@@ -153,6 +154,38 @@ func (r *Release) record(before snapshot) error {
 			return fmt.Errorf("%s changed while it was read: %w", name, err)
 		}
 	}
+	return nil
+}
+
+// useOtherPaths changes the paths of the files that exist only at another path
+// ([metainfo.MetaInfo.OtherPaths]). r must be a new release of m.
+func (r *Release) useOtherPaths(m *metainfo.MetaInfo) error {
+	other := m.OtherPaths(false)
+	if len(other) == 0 {
+		return nil
+	}
+	in, err := r.folder()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	k := 0
+	for i := range m.Info.Files {
+		if !isListed(&m.Info.Files[i]) {
+			continue
+		}
+		f := &r.Files[k]
+		k++
+		for _, path := range other[i] {
+			if _, err := in.Stat(r.nameIn(f.Path)); !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if _, err := in.Stat(r.nameIn(path)); err == nil {
+				f.Path = path
+			}
+		}
+	}
+	r.Reindex()
 	return nil
 }
 

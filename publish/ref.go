@@ -20,8 +20,10 @@ const maxLabel = 64
 // ErrLabel is the cause if a slug, a version or a variant cannot be part of a reference.
 var ErrLabel = errors.New("cannot be part of a release's address")
 
-// SlugOf returns the default slug of a release, made from the name of its data.
+// SlugOf returns the default slug of a release, made from the name of its data. It is valid
+// UTF-8, because JSON contains it.
 func SlugOf(name string) string {
+	name = strings.ToValidUTF8(name, "_")
 	switch slug := strings.NewReplacer(refSep, "_", "/", "_", "\x00", "_").Replace(name); slug {
 	case ".", "..":
 		return "_"

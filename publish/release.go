@@ -87,8 +87,8 @@ type Signatures struct {
 
 // File is a file of a release, with its state when it was hashed.
 type File struct {
-	// Path is relative to the top directory, and separated by slashes. It is "" in a
-	// release of a single file.
+	// Path is relative to the top directory on this machine, and separated by slashes. It
+	// may contain any bytes. It is "" in a release of a single file.
 	Path       string
 	Length     int64     // bytes
 	ModTime    time.Time // modification time
@@ -147,6 +147,9 @@ func (r *Release) Reindex() {
 	sort.Slice(r.index, func(a, b int) bool { return r.Files[r.index[a]].Path < r.Files[r.index[b]].Path })
 }
 
+// isListed reports whether f has an entry in [Release.Files].
+func isListed(f *metainfo.File) bool { return !f.Pad() && !f.IsSymlink() }
+
 // newRelease returns a release of the torrent m with data at path. [Release.record] adds the
 // state of the files.
 func newRelease(m *metainfo.MetaInfo, path string) *Release {
@@ -174,7 +177,7 @@ func newRelease(m *metainfo.MetaInfo, path string) *Release {
 	}
 	for i := range m.Info.Files {
 		f := &m.Info.Files[i]
-		if f.Pad() || f.IsSymlink() {
+		if !isListed(f) {
 			continue
 		}
 		file := File{Path: f.DisplayPath(), Length: f.Length}

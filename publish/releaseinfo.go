@@ -26,7 +26,7 @@ type ReleaseInfo struct {
 	Group   string `json:"group,omitempty"`
 	Notes   string `json:"notes,omitempty"` // Markdown; not in lists and events
 
-	Name         string        `json:"name"`   // of the torrent
+	Name         string        `json:"name"`   // under which spate get stores the data
 	Format       string        `json:"format"` // v1, v2 or hybrid
 	InfoHashV1   string        `json:"info_hash_v1,omitempty"`
 	InfoHashV2   string        `json:"info_hash_v2,omitempty"`
@@ -71,7 +71,7 @@ type ReleaseInfo struct {
 
 // ReleaseFile is a file of a [ReleaseInfo].
 type ReleaseFile struct {
-	Path        string `json:"path"` // path below the torrent's name; the name of a single file
+	Path        string `json:"path"` // below the name, where spate get stores the file; the name of a single file
 	Length      int64  `json:"length"`
 	PiecesRoot  string `json:"pieces_root,omitempty"` // for v2 and hybrid torrents
 	SHA256      string `json:"sha256,omitempty"`      // absent until it is computed
@@ -102,7 +102,7 @@ func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 	at := func(path string) string { return Absolute(base, path) }
 	i := ReleaseInfo{
 		Ref: exact, Slug: r.Slug, Version: r.Version, Variant: r.Variant, Latest: latest, Group: r.Group, Notes: r.Notes,
-		Name: r.Name, Format: r.Format, TotalLength: r.Size, NumFiles: r.NumFiles, PieceLength: r.PieceLength, Pieces: r.Pieces,
+		Name: r.StoredName(), Format: r.Format, TotalLength: r.Size, NumFiles: r.NumFiles, PieceLength: r.PieceLength, Pieces: r.Pieces,
 		Private: r.Private, Comment: r.Comment, AnnounceList: r.Announce, WebSeeds: r.WebSeeds,
 		Published: r.Published, FirstCopy: r.FirstCopy.Seconds(), Magnet: r.Magnet,
 		PageURL: at(PagePath(handout)), TorrentURL: at(TorrentPath(handout)),
@@ -130,17 +130,18 @@ func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 	if r.Single {
 		i.DownloadURL = at(DownloadPath(exact))
 	}
+	paths := r.StoredPaths()
 	for n := range r.Files {
-		i.Files = append(i.Files, r.fileInfo(base, &r.Files[n]))
+		i.Files = append(i.Files, r.fileInfo(base, &r.Files[n], paths[n]))
 	}
 	return i
 }
 
-// fileInfo describes f, a file of r.
-func (r *Release) fileInfo(base *url.URL, f *File) ReleaseFile {
-	i := ReleaseFile{Path: f.Path, Length: f.Length, DownloadURL: Absolute(base, r.FilePath(r.Ref(), f))}
+// fileInfo describes f, a file of r that is stored at the given path.
+func (r *Release) fileInfo(base *url.URL, f *File, path string) ReleaseFile {
+	i := ReleaseFile{Path: path, Length: f.Length, DownloadURL: Absolute(base, r.FilePath(r.Ref(), f))}
 	if r.Single {
-		i.Path = r.Name
+		i.Path = r.StoredName()
 	}
 	if f.PiecesRoot != ([32]byte{}) {
 		i.PiecesRoot = hex.EncodeToString(f.PiecesRoot[:])

@@ -208,6 +208,9 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
+	if err := r.useOtherPaths(m); err != nil {
+		return nil, &StepError{"make", spec.Name, err}
+	}
 	if err := r.record(before); err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // Run computes the missing SHA-256 sums of all files, one file at a time, for SHA256SUMS
@@ -71,23 +70,19 @@ func (p *Publisher) sum(ctx context.Context, ref string) error {
 }
 
 // Checksums returns the content of SHA256SUMS, which `sha256sum -c` reads in the directory
-// of the download. It returns nil if r is not Summed.
+// of the download. It returns nil if r is not Summed. No name in it needs an escape.
 func (r *Release) Checksums() []byte {
 	if !r.Summed {
 		return nil
 	}
 	var b bytes.Buffer
-	for _, f := range r.Files {
-		name := r.Name
+	name, paths := r.StoredName(), r.StoredPaths()
+	for i, f := range r.Files {
+		at := name
 		if !r.Single {
-			name += "/" + f.Path
+			at += "/" + paths[i]
 		}
-		// Escape backslashes and line breaks as coreutils does.
-		if escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name); escaped != name {
-			b.WriteByte('\\')
-			name = escaped
-		}
-		fmt.Fprintf(&b, "%x  %s\n", f.SHA256, name)
+		fmt.Fprintf(&b, "%x  %s\n", f.SHA256, at)
 	}
 	return b.Bytes()
 }

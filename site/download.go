@@ -12,6 +12,7 @@ import (
 
 	"spate"
 	"spate/internal/httpcontent"
+	"spate/metainfo"
 	"spate/publish"
 )
 
@@ -99,9 +100,9 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	defer content.Close()
 
 	file, h := &rel.Files[i], out.Header()
-	save := rel.Name
+	save := rel.StoredName()
 	if !rel.Single {
-		save = file.Path[strings.LastIndexByte(file.Path, '/')+1:]
+		save = metainfo.SafeName(file.Path[strings.LastIndexByte(file.Path, '/')+1:])
 	}
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", disposition(save))

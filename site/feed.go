@@ -73,7 +73,7 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
 			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
-			Torrent:     rssTorrent{display(rel.Name), rel.Size, rel.Hash().String(), rel.Magnet},
+			Torrent:     rssTorrent{rel.StoredName(), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
 	s.sendXML(w, r, "application/rss+xml", feed)

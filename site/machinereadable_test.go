@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"spate"
+	"spate/metainfo"
 	"spate/publish"
 )
 
@@ -155,6 +160,64 @@ func TestMetalink(t *testing.T) {
 	}
 }
 
+// TestProgramsReadStoredNames checks that sums, Metalinks, JSON, headers and command lines
+// contain the names under which spate get stores the data, which have no characters that
+// break these formats.
+func TestProgramsReadStoredNames(t *testing.T) {
+	names := append(slices.Clone(hostile), "tab\there", "del\x7f", "c1\u0085\u009b", "u\u2028\u2029", "\ufffe\uffff", "x\u200b", "x_", "a:b", "CON", "trailing. ",
+		"\xe9t\xe9", "\xed\xa0\x80", "\xc0\xae", "👨‍👩‍👧", "é\u200d", "é")
+	f := newFixture(t, Options{})
+	rel := f.tree(t, "tree\t1", names...)
+	f.summed(t, rel)
+	page := publish.PagePath(rel.Ref())
+	paths := make([]string, len(rel.Files))
+	for i := range rel.Files {
+		paths[i] = rel.Files[i].Path
+	}
+	want := metainfo.SafePaths(paths)
+	if slices.Equal(want, paths) {
+		t.Fatal("no name is unsafe")
+	}
+
+	var m metalink
+	if err := xml.Unmarshal([]byte(body(t, f.get("GET", publish.MetalinkPath(rel.Ref())))), &m); err != nil {
+		t.Fatal(err)
+	}
+	var info publish.ReleaseInfo
+	if err := json.Unmarshal([]byte(body(t, f.get("GET", page+"/release.json"))), &info); err != nil {
+		t.Fatal(err)
+	}
+	sums := strings.Split(body(t, f.get("GET", page+"/SHA256SUMS")), "\n")
+	if len(m.Files) != len(want) || len(info.Files) != len(want) || len(sums) != len(want)+1 || info.Name != "tree_1" {
+		t.Fatalf("%d files: the Metalink has %d, release.json of %q %d and SHA256SUMS %d lines", len(want), len(m.Files), info.Name, len(info.Files), len(sums)-1)
+	}
+	for i, path := range want {
+		if got := m.Files[i].Name; got != "tree_1/"+path || m.Files[i].MetaURLs[0].Name != got {
+			t.Errorf("the Metalink calls %q %q", path, got)
+		}
+		if got := info.Files[i].Path; got != path {
+			t.Errorf("release.json calls %q %q", path, got)
+		}
+		if _, got, _ := strings.Cut(sums[i], "  "); got != "tree_1/"+path || strings.HasPrefix(sums[i], `\`) {
+			t.Errorf("SHA256SUMS calls %q %q", path, sums[i])
+		}
+		u, err := url.Parse(m.Files[i].URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp := f.get("GET", u.EscapedPath()); resp.StatusCode != 200 || strings.ContainsFunc(resp.Header.Get("Content-Disposition"), unicode.IsControl) {
+			t.Errorf("GET %s: %s with the header %q", u.EscapedPath(), resp.Status, resp.Header["Content-Disposition"])
+		}
+	}
+	one := f.release(t, "one\x1b\u200b\xff.iso", 5)
+	if page := body(t, f.get("GET", publish.PagePath(one.Ref()))); !strings.Contains(page, "-o one___.iso ") {
+		t.Error("the command line with curl does not store the file as one___.iso")
+	}
+	if got := f.get("GET", publish.DownloadPath(one.Ref())).Header.Get("Content-Disposition"); got != `attachment; filename="one___.iso"` {
+		t.Errorf("Content-Disposition is %s", got)
+	}
+}
+
 func TestChecksums(t *testing.T) {
 	f := newFixture(t, Options{})
 	rel := f.tree(t, "tree", "a", "b/c", "new\nline", `back\slash`)
@@ -163,6 +226,11 @@ func TestChecksums(t *testing.T) {
 	}
 	f.summed(t, rel)
 	sums := body(t, f.get("GET", "/r/tree/SHA256SUMS"))
+	for published, stored := range map[string]string{"new\nline": "new_line", `back\slash`: "back_slash"} {
+		if err := os.Rename(filepath.Join(f.dir, "tree", published), filepath.Join(f.dir, "tree", stored)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if prog, err := exec.LookPath("sha256sum"); err == nil {
 		check := exec.Command(prog, "--check", "--strict")
 		check.Dir, check.Stdin = f.dir, strings.NewReader(sums)
@@ -184,7 +252,7 @@ func TestLinkedData(t *testing.T) {
 	f := newFixture(t, Options{})
 	for _, name := range hostile {
 		f.release(t, name, 5)
-		page := body(t, f.get("GET", publish.PagePath(name)))
+		page := body(t, f.get("GET", publish.PagePath(publish.SlugOf(name))))
 		_, rest, _ := strings.Cut(page, `<script type="application/ld+json">`)
 		data, _, _ := strings.Cut(rest, "</script>")
 		var got linkedData
@@ -205,7 +273,7 @@ func TestPictures(t *testing.T) {
 	for _, name := range hostile {
 		f.release(t, name, 5)
 		for _, file := range []string{"badge.svg", "qr.svg"} {
-			resp := f.get("GET", publish.PagePath(name)+"/"+file)
+			resp := f.get("GET", publish.PagePath(publish.SlugOf(name))+"/"+file)
 			var doc struct {
 				XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
 			}

@@ -11,7 +11,7 @@ import (
 )
 
 // A Metalink (RFC 5854) contains the torrent and, for each file, its HTTP URL, size and hash.
-// aria2 uses them all.
+// aria2 uses them all, and rejects a Metalink with a control character in a name.
 
 type metalink struct {
 	XMLName   xml.Name       `xml:"urn:ietf:params:xml:ns:metalink metalink"`
@@ -57,12 +57,13 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 		torrent = publish.Absolute(base, publish.TwinPath(exact)) // aria2 1.x does not support hybrid torrents
 	}
 	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
+	stored, paths := rel.StoredName(), rel.StoredPaths()
 	for i := range rel.Files {
 		f := &rel.Files[i]
-		file := metalinkFile{Name: rel.Name, Size: f.Length, URL: publish.Absolute(base, rel.FilePath(exact, f)),
+		file := metalinkFile{Name: stored, Size: f.Length, URL: publish.Absolute(base, rel.FilePath(exact, f)),
 			MetaURLs: []metaURL{{Type: "torrent", URL: torrent}}}
 		if !rel.Single {
-			file.Name = rel.Name + "/" + f.Path
+			file.Name = stored + "/" + paths[i]
 			file.MetaURLs[0].Name = file.Name
 		}
 		if rel.Summed {

@@ -61,10 +61,11 @@ func TestHostileNames(t *testing.T) {
 	checkNoActiveContent(t, body(t, f.get("GET", "/")))
 	for _, name := range hostile {
 		t.Run(name, func(t *testing.T) {
-			resp := f.get("GET", publish.PagePath(name))
+			slug := publish.SlugOf(name)
+			resp := f.get("GET", publish.PagePath(slug))
 			page := body(t, resp)
 			if resp.StatusCode != 200 {
-				t.Fatalf("%s: the response is %s, want 200", publish.PagePath(name), resp.Status)
+				t.Fatalf("%s: the response is %s, want 200", publish.PagePath(slug), resp.Status)
 			}
 			checkNoActiveContent(t, page)
 			if len(page) > MaxPage {
@@ -73,8 +74,8 @@ func TestHostileNames(t *testing.T) {
 			if !strings.Contains(page, "<h1><bdi>"+htmlOf(display(name))+"</bdi></h1>") {
 				t.Errorf("the page does not contain the name:\n%s", page)
 			}
-			checkNoActiveContent(t, body(t, f.get("GET", publish.PagePath(name)+"/files")))
-			for _, path := range []string{publish.TorrentPath(name), publish.DownloadPath(name)} {
+			checkNoActiveContent(t, body(t, f.get("GET", publish.PagePath(slug)+"/files")))
+			for _, path := range []string{publish.TorrentPath(slug), publish.DownloadPath(slug)} {
 				resp := f.get("GET", path)
 				if resp.StatusCode != 200 {
 					t.Errorf("%s: the response is %s, want 200", path, resp.Status)

@@ -285,8 +285,8 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 	if rel.Single {
 		link := publish.DownloadPath(ref)
 		line := "curl -C - -O "
-		if link != "/d/"+rel.Name {
-			line = "curl -C - -o " + quote(rel.Name) + " "
+		if link != "/d/"+rel.StoredName() {
+			line = "curl -C - -o " + quote(rel.StoredName()) + " "
 		}
 		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "over HTTP"})
 	}

@@ -51,7 +51,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 		s.sendSignature(w, r, sig)
 		return
 	}
-	h.Set("Content-Disposition", disposition(rel.Name+".torrent"))
+	h.Set("Content-Disposition", disposition(rel.StoredName()+".torrent"))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
 	httpcontent.Send(w, r, "application/x-bittorrent", data)
 }

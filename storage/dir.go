@@ -32,11 +32,11 @@ type DirOptions struct {
 	// Their parts of wanted pieces are stored in a hidden file beside the torrent; see
 	// [Dir.SetWanted]. Skip may be shorter than the list of files.
 	Skip []bool
-	// RawPaths gives a second path of a file, by file index. It is relative to the
-	// torrent's name, and is used if no file exists at the path of the layout. It is the
-	// original path of the file, at which it exists on the machine where the torrent was
-	// made ([metainfo.Info.RawPaths]). RawPaths needs ReadOnly.
-	RawPaths map[int]string
+	// OtherPaths gives more paths of files, by file index. They are relative to the
+	// torrent's name. A file that does not exist at the path of the layout is used at the
+	// first of these paths at which it exists ([metainfo.MetaInfo.OtherPaths]). A file that
+	// exists at none of them is created at the path of the layout.
+	OtherPaths map[int][]string
 }
 
 // Dir is a [Storage] of files in a directory. It creates a file and its directories when
@@ -49,7 +49,7 @@ type Dir struct {
 	opts   DirOptions
 	cut    int            // length of the first element of the layout's paths
 	files  []fileState    // the files of the layout, then the parts file
-	raw    map[int]string // the entries of opts.RawPaths that exist
+	other  map[int]string // files that exist at one of opts.OtherPaths
 	closed atomic.Bool
 
 	// moving is locked for writing while location changes, and for reading while a path is
@@ -141,29 +141,32 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		d.files[i].skip.Store(opts.Skip[i])
 	}
 	d.location.Store(&location{root: root, top: top})
-	if opts.ReadOnly && len(opts.RawPaths) > 0 {
-		d.findRaw()
+	if len(opts.OtherPaths) > 0 {
+		d.findOther()
 	}
 	return d, nil
 }
 
-// findRaw finds the files that exist at their path in opts.RawPaths. It ignores
-// directories that it cannot read.
-func (d *Dir) findRaw() {
+// findOther finds the files that exist at one of opts.OtherPaths. It ignores directories
+// that it cannot read. It follows no link to a file that may be written.
+func (d *Dir) findOther() {
 	found := map[int]string{}
 	_ = d.withRoot("open", func(root *os.Root) error {
-		for i, p := range d.opts.RawPaths {
+		for i, paths := range d.opts.OtherPaths {
 			if _, err := root.Lstat(d.name(i)); !errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			p = "/" + p
-			if _, err := root.Lstat(d.location.Load().top + p); err == nil {
-				found[i] = p
+			for _, p := range paths {
+				info, err := root.Lstat(d.location.Load().top + "/" + p)
+				if err == nil && (info.Mode().IsRegular() || d.opts.ReadOnly && !info.IsDir()) {
+					found[i] = "/" + p
+					break
+				}
 			}
 		}
 		return nil
 	})
-	d.raw = found
+	d.other = found
 }
 
 // topOf returns the first element of a path.
@@ -185,7 +188,7 @@ func (d *Dir) name(i int) string {
 	if i == len(d.layout.files) {
 		return partsName(top)
 	}
-	if p, ok := d.raw[i]; ok {
+	if p, ok := d.other[i]; ok {
 		return top + p
 	}
 	return top + d.layout.files[i].Path[d.cut:]

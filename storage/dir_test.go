@@ -418,24 +418,73 @@ func TestLongWrite(t *testing.T) {
 	}
 }
 
-// TestRawPaths checks that a file with an unsafe original name is read at that name,
-// but never created or written there.
-func TestRawPaths(t *testing.T) {
-	dir := t.TempDir()
-	mustWrite(t, filepath.Join(dir, "t/AUX"), strings.Repeat("x", 100))
-	files := []File{{Path: "t/_AUX", Length: 100}, {Path: "t/_CON", Offset: 100, Length: 50}, {Path: "t/_NUL", Offset: 150, Length: 50}}
-	mustWrite(t, filepath.Join(dir, "t/_CON"), strings.Repeat("y", 50))
-	mustWrite(t, filepath.Join(dir, "t/CON"), strings.Repeat("n", 50))
-	raw := map[int]string{0: "AUX", 1: "CON", 2: "NUL"}
-	d := openFiles(t, dir, files, DirOptions{ReadOnly: true, RawPaths: raw})
-	got := make([]byte, 150)
-	if _, err := d.ReadAt(got, 0); err != nil || string(got) != strings.Repeat("x", 100)+strings.Repeat("y", 50) {
-		t.Errorf("ReadAt returned %q, %v, want the data of both files", got, err)
+// TestOtherPaths checks that a file is read and written at another path at which it exists,
+// and never created there.
+func TestOtherPaths(t *testing.T) {
+	files := []File{
+		{Path: "t/_AUX", Length: 100}, {Path: "t/_CON", Offset: 100, Length: 50}, {Path: "t/_NUL", Offset: 150, Length: 50},
+		{Path: "t/d_/e_", Offset: 200, Length: 10}, {Path: "t/dir", Offset: 210, Length: 10},
 	}
-	_, err := d.ReadAt(make([]byte, 1), 150)
-	wantReason(t, "what has neither name", err, ErrMissing)
-	d.Close()
-	d = openFiles(t, dir, files, DirOptions{RawPaths: raw})
-	_, err = d.ReadAt(make([]byte, 1), 0)
-	wantReason(t, "when it is written", err, ErrMissing)
+	other := map[int][]string{0: {"none", "AUX"}, 1: {"CON"}, 2: {"NUL"}, 3: {"d\xff/e\xfe"}, 4: {"is a directory"}}
+	for _, readOnly := range []bool{true, false} {
+		dir := t.TempDir()
+		mustWrite(t, filepath.Join(dir, "t/AUX"), strings.Repeat("x", 100))
+		mustWrite(t, filepath.Join(dir, "t/_CON"), strings.Repeat("y", 50))
+		mustWrite(t, filepath.Join(dir, "t/CON"), strings.Repeat("n", 50))
+		mustWrite(t, filepath.Join(dir, "t/is a directory/x"), "")
+		bytewise := os.MkdirAll(filepath.Join(dir, "t/d\xff"), 0o777) == nil // not on all systems
+		if bytewise {
+			mustWrite(t, filepath.Join(dir, "t/d\xff/e\xfe"), strings.Repeat("z", 10))
+		}
+		d := openFiles(t, dir, files, DirOptions{ReadOnly: readOnly, OtherPaths: other})
+		got := make([]byte, 150)
+		if _, err := d.ReadAt(got, 0); err != nil || string(got) != strings.Repeat("x", 100)+strings.Repeat("y", 50) {
+			t.Errorf("ReadAt returned %q, %v, want the data of both files", got, err)
+		}
+		got = got[:10]
+		if _, err := d.ReadAt(got, 200); bytewise && (err != nil || string(got) != "zzzzzzzzzz") {
+			t.Errorf("ReadAt of a name that is not UTF-8 returned %q, %v", got, err)
+		}
+		for _, off := range []int64{150, 210} {
+			_, err := d.ReadAt(make([]byte, 1), off)
+			wantReason(t, "what has no name", err, ErrMissing)
+		}
+		if readOnly {
+			continue
+		}
+		if _, err := d.WriteAt([]byte("ab"), 99); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.WriteAt([]byte("c"), 150); err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		for name, want := range map[string]string{"AUX": strings.Repeat("x", 99) + "a", "CON": strings.Repeat("n", 50), "_NUL": "c" + strings.Repeat("\x00", 49)} {
+			if b, err := os.ReadFile(filepath.Join(dir, "t", name)); err != nil || string(b) != want {
+				t.Errorf("%s holds %q, %v, want %q", name, b, err, want)
+			}
+		}
+		for _, name := range []string{"_AUX", "NUL"} {
+			if _, err := os.Lstat(filepath.Join(dir, "t", name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s was created", name)
+			}
+		}
+	}
+}
+
+// TestOtherPathIsNotWrittenThroughLink checks that a link at another path is only read.
+func TestOtherPathIsNotWrittenThroughLink(t *testing.T) {
+	dir := t.TempDir()
+	mustWrite(t, filepath.Join(dir, "t/real"), "data")
+	if err := os.Symlink("real", filepath.Join(dir, "t/link")); err != nil {
+		t.Skip(err)
+	}
+	files := []File{{Path: "t/stored", Length: 4}}
+	d := openFiles(t, dir, files, DirOptions{OtherPaths: map[int][]string{0: {"link"}}})
+	if _, err := d.WriteAt([]byte("XXXX"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "t/real")); string(b) != "data" {
+		t.Errorf("the target of the link holds %q, %v, want its own data", b, err)
+	}
 }

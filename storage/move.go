@@ -135,10 +135,11 @@ func (d *Dir) move(ctx context.Context, from, to *location) error {
 		return err
 	}
 	defer fresh.Close()
+	fresh.other = d.other
 	if err := d.copyTo(ctx, fresh); err != nil {
 		return errors.Join(err, fresh.Remove())
 	}
-	old := &Dir{layout: d.layout, pool: d.pool, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
+	old := &Dir{layout: d.layout, pool: d.pool, other: d.other, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
 	old.location.Store(from)
 	to.copies++
 	d.moving.Lock()

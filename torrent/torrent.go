@@ -174,11 +174,10 @@ func (t *Torrent) openStorage() error {
 
 // openDir opens the folder of the data with the options of the torrent.
 func (t *Torrent) openDir() (*storage.Dir, error) {
-	opts := storage.DirOptions{ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
-	if opts.ReadOnly {
-		opts.RawPaths = t.info.RawPaths(t.mi.InfoBytes)
-	}
-	return storage.OpenDir(t.data.dir, t.info, t.s.pool, opts)
+	return storage.OpenDir(t.data.dir, t.info, t.s.pool, storage.DirOptions{
+		ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
+		OtherPaths: t.mi.OtherPaths(!t.readOnly()),
+	})
 }
 
 // skipped reports for each file whether it is not wanted. It returns nil if all are wanted.

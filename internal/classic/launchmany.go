@@ -21,6 +21,7 @@ import (
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/internal/watch"
+	"spate/maker"
 	"spate/metainfo"
 )
 
@@ -257,16 +258,17 @@ func (l *launcher) dataPath(path string, mi *metainfo.MetaInfo) (dir, name strin
 	base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	switch l.v.Int("saveas_style") {
 	case 2:
-		return dir, mi.Info.Name, nil
+		return dir, maker.NameIn(mi, dir), nil
 	case 3:
 		dir = filepath.Join(dir, base)
 		return dir, mi.Info.Name, l.makeDir(dir)
 	}
 	if !l.v.Given("saveas_style") {
 		_, err := os.Lstat(filepath.Join(dir, base))
-		inside, ierr := os.Stat(filepath.Join(dir, mi.Info.Name))
+		name := maker.NameIn(mi, dir)
+		inside, ierr := os.Stat(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) && ierr == nil && inside.IsDir() != mi.Info.Single() {
-			return dir, mi.Info.Name, nil
+			return dir, name, nil
 		}
 	}
 	return dir, base, nil

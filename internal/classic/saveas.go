@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"spate/internal/folder"
+	"spate/maker"
 	"spate/metainfo"
 )
 
@@ -15,7 +16,7 @@ import (
 func (r *run) saveAs(mi *metainfo.MetaInfo) (dir, name string, err error) {
 	path := r.v.Text("saveas")
 	if path == "" {
-		return ".", mi.Info.Name, nil
+		return ".", maker.NameIn(mi, "."), nil
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -23,7 +24,7 @@ func (r *run) saveAs(mi *metainfo.MetaInfo) (dir, name string, err error) {
 	case err != nil:
 		return "", "", err
 	case info.IsDir() && (mi.Info.Single() || !holdsAny(mi, path)):
-		return path, mi.Info.Name, nil
+		return path, maker.NameIn(mi, path), nil
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {

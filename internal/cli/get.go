@@ -145,7 +145,7 @@ func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, sta
 	}
 	var jobs []*getJob
 	for _, f := range found {
-		f.conf.State, f.conf.Dir, f.conf.Name = state, opt.output, f.mi.Info.Name
+		f.conf.State, f.conf.Dir, f.conf.Name = state, opt.output, maker.NameIn(f.mi, opt.output)
 		d, err := daemon.PrepareDownload(ctx, a.daemonEnv(), f.mi, f.conf, a.checking(f.mi))
 		if err != nil {
 			return jobs, err

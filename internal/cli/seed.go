@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -229,10 +228,7 @@ func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name s
 	if data != "" {
 		dirs = []string{data}
 	}
-	names := []string{mi.Info.Name}
-	if raw := mi.Info.LocalRawName(); raw != "" {
-		names = append(names, raw)
-	}
+	names := append([]string{mi.Info.Name}, mi.OtherNames()...)
 	for _, d := range dirs {
 		for _, name := range names {
 			info, err := os.Stat(filepath.Join(d, name))
@@ -272,10 +268,19 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 		return false
 	}
 	defer root.Close()
-	return slices.ContainsFunc(mi.Info.Files, func(f metainfo.File) bool {
-		info, err := root.Lstat(filepath.Join(f.Path...))
-		return err == nil && !f.Pad() && info.Mode().IsRegular() && info.Size() == f.Length && f.Length > 0
-	})
+	other := mi.OtherPaths(false)
+	for i := range mi.Info.Files {
+		f := &mi.Info.Files[i]
+		if f.Pad() || f.Length == 0 {
+			continue
+		}
+		for _, p := range append([]string{f.DisplayPath()}, other[i]...) {
+			if info, err := root.Lstat(filepath.FromSlash(p)); err == nil && info.Mode().IsRegular() && info.Size() == f.Length {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // seedReady prints that the session listens.

@@ -75,6 +75,9 @@ func fill(t *testing.T, d *DB) (all []*publish.Release) {
 	t.Helper()
 	for i, name := range []string{"one.iso", "two '.iso"} {
 		r, tor := real(t, name, i == 0)
+		if i == 1 {
+			r.Files[0].Path = "not in the torrent\xff" // as if another program had stored the file
+		}
 		if err := d.Put(t.Context(), r, tor); err != nil {
 			t.Fatal(err)
 		}

@@ -45,6 +45,9 @@ type record struct {
 }
 
 type recordFile struct {
+	// Path is the path of the data. Records of older versions have none, because they took
+	// it from the torrent.
+	Path    []byte `json:"path,omitempty"`
 	ModTime int64  `json:"mtime"` // nanoseconds since 1970
 	Inode   uint64 `json:"inode"`
 	SHA256  []byte `json:"sha256,omitempty"`
@@ -59,7 +62,7 @@ func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
 		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures}
 	for i := range r.Files {
-		f := recordFile{ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode}
+		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode}
 		if r.Summed {
 			f.SHA256 = r.Files[i].SHA256[:]
 		}
@@ -179,9 +182,13 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 	r.Watched, r.Stamp, r.Base = string(rec.Watched), rec.Stamp, string(rec.Base)
 	r.Published, r.Paused, r.FirstCopy, r.Signatures, r.Summed = rec.Published, rec.Paused, rec.FirstCopy, rec.Signatures, len(r.Files) > 0
 	for i, f := range rec.Files {
+		if f.Path != nil {
+			r.Files[i].Path = string(f.Path)
+		}
 		r.Files[i].ModTime, r.Files[i].Inode = time.Unix(0, f.ModTime), f.Inode
 		r.Summed = r.Summed && copy(r.Files[i].SHA256[:], f.SHA256) == sha256.Size
 	}
+	r.Reindex()
 	full := r.Filled(t)
 	if err := d.index.Check(full); err != nil {
 		return err
