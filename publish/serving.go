@@ -82,6 +82,10 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	if err := ctx.Err(); err != nil {
 		return fail("list", context.Cause(ctx))
 	}
+	// The engine has accepted the files as they are now, which may not be what was hashed.
+	if err := p.intact(ctx, r); err != nil {
+		return fail("make", err)
+	}
 	if err := p.opts.Catalog.Put(ctx, r, l.torrents); err != nil {
 		return fail("list", err)
 	}
