@@ -102,6 +102,9 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
 		return step, err
 	}
+	p.mu.Lock()
+	p.unverified[l.r.Hash()] = !verified
+	p.mu.Unlock()
 	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
 		if m == nil {
 			continue
@@ -174,6 +177,9 @@ func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 		}
 	}
 	p.swapStore(r.Hash(), nil)
+	p.mu.Lock()
+	delete(p.unverified, r.Hash())
+	p.mu.Unlock()
 	if p.opts.Keeper != nil {
 		errs = append(errs, p.opts.Keeper.Drop(r.Hash()))
 	}

@@ -111,7 +111,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.trackerNode.observe = p.observe
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
-	options.Direct, options.ClientAddr, options.Log = p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
@@ -190,7 +190,7 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.trackerNode.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run, p.followStates}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
 		go func() {
