@@ -187,10 +187,10 @@ func describe(in *folder.Folder, e fs.DirEntry, self fs.FileInfo) (fs.FileInfo, 
 // Temporary reports whether a watched folder ignores the name: a hidden file, an unfinished
 // file of a downloader or an editor, or a file that desktops create.
 func Temporary(name string) bool {
-	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") {
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") {
 		return true
 	}
-	endings := []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".aria2", ".!qb", ".!ut", ".swp"}
+	endings := []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".aria2", ".!qb", ".!ut", ".!bt", ".bc!", ".opdownload", ".swp", ".swo", ".swx"}
 	lower := strings.ToLower(name)
 	return slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(lower, e) }) ||
 		slices.Contains([]string{"thumbs.db", "desktop.ini"}, lower)
