@@ -66,7 +66,8 @@ type Folder struct {
 
 	// The fields below are used by step only.
 	torrents map[string]torrentFile
-	empty    bool // whether the log already reports that the folder is empty
+	alone    map[string]time.Time // when notes were first seen without their entry, by name
+	empty    bool                 // whether the log already reports that the folder is empty
 }
 
 // refusal is the reason why an entry could not be published. It is valid while the entry

@@ -451,3 +451,34 @@ func values(m map[string]string) (out []string) {
 	}
 	return out
 }
+
+// TestNotesAreNoRelease checks that notes do not become a release while their entry is away,
+// arrives later or was just removed, and that notes without an entry do after a while.
+func TestNotesAreNoRelease(t *testing.T) {
+	h := newFolderFixture(t, 0)
+	at := time.Unix(1_800_000_000, 0)
+	h.pub.opts.Now = func() time.Time { return at }
+	entry := filepath.Join(h.in, "a.bin")
+	h.write("a.bin.md", "notes")
+	h.update()
+	h.expect(map[string]string{}) // the notes arrive first
+	h.write("a.bin", "one")
+	h.update()
+	h.expect(map[string]string{"a.bin~1": "one"})
+	os.Remove(entry)
+	h.write("other", "1")
+	h.update()
+	h.expect(map[string]string{"other~1": "1"})
+	h.write("a.bin", "two")
+	h.update()
+	h.expect(map[string]string{"a.bin~1": "two", "other~1": "1"})
+	os.Remove(entry)
+	h.update()
+	h.update()
+	at = at.Add(notesAlone)
+	h.update()
+	h.expect(map[string]string{"a.bin.md~1": "notes", "other~1": "1"})
+	h.folder.alone = nil // as after a restart
+	h.update()
+	h.expect(map[string]string{"a.bin.md~1": "notes", "other~1": "1"})
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"spate/internal/folder"
 	"spate/internal/watch"
@@ -65,7 +66,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		return pl, nil
 	}
 	f.empty = false
-	items, notes := f.items(in, entries)
+	items, notes := f.items(in, entries, there, mine)
 	isItem := map[string]bool{}
 	for _, it := range items {
 		isItem[it.Name] = true
@@ -142,9 +143,26 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 // replaced is the stamp of versions that a newer version has replaced.
 const replaced = "replaced"
 
+// notesAlone is the time after which notes without their entry become a release of their own.
+// Until then the entry may be on its way, or be replaced.
+const notesAlone = 15 * time.Second
+
+// isAlone reports whether the notes in the file name have been without their entry for
+// notesAlone. now has the notes that are without their entry at present.
+func (f *Folder) isAlone(name string, now map[string]time.Time) bool {
+	t := f.pub.opts.Now()
+	since, ok := f.alone[name]
+	if !ok {
+		since = t
+	}
+	now[name] = since
+	return t.Sub(since) >= notesAlone
+}
+
 // items returns the entries to publish, sorted by name, and the names of the files with
-// their notes.
-func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items []item, notes map[string]string) {
+// their notes. there has all entries of the folder, even incomplete ones, and mine the
+// releases of the folder by entry.
+func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry, there map[string]bool, mine map[string]*Release) (items []item, notes map[string]string) {
 	torrents, data := map[string]torrentFile{}, map[string]bool{}
 	notes = map[string]string{}
 	for name, e := range entries {
@@ -166,11 +184,13 @@ func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items
 		}
 	}
 	f.torrents = torrents
+	alone := map[string]time.Time{}
 	for name, e := range entries {
 		of, isTorrent := torrents[name]
 		stem, isNotes := strings.CutSuffix(name, ".md")
 		switch {
 		case isNotes && notes[stem] == name || data[name] && !isTorrent:
+		case isNotes && !e.Dir && (there[stem] || mine[stem] != nil || mine[name] == nil && !f.isAlone(name, alone)):
 		case isTorrent:
 			it := item{Entry: e, torrent: name}
 			for _, name := range of.data {
@@ -183,6 +203,7 @@ func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items
 			items = append(items, item{Entry: e})
 		}
 	}
+	f.alone = alone
 	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Name, b.Name) })
 	return items, notes
 }

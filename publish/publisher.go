@@ -108,6 +108,8 @@ type Publisher struct {
 	// stores holds the storages of releases that were published from a storage, by main
 	// info-hash.
 	stores map[spate.InfoHash]storage.Storage
+	// unverified has the main info-hashes of releases whose data the seeder had to check.
+	unverified map[spate.InfoHash]bool
 
 	listed chan struct{} // contains an element if Run must handle a new release
 }
@@ -133,7 +135,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, listed: make(chan struct{}, 1)}, nil
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the catalog of the publisher.

@@ -83,6 +83,10 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	if err := ctx.Err(); err != nil {
 		return fail("list", context.Cause(ctx))
 	}
+	// The engine has accepted the files as they are now, which may not be what was hashed.
+	if err := p.intact(ctx, r); err != nil {
+		return fail("make", err)
+	}
 	if err := p.opts.Catalog.Put(ctx, r, l.torrents); err != nil {
 		return fail("list", err)
 	}
@@ -99,6 +103,9 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
 		return step, err
 	}
+	p.mu.Lock()
+	p.unverified[l.r.Hash()] = !verified
+	p.mu.Unlock()
 	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
 		if m == nil {
 			continue
@@ -184,6 +191,9 @@ func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 		}
 	}
 	p.swapStore(r.Hash(), nil)
+	p.mu.Lock()
+	delete(p.unverified, r.Hash())
+	p.mu.Unlock()
 	if p.opts.Keeper != nil {
 		errs = append(errs, p.opts.Keeper.Drop(r.Hash()))
 	}

@@ -219,6 +219,16 @@ func (t *Torrent) checkFiles() {
 	}
 }
 
+// CheckFiles compares the files of a seeding torrent with their state when the data was
+// verified. It halts the torrent if a file has changed or is gone, and returns the reason
+// why the torrent is halted, or nil.
+func (t *Torrent) CheckFiles() error {
+	t.checkFiles()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status.err
+}
+
 // retry checks the data of a halted torrent again. If the check succeeds, the torrent
 // continues.
 func (t *Torrent) retry() {

@@ -15,6 +15,7 @@ const (
 	chokeEvery      = 10 * time.Second
 	resumeEvery     = 20 * time.Second
 	checkFilesEvery = 5 * time.Second
+	checkIdleEvery  = 30 * time.Second // like checkFilesEvery, while no peer is connected
 	retryEvery      = 10 * time.Second
 )
 
@@ -45,7 +46,11 @@ func (t *Torrent) tick(now time.Time) {
 	needsPeers := t.status.state == StateDownloading && t.peerConns.n == 0
 	save := t.disk.dirty && t.dormancy.record == nil && running && now.Sub(t.disk.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.data.store)
-	check := running && detects && (t.peerConns.n > 0 || t.status.state == StateDownloading) && now.Sub(t.disk.filesChecked) >= checkFilesEvery
+	every := checkFilesEvery
+	if t.peerConns.n == 0 && t.status.state != StateDownloading {
+		every = checkIdleEvery
+	}
+	check := running && detects && now.Sub(t.disk.filesChecked) >= every
 	retry := t.status.state == StateFailed && now.Sub(t.status.failedAt) >= retryEvery && !errors.Is(t.status.err, ErrHybridMismatch)
 	t.mu.Unlock()
 

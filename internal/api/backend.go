@@ -184,6 +184,7 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 	r.Skipped = func(path string, s maker.Skipped) {
 		each(Event{Event: "skipped", Path: filepath.Join(path, filepath.FromSlash(s.Path)), Reason: string(s.Reason)})
 	}
+	r.Waiting = func(path string) { each(Event{Event: "waiting", Path: path}) }
 	return toAPI(b.d.Publish(ctx, r, func(path string, r *publish.Release) error {
 		told = time.Time{}
 		i, err := b.d.Info(ctx, r)

@@ -119,11 +119,12 @@ type Publish struct {
 	Include     []string   `json:"include,omitempty"`
 	Exclude     []string   `json:"exclude,omitempty"`
 	Hidden      bool       `json:"hidden,omitempty"`
+	Force       bool       `json:"force,omitempty"` // publish data that a program is still writing
 }
 
 // Event is a step of a [Publish].
 type Event struct {
-	Event   string               `json:"event"` // progress, skipped, published, error
+	Event   string               `json:"event"` // progress, skipped, waiting, published, error
 	Path    string               `json:"path,omitempty"`
 	Done    int64                `json:"done,omitempty"` // number of hashed bytes
 	Total   int64                `json:"total,omitempty"`

@@ -19,6 +19,7 @@ import (
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
+	"spate/internal/watch"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -68,7 +69,7 @@ Thumbs.db, ...), devices, and links that lead out of the directory; -v names the
 	opt.moreFlags(f)
 	f.BoolVar(&opt.each, "each", false, "make a torrent of each entry of the directory")
 	followLinksFlag(f, &opt.follow, "the directory of --each")
-	f.BoolVar(&opt.force, "force", false, "overwrite existing files")
+	f.BoolVar(&opt.force, "force", false, "overwrite existing files; read data that is being written")
 	f.StringVar(&opt.preset, "preset", "", "read flags from [preset.`NAME`] in the settings file")
 	return cmd
 }
@@ -151,6 +152,9 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	o.Written = torrentfile.Written(a.OutputFiles(), out)
+	if err := checkWriters(path, &opt); err != nil {
+		return err
+	}
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
@@ -172,6 +176,18 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	}
 	return a.printCreated(m, out, warnings)
 }
+
+// checkWriters returns an error if a program is still writing the data at path. It checks no
+// directory of which only some files are read.
+func checkWriters(path string, opt *createOptions) error {
+	if path == "-" || opt.force || len(opt.mk.include)+len(opt.mk.exclude) > 0 || opt.filesFrom != "" {
+		return nil
+	}
+	return fault.WithHint(watch.CheckNamed(path), writtenHint)
+}
+
+// writtenHint is the hint of a [watch.WrittenError].
+const writtenHint = "wait until it is complete, or go on with --force"
 
 // target returns the path of the .torrent for path.
 func (o *createOptions) target(path, name string) (string, error) {

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
+	"spate/internal/watch"
 	"spate/maker"
 )
 
@@ -109,6 +110,9 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		}
 		if e.Err == nil && (into != nil || opt.output == "") {
 			e.Err = torrentfile.CheckTarget(e.Out, opt.force)
+		}
+		if e.Err == nil && !opt.force && len(o.Include)+len(o.Exclude) == 0 {
+			e.Err = fault.WithHint(watch.CheckWriters(in, name), writtenHint)
 		}
 		list = append(list, e)
 	}

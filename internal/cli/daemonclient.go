@@ -45,6 +45,8 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 		switch e.Event {
 		case "progress":
 			bars.update(e.Path, e.Done, e.Total, e.Rate)
+		case "waiting":
+			a.sayWaiting(e.Path)
 		case "skipped":
 			a.Log.Info("left out", "path", e.Path, "why", e.Reason)
 		case "published":

@@ -29,6 +29,7 @@ type publishOptions struct {
 
 	release    releaseFlags
 	foreground bool
+	force      bool
 	trackers   [][]string // --announce
 }
 
@@ -39,7 +40,8 @@ func (a *app) publishCmd() *cobra.Command {
 		Short: "make the torrent, track it, seed it, serve its page",
 		Long: `Publish files or directories until stopped. Each becomes a torrent with a page, and
 this process is its tracker, its first seed and its web seed. Downloaders pass on
-what they have fetched. Hand out the URL of the page.
+what they have fetched. Hand out the URL of the page. publish waits for files that a
+program is still writing.
 
 If spate serve runs with the same --state, it publishes the paths, and this command
 returns once they are listed. With --release several PATHs are variants of one
@@ -62,6 +64,7 @@ names differ.`,
 	opt.makeFlags.add(f)
 	opt.release.add(f)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve runs")
+	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
 	opt.sign.add(f)
 	opt.secure.add(f)
 	opt.site.add(f, "--theme")
@@ -131,7 +134,7 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	opt.trackers, mk.Announce = mk.Announce, nil
 	r := daemon.PublishRequest{
 		Paths: paths, Make: mk, Slug: opt.release.slug, Version: opt.release.version, Variants: opt.release.variants, Group: opt.release.group,
-		NoTwin: opt.release.noTwin, Skipped: func(_ string, s maker.Skipped) { a.skipped(s) },
+		NoTwin: opt.release.noTwin, Force: opt.force, Skipped: func(_ string, s maker.Skipped) { a.skipped(s) }, Waiting: a.sayWaiting,
 	}
 	if r.Notes, err = opt.release.readNotes(); err != nil {
 		return r, err
@@ -201,6 +204,11 @@ func publishHint(err error) error {
 		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
 	}
 	return err
+}
+
+// sayWaiting prints a note that the data at path is not complete yet.
+func (a *app) sayWaiting(path string) {
+	a.Notef("%s is still being written; waiting until it is complete (--force publishes it now)", termsafe.Line(path))
 }
 
 // sayGuessed prints a note if the URL of the site is a guess.

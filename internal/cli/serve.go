@@ -123,12 +123,13 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	opt.trackers, mk.Announce = mk.Announce, nil
 	mk.Skipped = a.skipped
 	c = daemon.Config{
-		Spec: publish.Spec{Options: mk, NoTwin: opt.release.noTwin}, Settle: opt.settle, Rescan: opt.rescan, Older: opt.older, KeepDir: opt.keepDir,
+		Spec: publish.Spec{Options: mk, NoTwin: opt.release.noTwin}, Rescan: opt.rescan, Older: opt.older, KeepDir: opt.keepDir,
 		FollowLinks: opt.site.follow, Socket: filepath.Join(state, api.SocketName), Answer: answerAPI(a.Log),
 	}
 	if c.PublisherConfig, err = a.publisherConfig(&opt.publishOptions, state); err != nil {
 		return c, err
 	}
+	c.Settle = opt.settle
 	if c.Folders, err = parseWatch(opt.watch); err != nil {
 		return c, err
 	}

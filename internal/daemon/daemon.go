@@ -22,7 +22,6 @@ type Config struct {
 
 	Folders     []WatchedFolder
 	Spec        publish.Spec  // options of releases from folders; the daemon sets Announce
-	Settle      time.Duration // time after which an unchanged entry is complete
 	Rescan      time.Duration // interval between scans of the folders, even without events
 	Older       int           // number of old versions to keep of a changed entry
 	KeepDir     string        // directory of the data of old versions; empty: "versions" in State

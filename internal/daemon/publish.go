@@ -11,6 +11,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/torrentfile"
+	"spate/internal/watch"
 	"spate/maker"
 	"spate/publish"
 )
@@ -28,9 +29,11 @@ type PublishRequest struct {
 	NoTwin   bool       // do not make a separate v1 torrent for older clients
 	Newer    bool       // publish another version if the slug is taken
 	Trackers [][]string // trackers after those of the publisher
+	Force    bool       // publish data that a program is still writing
 
 	Progress func(path string, p maker.Progress) // may be nil
 	Skipped  func(path string, s maker.Skipped)  // called for each file that is not part of a torrent; may be nil
+	Waiting  func(path string)                   // called if the data at path is still being written; may be nil
 }
 
 // Check checks that all paths exist and that no two of them get the same page by accident. It
@@ -138,7 +141,7 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 				r.Skipped(path, s)
 			}
 		}
-		release, err := p.publisher.Publish(ctx, path, spec)
+		release, err := p.publishComplete(ctx, path, spec, &r)
 		if err != nil {
 			return publishError(path, err)
 		}
@@ -153,6 +156,38 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		}
 	}
 	return nil
+}
+
+// publishComplete publishes the data at path once it is complete. If the data changes during
+// the hashing, it waits and publishes again, unless the request forces it.
+func (p *Publisher) publishComplete(ctx context.Context, path string, spec publish.Spec, r *PublishRequest) (*publish.Release, error) {
+	var told bool
+	wait := watch.WaitOptions{Settle: p.conf.Settle, Waiting: func() {
+		if !told && r.Waiting != nil {
+			r.Waiting(path)
+		}
+		told = true
+	}}
+	for {
+		if !r.Force && !selects(path, &spec.Options) {
+			if err := watch.Wait(ctx, path, wait); err != nil {
+				return nil, err
+			}
+		}
+		release, err := p.publisher.Publish(ctx, path, spec)
+		var changed *maker.ChangedError
+		if r.Force || !errors.As(err, &changed) && !errors.Is(err, publish.ErrChanged) {
+			return release, err
+		}
+		wait.Quiet = true
+	}
+}
+
+// selects reports whether the options select files of a directory. Files that are not part of
+// the release may then change.
+func selects(path string, o *maker.Options) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() && len(o.Include)+len(o.Exclude) > 0
 }
 
 // publishError adds the path and a code to an error of package publish.

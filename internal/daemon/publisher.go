@@ -33,6 +33,7 @@ type PublisherConfig struct {
 	Site        site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
 	Key         *signature.Key // signs releases; nil: they are not signed
 	Trackers    [][]string     // trackers of all releases, after the tracker of this process
+	Settle      time.Duration  // time without changes after which data is complete; 0: three seconds
 
 	Catalog publish.Catalog // nil: a catalog in memory
 	Keeper  *publish.Keeper // keeps older versions; may be nil
@@ -110,7 +111,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.trackerNode.observe = p.observe
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
-	options.Direct, options.ClientAddr, options.Log = p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
@@ -189,7 +190,7 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.trackerNode.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run, p.followStates}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
 		go func() {

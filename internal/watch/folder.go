@@ -71,20 +71,13 @@ type Folder struct {
 	seen  map[string]sight
 }
 
-// sight is the state of an entry at the last scan.
-type sight struct {
-	stamp string
-	since time.Time // time of the first scan with this stamp
-	done  bool      // the entry was complete
-}
-
 // New returns a watcher for the directory dir. It does not start to watch.
 func New(dir string, opt Options) (*Folder, error) {
 	if opt.Settle < 0 || opt.Rescan < 0 {
 		return nil, errors.New("watch: a time is negative")
 	}
 	if opt.Settle == 0 {
-		opt.Settle = 3 * time.Second
+		opt.Settle = DefaultSettle
 	}
 	if opt.Rescan == 0 {
 		opt.Rescan = 30 * time.Second
@@ -148,18 +141,14 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 			s.Refused = append(s.Refused, Refused{e.Name(), err})
 			continue
 		}
-		stamp, newest, err := stampOf(in, info)
+		stamp, newest, err := stampOf(in, e.Name(), info)
 		if err != nil { // the entry was removed, or is being moved in
 			s.Waiting = append(s.Waiting, e.Name())
 			continue
 		}
-		v, had := f.seen[e.Name()]
-		if !had || v.stamp != stamp {
-			v = sight{stamp: stamp, since: now}
-		}
-		if !v.done {
-			v.done = (now.Sub(v.since) >= f.opt.Settle || !newest.After(now) && now.Sub(newest) >= f.opt.Settle) && !beingWritten(in, info)
-		}
+		v := f.seen[e.Name()]
+		v.see(stamp, now)
+		v.complete(in, e.Name(), info, newest, now, f.opt.Settle)
 		seen[e.Name()] = v
 		if v.done {
 			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: info.IsDir(), Stamp: stamp})
@@ -198,10 +187,10 @@ func describe(in *folder.Folder, e fs.DirEntry, self fs.FileInfo) (fs.FileInfo, 
 // Temporary reports whether a watched folder ignores the name: a hidden file, an unfinished
 // file of a downloader or an editor, or a file that desktops create.
 func Temporary(name string) bool {
-	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") {
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") {
 		return true
 	}
-	endings := []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".aria2", ".!qb", ".!ut", ".swp"}
+	endings := []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".aria2", ".!qb", ".!ut", ".!bt", ".bc!", ".opdownload", ".swp", ".swo", ".swx"}
 	lower := strings.ToLower(name)
 	return slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(lower, e) }) ||
 		slices.Contains([]string{"thumbs.db", "desktop.ini"}, lower)

@@ -11,10 +11,10 @@ import (
 	"spate/internal/folder"
 )
 
-// stampOf returns the stamp of the entry of the folder in that info describes, and the time
-// of its last change. The stamp of a directory includes its hidden files, because they may
+// stampOf returns the stamp of the entry name of the folder in, which info describes, and the
+// time of its last change. The stamp of a directory includes its hidden files, because they may
 // be part of the release.
-func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Time, err error) {
+func stampOf(in *folder.Folder, name string, info fs.FileInfo) (stamp string, newest time.Time, err error) {
 	h := sha256.New()
 	add := func(name string, info fs.FileInfo) {
 		var b [25]byte
@@ -31,7 +31,7 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 		add("", info)
 		return hex.EncodeToString(h.Sum(nil)[:16]), newest, nil
 	}
-	err = in.Walk(info.Name(), func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
+	err = in.Walk(name, func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
@@ -53,19 +53,25 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 	return hex.EncodeToString(h.Sum(nil)[:16]), newest, err
 }
 
-// beingWritten reports whether a process has the entry that info describes, or a file in
-// it, open for writing. It returns false if the system does not report open files.
-func beingWritten(in *folder.Folder, info fs.FileInfo) bool {
+// writersOf reports whether a process has the entry name, which info describes, or a file in
+// it, open for writing. rel is the path of such a file below the entry.
+func writersOf(in *folder.Folder, name string, info fs.FileInfo) (found writers, rel string) {
 	if !info.IsDir() {
-		return openForWriting(in, info.Name())
+		return fileWriters(in, name), ""
 	}
-	found := false
-	in.Walk(info.Name(), func(in *folder.Folder, _ string, info fs.FileInfo, _ error) error {
-		if info.Mode().IsRegular() && openForWriting(in, info.Name()) {
-			found = true
+	found = noWriters
+	in.Walk(name, func(in *folder.Folder, at string, info fs.FileInfo, _ error) error {
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		switch fileWriters(in, info.Name()) {
+		case someWriters:
+			found, rel = someWriters, at
 			return fs.SkipAll
+		case unknownWriters:
+			found = unknownWriters
 		}
 		return nil
 	})
-	return found
+	return found, rel
 }

@@ -6,18 +6,22 @@ import (
 	"spate/internal/folder"
 )
 
-// openForWriting reports whether a process has the file open for writing. It requests a
-// read lease, which the kernel refuses in this case (fcntl(2), F_SETLEASE). It returns
-// false if leases are not available: for files of other users and on network file systems.
-func openForWriting(in *folder.Folder, name string) bool {
+// fileWriters reports whether a process has the file open for writing. It requests a read
+// lease, which the kernel refuses in this case (fcntl(2), F_SETLEASE). Leases are not
+// available for files of other users and on network file systems.
+func fileWriters(in *folder.Folder, name string) writers {
 	f, err := in.Open(name)
 	if err != nil {
-		return false
+		return unknownWriters
 	}
 	defer f.Close()
 	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
-	if err == nil {
+	switch err {
+	case nil:
 		unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+		return noWriters
+	case unix.EAGAIN:
+		return someWriters
 	}
-	return err == unix.EAGAIN
+	return unknownWriters
 }

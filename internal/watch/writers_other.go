@@ -4,5 +4,5 @@ package watch
 
 import "spate/internal/folder"
 
-// openForWriting returns false, because this system does not report which files are open.
-func openForWriting(*folder.Folder, string) bool { return false }
+// fileWriters returns unknownWriters, because this system does not report which files are open.
+func fileWriters(*folder.Folder, string) writers { return unknownWriters }

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"spate"
+	"spate/publish"
+	"spate/torrent"
+)
+
+// stateEvery is the interval at which followStates reads the states of the torrents.
+const stateEvery = time.Second
+
+// followStates keeps the tracker and the catalog in step with the engine. A torrent whose files
+// have changed leaves the origins of its swarm. When the engine has checked the data again
+// and seeds it, the torrent is an origin again, and its files count as those that were
+// hashed.
+func (p *Publisher) followStates(ctx context.Context) error {
+	tick := time.NewTicker(stateEvery)
+	defer tick.Stop()
+	last := map[spate.InfoHash]torrent.State{}
+	for {
+		now := map[spate.InfoHash]torrent.State{}
+		for _, t := range p.session.Torrents() {
+			ih, state := t.InfoHash(), t.Stats().State
+			was, known := last[ih]
+			if !known {
+				was = torrent.StateChecking
+			}
+			now[ih] = state
+			if state != was {
+				p.stateChanged(ctx, t, was, state)
+			}
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// stateChanged handles a change of the state of a torrent.
+func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, is torrent.State) {
+	ih := t.InfoHash()
+	r, err := p.publisher.Catalog().Find(ctx, ih)
+	if err != nil || r.Hash() != ih || r.Paused {
+		return // a twin, or a release that is being published or withdrawn
+	}
+	bad := func(s torrent.State) bool { return s == torrent.StateFailed || s == torrent.StateDownloading }
+	if bad(is) != bad(was) {
+		err = p.publisher.SetServed(r, !bad(is))
+	}
+	if is == torrent.StateSeeding && (bad(was) || p.publisher.Unverified(ih)) {
+		err = errors.Join(err, p.publisher.Reaccept(ctx, r, t.CheckFiles))
+	}
+	if err != nil {
+		p.env.Log.Warn("the state of a release could not be updated", "release", r.Ref(), "err", err)
+	}
+}
+
+// openFile opens a file of a release for the site. If the file has changed or is gone, the
+// engine compares all files of the release, so that it halts the torrent at once.
+func (p *Publisher) openFile(_ context.Context, r *publish.Release, i int) (*publish.Content, error) {
+	content, err := r.Content(i)
+	if errors.Is(err, publish.ErrChanged) || errors.Is(err, publish.ErrGone) {
+		for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
+			if t := p.session.Torrent(ih); t != nil {
+				t.CheckFiles()
+			}
+		}
+	}
+	return content, err
+}
