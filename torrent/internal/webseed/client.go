@@ -44,9 +44,6 @@ type Options struct {
 	Stall time.Duration
 }
 
-// maxRedirects is the number of redirects that are followed.
-const maxRedirects = 1
-
 // Client makes requests to web servers. It is safe for concurrent use.
 //
 // It checks the address that it connects to, not the host name. It never connects to the
@@ -69,7 +66,7 @@ func NewClient(opt Options) *Client {
 		Dialer: netguard.Dialer{
 			Dial: opt.Dial, LocalAddr: opt.Bind, OnlyLoopback: opt.Bind.IsLoopback(), Resolver: opt.Resolver, Timeout: dialTimeout,
 		},
-		Transport: opt.transport, MaxRedirects: maxRedirects,
+		Transport: opt.transport, Checked: true,
 	})}
 }
 
