@@ -140,7 +140,6 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 			return
 		}
 	case errors.As(err, &busy):
-		fault(&s.faults.files, busy.File).failed(now, false, busy.RetryAfter)
 		asked = busy.RetryAfter
 	}
 	if now.Before(s.notYet) {
@@ -148,6 +147,11 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	}
 	s.notYet = now.Add(webRetry.Pause(s.fails, asked))
 	s.fails++
+	if busy != nil && len(t.info.Files) > 1 {
+		// Other files are requested first after the pause, because the server may be busy for
+		// this file only.
+		fault(&s.faults.files, busy.File).failed(s.notYet, false, 0)
+	}
 	t.log.Info("web seed failed", "url", s.src, "err", err, "retry", s.notYet.Sub(now))
 }
 
