@@ -75,7 +75,7 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 	case onlyOne:
 		t.count.wasted.Add(t.info.PieceSize(w.index))
 		t.pick.Failed(nil, w.index)
-		t.banLocked(fp.senders[0])
+		t.banLocked(fp.senders[0], w.index)
 	case t.parkLocked(fp):
 		return
 	default:
@@ -116,7 +116,7 @@ func (t *Torrent) endTrialLocked(w completePiece) {
 		good := sha1.Sum(w.data[at:min(int(at)+picker.BlockSize, len(w.data))])
 		for _, b := range sent {
 			if b.sum != good {
-				t.banLocked(b.from)
+				t.banLocked(b.from, w.index)
 			}
 		}
 	}
@@ -136,11 +136,11 @@ func (t *Torrent) keyOfLocked(id picker.PeerID) PeerKey {
 	return t.webSeedOfLocked(id)
 }
 
-// banLocked closes the connections to a sender of bad data and downloads nothing more from
-// it.
-func (t *Torrent) banLocked(key PeerKey) {
+// banLocked closes the connections to a peer that sent bad data of a piece, and downloads
+// nothing more from it. From a web seed only this piece is not downloaded any more.
+func (t *Torrent) banLocked(key PeerKey, piece int) {
 	if key.WebSeed() != "" {
-		t.banWebSeedLocked(key)
+		t.webSentWrongDataLocked(key, piece)
 		return
 	}
 	if !key.IsValid() || t.peers.Banned(key.Addr()) || slices.Contains(t.bad.banned, key) {

@@ -186,7 +186,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != [merkle.HashSize]byte(t.pieceRoot(p.index)) {
 		if p.tried[c] {
-			t.banLocked(c.peer.key)
+			t.banLocked(c.peer.key, p.index)
 			return errWrongHashes
 		}
 		return nil
@@ -201,7 +201,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		bad := t.pick.BlockAt(p.index, i)
 		t.count.wasted.Add(int64(bad.Length))
 		t.pick.BlockFailed(bad)
-		t.banLocked(p.senders[i])
+		t.banLocked(p.senders[i], p.index)
 	}
 	if !found {
 		t.beginTrialLocked(p.failedPiece) // the bad bytes lie after the end of the file

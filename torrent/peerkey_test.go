@@ -76,7 +76,7 @@ func TestPeersWithoutAddress(t *testing.T) {
 		t.Errorf("keys %v and %v", a, b)
 	}
 	tor.mu.Lock()
-	tor.banLocked(all[0].Key)
+	tor.banLocked(all[0].Key, 0)
 	tor.mu.Unlock()
 	until(t, "one is gone", connected(1))
 	if left := tor.PeerStats()[0].Key; left != all[1].Key {

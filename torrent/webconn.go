@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"spate/torrent/internal/picker"
+	"spate/torrent/internal/webseed"
 )
 
 // webConn is a connection to a web seed. It picks a run of pieces, reads the run block by
@@ -19,20 +20,30 @@ type webConn struct {
 	cancel context.CancelFunc
 	blocks []picker.Block // blocks of the run that is being read
 	buf    []byte
+	server *webseed.Conn
+	whole  bool // some files are read from their beginning, because the server has no ranges
 }
 
 // joinLocked adds the connection to its torrent. The caller has reserved a connection of
 // the session.
 func (c *webConn) joinLocked() {
+	t := c.t
+	c.server = t.s.web.Connect(c.ctx, c.seed.src)
+	have, whole, alone := t.webPiecesLocked(c.seed, time.Now())
+	for _, file := range whole {
+		c.server.ReadWhole(file)
+	}
+	c.whole, c.server.Patient = len(whole) > 0, alone
 	c.seed.conns[c] = true
-	c.t.web.conns++
-	c.t.pick.SeedJoined(c.id)
+	t.web.conns++
+	t.pick.PeerJoined(c.id, have)
 }
 
 // leaveLocked removes the connection from its torrent.
 func (c *webConn) leaveLocked() {
 	t := c.t
 	c.cancel()
+	c.server.Close()
 	t.pick.PeerLeft(c.id)
 	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.seed.key})
 	delete(c.seed.conns, c)
@@ -67,7 +78,10 @@ func (c *webConn) next() bool {
 	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		return false
 	}
-	c.seed.proven, c.seed.fails, c.seed.err = true, 0, nil
+	c.seed.proven, c.seed.fails, c.seed.faultsInRow = true, 0, 0
+	if len(c.seed.faults.files)+len(c.seed.faults.pieces) == 0 {
+		c.seed.err = nil
+	}
 	if !t.web.use.on {
 		return false
 	}
@@ -86,7 +100,7 @@ func (c *webConn) pickLocked() {
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
 	n = min(n, webRun/picker.BlockSize) // a longer piece takes several requests, so that a failure costs only one of them
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{
-		WholePieces: true, Adjacent: true, Sequential: t.opt.Sequential,
+		WholePieces: true, Adjacent: !c.whole, Sequential: t.opt.Sequential || c.whole,
 		Endgame: t.web.conns == 1, // so that two web seeds never send the same block
 	})
 	slices.SortFunc(c.blocks, func(a, b picker.Block) int {
@@ -125,7 +139,7 @@ func (c *webConn) offset(b picker.Block) int64 {
 
 // fetchRange reads contiguous blocks: n bytes from off.
 func (c *webConn) fetchRange(blocks []picker.Block, off, n int64) error {
-	r := c.t.s.web.Open(c.ctx, c.seed.src, off, n)
+	r := c.server.Open(off, n)
 	defer r.Close()
 	for _, b := range blocks {
 		data := c.buf[:b.Length]
@@ -165,7 +179,8 @@ func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 		t.count.wasted.Add(n)
 		return more
 	}
-	c.seed.fails = 0 // a server that sends data before it fails is asked again soon
+	c.seed.fails, c.seed.faultsInRow = 0, 0 // a server that sends data before it fails is asked again soon
+	c.seed.fileWorkedLocked(t, c.offset(b), n)
 	slot := t.pick.Slot(int(b.Piece))
 	buf := t.pieceBufLocked(slot)
 	t.mu.Unlock()

@@ -1,19 +1,19 @@
 package torrent
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"spate/internal/netguard"
 	"spate/torrent/internal/picker"
 	"spate/torrent/internal/webseed"
 )
 
 // Web seeds (BEP 19) are web servers that have all data of a torrent. To the picker each
-// connection to a web seed is a peer that has every piece. Bad data is blamed on the web
-// seed, not on one of its connections.
+// connection to a web seed is a peer that has every piece except those of files that failed at
+// this web seed (webfaults.go). Bad data is blamed on the web seed, not on one of its
+// connections.
 //
 // Web seeds are used only if the peers do not suffice, because the operator of a web seed
 // uses BitTorrent to save traffic. They are used if no peer is connected for a short time,
@@ -45,23 +45,14 @@ const (
 	peerRateWeight = 0.1
 )
 
-// Pauses after a web seed failed. The first is doubled by each further failure in a row.
-const (
-	webFirstRetry = 5 * time.Second
-	webLastRetry  = 10 * time.Minute
-)
-
-// errWrongData is the error of a web seed whose pieces failed their hash.
-var errWrongData = errors.New("the server sent wrong data")
-
 // WebSeedStats is a snapshot of one web seed.
 type WebSeedStats struct {
 	URL        string // without password
 	Conns      int    // connections
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
-	Err        error     // error of the last request; nil if it succeeded
-	Stopped    bool      // the web seed is not used any more because of Err
+	Err        error     // error of the last request that failed; nil if all is well again
+	Stopped    bool      // nothing of the web seed is usable because of Err, and no pause will soon change that
 	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
 
@@ -77,16 +68,19 @@ type webSeeds struct {
 
 // webSeed is one web seed. Torrent.mu guards it.
 type webSeed struct {
-	src      *webseed.Source
-	key      PeerKey
-	conns    map[*webConn]bool
-	proven   bool      // the server has answered a request
-	dead     bool      // the web seed is not used any more
-	err      error     // error of the last request; nil if it succeeded
-	fails    int       // failures in a row
-	notYet   time.Time // the web seed is not used before this time
-	received int64     // payload in bytes
-	meter    meter
+	src    *webseed.Source
+	key    PeerKey
+	conns  map[*webConn]bool
+	proven bool      // the server has answered a request
+	dead   bool      // the web seed is not used any more
+	err    error     // error of the last request that failed; nil if all is well again
+	fails  int       // failures in a row
+	faults webFaults // files and pieces that failed
+	// faultsInRow counts the failures of files since data arrived.
+	faultsInRow int
+	notYet      time.Time // the web seed is not used before this time
+	received    int64     // payload in bytes
+	meter       meter
 }
 
 // webSeedUse decides whether web seeds are used. It is plain data; the time is an argument.
@@ -214,32 +208,35 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	}
 }
 
-// startWebConnLocked starts a connection to the usable web seed that has the fewest. It
-// returns false if it cannot.
+// startWebConnLocked starts a connection to a usable web seed. It prefers the one that has the
+// fewest. It returns false if it cannot.
 func (t *Torrent) startWebConnLocked(now time.Time) bool {
-	var best *webSeed
+	var usable []*webSeed
 	for _, s := range t.web.seeds {
 		most := 1
-		if s.proven {
+		if s.proven && !s.faults.noRanges() {
 			most = maxWebConnsPerSeed
 		}
-		if !s.dead && len(s.conns) < most && !now.Before(s.notYet) && (best == nil || len(s.conns) < len(best.conns)) {
-			best = s
+		if !s.dead && len(s.conns) < most && !now.Before(s.notYet) && t.webHasWantedLocked(s, now) {
+			usable = append(usable, s)
 		}
 	}
-	if best == nil || !t.s.reserve(false) {
-		return false
-	}
-	c := &webConn{t: t, seed: best, id: t.newHandleLocked()}
-	c.ctx, c.cancel = context.WithCancel(t.life.ctx)
-	c.joinLocked()
-	c.pickLocked()
-	if len(c.blocks) == 0 {
+	slices.SortStableFunc(usable, func(a, b *webSeed) int { return cmp.Compare(len(a.conns), len(b.conns)) })
+	for _, s := range usable {
+		if !t.s.reserve(false) {
+			return false
+		}
+		c := &webConn{t: t, seed: s, id: t.newHandleLocked()}
+		c.ctx, c.cancel = context.WithCancel(t.life.ctx)
+		c.joinLocked()
+		c.pickLocked()
+		if len(c.blocks) > 0 {
+			t.life.goroutines.Go(c.run)
+			return true
+		}
 		c.leaveLocked()
-		return false
 	}
-	t.life.goroutines.Go(c.run)
-	return true
+	return false
 }
 
 // stopConns ends the connections to one web seed, or to all if it is nil.
@@ -249,43 +246,6 @@ func (w *webSeeds) stopConns(of *webSeed) {
 			if of == nil || s == of {
 				c.cancel()
 			}
-		}
-	}
-}
-
-// failedLocked handles the error of a connection: the web seed is not used for some time,
-// or never again.
-func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
-	if s.dead {
-		return // the other connections fail too
-	}
-	s.err = err
-	var broken *webseed.BrokenError
-	var busy *webseed.BusyError
-	wait := min(webLastRetry, webFirstRetry<<min(s.fails, 10))
-	switch {
-	case errors.As(err, &broken), errors.Is(err, netguard.ErrForbidden), errors.Is(err, errWrongData):
-		s.dead = true
-		t.web.stopConns(s)
-		t.log.Warn("web seed is not used any more", "url", s.src, "err", err)
-		return
-	case errors.As(err, &busy):
-		wait = max(wait, busy.RetryAfter)
-	}
-	if now.Before(s.notYet) {
-		return // another connection has failed before
-	}
-	s.fails++
-	s.notYet = now.Add(wait)
-	t.log.Info("web seed failed", "url", s.src, "err", err, "retry", wait)
-}
-
-// banWebSeedLocked stops the use of the web seed with that key.
-func (t *Torrent) banWebSeedLocked(key PeerKey) {
-	for _, s := range t.web.seeds {
-		if s.key == key {
-			s.failedLocked(t, time.Now(), errWrongData)
-			return
 		}
 	}
 }
@@ -310,11 +270,13 @@ func (t *Torrent) webStatsLocked() []WebSeedStats {
 	if t.web == nil {
 		return nil
 	}
+	now := time.Now()
 	all := make([]WebSeedStats, len(t.web.seeds))
 	for i, s := range t.web.seeds {
+		next, stopped := t.webNextTryLocked(s, now)
 		all[i] = WebSeedStats{
 			URL: s.src.String(), Conns: len(s.conns), Downloaded: s.received, DownRate: s.meter.rate,
-			Err: s.err, Stopped: s.dead, NextTry: s.notYet,
+			Err: s.err, Stopped: stopped, NextTry: next,
 		}
 	}
 	return all

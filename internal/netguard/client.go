@@ -12,20 +12,30 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"time"
 )
 
 // Client sends GET requests to web servers within a reach and follows their redirects.
 // It is safe for concurrent use.
 //
-// Client follows a redirect to an http or https URL, but not from https to http. The reach
-// of the next request is narrowed by [From] of the connection's address. Client sends the
-// user name and password of a URL only to the host of that URL, and uses no proxies.
+// Client follows up to [MaxRedirects] redirects to http and https URLs. It follows one from
+// https to http only if ClientOptions.Checked is set. The reach of the next request is
+// narrowed by [From] of the connection's address. A redirect keeps the headers of the
+// request, such as Range. Client sends the user name and password of a URL only to the host
+// of that URL, and uses no proxies.
 type Client struct {
 	opt ClientOptions
 
 	mu         sync.Mutex
 	transports map[Reach]*http.Transport // guarded by mu
 }
+
+// MaxRedirects bounds the redirects of one request.
+const MaxRedirects = 8
+
+// maxRedirectWait is the longest time that Get waits before a redirect because the server
+// asks for it with Retry-After.
+const maxRedirectWait = 10 * time.Second
 
 // maxRedirectBody is the longest body of a redirect that Get reads so that the connection
 // can be used again. Get closes the connection if the body is longer.
@@ -41,8 +51,9 @@ type ClientOptions struct {
 	// for each reach, and replaces the dial functions and the proxy. Nil means the defaults
 	// of package http.
 	Transport func() *http.Transport
-	// MaxRedirects bounds the redirects of one request.
-	MaxRedirects int
+	// Checked says that a hash, which does not come from the server, checks all data. Redirects
+	// from https to http are then followed.
+	Checked bool
 	// Within limits the reach of a redirect by its URL. Nil means no limit beyond that of
 	// the server that sent the redirect.
 	Within func(next *url.URL) Reach
@@ -96,22 +107,39 @@ type Answer struct {
 type RedirectError struct {
 	Status int
 	Reason string
+	// Magnet is the magnet link that the server redirects to, or "".
+	Magnet string
+	// RetryAfter is how long the server asks the client to wait before it follows the
+	// redirect, if this is too long to wait for. Otherwise it is 0.
+	RetryAfter time.Duration
 }
+
+// ConnectError reports that no connection to the server could be made: its name has no
+// address, or the TCP connection or the TLS handshake failed.
+type ConnectError struct{ Err error }
+
+func (e *ConnectError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *ConnectError) Unwrap() error { return e.Err }
 
 func (e *RedirectError) Error() string { return e.Reason }
 
 // Get sends req, a GET request, within a reach and follows redirects. It takes credentials
 // from the URL and ignores an Authorization header. The caller closes the body of the
-// answer. Every error is a [*url.Error] with the failed URL without its password. Its cause
-// is an [*AddressError], a [*RedirectError], or an error of the connection.
+// answer. Every error is a [*url.Error] with the failed URL without its password. Its
+// cause is a [*ConnectError], which may contain an [*AddressError], a [*RedirectError], or
+// an error of the connection.
 func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
+	seen := map[string]bool{}
 	for hop := 0; ; hop++ {
+		seen[req.URL.String()] = true
 		resp, at, err := c.roundTrip(req, within)
 		if err != nil {
 			return nil, failed(req.URL, err)
 		}
 		within &= From(at)
-		next, err := location(resp, req.URL)
+		next, err := c.location(resp, req.URL)
 		if err == nil && next == nil {
 			return &Answer{resp, within}, nil
 		}
@@ -119,8 +147,14 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 			io.Copy(io.Discard, resp.Body)
 		}
 		resp.Body.Close()
-		if err == nil && hop == c.opt.MaxRedirects {
-			err = &RedirectError{resp.StatusCode, fmt.Sprintf("more than %d redirects", hop)}
+		switch {
+		case err != nil:
+		case seen[next.String()]:
+			err = &RedirectError{Status: resp.StatusCode, Reason: "the redirects lead in a circle"}
+		case hop == MaxRedirects:
+			err = &RedirectError{Status: resp.StatusCode, Reason: fmt.Sprintf("more than %d redirects", hop)}
+		default:
+			err = waitForRedirect(req.Context(), resp)
 		}
 		if err != nil {
 			return nil, failed(req.URL, err)
@@ -131,6 +165,15 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 		req = req.Clone(req.Context())
 		req.URL, req.Host = next, ""
 	}
+}
+
+// waitForRedirect waits as long as a redirect asks for with Retry-After (RFC 9110, 10.2.3).
+func waitForRedirect(ctx context.Context, resp *http.Response) error {
+	wait := RetryAfter(resp.Header, time.Now())
+	if wait > maxRedirectWait {
+		return &RedirectError{Status: resp.StatusCode, Reason: fmt.Sprintf("the server asks to wait %v before the redirect is followed", wait), RetryAfter: wait}
+	}
+	return Sleep(ctx, wait)
 }
 
 // failed returns the error of Get for the URL u.
@@ -145,8 +188,9 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 		return nil, netip.Addr{}, err
 	}
 	var at netip.Addr
+	connected := false
 	req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { at = remoteAddr(info.Conn) }, // a retry overwrites the address
+		GotConn: func(info httptrace.GotConnInfo) { at, connected = remoteAddr(info.Conn), true }, // a retry overwrites the address
 	}))
 	req.Header.Del("Authorization")
 	if u := req.URL.User; u != nil {
@@ -154,6 +198,9 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 		req.SetBasicAuth(u.Username(), password)
 	}
 	resp, err := c.transport(within).RoundTrip(req)
+	if err != nil && !connected {
+		err = &ConnectError{err}
+	}
 	return resp, at, err
 }
 
@@ -185,14 +232,14 @@ func checkURL(u *url.URL) error {
 
 // location returns the URL that resp redirects to, or nil if resp is not a redirect. It
 // keeps the user name and password only if the new URL has the same scheme and host.
-func location(resp *http.Response, from *url.URL) (*url.URL, error) {
+func (c *Client) location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
 		return nil, nil
 	}
 	refuse := func(reason string) (*url.URL, error) {
-		return nil, &RedirectError{resp.StatusCode, reason}
+		return nil, &RedirectError{Status: resp.StatusCode, Reason: reason}
 	}
 	text := resp.Header.Get("Location")
 	if text == "" {
@@ -202,9 +249,13 @@ func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return refuse("redirect to an invalid URL")
-	case checkURL(next) != nil:
-		return refuse("redirect to a URL that is " + errNotHTTP.Error())
-	case from.Scheme == "https" && next.Scheme == "http":
+	case next.Scheme == "magnet":
+		return nil, &RedirectError{Status: resp.StatusCode, Reason: "redirect to a magnet link", Magnet: text}
+	case next.Scheme != "http" && next.Scheme != "https":
+		return refuse(fmt.Sprintf("redirect to %.20s:, which is neither http nor https", next.Scheme))
+	case next.Hostname() == "":
+		return refuse("redirect to a URL without a host")
+	case from.Scheme == "https" && next.Scheme == "http" && !c.opt.Checked:
 		return refuse("redirect from https to http")
 	}
 	next.User, next.Fragment, next.RawFragment = nil, "", ""

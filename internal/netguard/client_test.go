@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // internet is a network in which every address leads to one server on this machine. It
@@ -53,9 +54,6 @@ func (n *internet) dial(ctx context.Context, network, address string) (net.Conn,
 
 func (n *internet) client(t *testing.T, opt ClientOptions) *Client {
 	opt.Dialer.Dial = n.dial
-	if opt.MaxRedirects == 0 {
-		opt.MaxRedirects = 8
-	}
 	c := NewClient(opt)
 	t.Cleanup(c.Close)
 	return c
@@ -203,23 +201,152 @@ func TestWithinLimitsRedirects(t *testing.T) {
 }
 
 // TestRefusesBadRedirects checks redirects that no server may send: other schemes, invalid
-// URLs, and more than MaxRedirects.
+// URLs, circles, and more than MaxRedirects.
 func TestRefusesBadRedirects(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
-	c := n.client(t, ClientOptions{MaxRedirects: 2})
-	for _, to := range []string{"ftp://203.0.113.8/x", "file:///etc/passwd", "http:///x", "http://%zz/", "javascript:alert(1)", "/?to=%2F%3Fto%3D%252Fx"} {
+	c := n.client(t, ClientOptions{})
+	for _, to := range []string{
+		"ftp://203.0.113.8/x", "file:///etc/passwd", "http:///x", "http://%zz/", "javascript:alert(1)", "data:,x", "udp://203.0.113.8:80",
+		chain(MaxRedirects),
+	} {
 		_, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape(to), ToChosen)
 		var redirect *RedirectError
-		if !errors.As(err, &redirect) || redirect.Status != http.StatusFound {
+		if !errors.As(err, &redirect) || redirect.Status != http.StatusFound || redirect.Magnet != "" {
 			t.Errorf("a redirect to %s returned %v, want a RedirectError", to, err)
 		}
 	}
-	if _, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape("/?to=/x"), ToChosen); err != nil {
-		t.Errorf("two redirects returned %v, want success", err)
+	if _, err := get(t, c, "http://203.0.113.7"+chain(MaxRedirects), ToChosen); err != nil {
+		t.Errorf("%d redirects returned %v, want success", MaxRedirects, err)
 	}
 	if _, err := get(t, c, "ftp://203.0.113.7/", ToChosen); err == nil {
 		t.Error("a request for an ftp URL succeeded")
+	}
+}
+
+// chain returns a path that redirects n times.
+func chain(n int) string {
+	to := "/end"
+	for range n {
+		to = "/?to=" + url.QueryEscape(to)
+	}
+	return to
+}
+
+// TestRedirectStatusesAndLocations checks which statuses are redirects, that relative
+// locations and fragments are resolved, and that the Range header is kept.
+func TestRedirectStatusesAndLocations(t *testing.T) {
+	t.Parallel()
+	asked := ""
+	c, base := serverOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/a/start" {
+			w.Header().Set("Location", r.URL.Query().Get("to"))
+			status := 0
+			fmt.Sscan(r.URL.Query().Get("status"), &status)
+			w.WriteHeader(status)
+			return
+		}
+		asked = r.URL.RequestURI() + " " + r.Header.Get("Range")
+	})
+	ask := func(status int, to string) (*Answer, error) {
+		asked = ""
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/a/start?status=%d&to=%s", base, status, url.QueryEscape(to)), nil)
+		req.Header.Set("Range", "bytes=5-9")
+		a, err := c.Get(req, ToMachine)
+		if err == nil {
+			a.Body.Close()
+		}
+		return a, err
+	}
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		if a, err := ask(status, "/x"); err != nil || a.StatusCode != 200 || asked != "/x bytes=5-9" {
+			t.Errorf("status %d: %+v, %v, asked %q", status, a, err, asked)
+		}
+	}
+	for _, status := range []int{300, 304, 305, 306} {
+		if a, err := ask(status, "/x"); err != nil || a.StatusCode != status || asked != "" {
+			t.Errorf("status %d: %+v, %v, asked %q, want no redirect", status, a, err, asked)
+		}
+	}
+	for to, want := range map[string]string{
+		"b": "/a/b", "../b": "/b", "/b?c=d": "/b?c=d", "./b#part": "/a/b", "//" + strings.TrimPrefix(base, "http://") + "/h": "/h", "b%20c": "/a/b%20c",
+	} {
+		_, err := ask(302, to)
+		if got, _, _ := strings.Cut(asked, " "); err != nil || got != want {
+			t.Errorf("Location %q led to %q, %v, want %q", to, got, err, want)
+		}
+	}
+	var redirect *RedirectError
+	if _, err := ask(302, ""); !errors.As(err, &redirect) {
+		t.Errorf("without Location: %v", err)
+	}
+	const magnet = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a%20b"
+	if _, err := ask(302, magnet); !errors.As(err, &redirect) || redirect.Magnet != magnet {
+		t.Errorf("redirect to a magnet link: %v", err)
+	}
+}
+
+// serverOf returns a client and the URL of a server with a handler.
+func serverOf(t *testing.T, opt ClientOptions, h http.HandlerFunc) (*Client, string) {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	c := NewClient(opt)
+	t.Cleanup(c.Close)
+	return c, s.URL
+}
+
+// TestCirclesEnd checks that the client follows each redirect of a circle once.
+func TestCirclesEnd(t *testing.T) {
+	t.Parallel()
+	for start, asked := range map[string]int{"/self": 1, "/fragment": 1, "/one": 2, "/in": 3} {
+		n := 0
+		c, base := serverOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+			n++
+			w.Header().Set("Location", map[string]string{"/self": "/self", "/fragment": "#x", "/in": "/one", "/one": "/two", "/two": "/one"}[r.URL.Path])
+			w.WriteHeader(http.StatusFound)
+		})
+		var redirect *RedirectError
+		if _, err := get(t, c, base+start, ToMachine); !errors.As(err, &redirect) || n != asked {
+			t.Errorf("%s: %v after %d requests, want %d", start, err, n, asked)
+		}
+	}
+}
+
+// TestRedirectWithRetryAfter checks that a redirect that asks for a long pause is not
+// followed at once, and that the error holds the pause.
+func TestRedirectWithRetryAfter(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[string]time.Duration{"": 0, "0": 0, "soon": 0, "600": 10 * time.Minute, "9999999999999999999999": MaxRetryAfter} {
+		asked := 0
+		c, base := serverOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			if r.URL.Path == "/" {
+				w.Header().Set("Retry-After", after)
+				http.Redirect(w, r, "/x", http.StatusFound)
+			}
+		})
+		_, err := get(t, c, base+"/", ToMachine)
+		var redirect *RedirectError
+		if want == 0 && (err != nil || asked != 2) || want > 0 && (!errors.As(err, &redirect) || redirect.RetryAfter != want || asked != 1) {
+			t.Errorf("Retry-After %q: %v, %d requests", after, err, asked)
+		}
+	}
+}
+
+// TestConnectErrorOnlyWithoutConnection checks that an error is a ConnectError only if there
+// was no connection.
+func TestConnectErrorOnlyWithoutConnection(t *testing.T) {
+	t.Parallel()
+	c, base := serverOf(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	var connect *ConnectError
+	if _, err := get(t, c, base, ToMachine); err == nil || errors.As(err, &connect) {
+		t.Errorf("a connection that was cut: %v", err)
+	}
+	if _, err := get(t, c, strings.Replace(base, "http:", "https:", 1), ToMachine); !errors.As(err, &connect) {
+		t.Errorf("a TLS handshake with an http server: %v", err)
+	}
+	if _, err := get(t, c, base, ToPublic); !errors.As(err, &connect) || !errors.Is(err, ErrForbidden) {
+		t.Errorf("a forbidden address: %v", err)
 	}
 }
 
@@ -242,7 +369,7 @@ func TestTLSServer(t *testing.T) {
 			roots := x509.NewCertPool()
 			roots.AddCert(s.Certificate())
 			for _, dial := range []func(context.Context, string, string) (net.Conn, error){nil, new(net.Dialer).DialContext} {
-				c := NewClient(ClientOptions{Dialer: Dialer{Dial: dial}, MaxRedirects: 1, Transport: func() *http.Transport {
+				c := NewClient(ClientOptions{Dialer: Dialer{Dial: dial}, Transport: func() *http.Transport {
 					return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: two}
 				}})
 				defer c.Close()
@@ -276,7 +403,7 @@ func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	c := NewClient(ClientOptions{MaxRedirects: 2, Dialer: Dialer{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	c := NewClient(ClientOptions{Dialer: Dialer{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
 	}}})
 	defer c.Close()
@@ -293,6 +420,27 @@ func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 	}
 }
 
+// TestDowngradeOnlyOfCheckedData checks redirects between http and https, and that they
+// never carry a password.
+func TestDowngradeOnlyOfCheckedData(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to string
+		checked  bool
+		want     bool
+	}{
+		{"http", "https", false, true}, {"http", "https", true, true}, {"https", "https", false, true},
+		{"https", "http", false, false}, {"https", "http", true, true}, {"https", "ftp", true, false},
+	} {
+		from := &url.URL{Scheme: c.from, Host: "h", Path: "/x", User: url.UserPassword("me", "secret")}
+		resp := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {c.to + "://mirror/x"}}}
+		next, err := (&Client{opt: ClientOptions{Checked: c.checked}}).location(resp, from)
+		if (err == nil) != c.want || next != nil && next.User != nil {
+			t.Errorf("%+v: %v, %v", c, next, err)
+		}
+	}
+}
+
 // FuzzLocation checks that every accepted Location leads to a host by http or https, that
 // https leads only to https, and that a password is kept only for the same host.
 func FuzzLocation(f *testing.F) {
@@ -303,7 +451,7 @@ func FuzzLocation(f *testing.F) {
 		for _, scheme := range []string{"http", "https"} {
 			from := &url.URL{Scheme: scheme, Host: "h", Path: "/x", User: url.UserPassword("me", "secret")}
 			resp := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {to}}}
-			next, err := location(resp, from)
+			next, err := new(Client).location(resp, from)
 			if err != nil {
 				continue
 			}

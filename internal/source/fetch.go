@@ -14,12 +14,11 @@ import (
 	"spate/internal/netguard"
 )
 
-// Limits of a fetch over HTTP. maxHops is the maximum number of redirects.
+// Limits of a fetch over HTTP.
 const (
 	fetchTimeout  = 2 * time.Minute
 	headerTimeout = 30 * time.Second
 	dialTimeout   = 10 * time.Second
-	maxHops       = 8
 )
 
 // fetcher makes the requests of one source. Only one goroutine may use it.
@@ -38,7 +37,7 @@ type fetcher struct {
 func (r *Resolver) newFetcher() *fetcher {
 	return &fetcher{within: netguard.ToChosen, client: netguard.NewClient(netguard.ClientOptions{
 		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout},
-		Transport: fetchTransport, MaxRedirects: maxHops,
+		Transport: fetchTransport,
 	})}
 }
 

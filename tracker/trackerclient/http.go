@@ -15,13 +15,10 @@ import (
 	"spate/tracker/wire"
 )
 
-// maxRedirects limits the redirects of one request.
-const maxRedirects = 5
-
 // httpClient returns the client for requests over one address family.
 func (c *Client) httpClient(f family) *netguard.Client {
 	return netguard.NewClient(netguard.ClientOptions{
-		Dialer: c.dialer, Network: f.of("tcp"), Transport: c.transport, MaxRedirects: maxRedirects, Within: reachOf,
+		Dialer: c.dialer, Network: f.of("tcp"), Transport: c.transport, Within: reachOf,
 	})
 }
 
