@@ -261,28 +261,32 @@ func (t *Torrent) otherWebSeedLocked(s *webSeed, file int, now time.Time) bool {
 }
 
 // webNextTryLocked returns when something is requested from a web seed again, or the zero time
-// if it did not fail. stopped reports whether all its files have faults that are not likely to
-// pass soon, or it is not used any more.
+// if it did not fail. stopped reports whether it has nothing that is missing because of faults
+// that are not likely to pass soon, or is not used any more.
 func (t *Torrent) webNextTryLocked(s *webSeed, now time.Time) (next time.Time, stopped bool) {
 	next = s.notYet
 	if s.dead {
 		return next, true
 	}
+	if t.pick == nil || t.webHasWantedLocked(s, now) {
+		return next, false
+	}
 	first := time.Time{}
-	for k := range t.info.Files {
-		if from, to := t.piecesOfFile(k); from == to {
-			continue
-		}
-		f := s.faults.files[k]
-		if f == nil || !f.late || !now.Before(f.notYet) {
-			return next, false
-		}
-		if first.IsZero() || f.notYet.Before(first) {
-			first = f.notYet
+	for _, faults := range []map[int]*webFault{s.faults.files, s.faults.pieces} {
+		for _, f := range faults {
+			if !now.Before(f.notYet) {
+				continue
+			}
+			if !f.late {
+				return next, false
+			}
+			if first.IsZero() || f.notYet.Before(first) {
+				first = f.notYet
+			}
 		}
 	}
 	if first.After(next) {
 		next = first
 	}
-	return next, true
+	return next, !first.IsZero()
 }

@@ -52,7 +52,7 @@ type WebSeedStats struct {
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
 	Err        error     // error of the last request that failed; nil if all is well again
-	Stopped    bool      // nothing of the web seed is usable because of Err, and no pause will soon change that
+	Stopped    bool      // nothing that is missing can be had from it because of Err, and no pause will soon change that
 	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
 
