@@ -78,7 +78,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err := e.run(); err != nil {
 		return e.done, err
 	}
-	if err := writeSnippets(tmp, dir, s.prefix); err != nil {
+	if err := writeSnippets(tmp, dir, s.opts.BaseURL.Path); err != nil {
 		return e.done, err
 	}
 	if err := writeMade(tmp, e.made); err != nil {

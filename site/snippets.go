@@ -1,7 +1,6 @@
 package site
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,16 +17,16 @@ types {
     application/metalink4+xml  meta4;
     application/x-minisign     minisig;
 }
-location {{.Prefix}}/ {
-    {{.Where}} {{.Dir}};
+location {{quote .Prefix "/"}} {
+    {{.Where}} {{quote .Dir .End}};
     index index.html;
     charset utf-8;
     add_header Content-Security-Policy "{{.Policy}}";
     add_header X-Content-Type-Options nosniff;
     add_header Referrer-Policy no-referrer;
 }
-location {{.Prefix}}/d/ {
-    {{.Where}} {{.DirD}};
+location {{quote .Prefix "/d/"}} {
+    {{.Where}} {{quote .Dir .EndD}};
     types { }
     default_type application/octet-stream;
     sendfile on;
@@ -38,8 +37,8 @@ location {{.Prefix}}/d/ {
 }
 `,
 	"apache.conf": `# For Apache: include this in a virtual host. It needs mod_headers.
-Alias "{{.Prefix}}/" "{{.Dir}}/"
-<Directory "{{.Dir}}">
+Alias {{quote .Prefix "/"}} {{quote .Dir "/"}}
+<Directory {{quote .Dir}}>
     Require all granted
     Options FollowSymLinks
     DirectoryIndex index.html
@@ -50,15 +49,15 @@ Alias "{{.Prefix}}/" "{{.Dir}}/"
     Header set X-Content-Type-Options nosniff
     Header set Referrer-Policy no-referrer
 </Directory>
-<Directory "{{.Dir}}/d">
+<Directory {{quote .Dir "/d"}}>
     ForceType application/octet-stream
     Header set Access-Control-Allow-Origin "*"
     Header set Content-Security-Policy "default-src 'none'; sandbox"
 </Directory>
 `,
 	"Caddyfile": `# For Caddy: import this in a site block.
-handle_path {{.Prefix}}/* {
-	root * {{.Dir}}
+handle_path {{quote (percent .Prefix) "/*"}} {
+	root * {{quote .Dir}}
 	@torrent path *.torrent
 	header @torrent Content-Type application/x-bittorrent
 	@metalink path *.meta4
@@ -78,24 +77,33 @@ handle_path {{.Prefix}}/* {
 `,
 }
 
-// writeSnippets writes the snippets into the exported site at tmp. dir is the final
-// directory of the export, and prefix the path of the site's URL.
+// quoters escape the text of a quoted word of a configuration file.
+var quoters = map[string]*strings.Replacer{
+	"nginx.conf":  strings.NewReplacer(`\`, `\\`, `"`, `\"`),
+	"apache.conf": strings.NewReplacer(`\`, `\\`, `"`, `\"`),
+	"Caddyfile":   strings.NewReplacer(`"`, `\"`), // a backslash before other characters stays
+}
+
+// writeSnippets writes the snippets into the exported site at tmp. dir is the final directory
+// of the export. prefix is the decoded path of the site's URL, because the servers compare
+// decoded paths.
 func writeSnippets(tmp, dir, prefix string) error {
 	where := filepath.Join(tmp, exportMark)
 	if err := os.Mkdir(where, 0o755); err != nil {
 		return err
 	}
-	v := map[string]string{"Prefix": prefix, "Dir": dir, "DirD": dir, "Where": "root", "Policy": policy}
+	v := map[string]string{"Prefix": prefix, "Dir": dir, "Where": "root", "End": "", "EndD": "", "Policy": policy}
 	if prefix != "" {
-		v["Where"], v["Dir"], v["DirD"] = "alias", dir+"/", dir+"/d/"
+		v["Where"], v["End"], v["EndD"] = "alias", "/", "/d/"
 	}
 	for name, text := range snippets {
-		v := maps.Clone(v)
-		if name != "nginx.conf" {
-			v["Dir"] = dir
+		funcs := template.FuncMap{
+			"quote": func(parts ...string) string { return `"` + quoters[name].Replace(strings.Join(parts, "")) + `"` },
+			// Caddy takes a pattern with a percent sign as encoded.
+			"percent": func(path string) string { return strings.ReplaceAll(path, "%", "%25") },
 		}
 		var b strings.Builder
-		if err := template.Must(template.New(name).Parse(text)).Execute(&b, v); err != nil {
+		if err := template.Must(template.New(name).Funcs(funcs).Parse(text)).Execute(&b, v); err != nil {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(where, name), []byte(b.String()), 0o644); err != nil {
