@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -170,7 +171,8 @@ func TestKeysOfSites(t *testing.T) {
 			}
 			path := c.attack(t, s)
 			code, said := check(state, s.URL+path, "")
-			if code != c.code || !strings.Contains(said, c.says) || len(strings.Split(strings.TrimSpace(said), "\n")) > 2 {
+			lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(said), "\n"), func(line string) bool { return strings.Contains(line, "; asking again in ") })
+			if code != c.code || !strings.Contains(said, c.says) || len(lines) > 2 {
 				t.Errorf("exit code %d, want %d and %q in two lines:\n%s", code, c.code, c.says, said)
 			}
 			// In all cases the stored key stays the same.

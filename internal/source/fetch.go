@@ -1,8 +1,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +14,7 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/units"
 )
 
 // Limits of a fetch over HTTP.
@@ -30,12 +33,67 @@ const (
 type fetcher struct {
 	client *netguard.Client
 	within netguard.Reach // networks that the next request may go to
+	retry  netguard.Backoff
+	notef  func(format string, args ...any)
+}
+
+// Repetitions of a request whose failure can soon pass: the server is busy or failed, or the
+// connection ended before the whole answer came.
+const (
+	maxRepeats = 3
+	maxPause   = time.Minute // a server that asks for a longer pause is not asked again
+)
+
+var fetchRetry = netguard.Backoff{First: time.Second, Last: 8 * time.Second}
+
+// temporaryError is an error that can soon pass.
+type temporaryError struct {
+	err  error
+	wait time.Duration // what the server asks clients to wait
+}
+
+func (e *temporaryError) Error() string { return e.err.Error() }
+func (e *temporaryError) Unwrap() error { return e.err }
+
+// ask requests u and reads the answer with read, which closes the body. It asks again after a
+// failure that can soon pass, and says so.
+func (f *fetcher) ask(ctx context.Context, u *url.URL, read func(*http.Response) error) error {
+	within := f.within
+	for n := 0; ; n++ {
+		f.within = within
+		resp, err := f.get(ctx, u)
+		if err == nil {
+			err = read(resp)
+		}
+		var temporary *temporaryError
+		if !errors.As(err, &temporary) || ctx.Err() != nil {
+			return err
+		}
+		if n == maxRepeats || temporary.wait > maxPause {
+			return temporary.err
+		}
+		pause := f.retry.Pause(n, temporary.wait)
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
+			return temporary.err
+		}
+		if f.notef != nil {
+			f.notef("%v; asking again in %s", temporary.err, units.Duration(pause.Round(time.Second)))
+		}
+		if err := netguard.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// cut returns the error about an answer that ended early.
+func cut(u *url.URL, err error) error {
+	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer ended early: %w", u.Redacted(), err)}
 }
 
 // newFetcher returns a fetcher. The caller closes its client. The fetcher does not use proxies,
 // because connections to peers do not use them either.
 func (r *Resolver) newFetcher() *fetcher {
-	return &fetcher{within: netguard.ToChosen, client: netguard.NewClient(netguard.ClientOptions{
+	return &fetcher{within: netguard.ToChosen, retry: cmp.Or(r.retry, fetchRetry), notef: r.Notef, client: netguard.NewClient(netguard.ClientOptions{
 		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout},
 		Transport: fetchTransport,
 	})}
@@ -49,7 +107,7 @@ func fetchTransport() *http.Transport {
 	}
 }
 
-// get requests u. The caller closes the body. A status other than 200 is an error.
+// get requests u once. The caller closes the body. A status other than 200 is an error.
 func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -69,7 +127,15 @@ func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
 			code = fault.NotFound
 		}
-		return nil, fault.New(code, "", "%s: the server answered %s", u.Redacted(), resp.Status)
+		err := fault.New(code, "", "%s: the server answered %s", u.Redacted(), resp.Status)
+		if netguard.Temporary(resp.StatusCode) {
+			wait := netguard.RetryAfter(resp.Header, time.Now())
+			if wait > maxPause {
+				err = fault.New(code, "try again in "+units.Duration(wait), "%s: the server answered %s", u.Redacted(), resp.Status)
+			}
+			return nil, &temporaryError{err: err, wait: wait}
+		}
+		return nil, err
 	}
 	return resp, nil
 }
@@ -85,6 +151,8 @@ func explainFetch(err error) error {
 	}
 	hint := ""
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection without an answer", target)}
 	case errors.As(err, &forbidden):
 		err, hint = forbidden, "if you trust the address, download the .torrent by other means and give the file"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -187,23 +187,23 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 	f := c.newFetcher()
 	f.within = c.src.reach
 	defer f.client.Close()
-	resp, err := f.get(ctx, u)
-	if err != nil {
-		if fault.CodeOf(err) == fault.NotFound {
-			return nil, unsigned(fmt.Sprintf("there is no %s", u.Redacted()))
+	var sig []byte
+	err := f.ask(ctx, u, func(resp *http.Response) (err error) {
+		defer resp.Body.Close()
+		sig, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, signature.MaxSignature))
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			return unchecked(fault.New(fault.BadData, "", "%s: %w", u.Redacted(), err))
+		case err != nil: // the connection ended: the signature may still be valid
+			return cut(u, err)
 		}
-		return nil, err
+		return nil
+	})
+	if err != nil && fault.CodeOf(err) == fault.NotFound {
+		return nil, unsigned(fmt.Sprintf("there is no %s", u.Redacted()))
 	}
-	defer resp.Body.Close()
-	sig, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, signature.MaxSignature))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, unchecked(fault.New(fault.BadData, "", "%s: %w", u.Redacted(), err))
-	case err != nil: // the connection ended: the signature may still be valid
-		return nil, fault.New(fault.Network, "", "%s: %w", u.Redacted(), err)
-	}
-	return sig, nil
+	return sig, err
 }
 
 // day is the layout of dates in messages.

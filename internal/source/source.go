@@ -38,6 +38,8 @@ type Resolver struct {
 	Names *net.Resolver // resolves the hosts of URLs; nil is the resolver of package net
 	Log   *slog.Logger  // nil discards
 	Notef func(format string, args ...any)
+
+	retry netguard.Backoff // pauses between requests; zero: fetchRetry
 }
 
 // Resolve finds the torrent of arg: a file, "-" for standard input, the http(s) URL of a

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"html"
 	"io"
 	"mime"
@@ -12,8 +13,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"spate/internal/fault"
+	"spate/internal/netguard"
 	"spate/internal/torrentfile"
 	"spate/signature"
 )
@@ -38,22 +41,31 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	defer cancel()
 	f := r.newFetcher()
 	defer f.client.Close()
-	resp, err := f.get(ctx, u)
-	if err != nil {
+	var found answered
+	read := func(resp *http.Response) (err error) {
+		found, err = torrentOrLink(resp)
+		return err
+	}
+	err = f.ask(ctx, u, read)
+	var redirect *netguard.RedirectError
+	if errors.As(err, &redirect) && redirect.Magnet != "" {
+		r.log().Info("the URL redirects to a magnet link", "url", u.Redacted())
+		return &Source{Arg: arg, Magnet: redirect.Magnet, sites: []string{signature.Site(u)}}, nil
+	}
+	if found.at == nil {
 		return nil, err
 	}
-	src := &Source{Arg: arg, URL: resp.Request.URL.String(), sites: []string{signature.Site(u)}}
-	if site := signature.Site(resp.Request.URL); site != src.sites[0] {
+	src := &Source{Arg: arg, URL: found.at.String(), sites: []string{signature.Site(u)}}
+	if site := signature.Site(found.at); site != src.sites[0] {
 		src.sites = append(src.sites, site)
 	}
-	found, err := torrentOrLink(resp)
 	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.within
 	if err != nil || src.Torrent != nil {
 		return src, err
 	}
 	next, guessed := found.link, found.link == nil
 	if guessed {
-		g := *resp.Request.URL
+		g := *found.at
 		g.Path, g.RawPath = g.Path+".torrent", ""
 		next = &g
 	}
@@ -65,8 +77,11 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
-	if resp, err = f.get(ctx, next); err == nil {
-		found, err = torrentOrLink(resp)
+	found.torrent, found.signed = nil, announced{}
+	err = f.ask(ctx, next, read)
+	if errors.As(err, &redirect) && redirect.Magnet != "" {
+		src.Magnet = redirect.Magnet
+		return src, nil
 	}
 	if err != nil && !guessed {
 		return nil, err
@@ -83,6 +98,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 
 // answered is the result of one request.
 type answered struct {
+	at      *url.URL // the URL of the answer, after redirects
 	torrent []byte   // the torrent, or nil
 	link    *url.URL // the URL of the torrent, or nil
 	signed  announced
@@ -112,6 +128,7 @@ func announce(base *url.URL, target string, attrs map[string]string) announced {
 func torrentOrLink(resp *http.Response) (found answered, err error) {
 	defer resp.Body.Close()
 	base := resp.Request.URL
+	found.at = base
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	ref := ""
 	eachLink(resp.Header.Values("Link"), func(target string, attrs map[string]string) {
@@ -130,7 +147,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 	if kind == "text/html" || kind == "application/xhtml+xml" {
 		page, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		if err != nil {
-			return found, fault.New(fault.Network, "", "%s: %w", base.Redacted(), err)
+			return found, cut(base, err)
 		}
 		found.link, found.signed, err = pageLink(page, base)
 		return found, err
@@ -141,6 +158,9 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		return found, nil
 	}
 	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return found, cut(base, err)
+	}
 	if err != nil {
 		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
 	}

@@ -360,3 +360,47 @@ func TestDeadTrackerDoesNotBlockOthers(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// TestRetryAfter checks that the error about an answer carries the pause that the web server or
+// the tracker asks for.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status      int
+		after, body string
+		want        time.Duration
+	}{
+		"busy":               {503, "120", "", 2 * time.Minute},
+		"too many":           {429, "7", "slow down", 7 * time.Second},
+		"no header":          {503, "", "", 0},
+		"a malformed header": {503, "soon", "", 0},
+		"forbidden":          {403, "60", "", time.Minute},
+		"more than a day":    {503, "999999999", "", 24 * time.Hour},
+		"a refusal":          {200, "90", "d14:failure reason4:nonee", 90 * time.Second},
+		"a refusal, longer":  {200, "90", "d14:failure reason4:none8:retry in1:5e", 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if c.after != "" {
+					w.Header().Set("Retry-After", c.after)
+				}
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			})
+			_, err := newClient(t, trackerclient.Options{}).Announce(t.Context(), base+"/announce", request())
+			var answer *trackerclient.AnswerError
+			var failure *tracker.FailureError
+			got := time.Duration(-1)
+			switch {
+			case errors.As(err, &answer):
+				got = answer.RetryAfter()
+			case errors.As(err, &failure):
+				got = failure.RetryIn
+			}
+			if got != c.want {
+				t.Errorf("%v: wait %v, want %v", err, got, c.want)
+			}
+		})
+	}
+}

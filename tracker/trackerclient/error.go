@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"time"
 
 	"spate/tracker"
 )
@@ -29,7 +30,13 @@ type AnswerError struct {
 	URL    string // scheme and host
 	Status int    // HTTP status; 0 over UDP
 	Err    error  // what is wrong with the body; nil if the status is the error
+	// Wait is how long the server asks clients to wait (RFC 9110, Retry-After), at most a day;
+	// 0 if it does not.
+	Wait time.Duration
 }
+
+// RetryAfter returns e.Wait.
+func (e *AnswerError) RetryAfter() time.Duration { return e.Wait }
 
 func (e *AnswerError) Error() string {
 	switch {

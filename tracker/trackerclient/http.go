@@ -38,12 +38,12 @@ func (c *Client) transport() *http.Transport {
 }
 
 func (c *Client) announceHTTP(ctx context.Context, f family, u *url.URL, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	body, status, err := c.get(ctx, f, withQuery(u, wire.AppendAnnounceQuery(nil, req)))
+	got, err := c.get(ctx, f, withQuery(u, wire.AppendAnnounceQuery(nil, req)))
 	if err != nil {
 		return nil, err
 	}
-	resp, err := wire.ParseAnnounceAnswer(body)
-	return resp, c.responseError(u, status, err)
+	resp, err := wire.ParseAnnounceAnswer(got.body)
+	return resp, got.check(u, err)
 }
 
 func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
@@ -51,25 +51,33 @@ func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []
 	if err != nil {
 		return nil, err
 	}
-	body, status, err := c.get(ctx, f, withQuery(su, wire.AppendScrapeQuery(nil, hashes)))
+	got, err := c.get(ctx, f, withQuery(su, wire.AppendScrapeQuery(nil, hashes)))
 	if err != nil {
 		return nil, err
 	}
-	out, err := wire.ParseScrapeAnswer(body)
-	return out, c.responseError(u, status, err)
+	out, err := wire.ParseScrapeAnswer(got.body)
+	return out, got.check(u, err)
 }
 
-// responseError returns the error for a response. A refusal by the tracker is valid
-// with any HTTP status; otherwise the status must be 200.
-func (c *Client) responseError(u *url.URL, status int, err error) error {
+// answer is the last response to a request.
+type answer struct {
+	body   []byte
+	status int
+	wait   time.Duration // Retry-After
+}
+
+// check returns the error for a response whose body was parsed with err. A refusal by the
+// tracker is valid with any HTTP status; otherwise the status must be 200.
+func (a *answer) check(u *url.URL, err error) error {
 	var failure *tracker.FailureError
 	switch {
 	case errors.As(err, &failure):
+		failure.RetryIn = max(failure.RetryIn, a.wait)
 		return failure
-	case status != http.StatusOK:
-		return &AnswerError{URL: origin(u), Status: status}
+	case a.status != http.StatusOK:
+		return &AnswerError{URL: origin(u), Status: a.status, Wait: a.wait}
 	case err != nil:
-		return &AnswerError{URL: origin(u), Status: status, Err: err}
+		return &AnswerError{URL: origin(u), Status: a.status, Err: err}
 	}
 	return nil
 }
@@ -103,25 +111,25 @@ func scrapeURL(u *url.URL) (*url.URL, error) {
 	return &v, nil
 }
 
-// get requests u, follows allowed redirects and returns the decompressed body of the
-// last response. A body of more than [wire.MaxAnswer] bytes is an error.
-func (c *Client) get(ctx context.Context, f family, u *url.URL) (body []byte, status int, err error) {
+// get requests u, follows allowed redirects and returns the last response with its
+// decompressed body. A body of more than [wire.MaxAnswer] bytes is an error.
+func (c *Client) get(ctx context.Context, f family, u *url.URL) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, 0, &URLError{URL: origin(u), Reason: "it cannot be requested"}
+		return nil, &URLError{URL: origin(u), Reason: "it cannot be requested"}
 	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 	resp, err := c.http[f].Get(req, reachOf(u))
 	var redirect *netguard.RedirectError
 	if errors.As(err, &redirect) {
-		return nil, 0, &AnswerError{URL: origin(u), Status: redirect.Status, Err: redirect}
+		return nil, &AnswerError{URL: origin(u), Status: redirect.Status, Err: redirect, Wait: redirect.RetryAfter}
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err = readAnswer(resp.Body, u, resp.StatusCode)
-	return body, resp.StatusCode, err
+	body, err := readAnswer(resp.Body, u, resp.StatusCode)
+	return &answer{body, resp.StatusCode, netguard.RetryAfter(resp.Header, time.Now())}, err
 }
 
 func readAnswer(r io.Reader, u *url.URL, status int) ([]byte, error) {
