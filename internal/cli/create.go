@@ -151,6 +151,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	o.Written = torrentfile.Written(a.OutputFiles(), out)
+	o.Unmatched = func(u maker.Unmatched) { a.warnUnmatched(u, path) }
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {

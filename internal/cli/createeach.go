@@ -87,6 +87,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 	}
 	o.Skipped = nil
 	o.Written = a.OutputFiles()
+	var patterns torrentfile.Patterns
 	into, _ := os.Stat(opt.output) // nil: it does not exist, or there is no -o
 	var list []*torrentfile.Entry
 	for _, d := range names {
@@ -102,6 +103,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		if fi, err := in.Stat(name); err == nil && into != nil && os.SameFile(fi, into) {
 			continue // the directory of the torrents is not data
 		}
+		o.Unmatched = patterns.Torrent()
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
 			a.Notef("%s is empty: skipped", e.Path)
@@ -111,6 +113,9 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 			e.Err = torrentfile.CheckTarget(e.Out, opt.force)
 		}
 		list = append(list, e)
+	}
+	for _, u := range patterns.Unmatched() {
+		a.warnUnmatched(u, in.Path("."))
 	}
 	return list, ctx.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
+	"spate/maker"
 	"spate/publish"
 )
 
@@ -47,6 +48,8 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 			bars.update(e.Path, e.Done, e.Total, e.Rate)
 		case "skipped":
 			a.Log.Info("left out", "path", e.Path, "why", e.Reason)
+		case "unmatched":
+			a.warnUnmatched(maker.Unmatched{Pattern: e.Pattern, Include: e.Include}, paths...)
 		case "published":
 			bars.finish()
 			return a.printPublished(publishedEvent(e.Release, status))

@@ -132,6 +132,7 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	r := daemon.PublishRequest{
 		Paths: paths, Make: mk, Slug: opt.release.slug, Version: opt.release.version, Variants: opt.release.variants, Group: opt.release.group,
 		NoTwin: opt.release.noTwin, Skipped: func(_ string, s maker.Skipped) { a.skipped(s) },
+		Unmatched: func(u maker.Unmatched) { a.warnUnmatched(u, paths...) },
 	}
 	if r.Notes, err = opt.release.readNotes(); err != nil {
 		return r, err

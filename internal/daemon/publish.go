@@ -31,6 +31,8 @@ type PublishRequest struct {
 
 	Progress func(path string, p maker.Progress) // may be nil
 	Skipped  func(path string, s maker.Skipped)  // called for each file that is not part of a torrent; may be nil
+	// Unmatched is called for each pattern that matches nothing at any of the paths; may be nil.
+	Unmatched func(maker.Unmatched)
 }
 
 // Check checks that all paths exist and that no two of them get the same page by accident. It
@@ -78,14 +80,20 @@ func (r *PublishRequest) Check() error {
 }
 
 // Measure lists the files of all paths, and returns the first error that would prevent one of
-// their torrents: a path without data, a file that cannot be read, or too many files. It
-// runs before the first path is hashed, because hashing can take hours.
+// their torrents: a path without data, a file that cannot be read, or too many files. It calls
+// Unmatched, and runs before the first path is hashed, because hashing can take hours.
 func (r *PublishRequest) Measure(ctx context.Context) error {
+	var patterns torrentfile.Patterns
 	for _, path := range r.Paths {
 		o := r.Make
-		o.Skipped = nil
+		o.Skipped, o.Unmatched = nil, patterns.Torrent()
 		if _, _, err := maker.Measure(ctx, path, o); err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
+		}
+	}
+	if r.Unmatched != nil {
+		for _, u := range patterns.Unmatched() {
+			r.Unmatched(u)
 		}
 	}
 	return nil
