@@ -310,7 +310,7 @@ func (a *app) writeEdit(e *edited, opt *editOptions) error {
 	if e.newHash {
 		a.Notef("%s: the info-hash changed", e.out)
 	}
-	return a.printCreated(e.torrent, e.out, nil)
+	return a.printCreated(e.torrent, created{out: e.out})
 }
 
 // sourceURLs returns the URLs of the trackers and web seeds of m.

@@ -30,3 +30,27 @@ func (a *app) warnPattern(flag, pattern, what string, paths ...string) {
 	}
 	a.Warnf("%s %q %s", flag, pattern, what)
 }
+
+// leftOut returns a function that records an entry that no torrent contains and logs it with
+// -v, and the record. [app.warnLeftOut] prints the record.
+func (a *app) leftOut() (func(maker.Skipped), maker.LeftOut) {
+	left := maker.LeftOut{}
+	return func(s maker.Skipped) {
+		left.Add(s)
+		a.skipped(s)
+	}, left
+}
+
+// warnLeftOut warns once of the recorded entries, unless the options left out all of them. A
+// later call warns of the entries since.
+func (a *app) warnLeftOut(left maker.LeftOut) {
+	if left.Expected() {
+		return
+	}
+	hint := "; -v names them"
+	if a.Verbose > 0 {
+		hint = ""
+	}
+	a.Warnf("%s%s", left, hint)
+	clear(left)
+}

@@ -81,12 +81,12 @@ func (r *PublishRequest) Check() error {
 
 // Measure lists the files of all paths, and returns the first error that would prevent one of
 // their torrents: a path without data, a file that cannot be read, or too many files. It calls
-// Unmatched, and runs before the first path is hashed, because hashing can take hours.
+// Skipped and Unmatched, and runs before the first path is hashed, because hashing can take hours.
 func (r *PublishRequest) Measure(ctx context.Context) error {
 	var patterns torrentfile.Patterns
 	for _, path := range r.Paths {
 		o := r.Make
-		o.Skipped, o.Unmatched = nil, patterns.Torrent()
+		o.Skipped, o.Unmatched = r.skippedAt(path), patterns.Torrent()
 		if _, _, err := maker.Measure(ctx, path, o); err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
 		}
@@ -97,6 +97,14 @@ func (r *PublishRequest) Measure(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// skippedAt returns the function for [maker.Options.Skipped] of a path, or nil.
+func (r *PublishRequest) skippedAt(path string) func(maker.Skipped) {
+	if r.Skipped == nil {
+		return nil
+	}
+	return func(s maker.Skipped) { r.Skipped(path, s) }
 }
 
 // spec returns the description of the release of path i.
@@ -139,11 +147,6 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		spec.Progress = func(g maker.Progress) {
 			if r.Progress != nil {
 				r.Progress(path, g)
-			}
-		}
-		spec.Skipped = func(s maker.Skipped) {
-			if r.Skipped != nil {
-				r.Skipped(path, s)
 			}
 		}
 		release, err := p.publisher.Publish(ctx, path, spec)
