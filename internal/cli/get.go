@@ -294,6 +294,7 @@ func (a *app) startJob(s *daemon.Session, j *getJob) error {
 	}
 	j.began = a.Now()
 	j.active = j.began
+	a.noteRenames(j.MetaInfo)
 	return a.getEvent(j, "metadata", nil)
 }
 
