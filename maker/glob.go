@@ -13,11 +13,12 @@ func (e *PatternError) Error() string { return fmt.Sprintf("%q is not a valid pa
 
 // globs is a list of patterns. It matches a path if any pattern does. A pattern without a
 // slash is compared with every element of the path. A pattern with a slash is compared with
-// the path from the root, and ** in it matches any number of elements. A pattern that
-// matches a directory matches everything in it.
+// the path from the root, and ** in it matches any number of elements. A leading ./ means
+// the root, like a leading slash. A pattern that matches a directory matches everything in it.
 type globs []glob
 
 type glob struct {
+	pattern  string // as the caller gave it
 	parts    []string
 	anchored bool
 }
@@ -25,8 +26,8 @@ type glob struct {
 func parseGlobs(patterns []string) (globs, error) {
 	list := make(globs, 0, len(patterns))
 	for _, p := range patterns {
-		g := glob{anchored: strings.Contains(strings.TrimSuffix(p, "/"), "/")}
-		g.parts = strings.Split(strings.Trim(p, "/"), "/")
+		g := glob{pattern: p, anchored: strings.Contains(strings.TrimSuffix(p, "/"), "/")}
+		g.parts = strings.Split(strings.Trim(strings.TrimPrefix(p, "./"), "/"), "/")
 		for _, part := range g.parts {
 			if _, err := path.Match(part, ""); err != nil || part == "" {
 				return nil, &PatternError{p}

@@ -32,9 +32,10 @@ type Options struct {
 
 	// Include and Exclude are patterns that select the files of a directory. A pattern
 	// without a slash is compared with each element of a path, a pattern with a slash
-	// with the whole path below the directory. * does not match a slash, ** does. A
-	// pattern that matches a directory matches everything in it. If Include is not
-	// empty, only matching files are included. Exclude takes precedence over Include.
+	// with the whole path below the directory; a leading ./ or / means that directory. *
+	// does not match a slash, ** does. A pattern that matches a directory matches
+	// everything in it. If Include is not empty, only matching files are included. Exclude
+	// takes precedence over Include. The patterns have no effect on a single file.
 	Include, Exclude []string
 	// Files limits the torrent to these paths of files or directories below the
 	// directory, if it is not empty. Other paths are not read.
@@ -65,6 +66,9 @@ type Options struct {
 	// Skipped is called for each entry that is skipped, such as hidden files, devices,
 	// and links that lead out of the directory. It is called before hashing starts.
 	Skipped func(Skipped)
+	// Unmatched is called for each pattern of Include that selects no file and each pattern
+	// of Exclude that matches nothing. It is called before hashing starts.
+	Unmatched func(Unmatched)
 }
 
 // Like is the name of a program whose info dictionaries are imitated.

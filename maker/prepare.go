@@ -48,12 +48,12 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped, format: o.Format, root: o.Root, written: o.Written,
+		skipped: o.Skipped, unmatched: o.Unmatched, format: o.Format, root: o.Root, written: o.Written,
 	}
-	if so.include, err = parseGlobs(o.Include); err != nil {
+	if so.include, err = parseCounted(o.Include); err != nil {
 		return nil, how, err
 	}
-	if so.exclude, err = parseGlobs(o.Exclude); err != nil {
+	if so.exclude, err = parseCounted(o.Exclude); err != nil {
 		return nil, how, err
 	}
 	t, err := scan(ctx, path, so)

@@ -75,8 +75,9 @@ type tree struct {
 
 // scanOptions selects and orders the files of a scan.
 type scanOptions struct {
-	include, exclude globs
-	files            []string // only these paths, unless empty
+	include, exclude counted
+	unmatched        func(Unmatched) // may be nil
+	files            []string        // only these paths, unless empty
 	hidden           bool
 	noEmpty          bool // skip empty files
 	links            Links
@@ -119,6 +120,7 @@ func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
 	default:
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file or directory")}
 	}
+	o.reportUnmatched(o.unmatched)
 	if t.size == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
@@ -139,6 +141,9 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	defer w.reading.Wait()
 	if err := w.dir("", nil); err != nil {
 		return err
+	}
+	if o.unmatched != nil {
+		w.matchPruned()
 	}
 	if err := w.wanted.missing(t.at.path); err != nil {
 		return err
@@ -163,6 +168,7 @@ type walker struct {
 	wanted  *wanted
 	entries []entry
 	links   int
+	pruned  []string // directories that were left out, with everything in them
 
 	ahead   map[string]chan listing // directories that are being read ahead, by path
 	reading sync.WaitGroup
@@ -206,11 +212,14 @@ func (w *walker) wants(rel string, d fs.DirEntry) bool {
 
 // entry adds one directory entry and everything in it.
 func (w *walker) entry(rel string, d fs.DirEntry, ancestors []os.FileInfo) error {
-	if !w.wants(rel, d) {
-		return nil
-	}
-	if !w.o.hidden && Hidden(d) {
-		w.o.skipped(Skipped{rel, SkipHidden})
+	hidden := !w.o.hidden && Hidden(d)
+	if wants := w.wants(rel, d); !wants || hidden {
+		if wants {
+			w.o.skipped(Skipped{rel, SkipHidden})
+		}
+		if d.IsDir() {
+			w.pruned = append(w.pruned, rel)
+		}
 		return nil
 	}
 	switch {
@@ -231,7 +240,7 @@ func (w *walker) entry(rel string, d fs.DirEntry, ancestors []os.FileInfo) error
 
 // file adds a regular file.
 func (w *walker) file(rel string, fi os.FileInfo, exec bool) error {
-	if len(w.o.include) > 0 && !w.o.include.match(rel) || w.o.noEmpty && fi.Size() == 0 {
+	if len(w.o.include.globs) > 0 && !w.o.include.match(rel) || w.o.noEmpty && fi.Size() == 0 {
 		return nil
 	}
 	if err := checkName(rel, w.o.format); err != nil {
@@ -269,7 +278,7 @@ func (w *walker) link(rel string, ancestors []os.FileInfo) error {
 		w.o.skipped(Skipped{rel, SkipSpecial})
 		return nil
 	}
-	if len(w.o.include) > 0 && !w.o.include.match(rel) {
+	if len(w.o.include.globs) > 0 && !w.o.include.match(rel) {
 		return nil
 	}
 	if err := checkName(rel, w.o.format); err != nil {

@@ -20,7 +20,7 @@ const streamPieceLength = 1 << 20
 // MakeReader makes a torrent of a single file with the data of r. size is the number of
 // bytes that r will return, or negative if the number is unknown. The piece length for an
 // unknown size is 1 MiB unless the options set it. Options.Name is required. MakeReader
-// ignores the options that select files.
+// ignores the options that select files, and calls Options.Unmatched for each pattern.
 //
 // MakeReader checks between two reads whether ctx is cancelled. If a read of r blocks, the
 // caller must unblock it.
@@ -50,6 +50,14 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	if err := b.rehearse(); err != nil {
 		return nil, err
 	}
+	so := scanOptions{}
+	if so.include, err = parseCounted(o.Include); err != nil {
+		return nil, err
+	}
+	if so.exclude, err = parseCounted(o.Exclude); err != nil {
+		return nil, err
+	}
+	so.reportUnmatched(o.Unmatched)
 	var count atomic.Int64
 	stop := startReport(o.Progress, &count, max(size, 0))
 	s := &stream{b: b, pieceLen: b.info.PieceLength, count: &count}

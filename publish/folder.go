@@ -252,8 +252,9 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	spec := f.opt.Spec
 	spec.Group, spec.Watched, spec.Stamp = f.opt.Group, path, it.Stamp
 	spec.Keep, spec.Newer = f.opt.Older > 0, it.old != nil
-	skipped := spec.Skipped
+	skipped, left := spec.Skipped, maker.LeftOut{}
 	spec.Skipped = func(s maker.Skipped) {
+		left.Add(s)
 		if s.Reason == maker.SkipOutside {
 			f.opt.Log.Warn("publish: a symbolic link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
 		} else if skipped != nil {
@@ -267,6 +268,9 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 		spec.Slug, spec.Variant = it.old.Slug, it.old.Variant
 	}
 	r, err := f.make(ctx, in, it, spec)
+	if !left.Expected() {
+		f.opt.Log.Warn("publish: "+left.String(), "path", path)
+	}
 	var same *SameError
 	switch {
 	case ctx.Err() != nil:

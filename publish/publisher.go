@@ -328,11 +328,19 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	if err != nil {
 		return nil, nil, err
 	}
+	n, each := 0, opts.Skipped
+	opts.Skipped = func(s maker.Skipped) {
+		n++
+		if each != nil {
+			each(s)
+		}
+	}
 	m, err := p.maker.Make(ctx, path, opts)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := newRelease(m, at)
+	r.Skipped = n
 	if err := r.checkName(opts.Name); err != nil {
 		return nil, nil, err
 	}

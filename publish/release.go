@@ -52,6 +52,10 @@ type Release struct {
 	NumFiles int
 	Files    []File
 
+	// Skipped is the number of entries of the directory that the torrent leaves out: see
+	// [maker.SkipReason].
+	Skipped int
+
 	TorrentSize int  // bytes of the .torrent
 	Twin        Twin // the separate v1 torrent of a hybrid release, for older clients
 	Summed      bool // whether File.SHA256 is set

@@ -32,7 +32,8 @@ type ReleaseInfo struct {
 	InfoHashV2   string        `json:"info_hash_v2,omitempty"`
 	TotalLength  int64         `json:"total_length"` // of the data, without padding
 	NumFiles     int           `json:"num_files"`
-	Files        []ReleaseFile `json:"files,omitempty"` // not in lists and events
+	Files        []ReleaseFile `json:"files,omitempty"`   // not in lists and events
+	Skipped      int           `json:"skipped,omitempty"` // number of entries that the torrent leaves out
 	PieceLength  int64         `json:"piece_length"`
 	Pieces       int           `json:"pieces"`
 	Private      bool          `json:"private"`
@@ -102,7 +103,7 @@ func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 	at := func(path string) string { return Absolute(base, path) }
 	i := ReleaseInfo{
 		Ref: exact, Slug: r.Slug, Version: r.Version, Variant: r.Variant, Latest: latest, Group: r.Group, Notes: r.Notes,
-		Name: r.StoredName(), Format: r.Format, TotalLength: r.Size, NumFiles: r.NumFiles, PieceLength: r.PieceLength, Pieces: r.Pieces,
+		Name: r.StoredName(), Format: r.Format, TotalLength: r.Size, NumFiles: r.NumFiles, Skipped: r.Skipped, PieceLength: r.PieceLength, Pieces: r.Pieces,
 		Private: r.Private, Comment: r.Comment, AnnounceList: r.Announce, WebSeeds: r.WebSeeds,
 		Published: r.Published, FirstCopy: r.FirstCopy.Seconds(), Magnet: r.Magnet,
 		PageURL: at(PagePath(handout)), TorrentURL: at(TorrentPath(handout)),

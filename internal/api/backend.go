@@ -185,6 +185,9 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 		each(Event{Event: "skipped", Path: filepath.Join(path, filepath.FromSlash(s.Path)), Reason: string(s.Reason)})
 	}
 	r.Waiting = func(path string) { each(Event{Event: "waiting", Path: path}) }
+	r.Unmatched = func(u maker.Unmatched) {
+		each(Event{Event: "unmatched", Pattern: u.Pattern, Include: u.Include})
+	}
 	return toAPI(b.d.Publish(ctx, r, func(path string, r *publish.Release) error {
 		told = time.Time{}
 		i, err := b.d.Info(ctx, r)

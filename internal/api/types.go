@@ -124,12 +124,14 @@ type Publish struct {
 
 // Event is a step of a [Publish].
 type Event struct {
-	Event   string               `json:"event"` // progress, skipped, waiting, published, error
+	Event   string               `json:"event"` // progress, skipped, unmatched, waiting, published, error
 	Path    string               `json:"path,omitempty"`
 	Done    int64                `json:"done,omitempty"` // number of hashed bytes
 	Total   int64                `json:"total,omitempty"`
 	Rate    float64              `json:"rate,omitempty"`
-	Reason  string               `json:"reason,omitempty"` // why the path was skipped
+	Reason  string               `json:"reason,omitempty"`  // why the path was skipped
+	Pattern string               `json:"pattern,omitempty"` // pattern that matches nothing
+	Include bool                 `json:"include,omitempty"` // whether that pattern is one of include
 	Release *publish.ReleaseInfo `json:"release,omitempty"`
 	Error   *Error               `json:"error,omitempty"`
 }

@@ -49,7 +49,7 @@ func (a *app) createCmd() *cobra.Command {
 		Short: "write a .torrent",
 		Long: `Write a .torrent of a file or a directory. PATH - reads the data of one file from
 standard input. create leaves out hidden files, files of desktops (.DS_Store,
-Thumbs.db, ...), devices, and links that lead out of the directory; -v names them.
+Thumbs.db, ...), devices, empty directories, and links that lead out; -v names them.
 --files-from reads one path a line, or paths that end with NUL. --similar and
 --collection are hints of BEP 38 for clients that have the same files already.`,
 		Example: `  spate create debian.iso -a http://tracker.example.org:6969/announce
@@ -117,7 +117,6 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		}
 		m.Similar = append(m.Similar, h)
 	}
-	m.Skipped = a.skipped
 	m.Date, err = torrentfile.Date(a.Getenv("SOURCE_DATE_EPOCH"), a.Now())
 	return m, err
 }
@@ -155,7 +154,12 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err := checkWriters(path, &opt); err != nil {
 		return err
 	}
+	o.Unmatched = func(u maker.Unmatched) { a.warnUnmatched(u, path) }
+	skipped, left := a.leftOut()
+	o.Skipped = skipped
 	m, err := a.makeOne(ctx, path, o)
+	entries := left.Total()
+	a.warnLeftOut(left)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
 		return fault.Usagef("--name: %w", err)
@@ -174,7 +178,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err := torrentfile.Write(out, b, opt.force); err != nil {
 		return err
 	}
-	return a.printCreated(m, out, warnings)
+	return a.printCreated(m, created{out, entries, warnings})
 }
 
 // checkWriters returns an error if a program is still writing the data at path. It checks no
@@ -266,15 +270,22 @@ func (a *app) torrentBytes(m *metainfo.MetaInfo) (b []byte, warnings []string, e
 	return b, warnings, nil
 }
 
-// printCreated prints the result of create. In JSON it includes the warnings.
-func (a *app) printCreated(m *metainfo.MetaInfo, out string, warnings []string) error {
+// created is what printCreated prints besides the torrent.
+type created struct {
+	out      string   // path of the .torrent
+	skipped  int      // number of entries that were left out
+	warnings []string // printed in JSON only
+}
+
+// printCreated prints the result of create or edit.
+func (a *app) printCreated(m *metainfo.MetaInfo, c created) error {
 	if a.JSON {
 		j := torrentToJSON(m)
-		j.Output = out
-		j.Warnings = append(j.Warnings, warnings...)
+		j.Output, j.Skipped = c.out, c.skipped
+		j.Warnings = append(j.Warnings, c.warnings...)
 		return a.PrintJSON(j)
 	}
-	s := termsafe.Line(out) + "\n"
+	s := termsafe.Line(c.out) + "\n"
 	if h, ok := m.HashV1(); ok {
 		s += "info-hash v1  " + h.String() + "\n"
 	}

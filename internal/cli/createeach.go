@@ -45,6 +45,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	if err := a.readyEach(list, opt); err != nil {
 		return err
 	}
+	o.Skipped, o.Unmatched = nil, nil // entries has reported them
 	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
 	torrentfile.MakeEach(ctx, list, o, bar.Update)
 	bar.Finish()
@@ -86,15 +87,16 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 	if err != nil {
 		return nil, err
 	}
-	o.Skipped = nil
+	skipped, left := a.leftOut()
 	o.Written = a.OutputFiles()
+	var patterns torrentfile.Patterns
 	into, _ := os.Stat(opt.output) // nil: it does not exist, or there is no -o
 	var list []*torrentfile.Entry
 	for _, d := range names {
 		name := d.Name()
 		e := torrentfile.NewEntry(in, name, opt.output)
 		if why := leftOut(in, d, o.Hidden); why != "" {
-			a.skipped(maker.Skipped{Path: name, Reason: why})
+			skipped(maker.Skipped{Path: name, Reason: why})
 			continue
 		}
 		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
@@ -102,6 +104,11 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		}
 		if fi, err := in.Stat(name); err == nil && into != nil && os.SameFile(fi, into) {
 			continue // the directory of the torrents is not data
+		}
+		o.Unmatched = patterns.Torrent()
+		o.Skipped = func(s maker.Skipped) {
+			e.Skipped++
+			skipped(maker.Skipped{Path: name + "/" + s.Path, Reason: s.Reason})
 		}
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
@@ -115,6 +122,10 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 			e.Err = fault.WithHint(watch.CheckWriters(in, name), writtenHint)
 		}
 		list = append(list, e)
+	}
+	a.warnLeftOut(left)
+	for _, u := range patterns.Unmatched() {
+		a.warnUnmatched(u, in.Path("."))
 	}
 	return list, ctx.Err()
 }
@@ -163,7 +174,7 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			}
 			continue
 		}
-		if err := a.printCreated(e.MetaInfo, e.Out, warnings); err != nil {
+		if err := a.printCreated(e.MetaInfo, created{e.Out, e.Skipped, warnings}); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
+	"spate/maker"
 	"spate/publish"
 )
 
@@ -41,14 +42,20 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	req.Trackers = opt.trackers
 	bars := &hashingBars{app: a}
 	defer bars.finish()
+	skipped, left := a.leftOut()
 	err = c.Publish(ctx, api.PublishOf(req), func(e api.Event) error {
+		if e.Event != "skipped" {
+			a.warnLeftOut(left)
+		}
 		switch e.Event {
 		case "progress":
 			bars.update(e.Path, e.Done, e.Total, e.Rate)
 		case "waiting":
 			a.sayWaiting(e.Path)
 		case "skipped":
-			a.Log.Info("left out", "path", e.Path, "why", e.Reason)
+			skipped(maker.Skipped{Path: e.Path, Reason: maker.SkipReason(e.Reason)})
+		case "unmatched":
+			a.warnUnmatched(maker.Unmatched{Pattern: e.Pattern, Include: e.Include}, paths...)
 		case "published":
 			bars.finish()
 			return a.printPublished(publishedEvent(e.Release, status))

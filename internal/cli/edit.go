@@ -121,8 +121,8 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 }
 
 // trackers returns a function that changes the trackers and web seeds of a torrent according to
-// the flags.
-func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
+// the flags. It returns notes about changes without effect.
+func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), error) {
 	replace, err := torrentfile.ParseTiers("--announce", o.announce)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	any := func(flags ...string) bool {
 		return slices.ContainsFunc(flags, func(name string) bool { return o.given[name] })
 	}
-	return func(m *metainfo.MetaInfo) {
+	return func(m *metainfo.MetaInfo) (notes []string) {
 		if any("announce", "announce-from", "add-announce", "remove-announce") {
 			m.Overwrite(metainfo.FieldTrackers)
 		}
@@ -157,10 +157,12 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 		if any("announce", "announce-from") {
 			m.AnnounceList = replace
 		}
+		notes = vainURLs("tracker", slices.Concat(m.AnnounceList...), o.dropAnnounce, slices.Concat(added...))
 		m.AnnounceList = editTiers(m.AnnounceList, added, o.dropAnnounce)
 		if o.given["web-seed"] {
 			m.WebSeeds, m.HTTPSeeds = o.webSeeds, nil
 		}
+		notes = append(notes, vainURLs("web seed", slices.Concat(m.WebSeeds, m.HTTPSeeds), o.dropWebSeeds, o.addWebSeeds)...)
 		dropped := func(s string) bool {
 			return slices.Contains(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
 		}
@@ -169,6 +171,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 		for _, s := range o.addWebSeeds {
 			m.WebSeeds = appendNew(m.WebSeeds, s)
 		}
+		return notes
 	}, nil
 }
 
@@ -246,11 +249,12 @@ type edited struct {
 	torrent   *metainfo.MetaInfo
 	newHash   bool
 	had       []string // URLs of trackers and web seeds before the change
+	notes     []string // changes without effect
 }
 
 // prepareEdit reads and changes the torrent at path. It returns all errors that can be found
 // before the torrent is written.
-func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) (*edited, error) {
+func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo.MetaInfo) []string) (*edited, error) {
 	path = source.UnquoteArg(path)
 	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
@@ -262,7 +266,7 @@ func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo
 	}
 	before := m.InfoBytes
 	had := sourceURLs(m)
-	trackers(m)
+	notes := append(opt.vainFields(m), trackers(m)...)
 	if opt.given["comment"] {
 		m.Comment = opt.comment
 		m.Overwrite(metainfo.FieldComment)
@@ -278,7 +282,7 @@ func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo
 	if m.InfoBytes, err = torrentfile.EditInfo(m, opt.infoChanges()); err != nil {
 		return nil, err
 	}
-	e := &edited{path: path, out: cmp.Or(opt.output, path), newHash: !bytes.Equal(before, m.InfoBytes), had: had}
+	e := &edited{path: path, out: cmp.Or(opt.output, path), newHash: !bytes.Equal(before, m.InfoBytes), had: had, notes: notes}
 	if e.newHash && !opt.rehash {
 		return nil, fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, so that the new torrent has a separate swarm", path)
 	}
@@ -301,6 +305,9 @@ func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo
 
 // writeEdit writes a changed torrent.
 func (a *app) writeEdit(e *edited, opt *editOptions) error {
+	for _, n := range e.notes {
+		a.Notef("%s: %s", e.path, n)
+	}
 	if e.file == nil {
 		a.Notef("%s: nothing to change", e.path)
 	} else if err := torrentfile.Write(e.out, e.file, e.out == e.path || opt.force); err != nil {
@@ -310,7 +317,7 @@ func (a *app) writeEdit(e *edited, opt *editOptions) error {
 	if e.newHash {
 		a.Notef("%s: the info-hash changed", e.out)
 	}
-	return a.printCreated(e.torrent, e.out, nil)
+	return a.printCreated(e.torrent, created{out: e.out})
 }
 
 // sourceURLs returns the URLs of the trackers and web seeds of m.

@@ -101,8 +101,20 @@ func TestEmptyFlags(t *testing.T) {
 			name := strings.Join(v.words, " ") + " --" + f.Name
 			may := slices.Contains(takeEmpty, name)
 			met[name] = true
+			for _, nothing := range []string{"", " ", "\t", "\u00a0"} {
+				ran, err := dryRun(t, nil, slices.Concat(v.words, v.args, []string{"--" + f.Name + "=" + nothing})...)
+				if may := may && nothing == ""; ran != may || !may && !saysSo(err, "--"+f.Name) {
+					t.Errorf("%s=%q: ran %v, %v", name, nothing, ran, err)
+				}
+			}
 			if f.Value.Type() == "bool" || f.Value.Type() == "count" {
 				continue // they do not use the next argument as their value
+			}
+			if f.Shorthand != "" {
+				ran, err := dryRun(t, nil, slices.Concat(v.words, v.args, []string{"-" + f.Shorthand, ""})...)
+				if ran != may || !may && !saysSo(err, "--"+f.Name) {
+					t.Errorf("%s as -%s '': ran %v, %v", name, f.Shorthand, ran, err)
+				}
 			}
 			ran, err := dryRun(t, nil, slices.Concat(v.words, v.args, []string{"--" + f.Name, ""})...)
 			if ran != may || !may && !saysSo(err, "--"+f.Name) {

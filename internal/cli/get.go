@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,6 +195,7 @@ func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string
 			return nil, err
 		}
 	}
+	unmatched := slices.Compact(slices.Sorted(slices.Values(opt.sel)))
 	for i, f := range list {
 		if f.mi, f.conf, err = a.metadata(ctx, s, f.src, opt); err != nil {
 			return nil, err
@@ -201,11 +203,19 @@ func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string
 		if f.sel, err = filesOf(f, opt.sel); err != nil {
 			return nil, err
 		}
+		unmatched = slices.DeleteFunc(unmatched, func(p string) bool { return matchesFile(f.mi, p) })
 		for _, other := range list[:i] {
 			if other.mi.Info.Name == f.mi.Info.Name {
 				return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, f.src.Arg, f.mi.Info.Name)
 			}
 		}
+	}
+	for _, p := range unmatched {
+		var names []string
+		for _, f := range list {
+			names = append(names, f.mi.Info.Name)
+		}
+		a.warnPattern("--select", p, "selects no file", names...)
 	}
 	return list, nil
 }
@@ -284,6 +294,7 @@ func (a *app) startJob(s *daemon.Session, j *getJob) error {
 	}
 	j.began = a.Now()
 	j.active = j.began
+	a.noteRenames(j.MetaInfo)
 	return a.getEvent(j, "metadata", nil)
 }
 
@@ -310,17 +321,19 @@ func filesOf(t *foundTorrent, patterns []string) (func([]string) bool, error) {
 // selected converts match to a function of the path of a file. It returns an error if no file
 // matches.
 func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bool, error) {
-	name := func(path []string) string {
-		if len(path) == 0 {
-			return mi.Info.Name
-		}
-		return filepath.ToSlash(filepath.Join(path...))
-	}
-	for i := range mi.Info.Files {
-		f := &mi.Info.Files[i]
-		if !f.Pad() && match(name(f.Path)) {
-			return func(path []string) bool { return match(name(path)) }, nil
-		}
+	if anyFile(mi, match) {
+		return func(path []string) bool { return match(filePath(&mi.Info, &metainfo.File{Path: path})) }, nil
 	}
 	return nil, fault.New(fault.NotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
+}
+
+// anyFile reports whether match is true for the path of a file of mi.
+func anyFile(mi *metainfo.MetaInfo, match func(string) bool) bool {
+	return slices.ContainsFunc(mi.Info.Files, func(f metainfo.File) bool { return !f.Pad() && match(filePath(&mi.Info, &f)) })
+}
+
+// matchesFile reports whether a valid pattern matches a file of mi.
+func matchesFile(mi *metainfo.MetaInfo, pattern string) bool {
+	match, err := maker.Matcher([]string{pattern})
+	return err == nil && anyFile(mi, match)
 }

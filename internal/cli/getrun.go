@@ -289,8 +289,11 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 			e.DownRate, e.UpRate = int64(st.DownRate), int64(st.UpRate)
 			e.Downloaded, e.Uploaded, e.State = st.Downloaded, st.Uploaded, st.State.String()
 		}
-		if kind == "done" {
-			e.Path = j.Path
+		switch kind {
+		case "metadata":
+			e.Renamed = renamed(j.MetaInfo)
+		case "done":
+			e.Path, e.Renamed = j.Path, renamed(j.MetaInfo)
 		}
 	}
 	if err != nil {
@@ -320,6 +323,7 @@ type getEvent struct {
 	Downloaded int64  `json:"downloaded"`
 	Uploaded   int64  `json:"uploaded"`
 	Path       string `json:"path,omitempty"`
+	Renamed    int    `json:"renamed,omitempty"` // number of changed names, in metadata and done
 	Error      string `json:"error,omitempty"`
 	Code       int    `json:"code,omitempty"`
 	Hint       string `json:"hint,omitempty"`

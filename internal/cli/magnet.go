@@ -74,6 +74,11 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g meta
 		if g.Select, err = selectRanges(m, opt.sel); err != nil {
 			return g, err
 		}
+		for _, p := range opt.sel {
+			if !matchesFile(m, p) {
+				a.warnPattern("--select", p, "selects no file", m.Info.Name)
+			}
+		}
 	case len(opt.sel) > 0:
 		return g, fault.Usagef("%s: --select needs the .torrent file, because a link has no list of files", arg)
 	default:

@@ -109,9 +109,12 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	req.Make.Written = torrentfile.Written(a.OutputFiles(), state)
+	skipped, left := a.leftOut()
+	req.Skipped = func(_ string, s maker.Skipped) { skipped(s) }
 	if err := req.Measure(ctx); err != nil {
 		return err
 	}
+	a.warnLeftOut(left)
 	if c.Key, err = opt.sign.key(ctx, a); err != nil {
 		return err
 	}
@@ -134,7 +137,8 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	opt.trackers, mk.Announce = mk.Announce, nil
 	r := daemon.PublishRequest{
 		Paths: paths, Make: mk, Slug: opt.release.slug, Version: opt.release.version, Variants: opt.release.variants, Group: opt.release.group,
-		NoTwin: opt.release.noTwin, Force: opt.force, Skipped: func(_ string, s maker.Skipped) { a.skipped(s) }, Waiting: a.sayWaiting,
+		NoTwin: opt.release.noTwin, Force: opt.force, Waiting: a.sayWaiting,
+		Unmatched: func(u maker.Unmatched) { a.warnUnmatched(u, paths...) },
 	}
 	if r.Notes, err = opt.release.readNotes(); err != nil {
 		return r, err

@@ -130,6 +130,7 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 	}
 	a.SetLevel()
 	a.started.Store(true)
+	a.noteProxy(cmd, args)
 	return nil
 }
 

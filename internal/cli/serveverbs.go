@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -177,9 +178,13 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 	if r.FirstCopy > 0 {
 		first = (time.Duration(r.FirstCopy) * time.Second).String() + " after it was published"
 	}
+	leftOut := ""
+	if r.Skipped > 0 {
+		leftOut = strconv.Itoa(r.Skipped)
+	}
 	return a.facts([][2]string{
 		{"release", r.Ref}, {"state", state}, {"page", r.PageURL}, {"torrent", r.TorrentURL}, {"data", r.Path},
-		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"group", r.Group},
+		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"left out", leftOut}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
 		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},

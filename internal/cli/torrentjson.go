@@ -34,7 +34,8 @@ type torrentJSON struct {
 	Select        string   `json:"select,omitempty"`         // only for a magnet link
 	MissingLayers int      `json:"missing_layers,omitempty"` // v2 files that cannot be checked
 	Warnings      []string `json:"warnings,omitempty"`
-	Output        string   `json:"output,omitempty"` // path of the written file
+	Output        string   `json:"output,omitempty"`  // path of the written file
+	Skipped       int      `json:"skipped,omitempty"` // number of entries that create left out
 }
 
 // fileJSON is a file of a torrent. Pad files are omitted.

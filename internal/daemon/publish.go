@@ -34,6 +34,8 @@ type PublishRequest struct {
 	Progress func(path string, p maker.Progress) // may be nil
 	Skipped  func(path string, s maker.Skipped)  // called for each file that is not part of a torrent; may be nil
 	Waiting  func(path string)                   // called if the data at path is still being written; may be nil
+	// Unmatched is called for each pattern that matches nothing at any of the paths; may be nil.
+	Unmatched func(maker.Unmatched)
 }
 
 // Check checks that all paths exist and that no two of them get the same page by accident. It
@@ -81,17 +83,31 @@ func (r *PublishRequest) Check() error {
 }
 
 // Measure lists the files of all paths, and returns the first error that would prevent one of
-// their torrents: a path without data, a file that cannot be read, or too many files. It
-// runs before the first path is hashed, because hashing can take hours.
+// their torrents: a path without data, a file that cannot be read, or too many files. It calls
+// Skipped and Unmatched, and runs before the first path is hashed, because hashing can take hours.
 func (r *PublishRequest) Measure(ctx context.Context) error {
+	var patterns torrentfile.Patterns
 	for _, path := range r.Paths {
 		o := r.Make
-		o.Skipped = nil
+		o.Skipped, o.Unmatched = r.skippedAt(path), patterns.Torrent()
 		if _, _, err := maker.Measure(ctx, path, o); err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
 		}
 	}
+	if r.Unmatched != nil {
+		for _, u := range patterns.Unmatched() {
+			r.Unmatched(u)
+		}
+	}
 	return nil
+}
+
+// skippedAt returns the function for [maker.Options.Skipped] of a path, or nil.
+func (r *PublishRequest) skippedAt(path string) func(maker.Skipped) {
+	if r.Skipped == nil {
+		return nil
+	}
+	return func(s maker.Skipped) { r.Skipped(path, s) }
 }
 
 // spec returns the description of the release of path i.
@@ -134,11 +150,6 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		spec.Progress = func(g maker.Progress) {
 			if r.Progress != nil {
 				r.Progress(path, g)
-			}
-		}
-		spec.Skipped = func(s maker.Skipped) {
-			if r.Skipped != nil {
-				r.Skipped(path, s)
 			}
 		}
 		release, err := p.publishComplete(ctx, path, spec, &r)

@@ -29,6 +29,8 @@ type Entry struct {
 	Out  string // path of the .torrent
 	Size int64  // size of the data in bytes
 
+	Skipped int // number of entries of the data that were left out
+
 	MetaInfo *metainfo.MetaInfo // nil until the torrent is made
 	Err      error              // why no torrent can be made; [MakeEach] skips an entry with an error
 	Said     bool               // the user has read Err

@@ -41,6 +41,7 @@ type record struct {
 	Paused     bool               `json:"paused"`
 	FirstCopy  time.Duration      `json:"first_copy"`
 	Signatures publish.Signatures `json:"signatures"`
+	Skipped    int                `json:"skipped,omitempty"`
 	Files      []recordFile       `json:"files"`
 }
 
@@ -60,7 +61,7 @@ func (d *DB) recordPath(r *publish.Release, ext string) string {
 // writeRecord writes the record of r. It also writes the torrent unless torrent is nil.
 func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
-		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures}
+		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
 	for i := range r.Files {
 		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode}
 		if r.Summed {
@@ -179,7 +180,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 		return errors.New("it belongs to another torrent")
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
-	r.Watched, r.Stamp, r.Base = string(rec.Watched), rec.Stamp, string(rec.Base)
+	r.Watched, r.Stamp, r.Base, r.Skipped = string(rec.Watched), rec.Stamp, string(rec.Base), rec.Skipped
 	r.Published, r.Paused, r.FirstCopy, r.Signatures, r.Summed = rec.Published, rec.Paused, rec.FirstCopy, rec.Signatures, len(r.Files) > 0
 	for i, f := range rec.Files {
 		if f.Path != nil {

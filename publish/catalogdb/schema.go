@@ -76,6 +76,8 @@ CREATE TABLE history (
 ) STRICT, WITHOUT ROWID;
 `, `
 ALTER TABLE releases ADD COLUMN base BLOB NOT NULL DEFAULT x'';
+`, `
+ALTER TABLE releases ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
 `}
 
 // NewerError is returned if a newer version of the program has written the database.

@@ -29,7 +29,7 @@ func Release(slug, version, variant string, at time.Time) *publish.Release {
 		HashV1: sha1.Sum([]byte(id)), HashV2: sha256.Sum256([]byte(id)), Format: "hybrid", Published: at,
 		Size: 30, PieceLength: 1 << 14, Pieces: 2, Comment: "<b>&\x1b[31m", Private: true,
 		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
-		Magnet: "magnet:?xt=urn:btih:00", Base: "http://a.example", NumFiles: 2, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
+		Magnet: "magnet:?xt=urn:btih:00", Base: "http://a.example", NumFiles: 2, Skipped: 3, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
 		Files: []publish.File{
 			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
 			{Path: "a", Length: 10, ModTime: at.Add(-1)},
