@@ -2,14 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"testing"
 	"time"
 )
 
 // TestLimits limits the upload of a seed and the download of a get, with other clients and a
-// web server at the other end. The measured rate may differ by 2 %.
+// web server at the other end. The rate may be at most 2 % above the limit.
 func TestLimits(t *testing.T) {
 	need(t, "libtorrent", "aria2c", "nginx")
 	for _, rate := range []int64{200_000, 2_000_000, 10_000_000} {
@@ -39,26 +38,22 @@ func TestLimits(t *testing.T) {
 				torrent := noise(t, filepath.Join(t.TempDir(), "limit.bin"), 15*rate) + ".torrent"
 				_, tr := l.Hosts[3].serve("tracker")
 				l.Hosts[3].run("create", torrent[:len(torrent)-8], "-o", torrent, "-a", tr.AnnounceURLs[0], "--format", "v1", "--piece-length", "64KiB")
+				began := time.Now()
 				p, kind := start(l, torrent, fmt.Sprint(rate))
-				moved := func() int64 {
+				var n int64
+				eventually(t, "most of the file is transferred", func() bool {
 					if e := p.last(kind); kind == "stats" {
-						return e.Uploaded
+						n = e.Uploaded
 					} else {
-						return e.Downloaded
+						n = e.Downloaded
 					}
-				}
-				next := func(than int64) (time.Time, int64) {
-					var n int64
-					eventually(t, "more bytes are transferred", func() bool { n = moved(); return n > than })
-					return time.Now(), n
-				}
-				_, n := next(rate / 2) // both peers transfer data
-				from, n := next(n)
-				to, m := next(n + 6*rate - rate/2)
-				got := float64(m-n) / to.Sub(from).Seconds()
-				t.Logf("%.0f bytes a second, %.2f %% off", got, 100*(got/float64(rate)-1))
-				if math.Abs(got/float64(rate)-1) > 0.02+0.1/to.Sub(from).Seconds() { // the test sees events late
-					t.Errorf("the rate is %.0f bytes per second, want %d", got, rate)
+					return n > 12*rate
+				})
+				// A busy machine may be slower than the limit, and the test sees events late.
+				took := time.Since(began).Seconds()
+				t.Logf("%d bytes in %.2f s, %.2f %% of the limit", n, took, 100*float64(n)/took/float64(rate))
+				if most := (1.02*took + 0.1) * float64(rate); float64(n) > most {
+					t.Errorf("%d bytes in %.2f s, want at most %.0f", n, took, most)
 				}
 			})
 		}

@@ -49,7 +49,7 @@ func (d *dialLog) has(a netip.AddrPort) bool {
 // await waits until a was dialled.
 func (d *dialLog) await(t *testing.T, a netip.AddrPort) {
 	t.Helper()
-	for timeout := time.After(time.Minute); !d.has(a); {
+	for timeout := time.After(patience); !d.has(a); {
 		select {
 		case <-d.some:
 		case <-timeout:

@@ -47,7 +47,7 @@ func refusesUTP(t *testing.T) error {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	peer.SetDeadline(time.Now().Add(patience / 10))
+	peer.SetDeadline(time.Now().Add(patience))
 	peer.Write(opensUTP)
 	if n, err := peer.Read(make([]byte, 100)); err != nil || n != len(opensUTP) {
 		return fmt.Errorf("an answer of %d bytes, %w", n, err)
