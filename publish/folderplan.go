@@ -86,6 +86,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 			}
 		default:
 			pl.same++
+			f.replaceLost(ctx, in, it, r)
 			if err == nil && notes[it.Name] != "" {
 				f.planNotes(ctx, pl, r, text)
 			}
