@@ -258,7 +258,7 @@ func (p *proc) stop(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
-	case <-time.After(patience):
+	case <-time.After(time.Minute):
 		p.cmd.Process.Kill()
 		<-p.done
 	}

@@ -67,6 +67,7 @@ type Folder struct {
 	// The fields below are used by step only.
 	torrents map[string]torrentFile
 	alone    map[string]time.Time // when notes were first seen without their entry, by name
+	keptSeen map[string]time.Time // when all kept files of a release were last looked at
 	empty    bool                 // whether the log already reports that the folder is empty
 }
 

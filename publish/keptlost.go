@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"spate/internal/folder"
 )
@@ -52,9 +53,32 @@ func (p *Publisher) useWatched(ctx context.Context, r *Release, path string) err
 	return err
 }
 
+// looksLost is a quick check before [Publisher.keptLost], because there is one for each release
+// at each scan. It cannot see into a directory, so it lets one pass once in keptLook.
+func (f *Folder) looksLost(r *Release) bool {
+	info, err := os.Lstat(r.Path)
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	if r.Single {
+		return info.Size() != r.Size
+	}
+	if time.Since(f.keptSeen[r.Ref()]) < keptLook {
+		return false
+	}
+	if f.keptSeen == nil {
+		f.keptSeen = map[string]time.Time{}
+	}
+	f.keptSeen[r.Ref()] = time.Now()
+	return true
+}
+
+// keptLook is the time between two looks at all kept files of a release.
+const keptLook = time.Minute
+
 // replaceLost makes r use the data of its unchanged entry if its kept data is lost.
 func (f *Folder) replaceLost(ctx context.Context, in *folder.Folder, it item, r *Release) {
-	if !f.pub.keptLost(ctx, r) {
+	if !f.looksLost(r) || !f.pub.keptLost(ctx, r) {
 		return
 	}
 	at, err := f.dataPath(in, it)
