@@ -163,6 +163,7 @@ func (t *Torrent) failLocked(err error) {
 	}
 	if !t.status.repairing {
 		close(t.status.failed)
+		t.s.announcer.Halt(t.dormancy.announced)
 	}
 }
 

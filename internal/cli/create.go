@@ -152,6 +152,10 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	}
 	o.Written = torrentfile.Written(a.OutputFiles(), out)
 	if err := checkWriters(path, &opt); err != nil {
+		// The writer may be this command.
+		if _, _, own := maker.Measure(ctx, path, o); own != nil {
+			return torrentfile.MakeError(own)
+		}
 		return err
 	}
 	o.Unmatched = func(u maker.Unmatched) { a.warnUnmatched(u, path) }

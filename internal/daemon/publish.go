@@ -172,6 +172,13 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 // publishComplete publishes the data at path once it is complete. If the data changes during
 // the hashing, it waits and publishes again, unless the request forces it.
 func (p *Publisher) publishComplete(ctx context.Context, path string, spec publish.Spec, r *PublishRequest) (*publish.Release, error) {
+	// Data that this program itself writes to is never complete.
+	own := spec.Options
+	own.Skipped, own.Unmatched = nil, nil
+	var written *maker.WrittenError
+	if _, _, err := maker.Measure(ctx, path, own); errors.As(err, &written) {
+		return nil, &publish.StepError{Step: "make", Name: path, Err: err}
+	}
 	var told bool
 	wait := watch.WaitOptions{Settle: p.conf.Settle, Waiting: func() {
 		if !told && r.Waiting != nil {
