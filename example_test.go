@@ -38,7 +38,7 @@ func Example() {
 	check(err)
 	web := &http.Server{Handler: tracker}
 	go web.Serve(l)
-	defer web.Close()
+	defer web.Shutdown(context.Background()) // waits for requests that are being answered
 
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
