@@ -155,6 +155,10 @@ func TestChurnLeavesNothing(t *testing.T) {
 	}
 	got := stateTree(t, state)
 	maps.DeleteFunc(got, func(name string, n int) bool { return want[name] == n })
+	// The resume data of the last release and its v1 twin may be saved or not yet when a daemon ends.
+	if got["publish/*.resume"] <= 2 {
+		delete(got, "publish/*.resume")
+	}
 	if len(got) > 0 {
 		t.Errorf("the churn left these files: %v", got)
 	}
