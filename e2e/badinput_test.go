@@ -67,7 +67,7 @@ func badTorrents(good []byte) map[string][]byte {
 		"empty":                       {},
 		"page":                        []byte("<!doctype html><title>not a torrent</title>"),
 		"truncated":                   good[:len(good)/2],
-		"huge":                        append([]byte("d7:comment20000000:"+strings.Repeat("x", 20_000_000)), good[1:]...),
+		"huge":                        append([]byte("d7:comment100000000:"+strings.Repeat("x", 100_000_000)), good[1:]...),
 		"nested":                      []byte("d4:info" + strings.Repeat("l", 200_000) + strings.Repeat("e", 200_001)),
 		"more than it has pieces for": replace("6:lengthi6e", "6:lengthi99999999e"),
 		"negative":                    replace("6:lengthi6e", "6:lengthi-6e"),
