@@ -13,10 +13,6 @@ import (
 // of wall time and CPU time, because other load on the machine makes either too high.
 const costTime = 100 * time.Millisecond
 
-// noise is how much more CPU time than slowness suggests other programs may cost the parser,
-// because they share its caches. An algorithm of a higher order takes far more.
-const noise = 5
-
 // slowness returns how many times slower this machine is now than the machine on which
 // costTime was measured, but at least 1. It measures scattered writes, fresh memory and
 // branches on bytes, because these dominate the time of the parser.

@@ -345,7 +345,7 @@ func (s hostileSize) test(t *testing.T) {
 				t.Errorf("the error has an offset outside of the torrent, or is too long: %.600v", typed)
 			}
 			if best > costTime && !raceEnabled {
-				if slow := slowness(); float64(best) > float64(costTime)*slow*noise {
+				if slow := slowness(); float64(best) > float64(costTime)*slow {
 					t.Errorf("took %v, although the machine is %.1f times slower than the reference", best, slow)
 				}
 			}

@@ -41,8 +41,8 @@ func (a *app) leftOut() (func(maker.Skipped), maker.LeftOut) {
 	}, left
 }
 
-// warnLeftOut warns once of the recorded entries, unless the options left out all of them. A
-// later call warns of the entries since.
+// warnLeftOut warns of the recorded entries, unless the options left out all of them. It then
+// forgets them, so that the next call does not warn of them again.
 func (a *app) warnLeftOut(left maker.LeftOut) {
 	if left.Expected() {
 		return

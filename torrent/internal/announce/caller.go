@@ -87,7 +87,7 @@ func (c *caller) call(ctx context.Context, url string, req *tracker.AnnounceRequ
 	return resp, named(url, err)
 }
 
-// named adds the tracker to the error of a refusal, which lacks it.
+// named adds the URL of the tracker to a refusal, whose error does not name the tracker.
 func named(url string, err error) error {
 	if f, ok := err.(*tracker.FailureError); ok {
 		return fmt.Errorf("%s: %w", shown(url), f)
