@@ -12,6 +12,7 @@ import (
 type digests struct {
 	v1    []*hashing.SHA1   // by index of the piece in the batch
 	trees []*merkle.Builder // trees over the blocks so far, by index of the piece in the batch
+	fed   []int64           // number of bytes hashed so far, by index of the piece in the batch
 
 	free   []*hashing.SHA1
 	padded []padded
@@ -21,7 +22,8 @@ type digests struct {
 	data   [][]byte
 	blocks [][]byte
 	hashes [][32]byte
-	owner  []int // for each block, the index of its piece in the batch
+	owner  []int // for each block, the index of its piece in the batch, or fileBlock
+	runs   []plannedRun
 	ends   []*hashing.SHA1
 	zeros  []int64
 }
@@ -63,13 +65,14 @@ func (w *worker) begin(n int) {
 	for _, t := range w.trees[:n] {
 		t.Reset()
 	}
+	w.fed = append(w.fed[:0], make([]int64, n)...)
 }
 
 // feed hashes the next bytes of each piece of the batch, except for pieces with an
 // error. The bytes must be complete blocks unless they end a piece.
 func (w *worker) feed(parts [][]byte, errs []error) {
 	w.in, w.data = w.in[:0], w.data[:0]
-	w.blocks, w.owner = w.blocks[:0], w.owner[:0]
+	w.blocks, w.owner, w.runs = w.blocks[:0], w.owner[:0], w.runs[:0]
 	n := 0
 	for i, p := range parts {
 		if errs[i] != nil || len(p) == 0 {
@@ -77,25 +80,40 @@ func (w *worker) feed(parts [][]byte, errs []error) {
 		}
 		n += len(p)
 		w.in, w.data = append(w.in, w.v1[i]), append(w.data, p)
-		for len(p) > 0 && w.r.layout.v2 {
-			block := p[:min(merkle.BlockSize, len(p))]
-			p = p[len(block):]
-			w.blocks, w.owner = append(w.blocks, block), append(w.owner, i)
+		if w.r.layout.trees() {
+			first := len(w.blocks)
+			w.addBlocks(p, i)
+			if w.r.layout.beside {
+				w.planRuns(w.batch[i], w.fed[i], p, first)
+			}
 		}
+		w.fed[i] += int64(len(p))
 	}
 	if w.r.layout.v1 {
 		hashing.WriteSHA1(w.in, w.data)
 	}
-	if w.r.layout.v2 {
+	if w.r.layout.trees() {
 		for len(w.hashes) < len(w.blocks) {
 			w.hashes = append(w.hashes, [32]byte{})
 		}
 		hashing.SumSHA256(w.hashes, w.blocks)
 		for k, i := range w.owner {
-			w.trees[i].Add(&w.hashes[k])
+			if i != fileBlock {
+				w.trees[i].Add(&w.hashes[k])
+			}
 		}
+		w.finishRuns()
 	}
 	w.r.count.Add(int64(n))
+}
+
+// addBlocks adds the blocks of p to those that are hashed next.
+func (w *worker) addBlocks(p []byte, owner int) {
+	for len(p) > 0 {
+		block := p[:min(merkle.BlockSize, len(p))]
+		p = p[len(block):]
+		w.blocks, w.owner = append(w.blocks, block), append(w.owner, owner)
+	}
 }
 
 // deliver passes the hashes of the pieces of the batch to done. Pieces that need zeros
@@ -106,7 +124,7 @@ func (w *worker) deliver(ctx context.Context) error {
 		if s.err != nil {
 			w.r.count.Add(p.data) // count the piece as processed
 		}
-		if w.r.layout.v2 && s.err == nil && p.data > 0 {
+		if w.r.layout.trees() && s.err == nil && p.data > 0 {
 			s.v2 = w.root(i, p)
 		}
 		if w.r.layout.v1 && p.zeros > 0 && s.err == nil {
@@ -128,10 +146,11 @@ func (w *worker) deliver(ctx context.Context) error {
 }
 
 // root returns the v2 hash of piece p, which has index i in the batch: the root of the
-// tree of a complete piece, or of the tree of the file if the file has only one piece.
+// tree of a complete piece, or of the tree of the file if the file of a v2 torrent has only
+// one piece.
 func (w *worker) root(i int, p piece) [32]byte {
 	l := w.r.layout
-	if l.extents[p.ext].size <= l.pieceLen {
+	if l.v2 && l.extents[p.ext].size <= l.pieceLen {
 		return w.trees[i].Root()
 	}
 	return w.trees[i].RootAt(merkle.Layer(l.pieceLen))

@@ -57,15 +57,16 @@ type sums struct {
 
 // run hashes the pieces of a layout.
 type run struct {
-	layout  *layout
-	from    *opener
-	files   []source // the files of the extents
-	workers int      // 0 selects GOMAXPROCS
-	ordered bool     // only one worker reads at a time, because the disk is rotational
-	lenient bool     // report pieces that cannot be read instead of failing
-	strict  bool     // fail if a file differs from the scanned one
-	done    func(piece, *sums)
-	count   *atomic.Int64 // number of bytes of data that were processed
+	layout    *layout
+	from      *opener
+	files     []source // the files of the extents
+	workers   int      // 0 selects GOMAXPROCS
+	ordered   bool     // only one worker reads at a time, because the disk is rotational
+	lenient   bool     // report pieces that cannot be read instead of failing
+	strict    bool     // fail if a file differs from the scanned one
+	done      func(piece, *sums)
+	fileTrees *fileTrees    // the trees of the files of a v1 torrent with v2 hashes; else nil
+	count     *atomic.Int64 // number of bytes of data that were processed
 
 	fewFiles atomic.Bool // the process has too many open files, so each worker keeps only one
 

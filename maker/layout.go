@@ -16,7 +16,11 @@ type layout struct {
 	total    int64    // in bytes, including zeros
 	extents  []extent // in order, without overlap
 	v1, v2   bool     // which hashes are computed; if v2 is set, extents start at pieces
+	beside   bool     // v2 hashes are computed for a v1 torrent; there are no zeros
 }
+
+// trees reports whether the blocks of each piece are hashed for a tree.
+func (l *layout) trees() bool { return l.v2 || l.beside }
 
 func (l *layout) numPieces() int { return int((l.total + l.pieceLen - 1) / l.pieceLen) }
 

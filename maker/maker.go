@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spate/merkle"
 	"spate/metainfo"
 )
 
@@ -45,8 +46,9 @@ type build struct {
 	how    style
 	info   metainfo.Info
 	layout layout
-	file   []int    // for each file of the run, its index in info.Files
-	layers [][]byte // piece layers of the same files
+	file   []int              // for each file of the run, its index in info.Files
+	layers [][]byte           // piece layers of the same files; nil for a v1 torrent
+	beside *metainfo.V2Hashes // of a v1 torrent that has them; else nil
 
 	// Tests set these fields. afterHash is called before the files are checked again;
 	// ordered simulates a rotational disk.
@@ -75,6 +77,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	if b.layout.v2 {
 		b.info.MetaVersion = 2
 	}
+	b.layout.beside = o.v2Hashes && !how.pads && checkPieceLength(b.info.PieceLength, true) == nil
 	files := len(t.entries)
 	b.file, b.layout.extents = make([]int, 0, files), make([]extent, 0, files)
 	if b.layout.v1 && how.pads {
@@ -90,6 +93,11 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	}
 	if b.layout.v1 {
 		b.info.Pieces = make([]byte, 20*n)
+	}
+	if b.layout.beside {
+		b.beside = &metainfo.V2Hashes{
+			Pieces: make([]byte, merkle.HashSize*n), Files: make([]byte, merkle.HashSize*len(b.info.Files)),
+		}
 	}
 	if err := b.checkSize(len(t.entries)); err != nil {
 		return nil, err
@@ -186,10 +194,18 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 		}
 	}
 	r.ordered = b.ordered || rotational(r.files[0].stat.dev)
+	if b.beside != nil {
+		r.fileTrees = newFileTrees(&b.layout)
+	}
 	stop := startReport(b.o.Progress, &count, t.size)
 	defer stop()
 	if err := r.hash(ctx); err != nil {
 		return err
+	}
+	if b.beside != nil {
+		for k, file := range b.file {
+			copy(b.beside.Files[merkle.HashSize*file:], r.fileTrees.root(k))
+		}
 	}
 	if b.afterHash != nil {
 		b.afterHash()
@@ -201,6 +217,9 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 func (b *build) piece(p piece, s *sums) {
 	if b.layout.v1 {
 		copy(b.info.Pieces[20*p.index:], s.v1[:])
+	}
+	if b.layout.beside {
+		copy(b.beside.Pieces[merkle.HashSize*p.index:], s.v2[:])
 	}
 	if b.layout.v2 {
 		e := b.layout.extents[p.ext]
@@ -229,6 +248,7 @@ func (b *build) torrent() (*metainfo.MetaInfo, error) {
 			return nil, err
 		}
 	}
+	m.V2Hashes = b.beside
 	m.AnnounceList, m.WebSeeds, m.Nodes = b.o.Announce, b.o.WebSeeds, b.o.Nodes
 	m.Comment, m.CreatedBy = b.o.Comment, b.o.CreatedBy
 	if !b.o.NoDate {

@@ -1,6 +1,7 @@
 package maker
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"spate/merkle"
 	"spate/metainfo"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,6 +85,34 @@ func naive(t testing.TB, dir string, i *metainfo.Info) (pieces []byte, roots [][
 	return pieces, roots
 }
 
+// naiveBeside computes the v2 hashes of a v1 torrent directly from their definition.
+func naiveBeside(t testing.TB, dir string, i *metainfo.Info) (pieces, files []byte) {
+	t.Helper()
+	var space []byte
+	for k := range i.Files {
+		f := &i.Files[k]
+		root := [32]byte{}
+		if f.Length > 0 {
+			data, err := os.ReadFile(filepath.Join(append([]string{dir, i.Name}, f.Path...)...))
+			must(t, err)
+			root = naiveRoot(data)
+			space = append(space, data...)
+		}
+		files = append(files, root[:]...)
+	}
+	for piece := range slices.Chunk(space, int(i.PieceLength)) {
+		var blocks []byte
+		for block := range slices.Chunk(piece, 16<<10) {
+			h := sha256.Sum256(block)
+			blocks = append(blocks, h[:]...)
+		}
+		blocks = append(blocks, make([]byte, 32*int(i.PieceLength)/(16<<10)-len(blocks))...)
+		root := merkle.Root(blocks, 0)
+		pieces = append(pieces, root[:]...)
+	}
+	return pieces, files
+}
+
 func naiveRoot(data []byte) [32]byte {
 	var hashes [][32]byte
 	for block := range slices.Chunk(data, 16<<10) {
@@ -110,6 +140,15 @@ func checkHashes(t testing.TB, dir string, m *metainfo.MetaInfo) {
 	if m.Info.HasV1() && !slices.Equal(pieces, m.Info.Pieces) {
 		t.Error("v1 pieces differ from the naive ones")
 	}
+	if h := m.V2Hashes; h != nil {
+		wantPieces, wantFiles := naiveBeside(t, dir, &m.Info)
+		if !bytes.Equal(h.Pieces, wantPieces) {
+			t.Errorf("the roots of the pieces are\n%x, want\n%x", h.Pieces, wantPieces)
+		}
+		if !bytes.Equal(h.Files, wantFiles) {
+			t.Errorf("the roots of the files are\n%x, want\n%x", h.Files, wantFiles)
+		}
+	}
 	if !m.Info.HasV2() {
 		return
 	}
@@ -127,7 +166,8 @@ func checkHashes(t testing.TB, dir string, m *metainfo.MetaInfo) {
 	}
 }
 
-var formats = []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}
+// formats are all formats, and the default: v1 with v2 hashes.
+var formats = []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid, ""}
 
 func TestMakeAgainstNaiveHash(t *testing.T) {
 	t.Parallel()
@@ -145,15 +185,18 @@ func TestMakeAgainstNaiveHash(t *testing.T) {
 			for _, length := range []int64{16 << 10, 64 << 10, 1 << 20, 4 << 20} {
 				t.Run(fmt.Sprintf("%s/%s/%d", name, f, length), func(t *testing.T) {
 					m := mustMake(t, filepath.Join(dir, name), Options{Format: f, PieceLength: length})
-					if m.Info.Format() != f {
-						t.Errorf("the format is %s, want %s", m.Info.Format(), f)
+					if got := m.Info.Format(); got != f && (f != "" || got != metainfo.V1) {
+						t.Errorf("the format is %s, want %q", got, f)
+					}
+					if (m.V2Hashes != nil) != (f == "") {
+						t.Errorf("v2 hashes beside the format %q: %t", f, m.V2Hashes != nil)
 					}
 					checkHashes(t, dir, m)
 					b, err := m.Bytes()
 					must(t, err)
 					again, err := metainfo.Parse(b)
 					must(t, err)
-					if diff := cmp.Diff(m.Info.Files, again.Info.Files); diff != "" || len(again.Warnings) > 0 {
+					if diff := cmp.Diff([]any{m.Info.Files, m.V2Hashes}, []any{again.Info.Files, again.V2Hashes}); diff != "" || len(again.Warnings) > 0 {
 						t.Errorf("the parsed torrent differs, with the warnings %v:\n%s", again.Warnings, diff)
 					}
 				})
@@ -179,7 +222,7 @@ func TestMakeAnyTreeAgainstNaiveHash(t *testing.T) {
 			PieceLength: rapid.SampledFrom([]int64{16 << 10, 32 << 10, 128 << 10}).Draw(rt, "piece length"),
 			Workers:     rapid.IntRange(1, 5).Draw(rt, "workers"),
 		}
-		if o.Format == metainfo.V1 {
+		if o.Format == metainfo.V1 || o.Format == "" && rapid.Bool().Draw(rt, "odd") {
 			o.PieceLength = rapid.Int64Range(1000, 100_000).Draw(rt, "odd piece length")
 		}
 		m, err := Make(context.Background(), filepath.Join(dir, "t"), o)
@@ -208,8 +251,8 @@ func TestOrderedReads(t *testing.T) {
 			must(t, b.hash(context.Background(), tr))
 			m, err := b.torrent()
 			must(t, err)
-			if m.Hash() != want.Hash() {
-				t.Errorf("%s with pieces of %d differs", f, length)
+			if m.Hash() != want.Hash() || !cmp.Equal(m.V2Hashes, want.V2Hashes) {
+				t.Errorf("%q with pieces of %d differs", f, length)
 			}
 		}
 	}
@@ -277,7 +320,7 @@ func TestMakeRejects(t *testing.T) {
 		"joined/é": []byte("1"), "joined/é\u200d": []byte("2"),
 	})
 	if bytewise := os.WriteFile(filepath.Join(dir, "\xff"), []byte("1"), 0o666) == nil; bytewise { // not on all systems
-		for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid, ""} {
+		for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
 			var name *NameError
 			if _, err := Make(context.Background(), filepath.Join(dir, "\xff"), Options{Format: format}); !errors.As(err, &name) {
 				t.Errorf("a name that is not UTF-8 in the format %q: %v, want a *NameError", format, err)
@@ -295,7 +338,7 @@ func TestMakeRejects(t *testing.T) {
 		}
 	}
 	for what, o := range map[string]Options{
-		"piece length": {PieceLength: 24 << 10}, "small piece": {PieceLength: 8 << 10}, "negative": {PieceLength: -1},
+		"piece length": {Format: metainfo.Hybrid, PieceLength: 24 << 10}, "small piece": {Format: metainfo.V2, PieceLength: 8 << 10}, "negative": {PieceLength: -1},
 		"huge": {PieceLength: 1 << 40}, "format": {Format: "v3"}, "like": {Like: "x"}, "name": {Name: "a/b"}, "dots": {Name: ".."},
 		"include": {Include: []string{"["}}, "exclude": {Exclude: []string{"a//b"}},
 	} {
@@ -310,7 +353,7 @@ func TestMakeRejects(t *testing.T) {
 		t.Errorf("measure an empty path: %v, want ErrNoPath", err)
 	}
 	var e *PieceLengthError
-	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{PieceLength: 24 << 10}); !errors.As(err, &e) {
+	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{Format: metainfo.V2, PieceLength: 24 << 10}); !errors.As(err, &e) {
 		t.Errorf("Make returned %v, want a PieceLengthError", err)
 	}
 }

@@ -9,12 +9,15 @@ import (
 	"spate/metainfo"
 )
 
-// Options configures how a torrent is made. The zero value makes a hybrid torrent of
-// all files that are not hidden, without trackers.
+// Options configures how a torrent is made. The zero value makes a v1 torrent, with v2
+// hashes beside the info dictionary, of all files that are not hidden, without trackers.
 type Options struct {
-	Format      metainfo.Format // empty selects metainfo.Hybrid
-	PieceLength int64           // in bytes; 0 selects the value of [PieceLength]
-	Name        string          // name of the torrent; empty selects the last element of the path
+	// Format is the format of the torrent. Empty selects metainfo.V1 with the v2 hashes
+	// beside the info dictionary ([metainfo.V2Hashes]), if the piece length is a power of
+	// two of at least 16 KiB and Like asks for no pad files.
+	Format      metainfo.Format
+	PieceLength int64  // in bytes; 0 selects the value of [PieceLength]
+	Name        string // name of the torrent; empty selects the last element of the path
 
 	Announce [][]string // tiers of tracker URLs (BEP 12)
 	WebSeeds []string   // BEP 19
@@ -69,6 +72,8 @@ type Options struct {
 	// Unmatched is called for each pattern of Include that selects no file and each pattern
 	// of Exclude that matches nothing. It is called before hashing starts.
 	Unmatched func(Unmatched)
+
+	v2Hashes bool // compute v2 hashes for a v1 torrent; set by check
 }
 
 // Like is the name of a program whose info dictionaries are imitated.
@@ -133,7 +138,7 @@ func (o *Options) style() (style, error) {
 func (o *Options) check() error {
 	switch o.Format {
 	case "":
-		o.Format = metainfo.Hybrid
+		o.Format, o.v2Hashes = metainfo.V1, true
 	case metainfo.V1, metainfo.V2, metainfo.Hybrid:
 	default:
 		return fmt.Errorf("unknown format %q: want v1, v2 or hybrid", o.Format)

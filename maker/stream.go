@@ -73,12 +73,17 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	}
 	b.info.Files[0].Length = s.total
 	b.info.Pieces, b.layers = s.pieces, nil
-	if b.layout.v2 {
+	root := layerRoot(s.layer, s.pieceLen)
+	if len(s.layer) == merkle.HashSize { // the root of a file with one piece is computed without padding
+		root = s.tree.Root()
+	}
+	switch {
+	case b.layout.beside:
+		b.beside = &metainfo.V2Hashes{Pieces: s.layer, Files: root[:]}
+	case b.layout.v2 && len(s.layer) == merkle.HashSize:
+		b.layers = [][]byte{root[:]}
+	case b.layout.v2:
 		b.layers = [][]byte{s.layer}
-		if len(s.layer) == 32 { // the root of a file with one piece is computed without padding
-			root := s.tree.Root()
-			b.layers[0] = root[:]
-		}
 	}
 	return b.torrent()
 }
@@ -136,7 +141,7 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 				})
 			})
 		}
-		if s.b.layout.v2 {
+		if s.b.layout.trees() {
 			wg.Go(func() {
 				in2 = eachPiece(data, in2, s.pieceLen, s.addBlocks)
 			})
@@ -146,7 +151,7 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 	if s.b.layout.v1 && int64(len(s.pieces)/20)*s.pieceLen < s.total {
 		s.pieces = v1.Sum(s.pieces)
 	}
-	if s.b.layout.v2 && int64(len(s.layer)/32)*s.pieceLen < s.total {
+	if s.b.layout.trees() && int64(len(s.layer)/32)*s.pieceLen < s.total {
 		h := s.tree.RootAt(merkle.Layer(s.pieceLen))
 		s.layer = append(s.layer, h[:]...)
 	}

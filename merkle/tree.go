@@ -115,6 +115,13 @@ func (b *Builder) Add(h *[32]byte) {
 	b.n++
 }
 
+// AddAll adds the next hashes of the layer.
+func (b *Builder) AddAll(hashes [][HashSize]byte) {
+	for k := range hashes {
+		b.Add(&hashes[k])
+	}
+}
+
 // Root returns the root of the smallest tree over the hashes that were added, padded to
 // a power of two. More hashes may be added afterwards.
 func (b *Builder) Root() [32]byte {

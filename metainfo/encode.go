@@ -328,14 +328,22 @@ func (m *MetaInfo) Write(w io.Writer) error {
 var topKeys = []string{
 	"announce", "announce-list", "collections", "comment", "created by", "creation date",
 	"encoding", "httpseeds", "info", "nodes", "piece layers", "similar", "url-list",
+	keyV2Hashes,
 }
 
 // assemble returns a torrent file that contains the given fields and the info
 // dictionary.
 func (m *MetaInfo) assemble(fields map[string][]byte) []byte {
+	size := len(m.InfoBytes)
+	for _, value := range fields {
+		size += len(value)
+	}
 	b := bencode.AppendDict(nil)
 	for _, key := range topKeys {
 		value := fields[key]
+		if key == keyV2Hashes && size > libtorrentSize {
+			continue
+		}
 		if key == "info" {
 			value = m.InfoBytes
 		}
@@ -372,6 +380,9 @@ func (m *MetaInfo) fields() map[string][]byte {
 	f["piece layers"] = m.layersField()
 	if b := appendSimilar(nil, m.Similar); b != nil {
 		f["similar"] = b[len("7:similar"):]
+	}
+	if h := m.V2Hashes; h != nil {
+		f[keyV2Hashes] = bencode.AppendString(nil, h.Append(nil))
 	}
 	if len(m.WebSeeds) == 1 {
 		text("url-list", m.WebSeeds[0])

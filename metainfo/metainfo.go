@@ -42,8 +42,12 @@ type MetaInfo struct {
 	// pieces, 32 bytes each (BEP 52). Each layer was checked against its root. Files of
 	// at most one piece have no entry. Other entries may be missing, see MissingLayers.
 	PieceLayers map[[32]byte][]byte
-	Warnings    []Warning // defects that other programs may reject; at most about 100
-	Trailing    int       // number of bytes after the end of the torrent
+	// V2Hashes are the v2 hashes of a v1 torrent, or nil if it has none. Bytes leaves them
+	// out of a new torrent file that would exceed the 10,000,000 bytes that other programs
+	// accept.
+	V2Hashes *V2Hashes
+	Warnings []Warning // defects that other programs may reject; at most about 100
+	Trailing int       // number of bytes after the end of the torrent
 
 	hashV1      spate.InfoHash
 	hashV2      spate.InfoHashV2

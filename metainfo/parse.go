@@ -23,15 +23,16 @@ type parser struct {
 	warnings []Warning
 	err      *Error
 
-	announce  string
-	layersAt  int // offset of the value of "piece layers", or -1
-	info      infoSpans
-	memory    int // remaining budget of Limits.Names
-	keys      keySet
-	names     nameArena
-	hash      pathHasher
-	fileCount int // number of files and links, without pad files
-	linkCount int // number of symbolic links with a target
+	announce   string
+	layersAt   int // offset of the value of "piece layers", or -1
+	v2HashesAt int // offset of the value of "v2 hashes", or -1
+	info       infoSpans
+	memory     int // remaining budget of Limits.Names
+	keys       keySet
+	names      nameArena
+	hash       pathHasher
+	fileCount  int // number of files and links, without pad files
+	linkCount  int // number of symbolic links with a target
 }
 
 // Parse is like the function [Parse] with the options o.
@@ -70,7 +71,7 @@ func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
 func newParser(o Options, b []byte) *parser {
 	o = o.withDefaults(len(b))
 	return &parser{
-		o: o, b: b, m: new(MetaInfo), layersAt: -1, memory: o.Limits.Names, hash: pathHasher{seed: maphash.MakeSeed()},
+		o: o, b: b, m: new(MetaInfo), layersAt: -1, v2HashesAt: -1, memory: o.Limits.Names, hash: pathHasher{seed: maphash.MakeSeed()},
 		d: bencode.NewDecoder(b, bencode.Options{Tokens: o.Limits.Tokens, Depth: o.Limits.Nesting}),
 	}
 }
@@ -163,6 +164,8 @@ func (p *parser) topKey(name []byte, at int) {
 		m.Collections = p.texts(key)
 	case "piece layers":
 		p.layersAt = at
+	case keyV2Hashes:
+		p.v2HashesAt = at
 	}
 }
 
@@ -337,5 +340,6 @@ func (p *parser) finish() {
 	if p.finishInfo() {
 		m.computeHashes()
 		p.pieceLayers()
+		p.v2HashesBeside()
 	}
 }

@@ -1,0 +1,113 @@
+package metainfo
+
+import (
+	"fmt"
+
+	"spate/merkle"
+)
+
+// V2Hashes are the SHA-256 hashes of BEP 52 for the data of a v1 torrent. They stand beside
+// the info dictionary, so that the torrent has the info-hash and the swarm of any v1 torrent,
+// but blocks of 16 KiB can be checked, and files can be compared by their roots. The info-hash
+// does not cover the hashes: they are as trustworthy as what brought them.
+//
+// A torrent file holds them as one string of bytes with the key "v2 hashes": the roots of
+// the pieces, then the roots of the files. The piece length must be one that BEP 52 allows:
+// a power of two of at least 16 KiB.
+type V2Hashes struct {
+	// Pieces holds a hash of 32 bytes for each piece: the root of the tree over the blocks of
+	// the piece, padded to the height of the tree of a piece of the full length, as in
+	// the piece layers of BEP 52.
+	Pieces []byte
+	// Files holds a hash of 32 bytes for each entry of [Info.Files]: the pieces root of BEP 52,
+	// and zeros for an entry without data and for a pad file.
+	Files []byte
+}
+
+// ParseV2Hashes takes apart the string that [V2Hashes.Append] made for a v1 torrent with the
+// info dictionary i. The error is an *[Error]. The result keeps slices of b. Hashes that
+// contradict each other are an error: the root of a file whose data consists of whole pieces
+// must follow from the roots of these pieces.
+func ParseV2Hashes(i *Info, b []byte) (*V2Hashes, error) {
+	switch {
+	case i.HasV2():
+		return nil, v2HashesError("only a v1 torrent has v2 hashes beside its info dictionary")
+	case i.PieceLength < merkle.BlockSize || i.PieceLength&(i.PieceLength-1) != 0:
+		return nil, v2HashesError("the piece length is not a power of two of at least 16 KiB")
+	}
+	pieces, files := merkle.HashSize*i.NumPieces(), merkle.HashSize*len(i.Files)
+	if len(b) != pieces+files {
+		return nil, v2HashesError("%d bytes instead of %d", len(b), pieces+files)
+	}
+	h := &V2Hashes{Pieces: b[:pieces:pieces], Files: b[pieces:]}
+	for k := range i.Files {
+		f := &i.Files[k]
+		root := h.FileRoot(k)
+		switch {
+		case (f.Length == 0 || f.Pad()) != (root == nil):
+			return nil, v2HashesError("the root of file %d does not fit its length", k)
+		case root == nil || !i.wholePieces(f):
+		case merkle.Root(h.layer(i, f), merkle.Layer(i.PieceLength)) != *root:
+			return nil, v2HashesError("the root of file %d does not match its pieces", k)
+		}
+	}
+	return h, nil
+}
+
+func v2HashesError(format string, a ...any) *Error {
+	return &Error{Field: keyV2Hashes, Offset: -1, Reason: fmt.Sprintf(format, a...)}
+}
+
+// keyV2Hashes is the key of the v2 hashes in a torrent file.
+const keyV2Hashes = "v2 hashes"
+
+// wholePieces reports whether f has at least two pieces of its own, so that its tree is made
+// of the trees of the pieces.
+func (i *Info) wholePieces(f *File) bool {
+	end := f.Offset + f.Length
+	return f.Length > i.PieceLength && f.Offset%i.PieceLength == 0 &&
+		(end%i.PieceLength == 0 || end == i.TotalLength())
+}
+
+// layer returns the roots of the pieces of a file that consists of whole pieces.
+func (h *V2Hashes) layer(i *Info, f *File) []byte {
+	first, n := f.Offset/i.PieceLength, ceilDiv(f.Length, i.PieceLength)
+	return h.Pieces[merkle.HashSize*first : merkle.HashSize*(first+n)]
+}
+
+// FileRoot returns the pieces root of entry k of [Info.Files], or nil if the entry has no
+// data.
+func (h *V2Hashes) FileRoot(k int) *[merkle.HashSize]byte {
+	root := (*[merkle.HashSize]byte)(h.Files[merkle.HashSize*k:])
+	if *root == ([merkle.HashSize]byte{}) {
+		return nil
+	}
+	return root
+}
+
+// PieceRoot returns the root of piece k.
+func (h *V2Hashes) PieceRoot(k int) []byte {
+	return h.Pieces[merkle.HashSize*k : merkle.HashSize*(k+1)]
+}
+
+// Append appends the hashes to b as one string of bytes.
+func (h *V2Hashes) Append(b []byte) []byte { return append(append(b, h.Pieces...), h.Files...) }
+
+// v2HashesBeside reads the v2 hashes of a v1 torrent. It ignores hashes that are wrong with a
+// warning, because the data can be checked without them.
+func (p *parser) v2HashesBeside() {
+	if p.v2HashesAt < 0 || p.m.Info.HasV2() {
+		return
+	}
+	c := cursor{p.b, p.v2HashesAt}
+	if !c.isString() {
+		p.warn(keyV2Hashes, p.v2HashesAt, "ignored: not a string")
+		return
+	}
+	h, err := ParseV2Hashes(&p.m.Info, c.str())
+	if err != nil {
+		p.warn(keyV2Hashes, p.v2HashesAt, "ignored: "+err.(*Error).Reason)
+		return
+	}
+	p.m.V2Hashes = h
+}
