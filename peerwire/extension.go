@@ -37,6 +37,9 @@ type ExtHandshake struct {
 	YourIP netip.Addr
 	// UploadOnly means that the sender downloads nothing (BEP 21).
 	UploadOnly bool
+	// V2Hashes means that the sender of a v1 torrent knows the v2 hashes of its pieces and
+	// answers requests for block hashes that name the root of a piece.
+	V2Hashes bool
 }
 
 // AppendExtHandshake appends the complete message to b.
@@ -67,6 +70,9 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	d = bencode.AppendInt(bencode.AppendString(d, "upload_only"), only)
 	if h.Client != "" {
 		d = bencode.AppendString(bencode.AppendString(d, "v"), h.Client)
+	}
+	if h.V2Hashes {
+		integer("v2_hashes", 1)
 	}
 	if h.YourIP.IsValid() {
 		d = bencode.AppendString(bencode.AppendString(d, "yourip"), h.YourIP.AsSlice())
@@ -128,6 +134,8 @@ func (h *ExtHandshake) setInt(key string, n int64) {
 		h.Reqq = int(max(0, min(n, 1<<16)))
 	case "upload_only":
 		h.UploadOnly = n != 0
+	case "v2_hashes":
+		h.V2Hashes = n != 0
 	}
 }
 

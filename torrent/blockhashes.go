@@ -42,8 +42,8 @@ func (b *hashBudget) take(now time.Time) bool {
 	return true
 }
 
-// proveBlockHashes computes the answer to a request for hashes below the piece layer. The
-// torrent must have the piece.
+// proveBlockHashes computes the answer to a request for hashes below the piece layer of a
+// file. The torrent must have the piece.
 func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, bool) {
 	t := c.t
 	top, blocks := t.pieceLayerOf(f)
@@ -51,8 +51,38 @@ func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, boo
 		return nil, false
 	}
 	n := span.Index << span.Base >> top // index of the piece in its file
-	at := f.Offset + n*t.info.PieceLength
-	size := min(t.info.PieceLength, f.Length-n*t.info.PieceLength)
+	blockHashes, ok := c.blockHashesFor(f.Offset+n*t.info.PieceLength, min(t.info.PieceLength, f.Length-n*t.info.PieceLength))
+	if !ok {
+		return nil, false
+	}
+	hashes, err := merkle.ProveBlocks(nil, blockHashes, t.MetaInfo().PieceLayer(f), top, blocks, span)
+	return hashes, err == nil
+}
+
+// provePieceBlocks computes the answer to a request for the hashes of all blocks of a piece of
+// a v1 torrent with v2 hashes. The torrent must have the piece.
+func (c *conn) provePieceBlocks(r *peerwire.HashRange) ([]byte, bool) {
+	t := c.t
+	piece, ok := t.pieceOfRoot(r.PiecesRoot)
+	if !ok {
+		return nil, false
+	}
+	tree := t.pieceTree(piece)
+	if *r != tree.ask {
+		return nil, false
+	}
+	hashes, ok := c.blockHashesFor(int64(piece)*t.info.PieceLength, tree.size)
+	if !ok {
+		return nil, false
+	}
+	return append(hashes, make([]byte, int(r.Length)*merkle.HashSize-len(hashes))...), true
+}
+
+// blockHashesFor reads the piece of size bytes at offset at for the peer, and returns the
+// hashes of its blocks. It returns false if the torrent does not have the piece, or if the
+// peer has asked too often.
+func (c *conn) blockHashesFor(at, size int64) ([]byte, bool) {
+	t := c.t
 	if size <= merkle.BlockSize || size > maxHashedPiece {
 		return nil, false
 	}
@@ -73,8 +103,7 @@ func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, boo
 		t.dataGone(err)
 		return nil, false
 	}
-	hashes, err := merkle.ProveBlocks(nil, blockHashes, t.MetaInfo().PieceLayer(f), top, blocks, span)
-	return hashes, err == nil
+	return blockHashes, true
 }
 
 // readBlockHashes reads size bytes from offset at and returns the hashes of their blocks.
@@ -108,6 +137,7 @@ var errWrongHashes = errors.New("the peer sent wrong hashes")
 // blocks, which show which blocks are bad.
 type parkedPiece struct {
 	failedPiece
+	root  [merkle.HashSize]byte
 	ask   peerwire.HashRange // the hashes that peers are asked for
 	at    time.Time          // when the last peer was asked
 	asked *conn              // the last peer that was asked
@@ -117,21 +147,14 @@ type parkedPiece struct {
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
 // if no peer can be asked for them.
 func (t *Torrent) parkLocked(fp failedPiece) bool {
-	if len(fp.blockHashes) < 2 || t.pieceRoot(fp.index) == nil || len(t.bad.parked) >= max(1, len(t.pieces.bufs)/2) {
+	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, len(t.pieces.bufs)/2) {
 		return false
 	}
-	f, n := t.fileOf(fp.index)
-	_, blocks := t.pieceLayerOf(f)
-	length := int64(1) << merkle.Layer(t.info.PieceLength)
-	if f.Length <= t.info.PieceLength {
-		length = 1 << merkle.Height(blocks)
-	}
-	if length > peerwire.MaxHashes {
+	tree := t.pieceTree(fp.index)
+	if tree.root == nil || tree.ask.Length > peerwire.MaxHashes {
 		return false
 	}
-	p := &parkedPiece{failedPiece: fp, tried: map[*conn]bool{}, ask: peerwire.HashRange{
-		PiecesRoot: *f.PiecesRoot, Index: uint32(int64(n) * length), Length: uint32(length),
-	}}
+	p := &parkedPiece{failedPiece: fp, root: [merkle.HashSize]byte(tree.root), tried: map[*conn]bool{}, ask: tree.ask}
 	if !t.askBlockHashesLocked(p) {
 		return false
 	}
@@ -146,7 +169,7 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 	var best *conn
 	involved := true
 	for _, c := range t.peerConns.byID {
-		if c == nil || c.end.gone || !c.peer.v2 || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
+		if c == nil || c.end.gone || !c.givesBlockHashesLocked() || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
 			continue
 		}
 		sent := p.sentBy(c.peer.key)
@@ -162,6 +185,10 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 	best.kickLocked()
 	return true
 }
+
+// givesBlockHashesLocked reports whether the peer can be asked for block hashes: a v2 peer, or a
+// peer of a v1 torrent that says that it knows the v2 hashes.
+func (c *conn) givesBlockHashesLocked() bool { return c.peer.v2 || c.ext.handshake.V2Hashes }
 
 // parkedFor returns the parked piece that waits for the hashes of r, or nil.
 func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
@@ -184,7 +211,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		}
 		return nil
 	}
-	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != [merkle.HashSize]byte(t.pieceRoot(p.index)) {
+	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != p.root {
 		if p.tried[c] {
 			t.banLocked(c.peer.key, p.index)
 			return errWrongHashes

@@ -71,6 +71,88 @@ func TestSeedServesBlockHashes(t *testing.T) {
 	}
 }
 
+// TestSeedServesBlockHashesOfPieces checks that a seed of a v1 torrent with v2 hashes says so,
+// and sends the hashes of the blocks of a piece whose root a peer names, in the only form that
+// spate requests. Other requests, and those to a seed without v2 hashes, are rejected.
+func TestSeedServesBlockHashesOfPieces(t *testing.T) {
+	t.Parallel()
+	data, mi := torrentOfFormat(t, 3*64<<10+20_000, 64<<10, "")
+	plain, err := metainfo.FromInfo(mi.InfoBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := func(piece int) [32]byte { return [32]byte(mi.V2Hashes.PieceRoot(piece)) }
+	for known, of := range map[bool]*metainfo.MetaInfo{true: mi, false: plain} {
+		s := testSession(t, Options{})
+		added(t, s, of, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+		f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
+		if h := f.awaitExtHandshake(); h.V2Hashes != known {
+			t.Errorf("the extension handshake is %+v, want V2Hashes %t", h, known)
+		}
+		f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
+		for _, c := range []struct {
+			r  peerwire.HashRange
+			ok bool
+		}{
+			{peerwire.HashRange{PiecesRoot: root(1), Length: 4}, true},
+			{peerwire.HashRange{PiecesRoot: root(3), Length: 4}, true}, // a short piece
+			{peerwire.HashRange{PiecesRoot: root(1), Length: 2}, false},
+			{peerwire.HashRange{PiecesRoot: root(1), Length: 8}, false},
+			{peerwire.HashRange{PiecesRoot: root(1), Index: 4, Length: 4}, false},
+			{peerwire.HashRange{PiecesRoot: root(1), BaseLayer: 1, Length: 4}, false},
+			{peerwire.HashRange{PiecesRoot: root(1), Length: 4, Proof: 1}, false},
+			{peerwire.HashRange{PiecesRoot: [32]byte(mi.V2Hashes.Files), Length: 4}, false},
+		} {
+			f.send(peerwire.AppendHashRange(nil, peerwire.HashRequest, &c.r, nil))
+			m, err := f.next()
+			for err == nil && m.ID != peerwire.Hashes && m.ID != peerwire.HashReject {
+				m, err = f.next()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := c.ok && known; (m.ID == peerwire.Hashes) != want {
+				t.Errorf("v2 hashes %t: the answer to %+v is %v, want hashes: %t", known, c.r, m.ID, want)
+			}
+			if m.ID == peerwire.HashReject {
+				continue
+			}
+			got, hashes, err := peerwire.ParseHashRange(m.ID, m.Payload)
+			if err != nil || got != c.r || merkle.Root(hashes, 0) != c.r.PiecesRoot {
+				t.Errorf("the hashes of %+v do not lead to the root (%v)", c.r, err)
+			}
+		}
+	}
+}
+
+// TestWrongV2HashesAreDropped checks that a download by a v1 torrent completes although the v2
+// hashes beside it describe other data, and that they are gone afterwards.
+func TestWrongV2HashesAreDropped(t *testing.T) {
+	t.Parallel()
+	data, mi := torrentOfFormat(t, 3*64<<10+20_000, 64<<10, "")
+	wrong := *mi
+	wrong.V2Hashes = &metainfo.V2Hashes{Pieces: bytes.Clone(mi.V2Hashes.Pieces), Files: mi.V2Hashes.Files}
+	wrong.V2Hashes.Pieces[40] ^= 1
+	withSimSession(t, Options{}, func(y *simSession) {
+		tor := added(t, y.s, &wrong, AddOptions{Storage: storage.NewMemoryLike(data)})
+		seed := y.dial(mi.Hash())
+		seed.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
+		seed.send(peerwire.AppendSimple(nil, peerwire.Unchoke))
+		for range 14 {
+			m := seed.await(peerwire.Request)
+			b := peerwire.AppendPieceHeader(nil, m.Index, m.Begin, m.Length)
+			seed.send(append(b, data[int(m.Index)*64<<10+int(m.Begin):][:m.Length]...))
+		}
+		until(t, "the download is complete", func() bool { return tor.Stats().State == StateSeeding })
+		if tor.MetaInfo().V2Hashes != nil || len(tor.Banned()) > 0 {
+			t.Errorf("v2 hashes %v, banned %v; want none of them", tor.MetaInfo().V2Hashes, tor.Banned())
+		}
+	})
+	if wrong.V2Hashes == nil {
+		t.Error("the caller's metainfo was changed")
+	}
+}
+
 // TestHashBudget checks that a peer may request hashBurst pieces at once, then one
 // for each hashInterval, and the whole burst after a long time.
 func TestHashBudget(t *testing.T) {
@@ -106,11 +188,19 @@ func TestHashBudget(t *testing.T) {
 // block is banned.
 func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 	t.Parallel()
-	data, mi := torrentOfFormat(t, 64<<10, 64<<10, metainfo.V2)
+	t.Run("v2", func(t *testing.T) { testWrongBlockHashes(t, metainfo.V2) })
+	t.Run("v1 with v2 hashes", func(t *testing.T) { testWrongBlockHashes(t, "") })
+}
+
+func testWrongBlockHashes(t *testing.T, format metainfo.Format) {
+	data, mi := torrentOfFormat(t, 64<<10, 64<<10, format)
 	withSimSession(t, Options{}, func(y *simSession) {
 		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 		dial := func(more ...peerwire.ID) *scriptedPeer {
-			f := y.dial(v2HashOf(mi))
+			f := y.dial(mi.Hash())
+			if format == "" {
+				f.send(peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{V2Hashes: true}))
+			}
 			for _, id := range append([]peerwire.ID{peerwire.HaveAll}, more...) {
 				f.send(peerwire.AppendSimple(nil, id))
 			}

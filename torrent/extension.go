@@ -37,6 +37,7 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.peer.addr.Addr(),
 		UploadOnly: t.status.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
+	h.V2Hashes = t.MetaInfo().V2Hashes != nil
 	if t.givesMetadata() {
 		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
 	}

@@ -272,6 +272,9 @@ func (c *conn) answerHashes() error {
 // metainfo and computes block hashes from the data.
 func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 	t := c.t
+	if !t.info.HasV2() {
+		return c.provePieceBlocks(r)
+	}
 	f := t.fileOfRoot(r.PiecesRoot)
 	if f == nil {
 		return nil, false
@@ -304,8 +307,26 @@ func (t *Torrent) fileOfRoot(root [merkle.HashSize]byte) *metainfo.File {
 	return t.roots.files[root]
 }
 
-// rootIndex finds files by their pieces roots.
+// pieceOfRoot returns the first piece with that root in a v1 torrent with v2 hashes.
+func (t *Torrent) pieceOfRoot(root [merkle.HashSize]byte) (piece int, ok bool) {
+	h := t.MetaInfo().V2Hashes
+	if h == nil {
+		return 0, false
+	}
+	t.roots.once.Do(func() {
+		t.roots.pieces = make(map[[merkle.HashSize]byte]int, t.info.NumPieces())
+		for i := t.info.NumPieces() - 1; i >= 0; i-- {
+			t.roots.pieces[[merkle.HashSize]byte(h.PieceRoot(i))] = i
+		}
+	})
+	piece, ok = t.roots.pieces[root]
+	return piece, ok
+}
+
+// rootIndex finds files by their pieces roots (BEP 52), and the pieces of a v1 torrent by the
+// roots of its v2 hashes.
 type rootIndex struct {
-	once  sync.Once
-	files map[[merkle.HashSize]byte]*metainfo.File // made by once, not changed afterwards
+	once   sync.Once
+	files  map[[merkle.HashSize]byte]*metainfo.File // made by once, not changed afterwards
+	pieces map[[merkle.HashSize]byte]int            // likewise
 }

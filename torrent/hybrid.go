@@ -9,7 +9,6 @@ import (
 	"spate/bitfield"
 	"spate/internal/hashing"
 	"spate/merkle"
-	"spate/metainfo"
 )
 
 // A hybrid torrent has v1 and v2 hashes of the same data (BEP 52). In a malicious torrent
@@ -35,68 +34,27 @@ type verdict struct {
 
 // verifyPiece checks a piece by its v1 hash if the torrent has v1 hashes (BEP 3), and by its
 // merkle root if that is known (BEP 52). If only one of the two matches, the error wraps
-// ErrHybridMismatch. sum is the SHA-1 of data; it is not used without v1 hashes.
+// ErrHybridMismatch; but the v2 hashes beside a v1 torrent are dropped, because its info-hash
+// does not cover them. sum is the SHA-1 of data; it is not used without v1 hashes.
 func (t *Torrent) verifyPiece(piece int, data []byte, sum [sha1.Size]byte) (verdict, error) {
+	tree := t.pieceTree(piece)
 	if !t.info.HasV1() {
-		good, blockHashes := t.matchesV2(piece, data)
+		good, blockHashes := tree.matches(data)
 		return verdict{good, true, blockHashes}, nil
 	}
 	good := sum == t.info.PieceHashV1(piece)
-	if t.hash2.IsZero() {
+	if tree.root == nil {
+		return verdict{good: good, both: t.hash2.IsZero()}, nil
+	}
+	good2, blockHashes := tree.matches(data)
+	switch {
+	case good == good2:
+		return verdict{good, true, blockHashes}, nil
+	case t.hash2.IsZero():
+		t.dropV2Hashes(piece)
 		return verdict{good: good, both: true}, nil
 	}
-	if t.pieceRoot(piece) == nil {
-		return verdict{good: good}, nil
-	}
-	good2, blockHashes := t.matchesV2(piece, data)
-	if good != good2 {
-		return verdict{}, fmt.Errorf("piece %d: %w", piece, ErrHybridMismatch)
-	}
-	return verdict{good, true, blockHashes}, nil
-}
-
-// fileOf returns the file that a piece of a v2 or hybrid torrent belongs to, and the
-// index of the piece in that file.
-func (t *Torrent) fileOf(piece int) (*metainfo.File, int) {
-	at := int64(piece) * t.info.PieceLength
-	f := &t.info.Files[t.info.FileAt(at)]
-	return f, int((at - f.Offset) / t.info.PieceLength)
-}
-
-// pieceRoot returns the merkle root of a piece, or nil if it is not known.
-func (t *Torrent) pieceRoot(piece int) []byte {
-	f, n := t.fileOf(piece)
-	layer := t.MetaInfo().PieceLayer(f)
-	if len(layer) < merkle.HashSize*(n+1) {
-		return nil
-	}
-	return layer[merkle.HashSize*n : merkle.HashSize*(n+1)]
-}
-
-// matchesV2 checks a piece by its merkle root. It also returns the hashes of the blocks.
-// Bytes after the end of the file must be zero.
-func (t *Torrent) matchesV2(piece int, data []byte) (bool, [][merkle.HashSize]byte) {
-	f, n := t.fileOf(piece)
-	size := min(int64(len(data)), f.Length-int64(n)*t.info.PieceLength)
-	blockHashes := hashBlocks(data[:size])
-	root := t.pieceRoot(piece)
-	if root == nil {
-		return false, blockHashes
-	}
-	for _, b := range data[size:] {
-		if b != 0 {
-			return false, blockHashes
-		}
-	}
-	tree := merkle.NewBuilder(0)
-	for i := range blockHashes {
-		tree.Add(&blockHashes[i])
-	}
-	sum := tree.Root()
-	if f.Length > t.info.PieceLength {
-		sum = tree.RootAt(merkle.Layer(t.info.PieceLength))
-	}
-	return sum == [merkle.HashSize]byte(root), blockHashes
+	return verdict{}, fmt.Errorf("piece %d: %w", piece, ErrHybridMismatch)
 }
 
 // hashBlocks returns the SHA-256 hash of each block of data.
