@@ -77,7 +77,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	if b.layout.v2 {
 		b.info.MetaVersion = 2
 	}
-	b.layout.beside = o.v2Hashes && !how.pads && checkPieceLength(b.info.PieceLength, true) == nil
+	b.layout.beside = o.v2Hashes && !how.pads
 	files := len(t.entries)
 	b.file, b.layout.extents = make([]int, 0, files), make([]extent, 0, files)
 	if b.layout.v1 && how.pads {

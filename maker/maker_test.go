@@ -222,7 +222,7 @@ func TestMakeAnyTreeAgainstNaiveHash(t *testing.T) {
 			PieceLength: rapid.SampledFrom([]int64{16 << 10, 32 << 10, 128 << 10}).Draw(rt, "piece length"),
 			Workers:     rapid.IntRange(1, 5).Draw(rt, "workers"),
 		}
-		if o.Format == metainfo.V1 || o.Format == "" && rapid.Bool().Draw(rt, "odd") {
+		if o.Format == metainfo.V1 {
 			o.PieceLength = rapid.Int64Range(1000, 100_000).Draw(rt, "odd piece length")
 		}
 		m, err := Make(context.Background(), filepath.Join(dir, "t"), o)
@@ -338,7 +338,7 @@ func TestMakeRejects(t *testing.T) {
 		}
 	}
 	for what, o := range map[string]Options{
-		"piece length": {Format: metainfo.Hybrid, PieceLength: 24 << 10}, "small piece": {Format: metainfo.V2, PieceLength: 8 << 10}, "negative": {PieceLength: -1},
+		"piece length": {PieceLength: 24 << 10}, "small piece": {Format: metainfo.V2, PieceLength: 8 << 10}, "negative": {PieceLength: -1},
 		"huge": {PieceLength: 1 << 40}, "format": {Format: "v3"}, "like": {Like: "x"}, "name": {Name: "a/b"}, "dots": {Name: ".."},
 		"include": {Include: []string{"["}}, "exclude": {Exclude: []string{"a//b"}},
 	} {
@@ -353,7 +353,7 @@ func TestMakeRejects(t *testing.T) {
 		t.Errorf("measure an empty path: %v, want ErrNoPath", err)
 	}
 	var e *PieceLengthError
-	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{Format: metainfo.V2, PieceLength: 24 << 10}); !errors.As(err, &e) {
+	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{PieceLength: 24 << 10}); !errors.As(err, &e) {
 		t.Errorf("Make returned %v, want a PieceLengthError", err)
 	}
 }

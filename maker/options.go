@@ -13,8 +13,7 @@ import (
 // hashes beside the info dictionary, of all files that are not hidden, without trackers.
 type Options struct {
 	// Format is the format of the torrent. Empty selects metainfo.V1 with the v2 hashes
-	// beside the info dictionary ([metainfo.V2Hashes]), if the piece length is a power of
-	// two of at least 16 KiB and Like asks for no pad files.
+	// beside the info dictionary ([metainfo.V2Hashes]). A torrent that Like pads has none.
 	Format      metainfo.Format
 	PieceLength int64  // in bytes; 0 selects the value of [PieceLength]
 	Name        string // name of the torrent; empty selects the last element of the path
@@ -144,7 +143,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("unknown format %q: want v1, v2 or hybrid", o.Format)
 	}
 	if o.PieceLength != 0 {
-		if err := checkPieceLength(o.PieceLength, o.Format != metainfo.V1); err != nil {
+		if err := checkPieceLength(o.PieceLength, o.Format != metainfo.V1 || o.v2Hashes); err != nil {
 			return err
 		}
 	}

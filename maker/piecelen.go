@@ -176,7 +176,7 @@ func checkPieceLength(n int64, v2 bool) error {
 	case n > largestPieceLength:
 		return &PieceLengthError{n, "more than 512 MiB"}
 	case v2 && (n < MinPieceLength || n&(n-1) != 0):
-		return &PieceLengthError{n, "v2 and hybrid torrents need a power of two of at least 16 KiB (BEP 52)"}
+		return &PieceLengthError{n, "v2 hashes need a power of two of at least 16 KiB (BEP 52)"}
 	}
 	return nil
 }

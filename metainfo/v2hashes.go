@@ -75,6 +75,16 @@ func (h *V2Hashes) layer(i *Info, f *File) []byte {
 	return h.Pieces[merkle.HashSize*first : merkle.HashSize*(first+n)]
 }
 
+// FileRoot returns the pieces root (BEP 52) of entry k of [Info.Files]: that of the info
+// dictionary, or of the v2 hashes of a v1 torrent. It returns nil if the entry has no data, or
+// no such hash.
+func (m *MetaInfo) FileRoot(k int) *[merkle.HashSize]byte {
+	if m.V2Hashes != nil {
+		return m.V2Hashes.FileRoot(k)
+	}
+	return m.Info.Files[k].PiecesRoot
+}
+
 // FileRoot returns the pieces root of entry k of [Info.Files], or nil if the entry has no
 // data.
 func (h *V2Hashes) FileRoot(k int) *[merkle.HashSize]byte {

@@ -17,6 +17,7 @@ import (
 // data may be hashed, and the URLs of other sites must stay.
 func TestRepoint(t *testing.T) {
 	h := newFolderFixture(t, 1)
+	h.spec.Format = metainfo.Hybrid // which has a twin
 	foreign := [][]string{{"http://files.example:7000/announce"}, {"udp://other.example:1/announce"}}
 	key, err := signature.NewKey()
 	if err != nil {
@@ -41,6 +42,7 @@ func TestRepoint(t *testing.T) {
 	h.write("../b.iso", "22")
 	theirs := adopted(t, h)
 	own, err := h.pub.Publish(t.Context(), filepath.Join(h.in, "..", "b.iso"), Spec{Slug: "own", Options: maker.Options{
+		Format:   metainfo.Hybrid,
 		Announce: [][]string{{"http://tracker.example/announce"}}, WebSeeds: []string{"http://mirror.example/b.iso"}}})
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,7 @@ type folderFixture struct {
 	seeded   map[spate.InfoHash]string // path
 	hashed   int
 	follow   bool
+	spec     Spec
 	toMake   func()
 	whenMade func(path string)
 }
@@ -61,7 +62,7 @@ func (h *folderFixture) start(older int) {
 	if err := k.Sweep(h.t.Context(), h.catalog); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.folder, err = NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{Older: older, FollowLinks: h.follow}); err != nil {
+	if h.folder, err = NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{Older: older, FollowLinks: h.follow, Spec: h.spec}); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -97,7 +97,7 @@ type File struct {
 	Length     int64     // bytes
 	ModTime    time.Time // modification time
 	Inode      uint64    // 0: unknown
-	PiecesRoot [32]byte  // BEP 52; zero in a v1 torrent
+	PiecesRoot [32]byte  // BEP 52; zero in a v1 torrent without v2 hashes
 	SHA256     [32]byte  // of the whole file; zero unless Release.Summed
 }
 
@@ -185,8 +185,8 @@ func newRelease(m *metainfo.MetaInfo, path string) *Release {
 			continue
 		}
 		file := File{Path: f.DisplayPath(), Length: f.Length}
-		if f.PiecesRoot != nil {
-			file.PiecesRoot = *f.PiecesRoot
+		if root := m.FileRoot(i); root != nil {
+			file.PiecesRoot = *root
 		}
 		r.Files = append(r.Files, file)
 	}

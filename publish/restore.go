@@ -235,6 +235,13 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 			return nil, &SameError{other}
 		}
 	}
+	other, err := p.sameData(ctx, r, &spec.Options)
+	if err != nil {
+		return nil, &StepError{"list", spec.Name, err}
+	}
+	if other != nil {
+		return nil, &SameError{other}
+	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = spec.Slug, spec.Version, spec.Variant, spec.Group, spec.Notes
 	r.Watched, r.Stamp = spec.Watched, spec.Stamp
 	l, err := load(m, r, !spec.NoTwin)

@@ -32,7 +32,7 @@ type makeFlags struct {
 
 func (m *makeFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVarP(&m.announce, "announce", "a", nil, "name the tracker `URL`[,URL...]; repeat for further tiers")
-	f.StringVar(&m.format, "format", string(metainfo.Hybrid), "make a v1, v2 or hybrid torrent")
+	f.StringVar(&m.format, "format", "", "make `v1`, v2 or hybrid (default: v1 with v2 hashes)")
 	f.Var(&m.pieceLength, "piece-length", "cut the data into pieces of `SIZE` (default: chosen by size)")
 	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "name a web server with the data at `URL`; repeatable")
 	f.BoolVar(&m.private, "private", false, "let clients find peers by trackers only")
@@ -53,11 +53,11 @@ func (m *makeFlags) options() (maker.Options, error) {
 		WebSeeds: m.webSeeds, Private: m.private, Comment: m.comment, Source: m.source,
 		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
 	}
-	if !slices.Contains([]metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
+	if !slices.Contains([]metainfo.Format{"", metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
 		return o, fault.Usagef("--format %s: the value must be v1, v2 or hybrid", m.format)
 	}
 	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
-		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)
+		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 hashes need a power of two from 16KiB", n)
 	}
 	for _, s := range m.webSeeds {
 		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {

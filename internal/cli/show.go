@@ -101,6 +101,9 @@ func (s *sheet) torrent(m *metainfo.MetaInfo, file []byte) {
 		}
 		s.row("piece layers", layers)
 	}
+	if m.V2Hashes != nil {
+		s.row("v2 hashes", "beside the info dictionary")
+	}
 	if i.Private {
 		s.row("private", "yes: peers come from the trackers only")
 	}

@@ -71,7 +71,7 @@ func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
 	t.Collections = append(append(t.Collections, i.Collections...), m.Collections...)
 	for k := range i.Files {
 		if f := &i.Files[k]; !f.Pad() {
-			t.Files = append(t.Files, fileToJSON(i, f))
+			t.Files = append(t.Files, fileToJSON(m, k))
 		}
 	}
 	for _, w := range m.Warnings {
@@ -91,10 +91,11 @@ func (t *torrentJSON) lists() {
 	}
 }
 
-func fileToJSON(i *metainfo.Info, f *metainfo.File) fileJSON {
-	j := fileJSON{Path: filePath(i, f), Length: f.Length, Attr: f.Attr.String()}
-	if f.PiecesRoot != nil {
-		j.PiecesRoot = hex.EncodeToString(f.PiecesRoot[:])
+func fileToJSON(m *metainfo.MetaInfo, k int) fileJSON {
+	f := &m.Info.Files[k]
+	j := fileJSON{Path: filePath(&m.Info, f), Length: f.Length, Attr: f.Attr.String()}
+	if root := m.FileRoot(k); root != nil {
+		j.PiecesRoot = hex.EncodeToString(root[:])
 	}
 	if f.Symlink != nil {
 		j.Symlink = (&metainfo.File{Path: f.Symlink.Target}).DisplayPath()
