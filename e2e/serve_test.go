@@ -16,14 +16,13 @@ import (
 
 // listed is an entry of "spate list --json".
 type listed struct {
-	Ref          string `json:"ref"`
-	Slug         string `json:"slug"`
-	Latest       bool   `json:"latest"`
-	Path         string `json:"path"`
-	InfoHashV1   string `json:"info_hash_v1"`
-	InfoHashTwin string `json:"info_hash_twin"`
-	TotalLength  int64  `json:"total_length"`
-	Live         struct {
+	Ref         string `json:"ref"`
+	Slug        string `json:"slug"`
+	Latest      bool   `json:"latest"`
+	Path        string `json:"path"`
+	InfoHashV1  string `json:"info_hash_v1"`
+	TotalLength int64  `json:"total_length"`
+	Live        struct {
 		State string `json:"state"`
 	} `json:"live"`
 }
@@ -115,7 +114,7 @@ func TestWatchedFolder(t *testing.T) {
 	}
 	var hashes []string
 	for _, rel := range h.releases(state) {
-		hashes = append(hashes, rel.InfoHashV1, rel.InfoHashTwin)
+		hashes = append(hashes, rel.InfoHashV1)
 	}
 	trackerAgrees(t, h, r, hashes)
 
@@ -151,8 +150,7 @@ func trackerAgrees(t *testing.T, h *host, r ready, hashes []string) {
 	if err := json.Unmarshal([]byte(h.start("curl", "-sSf", base+"/stats.json").ok().out.String()), &stats); err != nil {
 		t.Fatal(err)
 	}
-	// The tracker serves three info-hashes of each release: v1, v2 and that of the v1 twin.
-	if want := len(hashes) / 2 * 3; stats.Torrents.Allowed != want {
+	if want := len(hashes); stats.Torrents.Allowed != want {
 		t.Errorf("the tracker serves %d info-hashes, want %d", stats.Torrents.Allowed, want)
 	}
 	for _, hash := range append(slices.Clone(hashes[:6]), fmt.Sprintf("%x", sha1.Sum([]byte("another")))) {
