@@ -129,14 +129,11 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 // two minutes only.
 func (e *Env) loadConnKey(path string) (trackerserver.ConnKey, error) {
 	key, err := trackerserver.LoadConnKey(path)
-	if err == nil {
-		return key, nil
-	}
-	aside, moveErr := atomicfile.SetAside(path)
-	if moveErr != nil {
+	var damaged *atomicfile.DamagedError
+	if !errors.As(err, &damaged) {
 		return key, err
 	}
-	e.Warnf("%v: it was moved to %s, and a new key is used", err, aside)
+	e.Warnf("%v; a new key of connection ids is used", err)
 	return trackerserver.LoadConnKey(path)
 }
 
