@@ -45,6 +45,7 @@ type manySeeds struct {
 // its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := a.downloadState(opt.state)
+	a.daemonEnv().SetAsideOthers(a.stateDir(opt.state))
 	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
 	if err != nil {
 		return err
@@ -199,7 +200,7 @@ func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	if err != nil || !m.known[name] {
 		return "", err
 	}
-	p, err := daemon.ClaimData(m.state, j.dir, j.name, j.mi.Hash(), false)
+	p, err := m.app.daemonEnv().ClaimData(m.state, j.dir, j.name, j.mi.Hash(), false)
 	if err != nil {
 		return "", err
 	}

@@ -94,7 +94,9 @@ func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return daemon.OpenSession(a.daemonEnv(), c)
+	env := a.daemonEnv()
+	env.SetAsideOthers(a.stateDir(s.state))
+	return daemon.OpenSession(env, c)
 }
 
 // downloadState returns the directory of the resume data and locks of get and seed. dir is

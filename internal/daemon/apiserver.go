@@ -8,11 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
-	"spate/tracker/trackerserver"
 )
 
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
@@ -39,6 +38,9 @@ func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
 		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
 	}
+	if _, err := atomicfile.SetAsideNonSocket(path); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -59,7 +61,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 	if d.conf.API == "" {
 		return nil
 	}
-	tokens, err := trackerserver.OpenTokens(filepath.Join(d.conf.State, APITokensFile))
+	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
 	if err != nil {
 		return err
 	}
