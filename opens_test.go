@@ -17,7 +17,6 @@ import (
 var opens = map[string][]string{
 	"the user names the file; it may be a link or a pipe": {
 		"internal/classic/run.go: openText: os.Open",
-		"internal/classic/track.go: Load: os.Open",
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/cli/settings.go: readSettings: os.ReadFile",
