@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/term"
@@ -75,7 +76,7 @@ type keyMade struct {
 }
 
 func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error {
-	public := strings.TrimSuffix(path, ".key") + ".pub"
+	public := atomicfile.Derived(strings.TrimSuffix(path, ".key"), ".pub")
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
 			return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", p)

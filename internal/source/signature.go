@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
@@ -165,9 +166,10 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 		if c.src.Arg == "-" {
 			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "standard input has no signature beside it")
 		}
-		sig, err := torrentfile.ReadLimited(c.src.Arg+signature.Extension, signature.MaxSignature)
+		path := atomicfile.Derived(c.src.Arg, signature.Extension)
+		sig, err := torrentfile.ReadLimited(path, signature.MaxSignature)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, unsigned("there is no " + c.src.Arg + signature.Extension)
+			return nil, unsigned("there is no " + path)
 		}
 		return sig, err
 	}
