@@ -23,7 +23,6 @@ var opens = map[string][]string{
 		"internal/torrentfile/read.go: ReadFile: os.Open",
 		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
-		"signature/known.go: fieldsOf: os.ReadFile",
 		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
 	"the directory belongs to this program": {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // Known stores the public key of each site: the first key that the site has shown, or a key
@@ -109,20 +110,16 @@ func replaceFile(path string, b []byte) error {
 }
 
 // fieldsOf reads the file at path and calls each for its lines. Each line must have n
-// words. Empty lines and lines that start with # are skipped. A missing file counts as
-// empty. want is the form of a line, for errors.
+// words. Empty lines and lines that start with # are skipped. A missing file has no lines. A
+// file without content is an error, because its lines were lost. fieldsOf never blocks. want is the form of a line, for errors.
 func fieldsOf(path string, n int, want string, each func(fields []string) error) error {
-	info, err := os.Stat(path)
+	text, err := folder.ReadNamed(path, maxKnown)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil && info.Size() > maxKnown {
-		err = fmt.Errorf("%s is larger than the limit of 4 MiB", path)
+	if err == nil && len(text) == 0 {
+		err = fmt.Errorf("%s is empty, although it was written with a comment in its first line", path)
 	}
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}

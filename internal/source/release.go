@@ -66,7 +66,7 @@ func (c *check) checkRelease(st signature.Statement) error {
 	}
 	seen, err := signature.OpenSeen(filepath.Join(c.state, SeenReleases))
 	if err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("reading the newest known releases: %w", err), "correct the file"))
+		return unchecked(damagedTrust(fmt.Errorf("reading the newest known releases: %w", err), "the newest releases of all sites"))
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {

@@ -43,9 +43,8 @@ type check struct {
 // stores the key. Call it before using the torrent.
 func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust) error {
 	c := &check{Resolver: r, src: src, state: trust.State, given: trust.Key != nil}
-	var err error
-	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("reading the known keys of sites: %w", err), "correct the file"))
+	if err := c.openKnown(); err != nil {
+		return err
 	}
 	if c.given {
 		c.keys = append(c.keys, *trust.Key)
@@ -85,6 +84,26 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 	return nil
 }
 
+// openKnown reads the known keys of sites. A damaged file stays as it is: without it, a site could
+// sign with any key. It is an error only if the source comes from a site and no key is given.
+func (c *check) openKnown() (err error) {
+	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err == nil {
+		return nil
+	}
+	err = damagedTrust(fmt.Errorf("reading the known keys of sites: %w", err), "the keys of all sites")
+	if len(c.src.sites) > 0 && !c.given {
+		return unchecked(err)
+	}
+	c.Notef("%v", err)
+	return nil
+}
+
+// damagedTrust adds a hint to the error about a damaged file in the state directory. what is
+// forgotten without the file.
+func damagedTrust(err error, what string) error {
+	return fault.WithHint(err, "correct the line, or move the file away, which forgets "+what)
+}
+
 // firstUse verifies the signature of a site without a stored key, if the site names a
 // signature, and stores the key.
 func (c *check) firstUse(ctx context.Context) error {
@@ -115,6 +134,9 @@ func (c *check) firstUse(ctx context.Context) error {
 
 // remember stores key as the key of the sites of the source.
 func (c *check) remember(key signature.PublicKey) error {
+	if c.known == nil {
+		return nil // the file is damaged
+	}
 	for _, site := range c.src.sites {
 		if had, ok := c.known.Key(site); ok && had.Equal(key) {
 			continue
