@@ -16,10 +16,9 @@ import (
 // write to must use internal/folder and does not belong in this list.
 var opens = map[string][]string{
 	"the user names the file; it may be a link or a pipe": {
-		"internal/classic/run.go: openText: os.Open",
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
-		"internal/cli/settings.go: readSettings: os.ReadFile",
+		"internal/filetrust/filetrust.go: Open: os.OpenFile",
 		"internal/torrentfile/read.go: ReadFile: os.Open",
 		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
@@ -44,15 +43,13 @@ var opens = map[string][]string{
 	},
 	"the file is written": {
 		"internal/atomicfile/aside.go: CreateAnew: os.OpenFile",
-		"internal/classic/track.go: trackLog: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
-		"internal/daemon/trackernode.go: reopen: os.OpenFile",
+		"internal/filetrust/filetrust.go: OpenAppend: os.OpenFile",
 		"publish/catalogdb/db.go: Backup: os.OpenFile",
 		"publish/clone_linux.go: clone: os.OpenFile",
 		"site/export.go: data: os.OpenFile",
 		"tracker/swarm/dir.go: rotate: os.OpenFile",
 		"tracker/trackerlog/file.go: mend: os.Open",
-		"tracker/trackerlog/file.go: open: os.OpenFile",
 	},
 	"the directory is only listed or synced": {
 		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",

@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strconv"
 	"time"
 
 	"spate/internal/daemon"
+	"spate/internal/filetrust"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
 	"spate/tracker/swarm"
@@ -113,7 +113,7 @@ func (r *run) trackWhom(c *daemon.TrackerNodeConfig) error {
 		if path == "" {
 			return nil
 		}
-		return openText("--"+option, path, func(f io.Reader) error {
+		return r.openText("--"+option, path, func(f io.Reader) error {
 			all, err := parse(f)
 			*to = append(*to, all...)
 			return err
@@ -191,7 +191,7 @@ func (r *run) trackLog() (*AccessLog, error) {
 	open := func() (io.WriteCloser, error) { return keepOpen{r.Stdout}, nil }
 	if path := r.v.Text("logfile"); path != "-" && path != "" {
 		open = func() (io.WriteCloser, error) {
-			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+			return filetrust.OpenAppend(path, 0o644)
 		}
 	}
 	flush := r.v.Float("min_time_between_log_flushes")

@@ -107,7 +107,9 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 		return a.seedMany(ctx, args, files, opt)
 	}
 	env, state := a.daemonEnv(), a.downloadState(opt.state)
-	env.SetAsideOthers(a.stateDir(opt.state))
+	if err := env.PrepareState(a.stateDir(opt.state)); err != nil {
+		return err
+	}
 	var jobs []*seedJob
 	defer func() {
 		for _, j := range jobs {

@@ -95,7 +95,9 @@ func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
 		return nil, err
 	}
 	env := a.daemonEnv()
-	env.SetAsideOthers(a.stateDir(s.state))
+	if err := env.PrepareState(a.stateDir(s.state)); err != nil {
+		return nil, err
+	}
 	return daemon.OpenSession(env, c)
 }
 

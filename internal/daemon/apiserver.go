@@ -12,6 +12,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 )
 
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
@@ -49,12 +50,8 @@ func removeSocket(path string) error {
 
 // serveAPI serves the API on the socket and, if configured, on the network.
 func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) error)) error {
-	l, err := net.Listen("unix", d.conf.Socket)
+	l, err := filetrust.Listen(d.conf.Socket)
 	if err != nil {
-		return err
-	}
-	if err := os.Chmod(d.conf.Socket, 0o600); err != nil {
-		l.Close()
 		return err
 	}
 	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"spate/internal/atomicfile"
+	"spate/internal/fault"
+	"spate/internal/filetrust"
 )
 
 // stateEntries lists the entries of a state directory and their types, as patterns of
@@ -25,14 +27,19 @@ var stateEntries = []struct {
 	{"get/????????????????????", fs.ModeDir}, // keyLength characters
 }
 
-// SetAsideOthers renames the entries of a state directory that have another type than they should
-// have, for example a directory at the path of a log, and warns about each. Callers call it before
-// they open files in the directory.
-func (e *Env) SetAsideOthers(state string) {
+// PrepareState checks a state directory before a process opens files in it. It warns if other users
+// can change the directory, and returns an error if another user has planted it in a directory such
+// as /tmp. It renames the entries that have another type than they should have, for example a
+// directory at the path of a log, and warns about each.
+func (e *Env) PrepareState(state string) error {
+	if err := filetrust.Check(state, filetrust.Power, e.Warnf); err != nil {
+		return fault.WithSetting(err, "state")
+	}
 	for _, s := range stateEntries {
 		dir, pattern := filepath.Split(filepath.FromSlash(s.pattern))
 		e.setAsideIn(filepath.Join(state, dir), pattern, s.kind)
 	}
+	return nil
 }
 
 // setAsideIn renames the entries of the directory dir that match pattern and have another type

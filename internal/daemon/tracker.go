@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/tracker/trackerserver"
 )
 
@@ -29,10 +31,14 @@ const TokensFile = "tokens"
 // sets aside a damaged file in the state directory and warns. A damaged file that the user named is
 // an error.
 func (e *Env) OpenTokens(state, name, named string) (*trackerserver.Tokens, error) {
+	path := cmp.Or(named, filepath.Join(state, name))
+	if err := filetrust.Check(path, filetrust.Power, e.Warnf); err != nil {
+		return nil, err
+	}
 	if named != "" {
 		return trackerserver.OpenTokens(named)
 	}
-	t, damaged, err := trackerserver.RepairTokens(filepath.Join(state, name))
+	t, damaged, err := trackerserver.RepairTokens(path)
 	if damaged != nil {
 		e.Warnf("%v", damaged)
 	}
@@ -51,7 +57,7 @@ type Tracker struct {
 
 // OpenTracker opens the sockets and the state of a tracker. [Tracker.Close] closes them.
 func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, err error) {
-	tls, err := LoadCertificate(c.CertFile, c.KeyFile, env.Now)
+	tls, err := env.LoadCertificate(c.CertFile, c.KeyFile)
 	if err != nil {
 		return nil, fault.WithHint(err, "both are files in the PEM format")
 	}

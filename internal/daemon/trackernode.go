@@ -16,6 +16,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -308,7 +309,7 @@ func openAppend(path string) (*appendFile, error) {
 
 // reopen opens the file at the path again. If that fails, the open file stays in use.
 func (f *appendFile) reopen() error {
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := filetrust.OpenAppend(f.path, 0o600)
 	if err != nil {
 		return err
 	}

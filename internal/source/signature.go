@@ -14,6 +14,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/signature"
@@ -87,10 +88,9 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 // openKnown reads the known keys of sites. A damaged file stays as it is: without it, a site could
 // sign with any key. It is an error only if the source comes from a site and no key is given.
 func (c *check) openKnown() (err error) {
-	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err == nil {
+	if c.known, err = OpenKnown(c.state, c.Notef); err == nil {
 		return nil
 	}
-	err = damagedTrust(fmt.Errorf("reading the known keys of sites: %w", err), "the keys of all sites")
 	if len(c.src.sites) > 0 && !c.given {
 		return unchecked(err)
 	}
@@ -98,10 +98,26 @@ func (c *check) openKnown() (err error) {
 	return nil
 }
 
-// damagedTrust adds a hint to the error about a damaged file in the state directory. what is
-// forgotten without the file.
-func damagedTrust(err error, what string) error {
-	return fault.WithHint(err, "correct the line, or move the file away, which forgets "+what)
+// OpenKnown reads the known keys of sites in a state directory.
+func OpenKnown(state string, warn filetrust.Warn) (*signature.Known, error) {
+	return openTrust(filepath.Join(state, KnownKeys), "the keys of all sites", signature.OpenKnown, warn)
+}
+
+// OpenSeen reads the newest releases of sites in a state directory.
+func OpenSeen(state string, warn filetrust.Warn) (*signature.Seen, error) {
+	return openTrust(filepath.Join(state, SeenReleases), "the newest releases of all sites", signature.OpenSeen, warn)
+}
+
+// openTrust opens a file that decides what is accepted. what would be forgotten without the file.
+func openTrust[T any](path, what string, open func(string) (*T, error), warn filetrust.Warn) (*T, error) {
+	if err := filetrust.Check(path, filetrust.Power, warn); err != nil {
+		return nil, err
+	}
+	t, err := open(path)
+	if err != nil {
+		return nil, fault.WithHint(fmt.Errorf("reading %s: %w", what, err), "correct the file, or move it away, which forgets "+what)
+	}
+	return t, nil
 }
 
 // firstUse verifies the signature of a site without a stored key, if the site names a

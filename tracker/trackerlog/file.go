@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"spate/internal/atomicfile"
+	"spate/internal/filetrust"
 )
 
 // rotated is a file of lines. When it has reached its maximum size, it is renamed to
@@ -25,7 +26,7 @@ type rotated struct {
 }
 
 func (f *rotated) open() error {
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	file, err := filetrust.OpenAppend(f.path, 0o640)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"spate/internal/atomicfile"
+	"spate/internal/filetrust"
 	"spate/internal/folder"
 )
 
@@ -85,6 +86,9 @@ func RepairTokens(path string) (t *Tokens, damaged, err error) {
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := filetrust.Check(t.path, filetrust.Power, nil); err != nil {
+		return err
+	}
 	b, err := folder.ReadNamed(t.path, maxListFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
