@@ -35,6 +35,9 @@ func (e *Env) PrepareState(state string) error {
 	if err := filetrust.Check(state, filetrust.Power, e.Warnf); err != nil {
 		return fault.WithSetting(err, "state")
 	}
+	if info, err := os.Stat(state); err == nil && !info.IsDir() {
+		return fault.WithSetting(fault.New(fault.Exists, "", "the state directory %s is a file", state), "state")
+	}
 	for _, s := range stateEntries {
 		dir, pattern := filepath.Split(filepath.FromSlash(s.pattern))
 		e.setAsideIn(filepath.Join(state, dir), pattern, s.kind)

@@ -57,7 +57,13 @@ func RepairTokens(path string) (t *Tokens, damaged, err error) {
 			return errors.New("it is empty")
 		}
 		var first error
+		if b[len(b)-1] != '\n' {
+			first = errors.New("it ends in the middle of a line")
+		}
 		for line := range bytes.Lines(b) {
+			if line[len(line)-1] != '\n' {
+				break // its name may be incomplete
+			}
 			if err := parseTokens(line, intact); first == nil {
 				first = err
 			}

@@ -69,8 +69,9 @@ func TestRepairTokens(t *testing.T) {
 		{"empty", func(p string, _ []byte) error { return os.WriteFile(p, nil, 0o600) }, nil},
 		{"zeros", func(p string, _ []byte) error { return os.WriteFile(p, make([]byte, 500), 0o600) }, nil},
 		{"a bad line", func(p string, b []byte) error { return os.WriteFile(p, append(b, "no token\n"...), 0o600) }, []string{"ann", "bob"}},
-		{"cut", func(p string, b []byte) error { return os.WriteFile(p, b[:len(b)-6], 0o600) }, []string{"ann"}},
+		{"cut", func(p string, b []byte) error { return os.WriteFile(p, b[:len(b)-2], 0o600) }, []string{"ann"}},
 		{"zeros at the end", func(p string, b []byte) error { return os.WriteFile(p, append(b, 0, 0, 0), 0o600) }, []string{"ann", "bob"}},
+		{"a cut comment", func(p string, b []byte) error { return os.WriteFile(p, b[:5], 0o600) }, nil},
 		{"a long line", func(p string, b []byte) error {
 			return os.WriteFile(p, slices.Concat(b, make([]byte, 1<<20), []byte("\n")), 0o600)
 		}, []string{"ann", "bob"}},
