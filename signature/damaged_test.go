@@ -15,12 +15,17 @@ func TestDamagedRecords(t *testing.T) {
 		"known keys":    func(p string) error { _, err := OpenKnown(p); return err },
 		"seen releases": func(p string) error { _, err := OpenSeen(p); return err },
 	} {
-		for damage, content := range map[string]string{"garbage": "garbage\x00\n", "cut": "https://site.example\n", "a directory": ""} {
+		for damage, content := range map[string]string{"empty": "\x00", "zeros": strings.Repeat("\x00", 500), "garbage": "garbage\x00\n", "a cut comment": "# The k", "a link": "->", "cut": "https://site.example\n", "a directory": ""} {
 			path := filepath.Join(t.TempDir(), "record")
 			var err error
-			if content == "" {
+			switch content {
+			case "":
 				err = os.Mkdir(path, 0o700)
-			} else {
+			case "->":
+				err = os.Symlink("missing", path)
+			case "\x00":
+				err = os.WriteFile(path, nil, 0o600)
+			default:
 				err = os.WriteFile(path, []byte(content), 0o600)
 			}
 			if err != nil {
@@ -29,7 +34,7 @@ func TestDamagedRecords(t *testing.T) {
 			if err := open(path); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s, %s: the error is %v, want one that names %s", name, damage, err, path)
 			}
-			if _, err := os.Stat(path); err != nil {
+			if _, err := os.Lstat(path); err != nil {
 				t.Errorf("%s, %s: %v", name, damage, err)
 			}
 		}

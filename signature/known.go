@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // Known stores the public key of each site: the first key that the site has shown, or a key
@@ -24,6 +25,9 @@ type Known struct {
 	path string
 	keys map[string]PublicKey
 }
+
+// knownFields is the number of words in a line of the known keys.
+const knownFields = 2
 
 // maxKnown is the largest file in bytes that is read.
 const maxKnown = 4 << 20
@@ -48,7 +52,7 @@ func Site(u *url.URL) string {
 // malformed line is an error, because skipping it would lose the key of a site.
 func OpenKnown(path string) (*Known, error) {
 	k := &Known{path: path, keys: map[string]PublicKey{}}
-	err := fieldsOf(path, 2, "SITE KEY", func(fields []string) error {
+	err := fieldsOf(path, knownFields, "SITE KEY", func(fields []string) error {
 		key, err := ParsePublicKey(fields[1])
 		k.keys[fields[0]] = key
 		return err
@@ -109,22 +113,25 @@ func replaceFile(path string, b []byte) error {
 }
 
 // fieldsOf reads the file at path and calls each for its lines. Each line must have n
-// words. Empty lines and lines that start with # are skipped. A missing file counts as
-// empty. want is the form of a line, for errors.
+// words. Empty lines and lines that start with # are skipped. A missing file has no lines. A
+// file without content, or with an incomplete last line, is an error, because lines were lost; but
+// users who edit the known keys may leave out the last line break. fieldsOf never blocks. want is the form of a line, for errors.
 func fieldsOf(path string, n int, want string, each func(fields []string) error) error {
-	info, err := os.Stat(path)
+	text, err := folder.ReadNamed(path, maxKnown)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is a link to a missing file", path)
+		}
 		return nil
 	}
-	if err == nil && info.Size() > maxKnown {
-		err = fmt.Errorf("%s is larger than the limit of 4 MiB", path)
+	if err == nil && len(text) == 0 {
+		err = fmt.Errorf("%s is empty, although it was written with a comment in its first line", path)
 	}
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
+	if last := text[bytes.LastIndexByte(text, '\n')+1:]; len(last) > 0 && (n != knownFields || last[0] == '#') {
+		return fmt.Errorf("%s ends in the middle of a line", path)
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for at := 1; lines.Scan(); at++ {

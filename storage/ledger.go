@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -75,7 +73,7 @@ func SaveLedger(dir string, notes []Note) error {
 	path := filepath.Join(dir, ledgerName)
 	err := writeSynced(path+".tmp", append(b, sum[:]...))
 	if err == nil {
-		err = os.Rename(path+".tmp", path)
+		err = rename(path+".tmp", path)
 	}
 	if err == nil {
 		err = atomicfile.SyncDir(dir)
@@ -91,25 +89,16 @@ func SaveLedger(dir string, notes []Note) error {
 // then be checked.
 func LoadLedger(dir string) ([]Note, error) {
 	path := filepath.Join(dir, ledgerName)
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	var notes []Note
+	err := atomicfile.Load(path, maxLedger, func(b []byte) (err error) {
+		notes, err = decodeLedger(b)
+		return err
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load the ledger: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxLedger+1))
-	if err != nil {
-		return nil, fmt.Errorf("load the ledger: %w", err)
-	}
-	notes, err := decodeLedger(b)
-	if err != nil {
-		corrupt := &CorruptError{Path: path, Aside: path + resumeCorrupt, Err: err}
-		if err := os.Rename(path, corrupt.Aside); err != nil {
-			return nil, fmt.Errorf("set the damaged ledger aside: %w", err)
-		}
-		return nil, corrupt
+	case err != nil:
+		return nil, corrupt(err, "load the ledger")
 	}
 	return notes, nil
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -65,7 +64,7 @@ const (
 	resumeNew     = ".resume"
 	resumeOld     = ".resume.old"
 	resumeTemp    = ".resume.tmp"
-	resumeCorrupt = ".corrupt"
+	resumeCorrupt = ".corrupt" // of records that older versions set aside
 )
 
 // maxRecord is the largest record in bytes that is read. It has space for 2^26 pieces
@@ -86,10 +85,10 @@ func SaveResume(dir string, rec *Record) error {
 		os.Remove(temp)
 		return fmt.Errorf("save resume data: %w", err)
 	}
-	if err := os.Rename(newest, resumePath(dir, rec.InfoHash, resumeOld)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := rename(newest, resumePath(dir, rec.InfoHash, resumeOld)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("save resume data: %w", err)
 	}
-	if err := os.Rename(temp, newest); err != nil {
+	if err := rename(temp, newest); err != nil {
 		return fmt.Errorf("save resume data: %w", err)
 	}
 	if err := atomicfile.SyncDir(dir); err != nil {
@@ -98,9 +97,17 @@ func SaveResume(dir string, rec *Record) error {
 	return nil
 }
 
+// rename renames a file of the state. It sets aside an entry at the path to that is not a file.
+func rename(from, to string) error {
+	if _, err := atomicfile.SetAsideOther(to); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
 // writeSynced writes a file and syncs it.
 func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := atomicfile.CreateAnew(path)
 	if err != nil {
 		return err
 	}
@@ -129,10 +136,6 @@ func LoadResume(dir string, ih spate.InfoHash) (*Record, error) {
 		var corrupt *CorruptError
 		switch {
 		case errors.As(err, &corrupt):
-			corrupt.Aside = path + resumeCorrupt
-			if err := os.Rename(path, corrupt.Aside); err != nil {
-				return nil, fmt.Errorf("set damaged resume data aside: %w", err)
-			}
 			if !errors.As(first, &corrupt) {
 				first = err
 			}
@@ -147,25 +150,28 @@ func LoadResume(dir string, ih spate.InfoHash) (*Record, error) {
 	return nil, first
 }
 
-// readRecord reads one record. If it is damaged the error is a *CorruptError.
-func readRecord(path string, ih spate.InfoHash) (*Record, error) {
-	f, err := os.Open(path)
+// readRecord reads one record. If it is damaged, readRecord renames it and returns a *CorruptError.
+func readRecord(path string, ih spate.InfoHash) (rec *Record, err error) {
+	err = atomicfile.Load(path, maxRecord, func(b []byte) (err error) {
+		if rec, err = decodeRecord(b); err == nil && rec.InfoHash != ih {
+			err = fmt.Errorf("it belongs to torrent %v", rec.InfoHash)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("load resume data: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
-	if err != nil {
-		return nil, fmt.Errorf("load resume data: %w", err)
-	}
-	rec, err := decodeRecord(b)
-	if err == nil && rec.InfoHash != ih {
-		err = fmt.Errorf("it belongs to torrent %v", rec.InfoHash)
-	}
-	if err != nil {
-		return nil, &CorruptError{Path: path, Err: err}
+		return nil, corrupt(err, "load resume data")
 	}
 	return rec, nil
+}
+
+// corrupt returns err as a [*CorruptError] if it says that a file was set aside, or else with the
+// operation op.
+func corrupt(err error, op string) error {
+	var damaged *atomicfile.DamagedError
+	if errors.As(err, &damaged) {
+		return &CorruptError{Path: damaged.Path, Aside: damaged.Aside, Err: damaged.Err}
+	}
+	return fmt.Errorf("%s: %w", op, err)
 }
 
 // RemoveResume deletes the records of a torrent, and those that were set aside.
@@ -175,6 +181,7 @@ func RemoveResume(dir string, ih spate.InfoHash) error {
 		if err := os.Remove(resumePath(dir, ih, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
+		errs = append(errs, atomicfile.RemoveAside(resumePath(dir, ih, suffix)))
 	}
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"spate"
 	"spate/bitfield"
+	"spate/internal/folder/foldertest"
 )
 
 func sampleRecord(pieces int) *Record {
@@ -102,7 +104,7 @@ func TestLoadResumeFallsBack(t *testing.T) {
 				t.Errorf("got %+v, want the record before", got)
 			}
 			if name != "gone" {
-				if _, err := os.Stat(resumePath(dir, older.InfoHash, resumeNew+resumeCorrupt)); err != nil {
+				if _, err := os.Stat(resumePath(dir, older.InfoHash, resumeNew+".damaged")); err != nil {
 					t.Errorf("the damaged record was not kept: %v", err)
 				}
 			}
@@ -110,6 +112,45 @@ func TestLoadResumeFallsBack(t *testing.T) {
 				t.Errorf("the second LoadResume did not return the older record: %v", err)
 			}
 		})
+	}
+}
+
+// TestLoadResumeNoFile checks that directories, pipes and links at the paths of records are set
+// aside, and that records can be saved and loaded afterwards.
+func TestLoadResumeNoFile(t *testing.T) {
+	t.Parallel()
+	for _, entry := range foldertest.Entries("not a record") {
+		if entry.Name == "unreadable" {
+			continue
+		}
+		for _, suffix := range []string{resumeNew, resumeOld, resumeTemp} {
+			t.Run(entry.Name+" "+suffix, func(t *testing.T) {
+				t.Parallel()
+				dir, r := filepath.Join(t.TempDir(), "in"), sampleRecord(10)
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				entry.Put(t, resumePath(dir, r.InfoHash, suffix))
+				var damaged *CorruptError
+				if _, err := LoadResume(dir, r.InfoHash); !errors.As(err, &damaged) && !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("LoadResume returned %v, want a CorruptError or fs.ErrNotExist", err)
+				}
+				for range 2 {
+					if err := SaveResume(dir, r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := LoadResume(dir, r.InfoHash); err != nil {
+					t.Errorf("LoadResume after SaveResume: %v", err)
+				}
+				if err := RemoveResume(dir, r.InfoHash); err != nil {
+					t.Error(err)
+				}
+				if left, _ := os.ReadDir(dir); len(left) > 0 && suffix == resumeNew && entry.Name == "directory" {
+					t.Errorf("RemoveResume left %v", left)
+				}
+			})
+		}
 	}
 }
 

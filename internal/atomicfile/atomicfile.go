@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -44,55 +42,6 @@ func Write(path string, b []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
-}
-
-// asideExtension ends the names of entries that SetAside has renamed.
-const asideExtension = ".damaged"
-
-// maxAside is the number of entries that SetAside keeps for one path.
-const maxAside = 9
-
-// SetAside renames the file or directory at path, which cannot be used, and returns the new path.
-// It keeps a few earlier ones, and deletes the last.
-func SetAside(path string) (aside string, err error) {
-	for n := 1; n <= maxAside; n++ {
-		aside = path + asideExtension
-		if n > 1 {
-			aside += "." + strconv.Itoa(n)
-		}
-		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			return aside, os.Rename(path, aside)
-		}
-	}
-	if err := os.RemoveAll(aside); err != nil {
-		return aside, err
-	}
-	return aside, os.Rename(path, aside)
-}
-
-// IsAside reports whether SetAside has renamed the entry at path.
-func IsAside(path string) bool { return strings.Contains(filepath.Base(path), asideExtension) }
-
-// SetAsideOther calls SetAside if the entry at path is neither a regular file nor a link to one or
-// to a name at which one can be created. It returns the new path, or "" if it renamed nothing.
-func SetAsideOther(path string) (aside string, err error) {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.Mode().IsRegular():
-		return "", nil
-	case err != nil:
-		to, linkErr := os.Readlink(path)
-		if linkErr != nil {
-			return "", nil // it is missing or cannot be examined: opening it returns the error
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		if above, err := os.Stat(filepath.Dir(to)); err == nil && above.IsDir() {
-			return "", nil
-		}
-	}
-	return SetAside(path)
 }
 
 // SyncDir syncs a directory, so that the names of its files survive a crash. It does

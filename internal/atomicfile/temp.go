@@ -86,3 +86,10 @@ func Name(name, ext string) string {
 	}
 	return name[:cut] + end
 }
+
+// Derived returns the path of a file that belongs to the file at path: it has the extension ext
+// and is in the same directory. [Name] shortens its name if that is too long.
+func Derived(path, ext string) string {
+	dir, name := filepath.Split(path)
+	return dir + Name(name, ext)
+}

@@ -41,6 +41,38 @@ func TestNameFitsFileSystems(t *testing.T) {
 	}
 }
 
+// TestDerivedNamesOfLongNames checks that no name is too long for its companions, and that the
+// companions of one name differ.
+func TestDerivedNamesOfLongNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"n", strings.Repeat("n", 247), strings.Repeat("n", 250), strings.Repeat("n", 255), strings.Repeat("\u00e9", 127)} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{path: true}
+		for _, ext := range []string{".1", ".2", ".10", ".d", ".pub", ".minisig", ".damaged", ".damaged.2"} {
+			derived := Derived(path, ext)
+			if filepath.Dir(derived) != filepath.Dir(path) || !strings.HasSuffix(derived, ext) || seen[derived] {
+				t.Errorf("%d bytes: the path with %s is %s", len(name), ext, derived)
+			}
+			seen[derived] = true
+			if err := os.WriteFile(derived, nil, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := RemoveAside(path); err != nil {
+			t.Error(err)
+		}
+		if aside, err := SetAside(path); err != nil || !IsAside(aside) {
+			t.Errorf("%d bytes: SetAside returned %q, %v", len(name), aside, err)
+		}
+	}
+	if got := Derived("n", ".d"); got != "n.d" {
+		t.Errorf("the path without a directory is %q", got)
+	}
+}
+
 func TestProbeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -20,6 +20,9 @@ func (r *run) sessionConfig() (c daemon.SessionConfig, state string, err error) 
 	if c, state, err = r.Session(); err != nil {
 		return c, "", err
 	}
+	if err := r.Daemon.PrepareState(state); err != nil {
+		return c, "", err
+	}
 	v, o := r.v, &c.Options
 	first, last := v.Int("minport"), v.Int("maxport")
 	if first < 1 || last > 65535 || first > last {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
@@ -125,7 +126,7 @@ func (r *run) makeMetafile(ctx context.Context) error {
 	k.options.Written = r.OutputFiles()
 	var outs []string
 	for _, path := range paths {
-		outs = append(outs, cmp.Or(target, filepath.Clean(path)+".torrent"))
+		outs = append(outs, cmp.Or(target, atomicfile.Derived(filepath.Clean(path), ".torrent")))
 	}
 	same := torrentfile.CheckTargets(outs)
 	good := map[string]string{} // the .torrent of each path without an error

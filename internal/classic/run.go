@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 
 	"spate"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
@@ -104,8 +104,8 @@ func (r *run) eachFile(ctx context.Context, files []string, f func(path string) 
 }
 
 // openText calls read with the file at path, which is the value of option.
-func openText(option, path string, read func(io.Reader) error) error {
-	f, err := os.Open(path)
+func (r *run) openText(option, path string, read func(io.Reader) error) error {
+	f, err := filetrust.Open(path, filetrust.Power, r.Warnf)
 	if err != nil {
 		return err
 	}

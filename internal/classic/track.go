@@ -3,21 +3,16 @@ package classic
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
-	"spate"
 	"spate/internal/daemon"
-	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
 	"spate/tracker/swarm"
@@ -102,12 +97,13 @@ func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err e
 	if dfile == "" {
 		return nil, nil, r.usage("--dfile FILE is needed: the tracker stores its state there")
 	}
-	if info, err := os.Stat(dfile); err == nil && info.IsDir() {
+	if isDFileDir(dfile) {
 		flags["state"] = dfile
 		return flags, nil, nil
 	}
-	flags["state"] = dfile + ".d"
-	return flags, dfileMemory(dfile), nil
+	d := &dfileMemory{path: dfile}
+	flags["state"] = d.state()
+	return flags, d, d.read(r.Warnf)
 }
 
 // trackWhom sets the networks that the tracker serves and the scrapes that it answers.
@@ -117,7 +113,7 @@ func (r *run) trackWhom(c *daemon.TrackerNodeConfig) error {
 		if path == "" {
 			return nil
 		}
-		return openText("--"+option, path, func(f io.Reader) error {
+		return r.openText("--"+option, path, func(f io.Reader) error {
 			all, err := parse(f)
 			*to = append(*to, all...)
 			return err
@@ -195,7 +191,7 @@ func (r *run) trackLog() (*AccessLog, error) {
 	open := func() (io.WriteCloser, error) { return keepOpen{r.Stdout}, nil }
 	if path := r.v.Text("logfile"); path != "-" && path != "" {
 		open = func() (io.WriteCloser, error) {
-			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+			return filetrust.OpenAppend(path, 0o644)
 		}
 	}
 	flush := r.v.Float("min_time_between_log_flushes")
@@ -209,58 +205,3 @@ func (r *run) trackLog() (*AccessLog, error) {
 type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
-
-// dfileMemory keeps the counts of completions in the file that --dfile names, in the format of
-// bttrack, so that spate and bttrack can read each other's files.
-type dfileMemory string
-
-// Load implements [daemon.Memory].
-func (d dfileMemory) Load(t *swarm.Table) error {
-	path := string(d)
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := torrentfile.CheckTarget(path, true); err != nil {
-			return err
-		}
-		return d.Save(t)
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, MaxDFile+1))
-	if err != nil {
-		return err
-	}
-	if len(b) == 0 {
-		return nil
-	}
-	if len(b) > MaxDFile {
-		return fault.New(fault.BadData, "name another file with --dfile", "%s is larger than 64 MiB", path)
-	}
-	completed, err := ParseDFile(b)
-	if err != nil {
-		return fault.New(fault.BadData, "the file was not changed; name another file with --dfile", "%s is not the state file of a tracker: %w", path, err)
-	}
-	for h, c := range completed {
-		if err := t.SetCompleted(h, c); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-// Save implements [daemon.Memory].
-func (d dfileMemory) Save(t *swarm.Table) error {
-	completed := map[spate.InfoHash]uint32{}
-	for st := range t.All() {
-		if st.Completed > 0 {
-			completed[st.InfoHash] = st.Completed
-		}
-	}
-	path, err := filepath.Abs(string(d))
-	if err != nil {
-		return err
-	}
-	return torrentfile.Write(path, AppendDFile(nil, completed), true)
-}

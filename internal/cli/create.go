@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/term"
 	"spate/internal/termsafe"
@@ -206,7 +207,7 @@ func (o *createOptions) target(path, name string) (string, error) {
 		}
 		name = filepath.Base(abs)
 	}
-	name += ".torrent"
+	name = atomicfile.Name(name, ".torrent")
 	switch fi, err := os.Stat(o.output); {
 	case o.output == "":
 		return name, nil

@@ -165,7 +165,7 @@ func (o *getOptions) check() error {
 		return fault.Usagef("--select: %w", err)
 	}
 	if o.key != "" && !strings.EqualFold(o.key, "off") {
-		if _, err := publicKeyOf(o.key); err != nil {
+		if _, err := publicKeyOf(o.key, nil); err != nil {
 			return err
 		}
 	}

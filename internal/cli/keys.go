@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
-	"spate/internal/torrentfile"
 	"spate/signature"
 )
 
@@ -75,7 +76,7 @@ type keyMade struct {
 }
 
 func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error {
-	public := strings.TrimSuffix(path, ".key") + ".pub"
+	public := atomicfile.Derived(strings.TrimSuffix(path, ".key"), ".pub")
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
 			return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", p)
@@ -145,7 +146,7 @@ func (a *app) keysListCmd() *cobra.Command {
 		Long:  `List the sites whose keys are recorded, and the key that each site must sign with.`,
 		Args:  need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
-			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
+			known, err := source.OpenKnown(a.stateDir(state), a.Warnf)
 			if err != nil {
 				return err
 			}
@@ -177,14 +178,14 @@ newest: the next ones that it shows are remembered.`,
 		Example: `  spate keys forget files.example.org:6969`,
 		Args:    need(1, 1, "a SITE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
+			known, err := source.OpenKnown(a.stateDir(state), a.Warnf)
 			if err != nil {
 				return err
 			}
 			if _, ok := known.Key(args[0]); !ok {
 				return fault.New(fault.NotFound, "spate keys list shows them", "no key is stored for %s", args[0])
 			}
-			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), source.SeenReleases))
+			seen, err := source.OpenSeen(a.stateDir(state), a.Warnf)
 			if err != nil {
 				return err
 			}
@@ -198,7 +199,7 @@ newest: the next ones that it shows are remembered.`,
 // signingKey reads the secret key in the file at path. If the key has a password, it comes
 // from pw or from the terminal.
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
-	file, err := torrentfile.ReadLimited(path, signature.MaxKey)
+	file, err := filetrust.Read(path, signature.MaxKey, filetrust.Secret, a.Warnf)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "spate keys new makes one", "there is no key %s", path)
 	}
@@ -210,8 +211,6 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 		if password, err = pw.old(ctx, a, path); err != nil {
 			return nil, err
 		}
-	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && a.Getenv("OS") != "Windows_NT" {
-		a.Warnf("other users can read %s; chmod 600 prevents that", path)
 	}
 	key, err := signature.ParseKey(file, password)
 	if err != nil {
@@ -252,7 +251,7 @@ type passwordFlags struct {
 // new returns the password of a new key, or "" for none.
 func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	if p.file != "" {
-		return passwordIn(p.file)
+		return a.passwordIn(p.file)
 	}
 	if !p.ask {
 		return "", nil
@@ -276,13 +275,14 @@ func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 // old returns the password of the key at path.
 func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, error) {
 	if p.file != "" {
-		return passwordIn(p.file)
+		return a.passwordIn(p.file)
 	}
 	return a.AskPassword(ctx, "Password of "+termsafe.Line(path)+": ")
 }
 
-func passwordIn(path string) (string, error) {
-	b, err := torrentfile.ReadLimited(path, 4<<10)
+// passwordIn returns the first line of the file at path.
+func (a *app) passwordIn(path string) (string, error) {
+	b, err := filetrust.Read(path, 4<<10, filetrust.Secret, a.Warnf)
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if err == nil && line == "" {

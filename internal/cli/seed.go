@@ -106,7 +106,10 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if len(files) > manyTorrents && len(opt.peers) == 0 {
 		return a.seedMany(ctx, args, files, opt)
 	}
-	state := a.downloadState(opt.state)
+	env, state := a.daemonEnv(), a.downloadState(opt.state)
+	if err := env.PrepareState(a.stateDir(opt.state)); err != nil {
+		return err
+	}
 	var jobs []*seedJob
 	defer func() {
 		for _, j := range jobs {
@@ -114,7 +117,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 		}
 	}()
 	for _, file := range files {
-		j, err := seedJobOf(file, state, opt.data, len(files) == 1)
+		j, err := seedJobOf(env, file, state, opt.data, len(files) == 1)
 		if err != nil && len(files) == 1 {
 			return err
 		}
@@ -193,12 +196,12 @@ func onlyTorrentFile(verb, arg string, err error) error {
 
 // seedJobOf reads a torrent, finds its data and claims it. state is the directory of the
 // locks.
-func seedJobOf(file torrentFile, state, data string, alone bool) (*seedJob, error) {
+func seedJobOf(env *daemon.Env, file torrentFile, state, data string, alone bool) (*seedJob, error) {
 	j, err := file.load(data, alone)
 	if err != nil {
 		return nil, err
 	}
-	j.claim, err = daemon.ClaimData(state, j.dir, j.name, j.mi.Hash(), false)
+	j.claim, err = env.ClaimData(state, j.dir, j.name, j.mi.Hash(), false)
 	return j, err
 }
 

@@ -45,6 +45,9 @@ type manySeeds struct {
 // its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := a.downloadState(opt.state)
+	if err := a.daemonEnv().PrepareState(a.stateDir(opt.state)); err != nil {
+		return err
+	}
 	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
 	if err != nil {
 		return err
@@ -199,7 +202,7 @@ func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	if err != nil || !m.known[name] {
 		return "", err
 	}
-	p, err := daemon.ClaimData(m.state, j.dir, j.name, j.mi.Hash(), false)
+	p, err := m.app.daemonEnv().ClaimData(m.state, j.dir, j.name, j.mi.Hash(), false)
 	if err != nil {
 		return "", err
 	}

@@ -284,6 +284,9 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 
 // copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon writes it.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
+	if err := a.daemonEnv().PrepareState(state); err != nil {
+		return err
+	}
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		if err := api.New(state).Backup(ctx, path); err != nil {

@@ -94,7 +94,11 @@ func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return daemon.OpenSession(a.daemonEnv(), c)
+	env := a.daemonEnv()
+	if err := env.PrepareState(a.stateDir(s.state)); err != nil {
+		return nil, err
+	}
+	return daemon.OpenSession(env, c)
 }
 
 // downloadState returns the directory of the resume data and locks of get and seed. dir is

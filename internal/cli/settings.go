@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -109,17 +111,10 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	if path == "" {
 		path = filepath.Join(a.configDir(), "spate.toml")
 	}
-	info, err := os.Stat(path)
+	b, err := filetrust.Read(path, maxSettings, filetrust.Power, a.Warnf)
 	if errors.Is(err, fs.ErrNotExist) && a.config == "" {
 		return path, nil, nil, nil
 	}
-	if err == nil && info.Size() > maxSettings {
-		err = fmt.Errorf("%s is larger than 1 MiB", path)
-	}
-	if err != nil {
-		return path, nil, nil, &fault.Error{Code: fault.Usage, Err: fmt.Errorf("settings: %w", err)}
-	}
-	b, err := os.ReadFile(path)
 	if err == nil {
 		err = toml.Unmarshal(b, &tree)
 	}
@@ -245,6 +240,16 @@ func (a *app) stateDir(dir string) string {
 	return a.xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
 }
 
+// homeDir returns the home directory of this user according to the system. A user without one gets
+// a directory of its own below that of temporary files. The latter itself would be wrong, because
+// any user can create settings there.
+func homeDir() string {
+	if u, err := user.Current(); err == nil && filepath.IsAbs(u.HomeDir) {
+		return u.HomeDir
+	}
+	return filepath.Join(os.TempDir(), "spate-"+strconv.Itoa(os.Getuid()))
+}
+
 // xdg returns the directory spate in the directory that a variable names, or in the directory
 // fallback of the home directory.
 func (a *app) xdg(variable, fallback string) string {
@@ -256,7 +261,7 @@ func (a *app) xdg(variable, fallback string) string {
 		home = a.Getenv("USERPROFILE")
 	}
 	if home == "" {
-		home = os.TempDir()
+		home = homeDir()
 	}
 	return filepath.Join(home, fallback, "spate")
 }

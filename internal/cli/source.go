@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/source"
 	"spate/internal/termsafe"
-	"spate/internal/torrentfile"
 	"spate/signature"
 )
 
@@ -27,7 +27,7 @@ func (a *app) checkSignature(ctx context.Context, src *source.Source, verifyKey,
 	}
 	trust := source.Trust{State: state}
 	if verifyKey != "" {
-		key, err := publicKeyOf(verifyKey)
+		key, err := publicKeyOf(verifyKey, a.Warnf)
 		if err != nil {
 			return err
 		}
@@ -37,12 +37,12 @@ func (a *app) checkSignature(ctx context.Context, src *source.Source, verifyKey,
 }
 
 // publicKeyOf returns the key of --verify-key, whose value is a key or a file with a key.
-func publicKeyOf(value string) (signature.PublicKey, error) {
+func publicKeyOf(value string, warn filetrust.Warn) (signature.PublicKey, error) {
 	key, err := signature.ParsePublicKey(value)
 	if err == nil {
 		return key, nil
 	}
-	text, ferr := torrentfile.ReadLimited(value, signature.MaxKey)
+	text, ferr := filetrust.Read(value, signature.MaxKey, filetrust.Power, warn)
 	if errors.Is(ferr, fs.ErrNotExist) {
 		return key, fault.UsageHint("write the 56 characters that begin with RW, or the file that has them", "--verify-key %s is neither a minisign key nor a file", termsafe.Clip(value, 70))
 	}

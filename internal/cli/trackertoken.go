@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -47,14 +46,13 @@ contains a name and a hash of each token, not the token.`
 func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
 	open := func() (*trackerserver.Tokens, error) {
+		dir := a.stateDir(state)
 		if file == "" {
-			dir := a.stateDir(state)
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return nil, err
 			}
-			file = filepath.Join(dir, name)
 		}
-		return trackerserver.OpenTokens(file)
+		return a.daemonEnv().OpenTokens(dir, name, file)
 	}
 	cmd := &cobra.Command{Use: "token"}
 	f := cmd.PersistentFlags()

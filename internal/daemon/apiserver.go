@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
-	"spate/tracker/trackerserver"
+	"spate/internal/filetrust"
 )
 
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
@@ -39,6 +39,9 @@ func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
 		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
 	}
+	if _, err := atomicfile.SetAsideNonSocket(path); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -47,19 +50,15 @@ func removeSocket(path string) error {
 
 // serveAPI serves the API on the socket and, if configured, on the network.
 func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) error)) error {
-	l, err := net.Listen("unix", d.conf.Socket)
+	l, err := filetrust.Listen(d.conf.Socket)
 	if err != nil {
-		return err
-	}
-	if err := os.Chmod(d.conf.Socket, 0o600); err != nil {
-		l.Close()
 		return err
 	}
 	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
 	if d.conf.API == "" {
 		return nil
 	}
-	tokens, err := trackerserver.OpenTokens(filepath.Join(d.conf.State, APITokensFile))
+	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 )
 
 // certificate is a certificate in files. It reads the files again when they change.
 type certificate struct {
 	cert, key string
-	now       func() time.Time
+	env       *Env
 
 	mu     sync.Mutex // guards the fields below
 	have   *tls.Certificate
@@ -20,20 +21,40 @@ type certificate struct {
 	looked time.Time    // time at which mod was read
 }
 
+// maxPEM limits the size of a file with certificates or a key, in bytes.
+const maxPEM = 1 << 20
+
 // lookEvery is the minimum time between two checks of the files.
 const lookEvery = 10 * time.Second
 
 // LoadCertificate returns a TLS configuration with the certificate in the files cert and key,
 // or nil if both are empty.
-func LoadCertificate(cert, key string, now func() time.Time) (*tls.Config, error) {
+func (e *Env) LoadCertificate(cert, key string) (*tls.Config, error) {
 	if cert == "" && key == "" {
 		return nil, nil
 	}
-	c := &certificate{cert: cert, key: key, now: now}
+	c := &certificate{cert: cert, key: key, env: e}
 	if _, err := c.get(nil); err != nil {
 		return nil, fault.WithHint(err, "both are files in the PEM format")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// load reads the files. It warns about their modes only at the first time.
+func (c *certificate) load() (tls.Certificate, error) {
+	warn := c.env.Warnf
+	if c.have != nil {
+		warn = nil
+	}
+	cert, err := filetrust.Read(c.cert, maxPEM, filetrust.Power, warn)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := filetrust.Read(c.key, maxPEM, filetrust.Secret, warn)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // get implements the GetCertificate of [tls.Config]. If the files cannot be read, it returns
@@ -41,7 +62,7 @@ func LoadCertificate(cert, key string, now func() time.Time) (*tls.Config, error
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.now()
+	now := c.env.Now()
 	if c.have != nil && now.Sub(c.looked) < lookEvery {
 		return c.have, nil
 	}
@@ -55,7 +76,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c.have != nil && mod == c.mod {
 		return c.have, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	pair, err := c.load()
 	switch {
 	case err == nil:
 		c.have, c.mod = &pair, mod

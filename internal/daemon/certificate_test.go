@@ -41,13 +41,15 @@ func TestCertificateRenewed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	now := time.Now()
-	clock := func() time.Time { return now }
+	env := testEnv()
+	env.Now = func() time.Time { return now }
+	env.Warnf = func(format string, args ...any) { t.Errorf(format, args...) }
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if _, err := LoadCertificate(cert, key, clock); err == nil {
+	if _, err := env.LoadCertificate(cert, key); err == nil {
 		t.Error("missing files are no error")
 	}
 	writeCertificate(t, cert, key, now)
-	c, err := LoadCertificate(cert, key, clock)
+	c, err := env.LoadCertificate(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}

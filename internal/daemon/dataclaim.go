@@ -27,12 +27,13 @@ type Claim struct {
 // ClaimData claims the data of a torrent at dir/name. It returns an error that wraps
 // [ErrLocked] if another process with the state directory works on the same torrent there
 // or, if writes is set, on any torrent there.
-func ClaimData(state, dir, name string, ih spate.InfoHash, writes bool) (c Claim, err error) {
+func (e *Env) ClaimData(state, dir, name string, ih spate.InfoHash, writes bool) (c Claim, err error) {
 	key, path, err := DataKey(dir, name)
 	if err != nil {
 		return c, err
 	}
 	c.ResumeDir = filepath.Join(state, key)
+	e.setAsideIn(c.ResumeDir, "*", 0)
 	locks := []string{ih.String() + lockExt}
 	if writes {
 		locks = append(locks, "write"+lockExt)

@@ -177,7 +177,7 @@ type Download struct {
 func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c DownloadConfig, progress func() (update func(done, total int64), finish func())) (*Download, error) {
 	d := &Download{MetaInfo: mi, Path: filepath.Join(c.Dir, c.Name), conf: c}
 	var err error
-	if d.claim, err = ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
+	if d.claim, err = env.ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
 		return nil, err
 	}
 	if d.Verified, err = d.check(ctx, env, progress); err != nil {
@@ -211,7 +211,16 @@ func (d *Download) Start(s *Session, selected func([]string) bool) error {
 // check checks the data at the path. It returns true if the data is complete.
 func (d *Download) check(ctx context.Context, env *Env, progress func() (update func(done, total int64), finish func())) (verified bool, err error) {
 	known := false
-	if rec, err := storage.LoadResume(d.claim.ResumeDir, d.MetaInfo.Hash()); err == nil && rec != nil {
+	rec, err := storage.LoadResume(d.claim.ResumeDir, d.MetaInfo.Hash())
+	var damaged *storage.CorruptError
+	if errors.As(err, &damaged) {
+		env.Warnf("%v; the data is checked", err)
+		known = true // an earlier run has written to this path
+	}
+	if err == nil {
+		if errors.As(rec.Recovered, &damaged) {
+			env.Warnf("%v; an older record is used", rec.Recovered)
+		}
 		if abs, err := filepath.Abs(d.Path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, d.MetaInfo.Info.Name)) {
 			known, d.Before = true, rec.Downloaded
 		}

@@ -85,7 +85,9 @@ const takeOver = time.Minute
 // that case openAndLock listens first and then tells that process to stop. Connections that
 // arrive until that process has saved its state wait in the new sockets.
 func (e *Env) openAndLock(ctx context.Context, l *ListenConfig, state string) (s *sockets, lock *os.File, err error) {
-	e.setAsideOthers(state)
+	if err := e.PrepareState(state); err != nil {
+		return nil, nil, err
+	}
 	lockPath, what := filepath.Join(state, "lock"), "the state directory "+state
 	if lock, err = LockFile(lockPath, what); err != nil && !(l.ReusePort && errors.Is(err, ErrLocked)) {
 		return nil, nil, err

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
-	"spate/internal/torrentfile"
+	"spate/internal/filetrust"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -51,7 +51,7 @@ func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*sec
 	if c.Domain != "" {
 		return e.openACME(c, state, addr)
 	}
-	config, err := LoadCertificate(c.CertFile, c.KeyFile, e.Now)
+	config, err := e.LoadCertificate(c.CertFile, c.KeyFile)
 	if err != nil || config == nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 		template.CA = certmagic.LetsEncryptProductionCA
 	}
 	if t.CARoots != "" {
-		pem, err := torrentfile.ReadLimited(t.CARoots, 1<<20)
+		pem, err := filetrust.Read(t.CARoots, maxPEM, filetrust.Power, e.Warnf)
 		if err != nil {
 			return nil, err
 		}

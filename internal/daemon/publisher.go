@@ -70,7 +70,9 @@ func OpenPublisher(ctx context.Context, env *Env, c PublisherConfig) (_ *Publish
 			p.Close()
 		}
 	}()
-	env.setAsideOthers(c.State)
+	if err := env.PrepareState(c.State); err != nil {
+		return nil, err
+	}
 	if p.lock, err = LockFile(filepath.Join(c.State, "lock"), "the state directory "+c.State); err != nil {
 		return nil, err
 	}

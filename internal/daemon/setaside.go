@@ -1,34 +1,74 @@
 package daemon
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"spate/internal/atomicfile"
+	"spate/internal/fault"
+	"spate/internal/filetrust"
 )
 
-// setAsideOthers renames the entries of a state directory that are not files although they have
-// the names of files, for example a directory at the path of a log. It warns about each.
-func (e *Env) setAsideOthers(state string) {
-	paths := []string{filepath.Join(state, "lock"), filepath.Join(state, "activity.log")}
-	for _, dir := range []string{"tracker", "publish"} { // they contain files only
-		entries, err := os.ReadDir(filepath.Join(state, dir))
-		if err != nil {
-			continue // opening it returns the error
-		}
-		for _, entry := range entries {
-			paths = append(paths, filepath.Join(state, dir, entry.Name()))
-		}
+// stateEntries lists the entries of a state directory and their types, as patterns of
+// [filepath.Match]. Entries that match none of them are ignored. A directory comes before its
+// entries.
+var stateEntries = []struct {
+	pattern string
+	kind    fs.FileMode // 0: a file
+}{
+	{"lock", 0}, {"activity.log", 0}, {TokensFile, 0}, {APITokensFile, 0}, {"api.sock", fs.ModeSocket},
+	{"tracker", fs.ModeDir}, {"tracker/*", 0},
+	{"publish", fs.ModeDir}, {"publish/*", 0},
+	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
+	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
+	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},
+	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0},
+	{"get/????????????????????", fs.ModeDir}, // keyLength characters
+}
+
+// PrepareState checks a state directory before a process opens files in it. It warns if other users
+// can change the directory, and returns an error if another user has planted it in a directory such
+// as /tmp. It renames the entries that have another type than they should have, for example a
+// directory at the path of a log, and warns about each.
+func (e *Env) PrepareState(state string) error {
+	if err := filetrust.Check(state, filetrust.Power, e.Warnf); err != nil {
+		return fault.WithSetting(err, "state")
 	}
-	for _, path := range paths {
-		if atomicfile.IsAside(path) {
+	if info, err := os.Stat(state); err == nil && !info.IsDir() {
+		return fault.WithSetting(fault.New(fault.Exists, "", "the state directory %s is a file", state), "state")
+	}
+	for _, s := range stateEntries {
+		dir, pattern := filepath.Split(filepath.FromSlash(s.pattern))
+		e.setAsideIn(filepath.Join(state, dir), pattern, s.kind)
+	}
+	return nil
+}
+
+// setAsideIn renames the entries of the directory dir that match pattern and have another type
+// than kind, and warns about each.
+func (e *Env) setAsideIn(dir, pattern string, kind fs.FileMode) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // opening it returns the error
+	}
+	what, setAside := "a file", atomicfile.SetAsideOther
+	switch kind {
+	case fs.ModeDir:
+		what, setAside = "a directory", atomicfile.SetAsideNonDir
+	case fs.ModeSocket:
+		what, setAside = "a socket", atomicfile.SetAsideNonSocket
+	}
+	for _, entry := range entries {
+		if matches, _ := filepath.Match(pattern, entry.Name()); !matches || entry.Type() == kind || atomicfile.IsAside(entry.Name()) {
 			continue
 		}
-		switch aside, err := atomicfile.SetAsideOther(path); {
+		path := filepath.Join(dir, entry.Name())
+		switch aside, err := setAside(path); {
 		case err != nil:
-			e.Warnf("%s is not a file, and cannot be moved away: %v", path, err)
+			e.Warnf("%s is not %s, and cannot be moved away: %v", path, what, err)
 		case aside != "":
-			e.Warnf("%s is not a file: it was moved to %s", path, aside)
+			e.Warnf("%s is not %s: it was moved to %s", path, what, aside)
 		}
 	}
 }

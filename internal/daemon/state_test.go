@@ -172,7 +172,7 @@ func TestReleasedClaimLeavesNothing(t *testing.T) {
 	ih := spate.InfoHash{1}
 	claim := func() Claim {
 		t.Helper()
-		c, err := ClaimData(state, data, "file", ih, true)
+		c, err := testEnv().ClaimData(state, data, "file", ih, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestReleasedClaimLeavesNothing(t *testing.T) {
 		return err == nil && len(entries) > 0
 	}
 	c := claim()
-	if _, err := ClaimData(state, data, "file", ih, true); !errors.Is(err, ErrLocked) {
+	if _, err := testEnv().ClaimData(state, data, "file", ih, true); !errors.Is(err, ErrLocked) {
 		t.Errorf("the second claim returned %v, want ErrLocked", err)
 	}
 	c.Release()
@@ -235,8 +235,7 @@ func TestDamagedStateFiles(t *testing.T) {
 	}
 	var files []string
 	err := filepath.WalkDir(model, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			rel, _ := filepath.Rel(model, path)
+		if rel, _ := filepath.Rel(model, path); err == nil && rel != "." {
 			files = append(files, rel)
 		}
 		return err
@@ -248,32 +247,46 @@ func TestDamagedStateFiles(t *testing.T) {
 	for _, damage := range []struct {
 		name string
 		do   func(path string) error
+		kind bool // the entry has another type, so that it must be renamed
 	}{
-		{"empty", func(p string) error { return os.WriteFile(p, nil, 0o600) }},
+		{"empty", func(p string) error { return os.WriteFile(p, nil, 0o600) }, false},
 		{"cut", func(p string) error {
 			fi, err := os.Stat(p)
 			if err != nil {
 				return err
 			}
 			return os.Truncate(p, fi.Size()/2)
-		}},
-		{"garbage", func(p string) error { return os.WriteFile(p, []byte(strings.Repeat("garbage\x00", 600)), 0o600) }},
-		{"a directory", func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(filepath.Join(p, "x"), 0o700)) }},
-		{"a dangling link", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("nowhere/at/all", p)) }},
-		{"missing", os.Remove},
+		}, false},
+		{"garbage", func(p string) error { return os.WriteFile(p, []byte(strings.Repeat("garbage\x00", 600)), 0o600) }, false},
+		{"zeros", func(p string) error { return os.WriteFile(p, make([]byte, 5000), 0o600) }, false},
+		{"a directory", func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(filepath.Join(p, "x"), 0o700)) }, true},
+		{"a pipe", func(p string) error { return errors.Join(os.RemoveAll(p), mkfifo(p)) }, true},
+		{"a dangling link", func(p string) error { return errors.Join(os.RemoveAll(p), os.Symlink("nowhere/at/all", p)) }, true},
+		{"a file", func(p string) error { return errors.Join(os.RemoveAll(p), os.WriteFile(p, []byte("file"), 0o600)) }, true},
+		{"missing", os.RemoveAll, false},
 	} {
 		for _, file := range files {
 			t.Run(damage.name+" "+file, func(t *testing.T) {
 				t.Parallel()
+				info, err := os.Stat(filepath.Join(model, file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info.IsDir() == slices.Contains([]string{"empty", "cut", "garbage", "zeros", "a directory"}, damage.name) || !info.IsDir() && damage.name == "a file" {
+					t.Skip("it is no damage of this entry")
+				}
+				lost := info.IsDir() && strings.HasPrefix(file, "catalog") && file != filepath.Join("catalog", "releases") // the releases are in no other place
 				state := t.TempDir()
 				copyTree(t, model, state)
-				if err := damage.do(filepath.Join(state, file)); err != nil {
+				if err := damage.do(filepath.Join(state, file)); errors.Is(err, errors.ErrUnsupported) {
+					t.Skip(err)
+				} else if err != nil {
 					t.Fatal(err)
 				}
 				for run := range 2 {
 					warnings, err := runDaemon(t, state, func(d *Daemon) {
 						for _, ref := range []string{"a", "b"} {
-							if _, err := d.Catalog().Get(t.Context(), ref+"~1"); err != nil {
+							if _, err := d.Catalog().Get(t.Context(), ref+"~1"); err != nil && !lost {
 								t.Errorf("run %d: release %s: %v", run, ref, err)
 							}
 						}
@@ -283,6 +296,9 @@ func TestDamagedStateFiles(t *testing.T) {
 					}
 					if run == 1 && len(warnings) > 0 {
 						t.Errorf("the second run warns again: %v", warnings)
+					}
+					if _, err := os.Lstat(filepath.Join(state, file) + ".damaged"); run == 0 && damage.kind && (err != nil || len(warnings) == 0) {
+						t.Errorf("the first run warns %q, and %v, want the entry moved away", warnings, err)
 					}
 				}
 			})

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/tracker/trackerserver"
 )
 
@@ -25,6 +27,24 @@ type TrackerConfig struct {
 // TokensFile is the file of the users' tokens in the state directory.
 const TokensFile = "tokens"
 
+// OpenTokens reads the tokens in the file named, or else in the file name in the state directory. It
+// sets aside a damaged file in the state directory and warns. A damaged file that the user named is
+// an error.
+func (e *Env) OpenTokens(state, name, named string) (*trackerserver.Tokens, error) {
+	path := cmp.Or(named, filepath.Join(state, name))
+	if err := filetrust.Check(path, filetrust.Power, e.Warnf); err != nil {
+		return nil, err
+	}
+	if named != "" {
+		return trackerserver.OpenTokens(named)
+	}
+	t, damaged, err := trackerserver.RepairTokens(path)
+	if damaged != nil {
+		e.Warnf("%v", damaged)
+	}
+	return t, err
+}
+
 // Tracker is a tracker node with its own sockets.
 type Tracker struct {
 	trackerNode *TrackerNode
@@ -37,7 +57,7 @@ type Tracker struct {
 
 // OpenTracker opens the sockets and the state of a tracker. [Tracker.Close] closes them.
 func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, err error) {
-	tls, err := LoadCertificate(c.CertFile, c.KeyFile, env.Now)
+	tls, err := env.LoadCertificate(c.CertFile, c.KeyFile)
 	if err != nil {
 		return nil, fault.WithHint(err, "both are files in the PEM format")
 	}
@@ -53,11 +73,7 @@ func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, er
 	if t.sockets, t.lock, err = env.openAndLock(ctx, &c.Listen, c.State); err != nil {
 		return nil, err
 	}
-	tokens := c.Tokens
-	if tokens == "" {
-		tokens = filepath.Join(c.State, TokensFile)
-	}
-	if c.TrackerNode.Server.Tokens, err = trackerserver.OpenTokens(tokens); err != nil {
+	if c.TrackerNode.Server.Tokens, err = env.OpenTokens(c.State, TokensFile, c.Tokens); err != nil {
 		return nil, fault.WithSetting(fault.WithHint(err, "correct the file"), "tokens")
 	}
 	if t.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {

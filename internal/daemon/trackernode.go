@@ -16,6 +16,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -129,14 +130,11 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 // two minutes only.
 func (e *Env) loadConnKey(path string) (trackerserver.ConnKey, error) {
 	key, err := trackerserver.LoadConnKey(path)
-	if err == nil {
-		return key, nil
-	}
-	aside, moveErr := atomicfile.SetAside(path)
-	if moveErr != nil {
+	var damaged *atomicfile.DamagedError
+	if !errors.As(err, &damaged) {
 		return key, err
 	}
-	e.Warnf("%v: it was moved to %s, and a new key is used", err, aside)
+	e.Warnf("%v; a new key of connection ids is used", err)
 	return trackerserver.LoadConnKey(path)
 }
 
@@ -311,7 +309,7 @@ func openAppend(path string) (*appendFile, error) {
 
 // reopen opens the file at the path again. If that fails, the open file stays in use.
 func (f *appendFile) reopen() error {
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := filetrust.OpenAppend(f.path, 0o600)
 	if err != nil {
 		return err
 	}

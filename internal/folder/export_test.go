@@ -14,6 +14,3 @@ func (f *Folder) OpenAfter(name string, then func()) (*os.File, error) {
 	}, func() (*os.File, error) { return f.root.OpenFile(name, os.O_RDONLY|openFlags, 0) })
 	return file, f.explain("open", name, err)
 }
-
-// Read makes read available to the tests.
-var Read = read

@@ -109,7 +109,7 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return read(file, f.Path(name), limit)
+	return ReadOpen(file, f.Path(name), limit)
 }
 
 // ReadDir returns the entries of the directory, sorted by name. An entry for a link

@@ -210,7 +210,7 @@ func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 			w.Close()
 			written <- n
 		}()
-		b, err := folder.Read(r, "x", 100)
+		b, err := folder.ReadOpen(r, "x", 100)
 		r.Close()
 		var large *folder.SizeError
 		if (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {

@@ -24,12 +24,12 @@ func ReadNamed(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return read(file, path, limit)
+	return ReadOpen(file, path, limit)
 }
 
-// read returns the rest of file. It returns a [*SizeError] with path if the file has more
+// ReadOpen returns the rest of an open file. It returns a [*SizeError] with path if the file has more
 // than limit bytes, even if it grew during the read.
-func read(file *os.File, path string, limit int64) ([]byte, error) {
+func ReadOpen(file *os.File, path string, limit int64) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/tui"
 )
 
@@ -47,7 +48,7 @@ func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) 
 	}
 	var l net.Listener
 	if err == nil {
-		l, err = net.Listen("unix", path)
+		l, err = filetrust.Listen(path)
 	}
 	if err != nil {
 		log.Info("spate top cannot show this process", "err", err)

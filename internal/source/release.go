@@ -3,7 +3,6 @@ package source
 import (
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 
 	"spate/internal/fault"
@@ -64,9 +63,9 @@ func (c *check) checkRelease(st signature.Statement) error {
 	if want.Version != "" { // the URL names one version, new or old
 		return nil
 	}
-	seen, err := signature.OpenSeen(filepath.Join(c.state, SeenReleases))
+	seen, err := OpenSeen(c.state, c.Notef)
 	if err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("reading the newest known releases: %w", err), "correct the file"))
+		return unchecked(err)
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {

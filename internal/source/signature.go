@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/signature"
@@ -42,9 +44,8 @@ type check struct {
 // stores the key. Call it before using the torrent.
 func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust) error {
 	c := &check{Resolver: r, src: src, state: trust.State, given: trust.Key != nil}
-	var err error
-	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("reading the known keys of sites: %w", err), "correct the file"))
+	if err := c.openKnown(); err != nil {
+		return err
 	}
 	if c.given {
 		c.keys = append(c.keys, *trust.Key)
@@ -84,6 +85,41 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 	return nil
 }
 
+// openKnown reads the known keys of sites. A damaged file stays as it is: without it, a site could
+// sign with any key. It is an error only if the source comes from a site and no key is given.
+func (c *check) openKnown() (err error) {
+	if c.known, err = OpenKnown(c.state, c.Notef); err == nil {
+		return nil
+	}
+	if len(c.src.sites) > 0 && !c.given {
+		return unchecked(err)
+	}
+	c.Notef("%v", err)
+	return nil
+}
+
+// OpenKnown reads the known keys of sites in a state directory.
+func OpenKnown(state string, warn filetrust.Warn) (*signature.Known, error) {
+	return openTrust(filepath.Join(state, KnownKeys), "the keys of all sites", signature.OpenKnown, warn)
+}
+
+// OpenSeen reads the newest releases of sites in a state directory.
+func OpenSeen(state string, warn filetrust.Warn) (*signature.Seen, error) {
+	return openTrust(filepath.Join(state, SeenReleases), "the newest releases of all sites", signature.OpenSeen, warn)
+}
+
+// openTrust opens a file that decides what is accepted. what would be forgotten without the file.
+func openTrust[T any](path, what string, open func(string) (*T, error), warn filetrust.Warn) (*T, error) {
+	if err := filetrust.Check(path, filetrust.Power, warn); err != nil {
+		return nil, err
+	}
+	t, err := open(path)
+	if err != nil {
+		return nil, fault.WithHint(fmt.Errorf("reading %s: %w", what, err), "correct the file, or move it away, which forgets "+what)
+	}
+	return t, nil
+}
+
 // firstUse verifies the signature of a site without a stored key, if the site names a
 // signature, and stores the key.
 func (c *check) firstUse(ctx context.Context) error {
@@ -114,6 +150,9 @@ func (c *check) firstUse(ctx context.Context) error {
 
 // remember stores key as the key of the sites of the source.
 func (c *check) remember(key signature.PublicKey) error {
+	if c.known == nil {
+		return nil // the file is damaged
+	}
 	for _, site := range c.src.sites {
 		if had, ok := c.known.Key(site); ok && had.Equal(key) {
 			continue
@@ -165,9 +204,10 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 		if c.src.Arg == "-" {
 			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "standard input has no signature beside it")
 		}
-		sig, err := torrentfile.ReadLimited(c.src.Arg+signature.Extension, signature.MaxSignature)
+		path := atomicfile.Derived(c.src.Arg, signature.Extension)
+		sig, err := torrentfile.ReadLimited(path, signature.MaxSignature)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, unsigned("there is no " + c.src.Arg + signature.Extension)
+			return nil, unsigned("there is no " + path)
 		}
 		return sig, err
 	}

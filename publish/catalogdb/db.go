@@ -135,18 +135,17 @@ func (d *DB) Close() error { return d.sql.Close() }
 // methods may be called meanwhile. To restore the catalog, replace the database by the
 // copy.
 func (d *DB) Backup(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		return &fs.PathError{Op: "backup", Path: path, Err: fs.ErrExist}
-	}
-	if _, err := d.sql.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return fmt.Errorf("backup: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM INTO accepts an empty file
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(f.Chmod(0o600), f.Sync(), atomicfile.SyncDir(filepath.Dir(path)))
+	if _, err := d.sql.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+		f.Close()
+		os.Remove(path)
+		return fmt.Errorf("backup: %w", err)
+	}
+	return errors.Join(f.Sync(), atomicfile.SyncDir(filepath.Dir(path)))
 }
 
 // setAside renames a damaged database with its journal files, and returns the new name.

@@ -132,16 +132,23 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 	for _, e := range entries {
 		stem, ext, _ := strings.Cut(e.Name(), ".")
 		switch {
-		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, atomicfile.Extension):
+		case strings.HasPrefix(e.Name(), "corrupt-") || atomicfile.IsAside(e.Name()) || known[stem] && !strings.HasSuffix(ext, atomicfile.Extension):
 		case fresh && ext == "torrent":
 			if err := d.restore(ctx, filepath.Join(dir, stem)); err != nil {
 				if ctx.Err() != nil {
 					return warnings, context.Cause(ctx)
 				}
-				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; the release is published again if its data is in a watched folder", stem, err))
-				os.Rename(filepath.Join(dir, e.Name()), filepath.Join(dir, "corrupt-"+e.Name()))
+				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; its files in %s were renamed, and the release is published again if its data is in a watched folder", stem, err, dir))
+				for _, ext := range []string{".torrent", ".json"} {
+					if _, err := atomicfile.SetAside(filepath.Join(dir, stem+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+						warnings = append(warnings, err)
+					}
+				}
 			}
 		case fresh && ext == "json" && have[stem+".torrent"]:
+		case fresh && ext == "json":
+			aside, err := atomicfile.SetAside(filepath.Join(dir, e.Name()))
+			warnings = append(warnings, errors.Join(fmt.Errorf("the torrent of release %s is missing: its record was moved to %s", stem, aside), err))
 		default:
 			os.Remove(filepath.Join(dir, e.Name()))
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // Dir saves a table in a directory: it keeps the last two snapshots, and journals of
@@ -53,14 +54,14 @@ const (
 // OpenDir creates the directory at path if needed, and restores its content into t,
 // which must be new. From then on, completions that t counts are recorded for
 // [Dir.Flush].
-// A damaged snapshot is renamed to corrupt-* and reported in warnings, and the previous
-// snapshot is used.
+// A damaged snapshot is renamed and reported in warnings, and the previous snapshot is used. A
+// damaged journal is also renamed and reported, after its intact entries were restored.
 func OpenDir(now time.Time, path string, t *Table) (d *Dir, warnings []error, err error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, nil, err
 	}
 	d = &Dir{t: t, path: path, opened: now, openedSec: t.seconds(now)}
-	loaded, warnings, err := d.restore(now)
+	loaded, damaged, warnings, err := d.restore(now)
 	if err != nil {
 		return nil, warnings, err
 	}
@@ -68,18 +69,27 @@ func OpenDir(now time.Time, path string, t *Table) (d *Dir, warnings []error, er
 		return nil, warnings, err
 	}
 	t.dir = d
-	if loaded == 0 { // the journal needs the keys of the identities, which are in a snapshot
-		err = d.Save(now)
+	if loaded == 0 || len(damaged) > 0 { // the journal needs the keys of the identities, which are in a snapshot
+		if err := d.Save(now); err != nil {
+			return d, warnings, err
+		}
 	}
-	return d, warnings, err
+	for _, n := range damaged {
+		aside, err := atomicfile.SetAside(d.file(journalPrefix, n))
+		if err != nil {
+			return d, warnings, err
+		}
+		warnings = append(warnings, fmt.Errorf("the record of completed downloads %s is damaged: its intact entries were restored, and it was moved to %s", d.file(journalPrefix, n), aside))
+	}
+	return d, warnings, nil
 }
 
 // restore restores the newest intact snapshot and the journals since then. It returns
-// the number of the snapshot, or 0 if there is none.
-func (d *Dir) restore(now time.Time) (loaded uint64, warnings []error, err error) {
+// the number of the snapshot, or 0 if there is none, and the numbers of damaged journals.
+func (d *Dir) restore(now time.Time) (loaded uint64, damaged []uint64, warnings []error, err error) {
 	snaps, err := d.numbers(snapPrefix)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
 	for _, n := range slices.Backward(snaps) {
 		d.gen = max(d.gen, n)
@@ -89,29 +99,34 @@ func (d *Dir) restore(now time.Time) (loaded uint64, warnings []error, err error
 			break
 		}
 		var bad *SnapshotError
-		if !errors.As(err, &bad) {
-			return 0, warnings, err
+		var noFile *folder.TypeError
+		if !errors.As(err, &bad) && !errors.As(err, &noFile) {
+			return 0, nil, warnings, err
 		}
-		aside := filepath.Join(d.path, "corrupt-"+filepath.Base(d.file(snapPrefix, n)))
-		if err := os.Rename(d.file(snapPrefix, n), aside); err != nil {
-			return 0, warnings, err
+		aside, moveErr := atomicfile.SetAside(d.file(snapPrefix, n))
+		if moveErr != nil {
+			return 0, nil, warnings, moveErr
 		}
 		warnings = append(warnings, fmt.Errorf("damaged state was renamed to %s, and the previous state is used: %w", aside, err))
 	}
 	journals, err := d.numbers(journalPrefix)
 	if err != nil {
-		return 0, warnings, err
+		return 0, nil, warnings, err
 	}
 	for _, n := range journals {
 		d.gen = max(d.gen, n)
 		if n < loaded {
 			continue // the snapshot contains these completions
 		}
-		if err := d.replay(now, n); err != nil {
-			return 0, warnings, err
+		bad, err := d.replay(now, n)
+		if err != nil {
+			return 0, nil, warnings, err
+		}
+		if bad > 0 {
+			damaged = append(damaged, n)
 		}
 	}
-	return loaded, warnings, nil
+	return loaded, damaged, warnings, nil
 }
 
 func (d *Dir) file(prefix string, n uint64) string {
@@ -137,7 +152,7 @@ func (d *Dir) numbers(prefix string) ([]uint64, error) {
 }
 
 func (d *Dir) load(now time.Time, n uint64) error {
-	f, err := os.Open(d.file(snapPrefix, n))
+	f, err := folder.OpenNamed(d.file(snapPrefix, n))
 	if err != nil {
 		return err
 	}
@@ -210,7 +225,7 @@ func (d *Dir) prune() error {
 }
 
 func (d *Dir) write(now time.Time, path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := atomicfile.CreateAnew(path)
 	if err != nil {
 		return err
 	}

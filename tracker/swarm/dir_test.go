@@ -1,6 +1,7 @@
 package swarm_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,7 +151,7 @@ func TestDirRestoresAfterEachEnd(t *testing.T) {
 	}
 	s, tab = openDir(t, dir, 1)
 	want(tab, 1000)
-	if _, err := os.Stat(filepath.Join(dir, "corrupt-"+filepath.Base(newest))); err != nil {
+	if _, err := os.Stat(newest + ".damaged"); err != nil {
 		t.Error(err)
 	}
 	for range 5 {
@@ -284,5 +285,46 @@ func TestDirRecordsWhileSaving(t *testing.T) {
 	_, again := openDir(t, dir, 0)
 	if tot := again.Totals(); tot.Completed != workers*each || tot.Peers() != workers*each {
 		t.Errorf("%d completions and %d peers, want %d", tot.Completed, tot.Peers(), workers*each)
+	}
+}
+
+// TestDirDamagedJournal checks that a journal that is no journal is set aside and reported, that
+// its intact entries are restored, and that the next start reports nothing.
+func TestDirDamagedJournal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		want int // completions that are restored
+		do   func(path string) error
+	}{
+		{"zeros at the end", 1, func(p string) error {
+			b, err := os.ReadFile(p)
+			return errors.Join(err, os.WriteFile(p, append(b, make([]byte, 300)...), 0o600))
+		}},
+		{"only zeros", 0, func(p string) error { return os.WriteFile(p, make([]byte, 200), 0o600) }},
+		{"a directory", 0, func(p string) error { return errors.Join(os.Remove(p), os.MkdirAll(filepath.Join(p, "x"), 0o700)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir, ih := t.TempDir(), spate.InfoHash{1}
+			d, tab := openDir(t, dir, 0)
+			completes(t, d, tab, ih, 1)
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.do(last(t, dir, "completions.")); err != nil {
+				t.Fatal(err)
+			}
+			for run, warnings := range []int{1, 0} {
+				d, tab := openDir(t, dir, warnings)
+				if _, _, got, _ := tab.Scrape(start, ih); int(got) != c.want {
+					t.Errorf("run %d: %d completions, want %d", run, got, c.want)
+				}
+				d.Close()
+			}
+			if aside, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); len(aside) != 1 {
+				t.Errorf("%q were set aside, want one journal", aside)
+			}
+		})
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
-	"os"
 	"time"
 
 	"spate"
+	"spate/internal/folder"
 )
 
 // A journal consists of entries of fixed size in the order in which completions were
@@ -88,12 +88,16 @@ func (d *Dir) flush() error {
 	return err
 }
 
-// replay restores the completions in a journal. It skips entries that are incomplete or
-// damaged, because these were never flushed.
-func (d *Dir) replay(now time.Time, n uint64) error {
-	f, err := os.Open(d.file(journalPrefix, n))
+// replay restores the completions in a journal. It skips and counts damaged entries. An
+// incomplete entry at the end does not count, because it was never flushed.
+func (d *Dir) replay(now time.Time, n uint64) (bad int, err error) {
+	f, err := folder.OpenNamed(d.file(journalPrefix, n))
+	var noFile *folder.TypeError
+	if errors.As(err, &noFile) {
+		return 1, nil
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	r := bufio.NewReader(f)
@@ -101,12 +105,14 @@ func (d *Dir) replay(now time.Time, n uint64) error {
 		var e [journalEntry]byte
 		if _, err := io.ReadFull(r, e[:]); err != nil {
 			if err == io.EOF || err == io.ErrUnexpectedEOF {
-				return nil
+				return bad, nil
 			}
-			return err
+			return bad, err
 		}
 		if crc32.Checksum(e[:entrySum], castagnoli) == binary.LittleEndian.Uint32(e[entrySum:]) {
 			d.t.restoreCompletion(now, &e)
+		} else {
+			bad++
 		}
 	}
 }

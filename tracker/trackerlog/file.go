@@ -8,10 +8,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+
+	"spate/internal/atomicfile"
+	"spate/internal/filetrust"
 )
 
 // rotated is a file of lines. When it has reached its maximum size, it is renamed to
-// PATH.1, and a new file is created. It is safe for concurrent use.
+// PATH.1 (see [older]), and a new file is created. It is safe for concurrent use.
 type rotated struct {
 	path    string
 	maxSize int64 // in bytes
@@ -23,7 +26,7 @@ type rotated struct {
 }
 
 func (f *rotated) open() error {
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	file, err := filetrust.OpenAppend(f.path, 0o640)
 	if err != nil {
 		return err
 	}
@@ -101,17 +104,26 @@ func (f *rotated) rotate() {
 		if i == 0 {
 			return f.path
 		}
-		return f.path + "." + strconv.Itoa(i)
+		return older(f.path, i)
+	}
+	if _, err := atomicfile.SetAsideOther(name(f.keep)); err != nil {
+		return
 	}
 	if err := os.Remove(name(f.keep)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	for i := f.keep; i > 0; i-- {
+		if _, err := atomicfile.SetAsideOther(name(i)); err != nil {
+			return
+		}
 		if err := os.Rename(name(i-1), name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 	}
 }
+
+// older returns the path of the older file number i of the log at path.
+func older(path string, i int) string { return atomicfile.Derived(path, "."+strconv.Itoa(i)) }
 
 // reopen closes the file and opens the one at the path.
 func (f *rotated) reopen() error {
@@ -139,7 +151,7 @@ func (f *rotated) close() error {
 func Files(path string) []string {
 	var files []string
 	for i := 1; ; i++ {
-		name := path + "." + strconv.Itoa(i)
+		name := older(path, i)
 		if _, err := os.Stat(name); err != nil {
 			break
 		}

@@ -2,8 +2,10 @@ package trackerlog
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"spate/tracker"
@@ -12,8 +14,20 @@ import (
 // TestRotation checks that a full file is renamed, that an incomplete line is ended, and
 // that Reopen creates a new file.
 func TestRotation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "activity.log")
+	t.Parallel()
+	for _, name := range []string{"activity.log", strings.Repeat("n", 250), strings.Repeat("n", 254), strings.Repeat("n", 255), "\u00e9" + strings.Repeat("n", 253)} {
+		t.Run(fmt.Sprint(len(name)), func(t *testing.T) {
+			t.Parallel()
+			testRotation(t, filepath.Join(t.TempDir(), name))
+		})
+	}
+}
+
+func testRotation(t *testing.T, path string) {
 	if err := os.WriteFile(path, []byte(`{"time":"2026-`), 0o600); err != nil { // a crash has left an incomplete line
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(older(path, 2), "x"), 0o700); err != nil { // it is in the way of an older file
 		t.Fatal(err)
 	}
 	l, err := Open(path, Options{MaxSize: 1200, Keep: 3})
@@ -29,7 +43,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := Files(path)
-	if len(files) != 4 || files[0] != path+".3" || files[3] != path {
+	if len(files) != 4 || !strings.HasSuffix(files[0], ".3") || files[3] != path {
 		t.Fatalf("%v", files)
 	}
 	p := NewReporter()
@@ -47,7 +61,7 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%+v", r.All)
 	}
 	// Another program renames the file.
-	if err := os.Rename(path, path+".away"); err != nil {
+	if err := os.Rename(path, filepath.Join(filepath.Dir(path), "away")); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Reopen(); err != nil {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
@@ -37,24 +36,26 @@ func NewConnKey() ConnKey {
 	return k
 }
 
+// maxConnKey limits the size of the file of a key in bytes.
+const maxConnKey = 1 << 10
+
 // LoadConnKey reads the key in the file at path. If there is no file, it writes a random
-// key into a new one that only its owner may read.
-func LoadConnKey(path string) (ConnKey, error) {
-	b, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		var k ConnKey
+// key into a new one that only its owner may read. If the file is damaged, LoadConnKey renames
+// it and returns an error with the new name. The next call then writes a new key.
+func LoadConnKey(path string) (k ConnKey, err error) {
+	err = atomicfile.Load(path, maxConnKey, func(b []byte) error {
 		raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 		if err != nil || len(raw) != len(k) {
-			return k, fmt.Errorf("connection key %s: want %d hexadecimal digits", path, 2*len(k))
+			return fmt.Errorf("want %d hexadecimal digits", 2*len(k))
 		}
 		copy(k[:], raw)
-		return k, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return ConnKey{}, err
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		k = NewConnKey()
+		err = atomicfile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
 	}
-	k := NewConnKey()
-	return k, atomicfile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
+	return k, err
 }
 
 // mac returns an id with a low byte of 0. It is SHA-256 of the key and the message, which

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"spate/internal/folder"
 )
 
 // netSet is a set of addresses: sorted ranges that do not overlap, so that a lookup in a
@@ -64,7 +62,7 @@ func (r *addressRules) refuse(a netip.Addr) bool {
 func (s *Server) readNets() error {
 	allow, deny := s.opts.AllowNets, s.opts.DenyNets
 	if s.opts.Nets != "" {
-		b, err := folder.ReadNamed(s.opts.Nets, maxListFile)
+		b, err := s.readFile(s.opts.Nets)
 		if err != nil {
 			return fmt.Errorf("list of networks: %w", err)
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"spate"
-	"spate/internal/folder"
 	"spate/tracker"
 )
 
@@ -22,7 +21,7 @@ func (s *Server) readNotes() error {
 	if s.opts.Notes == "" {
 		return nil
 	}
-	b, err := folder.ReadNamed(s.opts.Notes, maxListFile)
+	b, err := s.readFile(s.opts.Notes)
 	if err != nil {
 		return fmt.Errorf("notes on torrents: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/filetrust"
 	"spate/internal/folder"
 	"spate/tracker"
 )
@@ -21,6 +22,7 @@ type lists struct {
 	hashes map[spate.InfoHash]bool              // info-hashes of the files in dir
 	files  map[string]fileState                 // states of AllowList and DenyList by path
 	listed map[source]map[spate.InfoHash]string // names by info-hash
+	warned map[string]bool                      // warnings about files that others can change
 }
 
 // fileState shows whether a file has changed.
@@ -63,6 +65,25 @@ func (s *Server) Reload() error {
 // maxListFile limits the size of each file of Options in bytes.
 const maxListFile = 64 << 20
 
+// readFile reads a file of Options. It returns an error if every user can change the file, and logs
+// other weaknesses once.
+func (s *Server) readFile(path string) ([]byte, error) {
+	err := filetrust.Check(path, filetrust.Power, func(format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		if !s.lists.warned[text] {
+			s.log.Warn(text)
+		}
+		if s.lists.warned == nil {
+			s.lists.warned = map[string]bool{}
+		}
+		s.lists.warned[text] = true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return folder.ReadNamed(path, maxListFile)
+}
+
 // readList reads a list of info-hashes and adds the new ones to the source from. The
 // function that it returns removes those that are no longer in the list.
 func (s *Server) readList(path string, from source) (remove func(), err error) {
@@ -77,7 +98,7 @@ func (s *Server) readList(path string, from source) (remove func(), err error) {
 	if state == (fileState{}) {
 		return nil, nil
 	}
-	b, err := folder.ReadNamed(path, maxListFile)
+	b, err := s.readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("list of info-hashes: %w", err)
 	}

@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"spate/internal/atomicfile"
+	"spate/internal/filetrust"
 	"spate/internal/folder"
 )
 
@@ -30,6 +32,9 @@ type Tokens struct {
 // tokenLen is the length of a token: 128 bits as hexadecimal digits.
 const tokenLen = 32
 
+// tokensHead is the first line of the file.
+const tokensHead = "# The SHA-256 of each token, and the name of its user.\n"
+
 // ErrTokenName is returned for an invalid name of a user.
 var ErrTokenName = errors.New("a user's name is 1 to 64 printable characters without spaces")
 
@@ -41,10 +46,55 @@ func OpenTokens(path string) (*Tokens, error) {
 	return t, t.Reload()
 }
 
+// RepairTokens is like [OpenTokens] for a file that only this program writes. If the file is
+// damaged, RepairTokens renames it, writes a new file with the tokens of its intact lines, and
+// describes that in damaged. An empty file is damaged, because this program writes a comment in
+// the first line.
+func RepairTokens(path string) (t *Tokens, damaged, err error) {
+	intact := map[[sha256.Size]byte]string{}
+	damaged = atomicfile.Load(path, maxListFile, func(b []byte) error {
+		if len(b) == 0 {
+			return errors.New("it is empty")
+		}
+		var first error
+		if b[len(b)-1] != '\n' {
+			first = errors.New("it ends in the middle of a line")
+		}
+		for line := range bytes.Lines(b) {
+			if line[len(line)-1] != '\n' {
+				break // its name may be incomplete
+			}
+			if err := parseTokens(line, intact); first == nil {
+				first = err
+			}
+		}
+		return first
+	})
+	var aside *atomicfile.DamagedError
+	switch {
+	case errors.Is(damaged, fs.ErrNotExist):
+		damaged = nil
+	case errors.As(damaged, &aside):
+		if len(intact) > 0 {
+			err = writeTokens(path, intact)
+		}
+		damaged = fmt.Errorf("%w; %d intact tokens of it are kept", damaged, len(intact))
+	case damaged != nil:
+		return nil, nil, damaged
+	}
+	if err == nil {
+		t, err = OpenTokens(path)
+	}
+	return t, damaged, err
+}
+
 // Reload reads the file again. On an error the old users stay.
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := filetrust.Check(t.path, filetrust.Power, nil); err != nil {
+		return err
+	}
 	b, err := folder.ReadNamed(t.path, maxListFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -53,7 +103,16 @@ func (t *Tokens) Reload() error {
 		return err
 	}
 	m := map[[sha256.Size]byte]string{}
-	err = eachLine(b, func(line string) error {
+	if err := parseTokens(b, m); err != nil {
+		return fmt.Errorf("%s: %w", t.path, err)
+	}
+	t.users.Store(&m)
+	return nil
+}
+
+// parseTokens adds the users in the lines of b to m.
+func parseTokens(b []byte, m map[[sha256.Size]byte]string) error {
+	return eachLine(b, func(line string) error {
 		sum, name, _ := strings.Cut(line, " ")
 		raw, err := hex.DecodeString(sum)
 		if err != nil || len(raw) != sha256.Size || !validName(name) {
@@ -62,11 +121,6 @@ func (t *Tokens) Reload() error {
 		m[[sha256.Size]byte(raw)] = name
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", t.path, err)
-	}
-	t.users.Store(&m)
-	return nil
 }
 
 // validName reports whether name is valid as the name of a user.
@@ -118,14 +172,19 @@ func (t *Tokens) change(f func(map[[sha256.Size]byte]string)) error {
 	defer t.mu.Unlock()
 	m := maps.Clone(*t.users.Load())
 	f(m)
+	if err := writeTokens(t.path, m); err != nil {
+		return err
+	}
+	t.users.Store(&m)
+	return nil
+}
+
+// writeTokens replaces the file at path.
+func writeTokens(path string, m map[[sha256.Size]byte]string) error {
 	lines := make([]string, 0, len(m))
 	for sum, name := range m {
 		lines = append(lines, hex.EncodeToString(sum[:])+" "+name+"\n")
 	}
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[2*sha256.Size:], b[2*sha256.Size:]) })
-	if err := atomicfile.Replace(t.path, []byte(strings.Join(lines, ""))); err != nil {
-		return err
-	}
-	t.users.Store(&m)
-	return nil
+	return atomicfile.Replace(path, []byte(tokensHead+strings.Join(lines, "")))
 }

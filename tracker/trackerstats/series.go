@@ -3,9 +3,7 @@ package trackerstats
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 
@@ -122,25 +120,16 @@ func (st *Statistics) SavePast(path string) error {
 }
 
 // LoadPast adds the points that SavePast wrote to the charts. Call it before the first
-// Sample. If the file does not exist, LoadPast does nothing and returns nil.
+// Sample. If the file does not exist, LoadPast does nothing and returns nil. If the file is
+// damaged, LoadPast renames it, and returns an error with the new name.
 func (st *Statistics) LoadPast(path string) error {
-	info, err := os.Stat(path)
+	var p savedPast
+	err := atomicfile.Load(path, maxPast, func(b []byte) error { return json.Unmarshal(b, &p) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	if info.Size() > maxPast {
-		return fmt.Errorf("%s: %d bytes: want at most %d", path, info.Size(), maxPast)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var p savedPast
-	if err := json.Unmarshal(b, &p); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	st.series.mu.Lock()
 	defer st.series.mu.Unlock()

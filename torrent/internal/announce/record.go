@@ -14,7 +14,6 @@ import (
 
 	"spate"
 	"spate/internal/atomicfile"
-	"spate/internal/folder"
 	"spate/tracker"
 )
 
@@ -89,16 +88,15 @@ func (s *Scheduler) readRecord() {
 	})
 }
 
-// loadEntries returns the entries in the file.
-func (s *Scheduler) loadEntries() []entry {
-	b, err := folder.ReadNamed(s.record.path, maxRecord)
-	var all []entry
-	if err == nil {
-		err = json.Unmarshal(b, &all)
-	}
+// loadEntries returns the entries in the file. It sets aside a damaged file.
+func (s *Scheduler) loadEntries() (all []entry) {
+	err := atomicfile.Load(s.record.path, maxRecord, func(b []byte) error {
+		all = nil
+		return json.Unmarshal(b, &all)
+	})
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.opt.Log.Warn("the times of the last announces cannot be used", "err", err)
+			s.opt.Log.Warn("the times of the last announces cannot be used, so trackers may be asked early", "err", err)
 		}
 		return nil
 	}
