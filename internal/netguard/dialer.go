@@ -58,9 +58,12 @@ func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address
 	if name && d.OnlyLoopback && !LocalHost(host) {
 		return nil, fmt.Errorf("%s: cannot resolve names while bound to %v", host, d.LocalAddr)
 	}
+	if name && LocalHost(host) {
+		host = "localhost" // resolvers ask other machines for localhost. and names below localhost
+	}
 	switch {
 	case d.Dial == nil:
-		return d.standard(within, network).DialContext(ctx, network, address)
+		return d.standard(within, network).DialContext(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	case name && d.DialsNames:
 		conn, err := d.Dial(ctx, network, address)
 		return reached(conn, netip.Addr{}, err)
