@@ -50,12 +50,15 @@ type Options struct {
 
 // Intervals and limits.
 const (
-	scanEvery    = time.Second // time between two searches for swarms to announce; longer if there are thousands of swarms
-	sendEvery    = time.Second // time between two messages
-	rejoinEvery  = time.Minute // time between two searches for new interfaces
-	receiveBurst = 100         // number of messages that are accepted at once
-	receiveRate  = 20          // number of messages per second that are accepted after that
-	minInterval  = time.Minute // least time between two announces of one swarm (BEP 14)
+	scanEvery    = time.Second      // time between two searches for swarms to announce; longer if there are thousands of swarms
+	sendEvery    = time.Second      // time between two messages
+	rejoinEvery  = time.Minute      // time between two searches for new interfaces
+	receiveBurst = 100              // number of messages that are accepted at once
+	receiveRate  = 20               // number of messages per second that are accepted after that
+	shareEvery   = 10 * time.Second // period of shareOfHost
+	shareOfHost  = 5                // number of messages of one host that are accepted even if others use up receiveRate
+	maxHosts     = 256              // number of hosts that have such a share in a period
+	minInterval  = time.Minute      // least time between two announces of one swarm (BEP 14)
 	maxShared    = 1000
 )
 
@@ -202,9 +205,9 @@ func (s *Service) announce(now time.Time) {
 // networks.
 func (s *Service) handle(b []byte, from netip.Addr, networks []netip.Prefix) {
 	s.mu.Lock()
-	ok := s.allow(time.Now())
+	ok := within(from, networks) && s.allow(time.Now(), from)
 	s.mu.Unlock()
-	if !ok || !within(from, networks) {
+	if !ok {
 		return
 	}
 	m, err := Parse(b)
@@ -240,20 +243,35 @@ func within(a netip.Addr, networks []netip.Prefix) bool {
 	return false
 }
 
-// rateLimit is a token bucket for received messages.
+// rateLimit limits the received messages. All hosts share a token bucket. So that a host that
+// floods the network does not use up the share of the others, a few messages of each host are
+// accepted in addition.
 type rateLimit struct {
-	left float64
-	at   time.Time
+	left   float64
+	at     time.Time
+	hosts  map[netip.Addr]int // messages accepted since period, by host; at most maxHosts
+	period time.Time          // when hosts was emptied
 }
 
-func (r *rateLimit) allow(now time.Time) bool {
+// allow counts a message of a host and reports whether it is accepted.
+func (r *rateLimit) allow(now time.Time, host netip.Addr) bool {
 	if !r.at.IsZero() {
 		r.left = min(receiveBurst, r.left+now.Sub(r.at).Seconds()*receiveRate)
 	}
 	r.at = now
-	if r.left < 1 {
+	if r.hosts == nil || now.Sub(r.period) >= shareEvery {
+		r.hosts, r.period = map[netip.Addr]int{}, now
+	}
+	n, known := r.hosts[host]
+	room := known || len(r.hosts) < maxHosts
+	switch {
+	case r.left >= 1:
+		r.left--
+	case !room || n >= shareOfHost:
 		return false
 	}
-	r.left--
+	if room {
+		r.hosts[host] = n + 1
+	}
 	return true
 }

@@ -164,6 +164,52 @@ func TestReceiveRate(t *testing.T) {
 	})
 }
 
+// TestHostsShareTheReceiveRate checks that a host that floods the network does not keep out the
+// messages of other hosts, that many hosts together have a limit too, and that a message from
+// outside the network uses up nothing.
+func TestHostsShareTheReceiveRate(t *testing.T) {
+	for name, c := range map[string]struct {
+		flood    func(i int) netip.Addr // the sender of message i of the flood
+		quiet    int                    // quiet hosts, which send one message a second
+		accepted int                    // messages accepted from the flood
+	}{
+		"one host":          {func(int) netip.Addr { return netip.MustParseAddr("10.1.1.1") }, 50, receiveBurst + 10*receiveRate},
+		"one IPv6 host":     {func(int) netip.Addr { return netip.MustParseAddr("fd00::1") }, 50, receiveBurst + 10*receiveRate},
+		"ten hosts":         {func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, 1, byte(i % 10)}) }, 50, receiveBurst + 10*receiveRate + 10*2*shareOfHost},
+		"ten thousand":      {func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}) }, 0, receiveBurst + 10*receiveRate + maxHosts*2*shareOfHost},
+		"outside addresses": {func(i int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}) }, 100, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &fakeSwarms{}
+			s := newService(t, b, Options{})
+			networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/64")}
+			m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}}}
+			quiet := 0
+			for range 10 {
+				before := len(b.found)
+				for i := range 10000 {
+					s.handle(m.Append(nil), c.flood(i), networks)
+				}
+				flooded := len(b.found)
+				if quiet == 0 && flooded-before > c.accepted {
+					t.Errorf("%s: %d messages of a flood were accepted", name, flooded-before)
+				}
+				for i := range c.quiet {
+					s.handle(m.Append(nil), netip.AddrFrom4([4]byte{10, 9, 9, byte(i)}), networks)
+				}
+				quiet += len(b.found) - flooded
+				time.Sleep(2 * time.Second)
+			}
+			if want := 10 * c.quiet; quiet != want {
+				t.Errorf("%s: %d messages of quiet hosts were accepted, want %d", name, quiet, want)
+			}
+			if most := c.accepted + 9*receiveRate; len(b.found)-quiet > most {
+				t.Errorf("%s: %d messages of the flood were accepted, want at most %d", name, len(b.found)-quiet, most)
+			}
+		})
+	}
+}
+
 // TestAnnouncePace checks that at most one message with the port that the client listens on is
 // sent per second, that each swarm but private ones is announced once per interval, and that a
 // swarm is announced sooner if another client announced it.

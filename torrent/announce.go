@@ -10,6 +10,7 @@ import (
 
 	"spate"
 	"spate/discovery"
+	"spate/internal/netguard"
 	"spate/torrent/internal/announce"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
@@ -106,9 +107,5 @@ func trackerSource(trackerURL string, addr netip.AddrPort) peerlist.Source {
 // isLocalURL reports whether the host of a URL is this machine.
 func isLocalURL(s string) bool {
 	u, err := url.Parse(s)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
+	return err == nil && netguard.LocalHost(u.Hostname())
 }

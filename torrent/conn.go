@@ -59,6 +59,8 @@ type conn struct {
 	wire   wireState
 	ext    extensionState
 	hashes hashState
+	due    dueWork
+	work   workBudget
 	req    requestState
 	tx     sendState
 	slot   slotUse
@@ -235,6 +237,7 @@ func (c *conn) handleBatch() error {
 		t.mu.Lock()
 		c.settleLocked()
 	}
+	c.doDueLocked(now)
 	c.refillLocked(now)
 	c.askHashesLocked(now)
 	say := c.controlLocked(now)

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
+	"spate/torrent/internal/picker"
 )
 
 // Message numbers that peers must use in extended messages to this side (BEP 10).
@@ -28,6 +30,7 @@ type extensionState struct {
 	client    string                // name and version
 	listens   netip.AddrPort        // where the peer accepts connections; not valid if unknown
 	pex       pexState
+	toldOwn   bool // the peer has told us our address
 }
 
 // extHandshakeLocked returns the extension handshake for the peer (BEP 10).
@@ -60,7 +63,7 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 	case extPEX:
 		err = c.pexLocked(m.Payload, now)
 	case extDontHave:
-		err = c.dontHaveLocked(m.Payload)
+		err = c.dontHaveLocked(m.Payload, now)
 	}
 	if errors.Is(err, peerwire.ErrExtension) {
 		return &protocolError{err.Error()}
@@ -84,7 +87,8 @@ func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	if h.Port != 0 {
 		c.listensLocked(h.Port)
 	}
-	if h.YourIP.IsValid() {
+	if h.YourIP.IsValid() && !c.ext.toldOwn {
+		c.ext.toldOwn = true // a change of our address costs a pass over the peer list
 		t.peers.SetOwn(h.YourIP)
 	}
 	if h.UploadOnly && t.status.state == StateSeeding && !c.owesHashesLocked() {
@@ -106,7 +110,7 @@ func (t *Torrent) tellUploadOnlyLocked() {
 
 // dontHaveLocked handles lt_donthave, which revokes a have message (BEP 54). This side
 // never sends it: it closes its connections when it loses data.
-func (c *conn) dontHaveLocked(payload []byte) error {
+func (c *conn) dontHaveLocked(payload []byte, now time.Time) error {
 	piece, err := peerwire.ParseDontHave(payload)
 	if err != nil {
 		return err
@@ -116,6 +120,15 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 		return badPeer("don't have of piece %d of %d", piece, t.info.NumPieces())
 	}
 	i := int(piece)
+	steps := 1
+	if t.pick.PeerIsSeed(c.id) {
+		steps = t.info.NumPieces() // the picker makes a bitfield for the peer
+	} else if t.pick.Slot(i) >= 0 {
+		steps = int(t.info.PieceLength / picker.BlockSize)
+	}
+	if !c.work.take(steps, now) {
+		return badPeer("it revokes too many pieces")
+	}
 	if !t.pick.PeerDontHave(c.id, i) {
 		return nil
 	}
@@ -130,14 +143,15 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 		t.peers.SetSeed(c.ext.listens, false)
 	}
 	c.updateInterestLocked()
-	t.refillOthersLocked()
+	c.due.refill = true
 	return nil
 }
 
 // listensLocked records the port on which an incoming peer accepts connections, so that the
-// peer is not dialled while it is connected, and PEX can announce its address.
+// peer is not dialled while it is connected, and PEX can announce its address. The port of
+// another service is ignored.
 func (c *conn) listensLocked(port uint16) {
-	if !c.peer.incoming || c.ext.listens.IsValid() {
+	if !c.peer.incoming || c.ext.listens.IsValid() || netguard.ServicePort(port) {
 		return
 	}
 	at := netip.AddrPortFrom(c.peer.addr.Addr(), port)

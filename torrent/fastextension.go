@@ -41,14 +41,13 @@ func (c *conn) rejectedLocked(m *peerwire.Message) error {
 	if !c.peer.reserved.Fast() {
 		return badPeer("reject without the Fast extension")
 	}
-	t := c.t
 	if c.wire.peerChoking {
 		// The peer broke its allowed fast message and would reject the next request too.
 		c.req.allowed = slices.DeleteFunc(c.req.allowed, func(i int32) bool { return i == int32(m.Index) })
 	}
-	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
-	if ok && t.pick.Requested(b, c.id) && t.pick.Abandon(b, c.id) {
-		t.refillOthersLocked()
+	b, ok := c.t.blockOf(m.Index, m.Begin, m.Length)
+	if ok && c.t.pick.Requested(b, c.id) && c.t.pick.Abandon(b, c.id) {
+		c.due.refill = true
 	}
 	return nil
 }

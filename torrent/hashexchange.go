@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,9 +38,10 @@ type hashState struct {
 
 // v2Hashes holds the state of the v2 piece hashes of a torrent. Torrent.mu guards it.
 type v2Hashes struct {
-	missing      []*hashWant         // parts of piece layers that are not known
-	partLayers   map[[32]byte][]byte // piece layers of which some hashes are known
-	bothVerified bitfield.Bitfield   // pieces that both v1 and v2 hashes verified, while the check of a hybrid by v2 is pending; else empty
+	missing      []*hashWant                      // parts of piece layers that are not known
+	byRange      map[peerwire.HashRange]*hashWant // missing by the message field that requests it
+	partLayers   map[[32]byte][]byte              // piece layers of which some hashes are known
+	bothVerified bitfield.Bitfield                // pieces that both v1 and v2 hashes verified, while the check of a hybrid by v2 is pending; else empty
 }
 
 // pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
@@ -145,33 +147,33 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	if p := t.parkedFor(&r); p != nil {
 		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
-	for i, w := range t.v2.missing {
-		if *rangeOf(w) != r {
-			continue
+	w := t.v2.byRange[r]
+	if w == nil {
+		return nil // another peer has sent these hashes meanwhile
+	}
+	if m.ID == peerwire.HashReject {
+		owed := w.asked == c.id && !w.at.IsZero()
+		if owed {
+			w.at = time.Time{}
 		}
-		if m.ID == peerwire.HashReject {
-			owed := w.asked == c.id && !w.at.IsZero()
-			if owed {
-				w.at = time.Time{}
-			}
-			if owed || !c.hashes.none { // a peer that repeats its refusal causes no work
-				c.lacksHashesLocked()
-				t.askOthersLocked(now)
-			}
-			return nil
+		if owed || !c.hashes.none { // a peer that repeats its refusal causes no work
+			c.lacksHashesLocked()
+			t.askOthersLocked(now)
 		}
-		_, blocks := t.pieceLayerOf(w.file)
-		if err := merkle.Verify(body, blocks, w.span, merkle.FromRoot(*w.file.PiecesRoot, blocks)); err != nil {
-			return badPeer("hashes: %v", err)
-		}
-		c.hashes.received = true
-		copy(t.v2.missing[1:], t.v2.missing[:i]) // moves few, because peers are asked in order
-		t.v2.missing = t.v2.missing[1:]
-		t.keepHashesLocked(w, body)
-		c.askHashesLocked(now)
 		return nil
 	}
-	return nil // another peer has sent these hashes meanwhile
+	_, blocks := t.pieceLayerOf(w.file)
+	if err := merkle.Verify(body, blocks, w.span, merkle.FromRoot(*w.file.PiecesRoot, blocks)); err != nil {
+		return badPeer("hashes: %v", err)
+	}
+	c.hashes.received = true
+	delete(t.v2.byRange, r)
+	i := slices.Index(t.v2.missing, w)
+	copy(t.v2.missing[1:], t.v2.missing[:i]) // moves few, because peers are asked in order
+	t.v2.missing = t.v2.missing[1:]
+	t.keepHashesLocked(w, body)
+	c.askHashesLocked(now)
+	return nil
 }
 
 // askOthersLocked requests missing hashes from all peers, after one of them refused some.

@@ -31,7 +31,7 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Have:
 		return c.haveLocked(int64(m.Index))
 	case peerwire.Cancel:
-		c.canceledLocked(m)
+		c.canceledLocked(m, now)
 	case peerwire.Choke:
 		c.chokedLocked()
 	case peerwire.Unchoke:
@@ -39,7 +39,8 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		c.req.generation = 0
 		c.req.lastBlock = now
 	case peerwire.Interested:
-		c.peerInterestedLocked(now)
+		c.due.slots = c.due.slots || !c.wire.peerInterested
+		c.wire.peerInterested = true
 	case peerwire.NotInterested:
 		if c.wire.peerInterested && !c.slot.requested {
 			c.slot.flips++
@@ -47,8 +48,8 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 				return badPeer("interest ended %d times without a request", c.slot.flips)
 			}
 		}
+		c.due.slots = c.due.slots || c.wire.peerInterested
 		c.wire.peerInterested = false
-		c.t.fillSlotsLocked(now)
 	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:
 		return c.piecesLocked(m)
 	case peerwire.Reject:
@@ -175,16 +176,29 @@ func (c *conn) chokedLocked() {
 	}
 	if n := c.t.pick.AbandonAll(c.id); n > 0 {
 		c.req.late += n // the blocks may be on their way
-		c.t.refillOthersLocked()
+		c.due.refill = true
 	}
 }
 
-func (c *conn) peerInterestedLocked(now time.Time) {
-	if c.wire.peerInterested {
-		return
+// dueWork records work on all connections that the messages of a batch cause. It is done once,
+// after the batch, so that a message costs the same in a torrent with many connections.
+type dueWork struct {
+	refill bool // blocks became free, which any peer can be asked for
+	slots  bool // the peer's interest changed, so that an upload slot may be given
+}
+
+// doDueLocked does the work in c.due.
+func (c *conn) doDueLocked(now time.Time) {
+	due := c.due
+	c.due = dueWork{}
+	if due.refill {
+		c.t.refillOthersLocked()
 	}
-	c.wire.peerInterested = true
-	if c.wire.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)) {
+	switch {
+	case !due.slots:
+	case !c.wire.peerInterested:
+		c.t.fillSlotsLocked(now)
+	case c.wire.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)):
 		c.unchokeLocked(now)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"spate"
 	"spate/discovery"
+	"spate/internal/netguard"
 	"spate/metainfo"
 	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
@@ -106,7 +107,11 @@ func (f *metaFetch) lookUp(ctx context.Context, names []string) {
 	for _, name := range names[:min(len(names), maxNamedHosts)] {
 		host, port, err := net.SplitHostPort(name)
 		n, perr := strconv.ParseUint(port, 10, 16)
-		if err != nil || perr != nil {
+		if err != nil || perr != nil || netguard.CheckHost(host) != nil {
+			continue
+		}
+		if f.s.opt.Bind.IsLoopback() && f.s.opt.Resolver == net.DefaultResolver && !netguard.LocalHost(host) {
+			f.s.log.Info("a peer of the magnet link is ignored, because a session on loopback resolves no names", "peer", name)
 			continue
 		}
 		addrs, err := f.s.opt.Resolver.LookupNetIP(ctx, "ip", host)

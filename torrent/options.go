@@ -51,7 +51,7 @@ type Options struct {
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
 	// Resolver resolves the host names of peers in magnet links. Nil selects
-	// [net.DefaultResolver].
+	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver
 	// Bind is the local address of all connections and listeners. The zero value selects
 	// all addresses of both families.

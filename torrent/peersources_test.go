@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,6 +124,72 @@ func TestMetadataServicesAreNotDialled(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPEXNamesNoNearerPeers checks for peers of each kind of address which addresses peer
+// exchange takes from them, and which it tells them.
+func TestPEXNamesNoNearerPeers(t *testing.T) {
+	t.Parallel()
+	_, mi := noiseTorrent(t, 1<<20, 64<<10)
+	const none = "[2001:db8::1]:0 [::]:6881 0.0.0.0:6881 224.0.0.1:6881 [ff02::1]:6881 255.255.255.255:6881 169.254.169.254:6881 192.0.0.1:6881 [fe80::1]:6881"
+	const service = "198.51.100.7:25 198.51.100.7:22 [2001:db8::7]:53 10.7.7.7:6667"
+	const public = "198.51.100.7:6881 [2001:db8::7]:6881 [::ffff:198.51.100.8]:6881 [64:ff9b::c633:6409]:6881"
+	const private = "10.7.7.7:6881 192.168.1.1:8080 172.16.1.1:6881 100.64.1.1:6881 198.18.1.1:6881 [fd00::7]:6881 [fec0::7]:6881 [::ffff:10.7.7.8]:6881 [64:ff9b::a07:709]:6881 [2002:a07:70a::1]:6881"
+	const link = "169.254.7.7:6881"
+	const loopback = "127.0.0.1:6881 [::1]:6881 [::ffff:127.0.0.2]:6881 [64:ff9b::7f00:3]:6881"
+	groups := map[string]string{"none": none, "service": service, "public": public, "private": private, "link": link, "loopback": loopback}
+	for from, taken := range map[string][]string{
+		"203.0.113.1": {"public"}, "2001:db8::1": {"public"}, "::ffff:203.0.113.1": {"public"}, "64:ff9b::cb00:7101": {"public"}, "": {"public"},
+		"10.0.0.1": {"public", "private"}, "fd00::1": {"public", "private"}, "100.64.0.1": {"public", "private"}, "64:ff9b::a00:1": {"public", "private"},
+		"169.254.1.1": {"public", "private", "link"}, "127.0.0.1": {"public", "private", "link"}, "::1": {"public", "private", "link"},
+	} {
+		s, err := NewSession(Options{Network: newDialLog(), NoListen: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tor := added(t, s, mi, AddOptions{Storage: storage.NewMemory(1 << 20)})
+		c := &conn{t: tor}
+		if from != "" {
+			c.peer.addr = netip.AddrPortFrom(netip.MustParseAddr(from), 6881)
+		}
+		for group, text := range groups {
+			want := slices.Contains(taken, group)
+			for _, f := range strings.Fields(text) {
+				a := netip.MustParseAddrPort(f)
+				c.ext.pex.received = time.Time{}
+				msg := peerwire.AppendPEX(nil, extPEX, &peerwire.PEXMessage{Added: []netip.AddrPort{a}, Flags: make([]peerwire.PEXFlags, 1)})
+				const before = 6 // bytes of the length, the message id and the extension id
+				tor.mu.Lock()
+				err := c.pexLocked(msg[before:], time.Now())
+				_, known := tor.peers.Source(a)
+				tor.mu.Unlock()
+				if err != nil || known != want {
+					t.Errorf("the peer %s names %s: %v, taken %v, want %v", from, f, err, known, want)
+				}
+				if tell := mayName(c.peer.addr.Addr(), a.Addr()); group != "none" && group != "service" && tell != (want || group == "loopback" && c.peer.addr.Addr().IsLoopback()) {
+					t.Errorf("the peer %s is told %s: %v", from, f, tell)
+				}
+			}
+		}
+		s.Close()
+	}
+}
+
+// TestTrackersOfThisMachine checks which tracker URLs may name addresses on loopback as peers.
+func TestTrackersOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.8.8.8:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]": true, "localhost": true, "LOCALHOST:80": true, "localhost.": true, "x.localhost": true,
+		"10.0.0.1": false, "203.0.113.7": false, "tracker.example": false, "127.0.0.1.example": false, "localhost.example": false, "127.1": false, "0.0.0.0": false, "[::]": false, "": false,
+	} {
+		source := trackerSource("http://"+host+"/announce", loopbackPeer)
+		if got := source == peerlist.SourceCaller; got != want {
+			t.Errorf("the tracker at %q may name loopback addresses: %v, want %v", host, got, want)
+		}
+		if trackerSource("http://"+host+"/announce", plainPeer) != peerlist.SourceTracker {
+			t.Errorf("a public peer of the tracker at %q is not from a tracker", host)
+		}
 	}
 }
 

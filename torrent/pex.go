@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spate/discovery"
+	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
 )
@@ -27,6 +28,12 @@ type pexState struct {
 // never does (BEP 27).
 func (t *Torrent) pexAllowed() bool { return !t.info.Private && !t.s.opt.NoPEX }
 
+// mayName reports whether peer exchange with a peer may name the address other, in either
+// direction: other is not nearer to the machine of either side than the two sides are to each
+// other. A public peer cannot connect to private addresses here, and must not make this side
+// connect to them.
+func mayName(peer, other netip.Addr) bool { return netguard.From(peer).Check(other) == nil }
+
 // pexLocked handles a PEX message.
 func (c *conn) pexLocked(payload []byte, now time.Time) error {
 	if !c.t.pexAllowed() || now.Sub(c.ext.pex.received) < minPEXGap {
@@ -38,6 +45,9 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 		return err
 	}
 	for i, a := range m.Added {
+		if !mayName(c.peer.addr.Addr(), a.Addr()) {
+			continue
+		}
 		addCandidate(c.t.peers, discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
 	}
 	return nil
@@ -53,7 +63,7 @@ func (c *conn) tellPEXLocked(now time.Time) {
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.peerConns.byID {
-		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().IsLoopback() && !c.peer.addr.Addr().IsLoopback() {
+		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
 			continue
 		}
 		connected[o.ext.listens] = true

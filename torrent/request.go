@@ -164,6 +164,7 @@ func (t *Torrent) refillOthersLocked() {
 	if t.status.state != StateDownloading {
 		return
 	}
+	t.slots.passes++
 	now := time.Now()
 	for _, c := range t.peerConns.byID {
 		if c != nil {

@@ -17,6 +17,7 @@ import (
 	"spate/bitfield"
 	"spate/internal/ratelimit"
 	"spate/metainfo"
+	"spate/peerwire"
 	"spate/storage"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
@@ -212,6 +213,10 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.pieces.bufs = make([][]byte, open)
 	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
 	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
+	t.v2.byRange = make(map[peerwire.HashRange]*hashWant, len(t.v2.missing))
+	for _, w := range t.v2.missing {
+		t.v2.byRange[*rangeOf(w)] = w
+	}
 	t.bad.parked = map[int]*parkedPiece{}
 	t.v2.bothVerified = (bitfield.Bitfield{})
 	if len(t.v2.missing) > 0 && t.info.HasV1() {

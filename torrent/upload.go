@@ -74,8 +74,12 @@ func (c *conn) refuseLocked(piece, begin, length uint32) error {
 	return nil
 }
 
-// canceledLocked removes the block of a cancel message from the queue.
-func (c *conn) canceledLocked(m *peerwire.Message) {
+// canceledLocked removes the block of a cancel message from the queue. It ignores the message
+// if the peer has caused too much work; then the peer gets the block.
+func (c *conn) canceledLocked(m *peerwire.Message, now time.Time) {
+	if !c.work.take(len(c.tx.uploads), now) {
+		return
+	}
 	for i, u := range c.tx.uploads {
 		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
 			c.tx.uploads = append(c.tx.uploads[:i], c.tx.uploads[i+1:]...)

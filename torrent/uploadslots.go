@@ -48,6 +48,7 @@ type uploadSlots struct {
 	steadyAt     time.Time     // when a peer last kept taking data
 	decidedAt    time.Time     // when the choker last decided; zero if it should decide at the next tick
 	candidates   []choker.Peer // reused by each decision
+	passes       int           // passes over all connections that messages can cause; tests bound it
 }
 
 // updateIdleLocked decides, about once a second, whether the peer is idle. It reports
@@ -116,6 +117,7 @@ func (c *conn) slowToAskLocked() bool {
 // choker's next decision: first the peers that send us most, then those whose address was
 // never useless, then those that have waited longest.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
+	t.slots.passes++
 	for t.freeSlotLocked(now) {
 		var best *conn
 		for _, c := range t.peerConns.byID {
@@ -158,6 +160,7 @@ func (c *conn) waitingSinceLocked() time.Time {
 // recently that its request may be on the way. In a full torrent more peers are unchoked
 // at once, to find out which of them take data.
 func (t *Torrent) freeSlotLocked(now time.Time) bool {
+	t.slots.passes++
 	used, tried, unchoked, seeding := 0, 0, 0, t.status.state == StateSeeding
 	for _, c := range t.peerConns.byID {
 		switch {

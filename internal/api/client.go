@@ -62,7 +62,8 @@ func NewRemote(base, token string) (*Client, error) {
 	}
 	// The daemon never redirects, and another server must not get the token.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{CheckRedirect: stay}}, nil
+	direct := &http.Transport{ForceAttemptHTTP2: true} // without the proxy of the environment, which must not get the token either
+	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{Transport: direct, CheckRedirect: stay}}, nil
 }
 
 // Status returns the state of the daemon.

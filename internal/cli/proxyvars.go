@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/netguard"
 	"spate/internal/source"
 )
 
@@ -56,6 +57,5 @@ func leadsAway(arg string) bool {
 	if err != nil || u.Scheme == "magnet" {
 		return err == nil
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return u.Host != "" && u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())
+	return u.Host != "" && !netguard.LocalHost(u.Hostname())
 }

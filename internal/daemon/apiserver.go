@@ -87,10 +87,12 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 	return nil
 }
 
-// serveStreams serves an API until ctx ends. The end of ctx also ends its streams.
+// serveStreams serves an API until ctx ends. The end of ctx also ends its streams. A request
+// must arrive within requestTimeout, so that a client without a token cannot keep a connection.
+// An answer may take any time.
 func serveStreams(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	if err := serveUntil(ctx, srv, l); err != nil {

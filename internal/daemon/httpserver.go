@@ -15,6 +15,7 @@ import (
 // downloads do.
 const (
 	readHeaderTimeout = 10 * time.Second
+	requestTimeout    = time.Minute // for the header and the body of a request
 	idleTimeout       = 2 * time.Minute
 	writeTimeout      = 10 * time.Minute
 	shutdownTimeout   = 3 * time.Second
@@ -23,7 +24,7 @@ const (
 // serveHTTP serves l with h until ctx ends.
 func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
 	}
 	return serveUntil(ctx, srv, l)

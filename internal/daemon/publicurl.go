@@ -90,7 +90,7 @@ func announceURLs(base *url.URL, udp string, served bool) [][]string {
 // Reach describes which machines can connect to host: "this machine only", "this network only",
 // or "" if unknown.
 func Reach(host string) string {
-	if host == "localhost" {
+	if netguard.LocalHost(host) {
 		return "this machine only"
 	}
 	a, err := netip.ParseAddr(host)
@@ -98,7 +98,7 @@ func Reach(host string) string {
 		return ""
 	}
 	switch netguard.KindOf(a) {
-	case netguard.Loopback, netguard.Unspecified:
+	case netguard.Unspecified:
 		return "this machine only"
 	case netguard.Private, netguard.LinkLocal:
 		return "this network only"

@@ -104,7 +104,7 @@ var embeddings = []struct {
 	prefix   netip.Prefix
 	at       int  // offset of the IPv4 address in bytes
 	inverted bool // the bits of the IPv4 address are inverted
-	local    bool // the local network translates, so a public IPv4 address counts as private
+	local    bool // see localNAT64
 }{
 	{prefix: cidr("::/96"), at: 12},                       // IPv4-compatible (RFC 4291, 2.5.5.1)
 	{prefix: cidr("::ffff:0:0:0/96"), at: 12},             // IPv4-translated (RFC 2765)
@@ -112,6 +112,30 @@ var embeddings = []struct {
 	{prefix: cidr("64:ff9b:1::/48"), at: 12, local: true}, // NAT64 of one network (RFC 8215)
 	{prefix: cidr("2002::/16"), at: 2},                    // 6to4 (RFC 3056)
 	{prefix: cidr("2001::/32"), at: 12, inverted: true},   // Teredo (RFC 4380)
+}
+
+// localNAT64 returns the kind of an address in 64:ff9b:1::/48. A network translates these
+// addresses itself, so a public IPv4 address counts as private. The network also chooses where
+// the IPv4 address is (RFC 6052, 2.2). last has its usual place, the last 32 bits. An address
+// in another place counts only if it is one of this machine or of a metadata service, because
+// most of these places hold other bits.
+func localNAT64(a, last netip.Addr) (Kind, string) {
+	b := a.As16()
+	for _, places := range [...][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}} { // prefixes of 48, 56 and 64 bits
+		var v [4]byte
+		for i, at := range places {
+			v[i] = b[at]
+		}
+		v4 := netip.AddrFrom4(v)
+		if kind, description := classify(v4); kind == Metadata || kind == Loopback {
+			return kind, v4.String() + ", " + description
+		}
+	}
+	kind, description := classify(last)
+	if kind == Public {
+		kind, description = Private, private
+	}
+	return kind, last.String() + ", " + description
 }
 
 // classify returns the kind of a, and a description of a that completes "it is ...".
@@ -129,15 +153,15 @@ func classify(a netip.Addr) (Kind, string) {
 	if !ok {
 		return Public, "a public address"
 	}
-	kind, description := classify(v4)
-	if local && kind == Public {
-		kind, description = Private, private
+	if local {
+		return localNAT64(a, v4)
 	}
+	kind, description := classify(v4)
 	return kind, v4.String() + ", " + description
 }
 
-// embedded returns the IPv4 address in a, if there is one, and whether the local network
-// translates it.
+// embedded returns the IPv4 address in a, if there is one, and whether [localNAT64] gives the
+// kind of a.
 func embedded(a netip.Addr) (v4 netip.Addr, local, ok bool) {
 	if !a.Is6() {
 		return netip.Addr{}, false, false

@@ -138,7 +138,7 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 		if err != nil {
 			return nil, failed(req.URL, err)
 		}
-		within &= From(at)
+		within &= c.opt.Dialer.from(at)
 		next, err := c.location(resp, req.URL)
 		if err == nil && next == nil {
 			return &Answer{resp, within}, nil

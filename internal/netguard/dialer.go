@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,13 +24,16 @@ type Dialer struct {
 	// LocalAddr is the local address of connections that package net makes. The zero Addr
 	// lets the system choose.
 	LocalAddr netip.Addr
-	// OnlyLoopback refuses addresses outside loopback and names other than localhost.
+	// OnlyLoopback refuses addresses outside loopback and names for which [LocalHost] is
+	// false.
 	OnlyLoopback bool
 	// Resolver resolves names. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
 	// Timeout bounds the time of DialContext without Dial, or of each call of Dial. 0 means
 	// no bound.
 	Timeout time.Duration
+
+	interfaces func() ([]net.Addr, error) // replaces net.InterfaceAddrs in tests
 }
 
 // maxAddrs bounds the addresses of one name that dialAddrs tries.
@@ -39,23 +43,45 @@ const maxAddrs = 4
 // followed by 4 or 6 to allow only that family. If all addresses are refused, DialContext
 // sends no packet and returns an [*AddressError] in a [*net.OpError].
 func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := splitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
+	if err = CheckHost(host); err == nil {
+		err = within.checkPort(network, host, port)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
 	_, err = netip.ParseAddr(host)
 	name := err != nil
-	if name && d.OnlyLoopback && !strings.EqualFold(host, "localhost") {
+	if name && d.OnlyLoopback && !LocalHost(host) {
 		return nil, fmt.Errorf("%s: cannot resolve names while bound to %v", host, d.LocalAddr)
+	}
+	if name && LocalHost(host) {
+		host = "localhost" // resolvers ask other machines for localhost. and names below localhost
 	}
 	switch {
 	case d.Dial == nil:
-		return d.standard(within, network).DialContext(ctx, network, address)
+		return d.standard(within, network).DialContext(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	case name && d.DialsNames:
 		conn, err := d.Dial(ctx, network, address)
 		return reached(conn, netip.Addr{}, err)
 	}
-	return d.dialAddrs(ctx, within, network, address)
+	return d.dialAddrs(ctx, within, network, host, port)
+}
+
+// splitHostPort splits "host:port".
+func splitHostPort(address string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", 0, &net.AddrError{Err: "invalid port", Addr: address}
+	}
+	return host, uint16(n), nil
 }
 
 // standard returns a dialer of package net for a reach. Its ControlContext checks each
@@ -84,16 +110,26 @@ func (d *Dialer) standard(within Reach, network string) *net.Dialer {
 // check returns an [*AddressError] if a is not allowed.
 func (d *Dialer) check(within Reach, a netip.Addr) error {
 	if d.OnlyLoopback && !a.Unmap().IsLoopback() {
-		return &AddressError{a, "bound to a loopback address"}
+		return &AddressError{Addr: a, Reason: "bound to a loopback address"}
 	}
-	return within.Check(a)
+	if err := within.Check(a); err != nil {
+		return err
+	}
+	switch d.placeOf(a) {
+	case broadcast:
+		return &AddressError{Addr: a, Reason: "it is the broadcast address of a network of this machine"}
+	case own:
+		if within&toOwn == 0 {
+			return &AddressError{Addr: a, Reason: "it is an address of this machine, which this URL may not reach"}
+		}
+	}
+	return nil
 }
 
 // dialAddrs resolves the host and calls Dial for each allowed address until one call
 // succeeds. If none does, it returns the error of a failed call, or the error of a refused
 // address if there was no call.
-func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
-	host, port, _ := net.SplitHostPort(address)
+func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, host string, port uint16) (net.Conn, error) {
 	addrs, err := d.resolve(ctx, network, host)
 	if err != nil {
 		return nil, err
@@ -109,7 +145,7 @@ func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, address s
 		if d.Timeout > 0 {
 			dctx, cancel = context.WithTimeout(ctx, d.Timeout)
 		}
-		conn, err := d.Dial(dctx, network, net.JoinHostPort(a.String(), port))
+		conn, err := d.Dial(dctx, network, netip.AddrPortFrom(a, port).String())
 		cancel()
 		if err == nil {
 			return reached(conn, a, nil)

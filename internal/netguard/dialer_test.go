@@ -151,7 +151,7 @@ func TestDialerBoundToLoopback(t *testing.T) {
 		}
 	}
 	l, _ := counted(t, "tcp4")
-	for _, host := range []string{"127.0.0.1", "localhost"} {
+	for _, host := range []string{"127.0.0.1", "localhost", "LOCALHOST.", "a.localhost"} {
 		conn, err := d.DialContext(t.Context(), ToMachine, "tcp", net.JoinHostPort(host, portOf(l)))
 		if err != nil {
 			t.Fatal(err)

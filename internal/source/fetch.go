@@ -153,6 +153,8 @@ func explainFetch(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection without an answer", target)}
+	case errors.As(err, &forbidden) && !forbidden.Addr.IsValid():
+		err, hint = forbidden, "give a host name, or an address in its usual form such as 192.0.2.1, and the port of a web server"
 	case errors.As(err, &forbidden):
 		err, hint = forbidden, "if you trust the address, download the .torrent by other means and give the file"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
+	"spate/internal/netguard"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/signature"
@@ -142,7 +142,7 @@ func (c *check) firstUse(ctx context.Context) error {
 		return err
 	}
 	c.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
-	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !netguard.LocalHost(u.Hostname()) {
 		c.Notef("  the connection was not encrypted, so the key may be forged: compare it with the key that the publisher shows elsewhere")
 	}
 	return c.remember(key)
@@ -255,10 +255,4 @@ func signedWhen(st signature.Statement) string {
 		return ""
 	}
 	return " on " + st.Time.Format(day)
-}
-
-// loopbackHost reports whether the host of a URL is this machine.
-func loopbackHost(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

@@ -51,7 +51,9 @@ type Options struct {
 	// ignores it.
 	Resolver *net.Resolver
 	// LocalAddr is the local address of connections; any if it is not valid. Trackers
-	// are then contacted only over its address family. A custom Dial ignores it.
+	// are then contacted only over its address family. With a loopback address, they are
+	// contacted only on this machine, and no names except localhost are resolved. A custom
+	// Dial ignores it.
 	LocalAddr netip.Addr
 	// UserAgent is sent to HTTP trackers. Empty selects the name and version of this
 	// module.
@@ -80,6 +82,8 @@ type Options struct {
 //     percent-encoding, backslashes and semicolons
 //   - a private address after a redirect from a public one
 //   - this machine after a redirect from another machine
+//   - a host that is neither a name nor an address in its usual form, such as 127.1
+//   - over http and https, a port of another service, such as 25
 //   - an http URL after a redirect from https
 //
 // It checks the address that it actually connects to, and for a redirect the address of
@@ -129,7 +133,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
-		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, Resolver: o.Resolver},
+		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
 	}
 	for f := range familyCount {
 		c.http[f] = c.httpClient(f)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard/guardtest"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 	"spate/tracker/wire"
@@ -203,6 +204,8 @@ func TestForbiddenURLs(t *testing.T) {
 		base + `/announce\..\admin`, base + "/announce/%5c..%5cadmin", base + "/announce/..;/admin", base + "/announce;/../admin",
 		base + "/announce/./x", base + "/announce%2f..%2fadmin", base + "/announce/%00", base + "/scrape/../admin",
 		"http://168.63.129.16/announce", "http://100.100.100.200/announce", "http://169.254.1.1/announce", "http://[2002:a9fe:a9fe::]/announce",
+		"http://127.1:1/announce", "http://2130706433/announce", "http://0x7f.1/announce", "http://127.0.0.1./announce", "udp://127.1:80/announce", "udp://0x7f000001:80",
+		"http://tracker.invalid:25/announce", "https://tracker.invalid:22/announce", "http://203.0.113.7:6667/announce", "http://127.0.0.1:25/announce", "udp://203.0.113.7:0",
 		"http://[::]:1/announce", "http://224.0.0.1/announce", "http://[64:ff9b::a9fe:a9fe]/announce", "udp://169.254.169.254:80",
 	} {
 		if _, err := c.Announce(t.Context(), u, request()); !errors.Is(err, trackerclient.ErrForbiddenAddress) {
@@ -220,6 +223,27 @@ func TestForbiddenURLs(t *testing.T) {
 	}
 	if _, err := c.Announce(t.Context(), base+"/announce/0123456789abcdef?x=/../y", request()); errors.Is(err, trackerclient.ErrForbiddenAddress) || !asked {
 		t.Errorf("a passkey in the path: %v", err)
+	}
+}
+
+// TestClientBoundToLoopback checks that a client with a local address on loopback asks only
+// trackers on this machine, and resolves no names.
+func TestClientBoundToLoopback(t *testing.T) {
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Write(wire.AppendAnnounceReply(nil, &wire.AnnounceReply{Interval: 60}))
+	})
+	resolver := guardtest.Resolver(func(name string) []string {
+		t.Errorf("%s was resolved", name)
+		return nil
+	})
+	c := newClient(t, trackerclient.Options{LocalAddr: netip.MustParseAddr("127.0.0.1"), Resolver: resolver})
+	for _, u := range []string{"http://tracker.test/announce", "udp://tracker.test:80/announce", "http://10.0.0.1/announce", "https://203.0.113.7/announce", "udp://203.0.113.7:80"} {
+		if _, err := c.Announce(t.Context(), u, request()); err == nil {
+			t.Errorf("%s was asked", u)
+		}
+	}
+	if _, err := c.Announce(t.Context(), base+"/announce", request()); err != nil {
+		t.Error(err)
 	}
 }
 

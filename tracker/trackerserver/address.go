@@ -17,10 +17,11 @@ func connectable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// mayClaim reports whether a peer may claim the address a. The metadata service of a cloud
-// is excluded, because other peers would connect to it.
-func mayClaim(a netip.Addr) bool {
-	return connectable(a) && netguard.KindOf(a) != netguard.Metadata
+// mayClaim reports whether a peer that announces from the address from may claim the address a.
+// a may not be nearer to this machine than from, because NATCheck would connect to it, and not
+// the metadata service of a cloud, because other peers would connect to it.
+func mayClaim(from, a netip.Addr) bool {
+	return connectable(a) && netguard.From(from).Check(a) == nil
 }
 
 // contains reports whether one of nets contains a.

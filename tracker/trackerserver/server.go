@@ -313,7 +313,7 @@ func (s *Server) decide(c *call) *Refusal {
 		return refusal
 	}
 	c.peer = netip.AddrPortFrom(c.from, c.req.Port)
-	if c.trusted && c.req.IP.IsValid() && mayClaim(c.req.IP) {
+	if c.trusted && c.req.IP.IsValid() && mayClaim(c.from, c.req.IP) {
 		c.peer = netip.AddrPortFrom(c.req.IP, c.req.Port)
 	}
 	if !connectable(c.peer.Addr()) {

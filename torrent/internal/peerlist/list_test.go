@@ -88,6 +88,8 @@ func TestUsable(t *testing.T) {
 		{"127.0.0.1:6881", false, true, false}, {"[::1]:6881", false, true, false},
 		{"5.6.7.8:6881", false, false, true}, {"5.6.7.8:6882", true, true, true}, {"[2a00::1]:6881", false, false, true},
 		{"5.6.7.9:1", false, false, true},
+		{"9.9.9.9:22", false, true, false}, {"9.9.9.9:25", false, true, false}, {"[2a01::1]:53", false, true, false}, {"192.168.1.1:25", false, true, false},
+		{"[::ffff:9.9.9.9]:6667", false, true, false}, {"9.9.9.9:443", true, true, true}, {"9.9.9.9:6969", true, true, true},
 	} {
 		a := one(c.addr)
 		if got := l.Usable(a, SourcePEX); got != c.remote {
@@ -423,7 +425,7 @@ type model struct {
 func TestAgainstModel(t *testing.T) {
 	pool := make([]netip.AddrPort, 30)
 	for i := range pool {
-		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // each address has its own priority
+		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1001+i)) // each address has its own priority
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		own := one("9.1.2.3:9")
