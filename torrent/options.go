@@ -50,7 +50,7 @@ type Options struct {
 	Network Network
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
-	// Resolver resolves the host names of peers in magnet links. Nil selects
+	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver].
 	Resolver *net.Resolver
 	// Bind is the local address of all connections and listeners. The zero value selects
