@@ -33,6 +33,10 @@ func (r *Report) Whole() bool {
 	return r.Good == r.Pieces
 }
 
+// Incomplete reports whether data is missing because it was not downloaded yet, and no other
+// data is wrong.
+func (r *Report) Incomplete() bool { return r.Bad == 0 && r.Zeros > 0 }
+
 // FileReport is the result for one file.
 type FileReport struct {
 	Path   string // path below the top directory, separated by slashes; for a single file its name

@@ -166,10 +166,16 @@ func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 type DataError struct {
 	Path              string
 	Good, Bad, Absent int // numbers of pieces
+	// Incomplete says that no piece is bad, and that absent pieces consist of zeros, because
+	// they were not downloaded yet.
+	Incomplete bool
 }
 
 // Error implements error.
 func (e *DataError) Error() string {
+	if e.Incomplete {
+		return fmt.Sprintf("%s is not complete: %d of %d pieces are missing", e.Path, e.Absent, e.Good+e.Absent)
+	}
 	return fmt.Sprintf("%s is not the data of the torrent: %d pieces, of which %d are bad and %d are missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
 }
 
@@ -203,7 +209,7 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	}
 	report, err := maker.Verify(ctx, m, path, maker.VerifyOptions{Root: spec.Root})
 	if err == nil && !report.Whole() {
-		err = &DataError{Path: at, Good: report.Good, Bad: report.Bad, Absent: report.Missing}
+		err = &DataError{Path: at, Good: report.Good, Bad: report.Bad, Absent: report.Missing, Incomplete: report.Incomplete()}
 	}
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}

@@ -210,18 +210,19 @@ func (d *Dir) hasData(i int, off, n int64) bool {
 // nextData returns the offset of the first data in n bytes of file i from offset off,
 // and whether there is any.
 func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
-	begin := int64(0) // offset of file i in the opened file
 	h, err := d.acquire(i, false)
-	if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
-		begin = d.layout.files[i].Offset
-		h, err = d.acquire(len(d.layout.files), false)
+	switch begin := d.layout.files[i].Offset; {
+	case err == nil:
+		defer h.release()
+		at, ok = nextData(h.file, off)
+		return at, ok && at < off+n
+	case errors.Is(err, ErrMissing) && d.files[i].skip.Load():
+		at, ok, err = d.nextParts(begin+off, n)
+		if err == nil {
+			return at - begin, ok
+		}
 	}
-	if err != nil {
-		return off, !errors.Is(err, ErrMissing) // claim that there is data, so that a read returns the error
-	}
-	defer h.release()
-	at, ok = nextData(h.file, begin+off)
-	return at - begin, ok && at < begin+off+n
+	return off, !errors.Is(err, ErrMissing) // claim that there is data, so that a read returns the error
 }
 
 // Prepare implements [Preparer]: it checks that no other entry is at the path of a file and

@@ -58,6 +58,7 @@ type Dir struct {
 	moving   sync.RWMutex
 	location atomic.Pointer[location]
 	parts    sync.RWMutex // locked for reading while the parts file is used
+	index    partsIndex   // where the data is in the parts file; its lock is locked after parts, and before that of a slot
 
 	syncing sync.Mutex // locked while watched is used; locked before mu
 

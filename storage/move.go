@@ -169,8 +169,8 @@ func (d *Dir) rename(from, to *location) error {
 
 // acceptRenamed accepts the new change time of a file that was renamed.
 func (d *Dir) acceptRenamed() {
-	for i := range d.layout.files {
-		if len(d.layout.files[i].Path) != d.cut {
+	for i := range d.files {
+		if i < len(d.layout.files) && len(d.layout.files[i].Path) != d.cut {
 			continue // a directory was renamed
 		}
 		now, err := d.stat(i)

@@ -8,9 +8,9 @@ import (
 	"os"
 )
 
-// The parts file is a sparse file beside the torrent. It stores the bytes of unwanted
-// files at their offset in the byte space. Pieces that contain bytes of both wanted and
-// unwanted files need it to be stored, checked again and served.
+// The parts file is a hidden file beside the torrent. It stores the bytes of unwanted files
+// (partsindex.go). Pieces that contain bytes of both wanted and unwanted files need it to be
+// stored, checked again and served.
 
 // longName is the length of a name, in bytes, up to which the name of the parts file contains it,
 // because some file systems allow only 143 bytes.
@@ -32,7 +32,7 @@ func (d *Dir) readSkipped(i int, p []byte, off int64) (int, error) {
 	defer d.parts.RUnlock()
 	n, err := d.readReal(i, p, off)
 	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
-		return d.readReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
+		return d.readParts(p, d.layout.files[i].Offset+off)
 	}
 	return n, err
 }
@@ -44,7 +44,7 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	defer d.parts.RUnlock()
 	n, err := d.writeReal(i, p, off)
 	if n == 0 && d.files[i].skip.Load() && (errors.Is(err, ErrMissing) || errors.Is(err, ErrName)) {
-		return d.writeReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
+		return d.writeParts(p, d.layout.files[i].Offset+off)
 	}
 	return n, err
 }
@@ -103,29 +103,22 @@ func (d *Dir) exists(i int) (there bool, err error) {
 // copyFromParts copies the data of file i from the parts file to the file. The parts
 // file keeps its copy until DropParts.
 func (d *Dir) copyFromParts(i int) error {
-	from := len(d.layout.files)
-	h, err := d.acquire(from, false)
-	if errors.Is(err, ErrMissing) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	file := h.file
-	defer h.release()
 	f := &d.layout.files[i]
 	buf := make([]byte, 256<<10)
 	for off, end := f.Offset, f.Offset+f.Length; off < end; {
-		at, ok := nextData(file, off)
-		if !ok || at >= end {
+		at, ok, err := d.nextParts(off, end-off)
+		if errors.Is(err, ErrMissing) || err == nil && !ok {
 			return nil
 		}
-		n, err := file.ReadAt(buf[:min(end-at, int64(len(buf)))], at)
+		n := 0
+		if err == nil {
+			n, err = d.readParts(buf[:min(end-at, int64(len(buf)))], at)
+		}
+		if n == 0 && errors.Is(err, ErrMissing) {
+			return nil // the end of a file of an old version
+		}
 		if n == 0 {
-			if err == nil || isEOF(err) {
-				return nil
-			}
-			return d.fail("read", from, classify(err, false), err)
+			return err
 		}
 		if _, err := d.writeReal(i, buf[:n], at-f.Offset); err != nil {
 			return err
@@ -143,6 +136,7 @@ func (d *Dir) DropParts() error {
 	}
 	d.parts.Lock()
 	defer d.parts.Unlock()
+	defer d.index.forget() // its lock is locked before that of a slot
 	i := len(d.layout.files)
 	st := &d.files[i]
 	st.slot.mu.Lock()

@@ -179,6 +179,9 @@ func (d *Dir) syncFile(i int) error {
 	h.release()
 	if err != nil {
 		d.markDirty(i)
+		if i == len(d.layout.files) {
+			d.index.forget() // the disk may not have all entries
+		}
 		return d.fail("sync", i, classify(err, true), err)
 	}
 	if want := d.length(i); want >= 0 && now.Size() != want {

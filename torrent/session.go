@@ -96,7 +96,7 @@ func NewSession(opt Options) (*Session, error) {
 	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	web := webseed.Options{Bind: opt.Bind, UserAgent: "spate/" + spate.Version}
+	web := webseed.Options{Bind: opt.Bind, Resolver: opt.Resolver, UserAgent: "spate/" + spate.Version}
 	if _, system := opt.Network.(systemNetwork); !system {
 		web.Dial = opt.Network.DialContext
 	}

@@ -19,6 +19,8 @@ type webConn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	blocks []picker.Block // blocks of the run that is being read
+	began  time.Time      // when the run was picked
+	got    int64          // bytes of the run that have arrived
 	buf    []byte
 	server *webseed.Conn
 	whole  bool // some files are read from their beginning, because the server has no ranges
@@ -29,11 +31,13 @@ type webConn struct {
 func (c *webConn) joinLocked() {
 	t := c.t
 	c.server = t.s.web.Connect(c.ctx, c.seed.src)
-	have, whole, alone := t.webPiecesLocked(c.seed, time.Now())
+	now := time.Now()
+	have, whole := t.webPiecesLocked(c.seed, now)
 	for _, file := range whole {
 		c.server.ReadWhole(file)
 	}
-	c.whole, c.server.Patient = len(whole) > 0, alone
+	c.whole = len(whole) > 0
+	c.server.SetPatient(t.webAloneLocked(c.seed, now))
 	c.seed.conns[c] = true
 	t.web.conns++
 	t.pick.PeerJoined(c.id, have)
@@ -78,10 +82,7 @@ func (c *webConn) next() bool {
 	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		return false
 	}
-	c.seed.proven, c.seed.fails, c.seed.faultsInRow = true, 0, 0
-	if len(c.seed.faults.files)+len(c.seed.faults.pieces) == 0 {
-		c.seed.err = nil
-	}
+	c.seed.workedLocked()
 	if !t.web.use.on {
 		return false
 	}
@@ -98,14 +99,46 @@ func (c *webConn) pickLocked() {
 	// that are not requested.
 	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
+	c.began, c.got = time.Now(), 0
+	late := t.otherWebConnsLateLocked(c)
 	n = min(n, webRun/picker.BlockSize) // a longer piece takes several requests, so that a failure costs only one of them
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{
 		WholePieces: true, Adjacent: !c.whole, Sequential: t.opt.Sequential || c.whole,
-		Endgame: t.web.conns == 1, // so that two web seeds never send the same block
+		// Two web seeds send the same block only if one of them is late.
+		Endgame: late, UrgentTwice: late && len(t.selection.readers) > 0,
 	})
 	slices.SortFunc(c.blocks, func(a, b picker.Block) int {
 		return cmp.Or(cmp.Compare(a.Piece, b.Piece), cmp.Compare(a.Begin, b.Begin))
 	})
+}
+
+// Assumptions about a web seed that is late.
+const (
+	webLateAfter = 10 * time.Second // how long a connection may take for a run before it can be late
+	webLateRest  = 30 * time.Second // how long the rest of the run takes a connection that is late
+	webLateRatio = 4                // how much slower a late connection is than the other
+)
+
+// otherWebConnsLateLocked reports whether all other connections to web seeds are late: the
+// rest of their runs takes them long, and c is much faster. It is true if there is no other.
+func (t *Torrent) otherWebConnsLateLocked(c *webConn) bool {
+	for _, s := range t.web.seeds {
+		for o := range s.conns {
+			if o != c && !o.laterThanLocked(c.seed.meter.rate) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// laterThanLocked reports whether the connection is late, compared with a rate in bytes a
+// second. A rate of 0 is not known.
+func (c *webConn) laterThanLocked(rate float64) bool {
+	took := time.Since(c.began)
+	mine := float64(c.got) / max(took.Seconds(), 1)
+	rest := float64(c.t.pick.PendingOf(c.id) * picker.BlockSize)
+	return took >= webLateAfter && rest > mine*webLateRest.Seconds() && (rate == 0 || mine*webLateRatio < rate)
 }
 
 // fetch reads the picked blocks, with one request for each contiguous range of them.
@@ -168,6 +201,7 @@ func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 	t.mu.Lock()
 	c.seed.received += n
 	t.web.received += n
+	c.got += n
 	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		t.mu.Unlock()
 		return false

@@ -12,11 +12,17 @@ import (
 
 // A fault that one file shows costs only the pieces of this file at this web seed, for some
 // time. The whole web seed pauses if no connection to it is possible, if it asks for a pause,
-// or if many of its files fail in a row.
+// or if many of its files fail in a row. It stops, for a longer time, if it has sent many wrong
+// pieces, or if its address is one that a web seed may not have. A fault ends at the latest
+// some hours later, because servers are repaired. Pieces that were wrong at a web seed are
+// requested there only when it has no other piece that is missing.
 
 // Pauses after a failure. webRetry applies to a server and to faults that can pass soon,
-// webLateRetry to files that the server does not have or has with other content.
+// webLateRetry to files that the server does not have or has with other content, and
+// webStopRetry to a server that stops.
 var (
+	webStopRetry = netguard.Backoff{First: 10 * time.Minute, Last: 6 * time.Hour}
+
 	webRetry     = netguard.Backoff{First: 5 * time.Second, Last: 10 * time.Minute}
 	webLateRetry = netguard.Backoff{First: 2 * time.Minute, Last: 4 * time.Hour}
 )
@@ -24,7 +30,8 @@ var (
 const (
 	maxFaultsInRow = 8 // failures of files without any data between, until the web seed pauses
 	maxWrongPieces = 3 // wrong pieces of one file, until the file is not requested
-	// maxWrongTotal bounds the wrong pieces of one web seed, until it is not used any more.
+	// maxWrongTotal bounds the wrong pieces of one web seed, until it stops. After a stop, it
+	// may send maxWrongPieces more until it stops again, for longer.
 	maxWrongTotal = 32
 )
 
@@ -88,13 +95,8 @@ func (t *Torrent) webHasWantedLocked(s *webSeed, now time.Time) bool {
 	if len(s.faults.files)+len(s.faults.pieces) == 0 {
 		return true
 	}
-	have, _, _ := t.webPiecesLocked(s, now)
-	for i := range t.info.NumPieces() {
-		if have.Get(i) && !t.pick.Have(i) && t.pick.Priority(i) > 0 {
-			return true
-		}
-	}
-	return false
+	have, _ := t.webPiecesLocked(s, now)
+	return t.hasWantedLocked(have, nil)
 }
 
 // fileWorkedLocked ends the faults of the files of which the n bytes from off have arrived.
@@ -113,7 +115,7 @@ func (s *webSeed) fileWorkedLocked(t *Torrent, off, n int64) {
 
 // failedLocked handles the error of a connection.
 func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
-	if s.dead {
+	if s.stopped(now) {
 		return // the other connections fail too
 	}
 	s.err = err
@@ -123,7 +125,7 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	asked := time.Duration(0)
 	switch {
 	case errors.As(err, &broken):
-		s.stopLocked(t)
+		s.stopLocked(t, now)
 		return
 	case errors.As(err, &file):
 		f := fault(&s.faults.files, file.File)
@@ -155,11 +157,27 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	t.log.Info("web seed failed", "url", s.src, "err", err, "retry", s.notYet.Sub(now))
 }
 
-// stopLocked ends the use of the web seed because of s.err.
-func (s *webSeed) stopLocked(t *Torrent) {
-	s.dead = true
+// stopLocked ends the use of the web seed for a long time because of s.err.
+func (s *webSeed) stopLocked(t *Torrent, now time.Time) {
+	s.stopUntil = now.Add(webStopRetry.Pause(s.stops, 0))
+	s.stops++
+	s.faults.wrong = min(s.faults.wrong, maxWrongTotal-maxWrongPieces)
 	t.web.stopConns(s)
-	t.log.Warn("web seed is not used any more", "url", s.src, "err", s.err)
+	t.log.Warn("web seed is not used for a long time", "url", s.src, "err", s.err, "retry", s.stopUntil.Sub(now))
+}
+
+// stopped reports whether the web seed has stopped and may not be used yet.
+func (s *webSeed) stopped(now time.Time) bool { return now.Before(s.stopUntil) }
+
+// workedLocked records that the server has answered all requests of a run.
+func (s *webSeed) workedLocked() {
+	s.proven, s.fails, s.faultsInRow = true, 0, 0
+	if s.faults.wrong < maxWrongTotal-maxWrongPieces {
+		s.stops = 0 // the address was not allowed before
+	}
+	if len(s.faults.files)+len(s.faults.pieces) == 0 {
+		s.err = nil
+	}
 }
 
 // webFileFailedLocked removes the pieces of a file from the connections to a web seed.
@@ -178,7 +196,7 @@ func (t *Torrent) webFileFailedLocked(s *webSeed, file int) {
 func (t *Torrent) webSentWrongDataLocked(key PeerKey, piece int) {
 	now := time.Now()
 	for _, s := range t.web.seeds {
-		if s.key != key || s.dead {
+		if s.key != key {
 			continue
 		}
 		s.err = fmt.Errorf("%v: piece %d: %w", s.src, piece, errWrongData)
@@ -186,10 +204,13 @@ func (t *Torrent) webSentWrongDataLocked(key PeerKey, piece int) {
 		for c := range s.conns {
 			t.pick.PeerDontHave(c.id, piece)
 		}
+		if s.stopped(now) {
+			return // the piece was requested before the stop
+		}
 		s.faults.wrong++
 		t.log.Warn("web seed sent wrong data", "url", s.src, "piece", piece)
 		if s.faults.wrong >= maxWrongTotal {
-			s.stopLocked(t)
+			s.stopLocked(t, now)
 			return
 		}
 		for k := range t.info.Files {
@@ -217,12 +238,10 @@ func (t *Torrent) piecesOfFile(file int) (from, to int) {
 }
 
 // webPiecesLocked returns the pieces that may be requested from a web seed now, and the files
-// that must be read as a whole. alone reports whether no peer is connected and no other web
-// seed works.
-func (t *Torrent) webPiecesLocked(s *webSeed, now time.Time) (have bitfield.Bitfield, whole []int, alone bool) {
+// that must be read as a whole.
+func (t *Torrent) webPiecesLocked(s *webSeed, now time.Time) (have bitfield.Bitfield, whole []int) {
 	have = bitfield.New(t.info.NumPieces())
 	have.SetAll()
-	alone = t.peerConns.n == 0 && !t.otherWebSeedLocked(s, -1, now)
 	for k, f := range s.faults.files {
 		from, to := t.piecesOfFile(k)
 		usable := !now.Before(f.notYet)
@@ -238,19 +257,42 @@ func (t *Torrent) webPiecesLocked(s *webSeed, now time.Time) (have bitfield.Bitf
 			}
 		}
 	}
+	var again []int // pieces that were wrong, and whose pause is over
 	for i, f := range s.faults.pieces {
 		if now.Before(f.notYet) {
 			have.Clear(i)
+		} else if have.Get(i) {
+			again = append(again, i)
 		}
 	}
-	return have, whole, alone
+	if t.hasWantedLocked(have, s.faults.pieces) {
+		for _, i := range again {
+			have.Clear(i)
+		}
+	}
+	return have, whole
+}
+
+// webAloneLocked reports whether no peer is connected and no other web seed works.
+func (t *Torrent) webAloneLocked(s *webSeed, now time.Time) bool {
+	return t.peerConns.n == 0 && !t.otherWebSeedLocked(s, -1, now)
+}
+
+// hasWantedLocked reports whether a piece is set in have, missing, wanted and not in except.
+func (t *Torrent) hasWantedLocked(have bitfield.Bitfield, except map[int]*webFault) bool {
+	for i := range t.info.NumPieces() {
+		if have.Get(i) && !t.pick.Have(i) && t.pick.Priority(i) > 0 && except[i] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // otherWebSeedLocked reports whether a web seed other than s works, and can send ranges of a
 // file if file is not negative.
 func (t *Torrent) otherWebSeedLocked(s *webSeed, file int, now time.Time) bool {
 	for _, o := range t.web.seeds {
-		if o == s || o.dead || o.fails > 0 {
+		if o == s || o.stopped(now) || o.fails > 0 {
 			continue
 		}
 		if f := o.faults.files[file]; f == nil || !f.noRanges && !now.Before(f.notYet) {
@@ -262,11 +304,11 @@ func (t *Torrent) otherWebSeedLocked(s *webSeed, file int, now time.Time) bool {
 
 // webNextTryLocked returns when something is requested from a web seed again, or the zero time
 // if it did not fail. stopped reports whether it has nothing that is missing because of faults
-// that are not likely to pass soon, or is not used any more.
+// that are not likely to pass soon.
 func (t *Torrent) webNextTryLocked(s *webSeed, now time.Time) (next time.Time, stopped bool) {
 	next = s.notYet
-	if s.dead {
-		return next, true
+	if s.stopped(now) {
+		return s.stopUntil, true
 	}
 	if t.pick == nil || t.webHasWantedLocked(s, now) {
 		return next, false

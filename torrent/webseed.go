@@ -72,13 +72,14 @@ type webSeed struct {
 	key    PeerKey
 	conns  map[*webConn]bool
 	proven bool      // the server has answered a request
-	dead   bool      // the web seed is not used any more
 	err    error     // error of the last request that failed; nil if all is well again
 	fails  int       // failures in a row
 	faults webFaults // files and pieces that failed
 	// faultsInRow counts the failures of files since data arrived.
 	faultsInRow int
 	notYet      time.Time // the web seed is not used before this time
+	stopUntil   time.Time // the web seed has stopped, and is not used before this time
+	stops       int       // stops in a row
 	received    int64     // payload in bytes
 	meter       meter
 }
@@ -185,6 +186,10 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	}
 	for _, s := range w.seeds {
 		s.meter.update(now, s.received)
+		alone := len(s.conns) > 0 && t.webAloneLocked(s, now)
+		for c := range s.conns {
+			c.server.SetPatient(alone)
+		}
 	}
 	if !downloading {
 		w.use = webSeedUse{}
@@ -217,7 +222,7 @@ func (t *Torrent) startWebConnLocked(now time.Time) bool {
 		if s.proven && !s.faults.noRanges() {
 			most = maxWebConnsPerSeed
 		}
-		if !s.dead && len(s.conns) < most && !now.Before(s.notYet) && t.webHasWantedLocked(s, now) {
+		if !s.stopped(now) && len(s.conns) < most && !now.Before(s.notYet) && t.webHasWantedLocked(s, now) {
 			usable = append(usable, s)
 		}
 	}

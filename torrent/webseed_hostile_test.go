@@ -142,8 +142,8 @@ func TestPausesAfterWebSeedFails(t *testing.T) {
 			case <-w.ctx.Done():
 			}
 		}))
-		down := w.host(simnet.Link{}) // no server listens
-		good := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(data))
+		down := w.host(simnet.Link{})                                  // no server listens
+		good := w.serve(simnet.Link{Up: 40 << 10}, bytesHandler(data)) // takes longer than the time of a stall
 		tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(mi, hung.url, "http://"+down.Addr().String()+"/", good.url), torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		w.wait(tor, 2*time.Minute)
 		for i, s := range tor.Stats().WebSeeds {

@@ -227,8 +227,8 @@ func trackersFail(st *torrent.Stats) bool {
 	return len(st.Trackers) > 0
 }
 
-// webSeedsFail reports whether all web seeds have failed permanently. It returns false if there
-// are no web seeds.
+// webSeedsFail reports whether all web seeds have failed for a long time. It returns false if
+// there are no web seeds.
 func webSeedsFail(st *torrent.Stats) bool {
 	for _, w := range st.WebSeeds {
 		if !w.Stopped {

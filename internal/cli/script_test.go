@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "sparse": sparse, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
+			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "sparse": sparse, "hole": hole, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
@@ -110,6 +110,15 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+}
+
+// hole is the script command "hole FILE SIZE". It creates a file of zeros that takes no space.
+func hole(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(errors.Join(f.Truncate(n), f.Close()))
 }
 
 // sparse is the script command "sparse FILE...". It creates files of 4 TiB that take no space.

@@ -96,6 +96,8 @@ type seedJob struct {
 	t     *torrent.Torrent
 	claim daemon.Claim
 	told  bool // the user has read whether the torrent is seeded
+
+	problem error // why it cannot be seeded; nil if it can
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
@@ -307,15 +309,16 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 	left := len(jobs)
 	return s.run(ctx, func() error {
 		for _, j := range jobs {
-			told := j.told
-			var problem, err error
-			j.told, problem, err = a.tellSeed(j)
-			if err != nil {
-				return err
-			}
-			if problem == nil || told {
+			if j.told {
 				continue
 			}
+			if err := a.tellSeed(j); err != nil {
+				return err
+			}
+			if j.problem == nil {
+				continue
+			}
+			problem := a.explainSeed(ctx, j)
 			left--
 			if left == 0 {
 				return problem
@@ -326,23 +329,21 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 	})
 }
 
-// tellSeed prints once whether a torrent is seeded. told reports whether it has printed it.
-// problem is the reason why the torrent cannot be seeded, or nil.
-func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
-	if j.told {
-		return true, nil, nil
-	}
+// tellSeed prints once that a torrent is seeded, or sets j.problem if it cannot be seeded. It
+// sets j.told after either.
+func (a *app) tellSeed(j *seedJob) error {
 	st := j.t.Stats()
 	if st.State == torrent.StateChecking {
-		return false, nil, nil
+		return nil
 	}
-	if problem = seedProblem(j, &st); problem != nil {
-		return true, problem, nil
+	j.told = true
+	if j.problem = seedProblem(j, &st); j.problem != nil {
+		return nil
 	}
 	if st.PiecesHave < st.Pieces {
 		a.Warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
 	}
-	return true, nil, a.seedingEvent(j)
+	return a.seedingEvent(j)
 }
 
 // seedProblem returns the reason why a torrent cannot be seeded, or nil.
@@ -354,11 +355,14 @@ func seedProblem(j *seedJob, st *torrent.Stats) error {
 		return daemon.TransferError(st.Err)
 	}
 	if st.PiecesHave == 0 && st.Pieces > 0 {
-		return fault.New(fault.BadData, "spate verify shows which files differ", "%s does not match %s: no piece is good",
-			filepath.Join(j.dir, j.name), j.file)
+		return fault.New(fault.BadData, "spate verify shows which files differ", "%s does not match %s: %w",
+			filepath.Join(j.dir, j.name), j.file, errNoPieceGood)
 	}
 	return nil
 }
+
+// errNoPieceGood is wrapped by the error about a torrent without a good piece.
+var errNoPieceGood = errors.New("no piece is good")
 
 func (a *app) seedingEvent(j *seedJob) error {
 	if !a.JSON {

@@ -223,18 +223,21 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 	}
 	bad := int64(0)
 	return s.run(ctx, func() error {
+		var failed []*seedJob
 		m.mu.Lock()
 		m.awake = slices.DeleteFunc(m.awake, func(j *seedJob) bool {
-			told, problem, err := m.app.tellSeed(j)
-			m.err = errors.Join(m.err, err)
-			if problem != nil {
-				bad++
-				m.app.Warnf("%v", problem)
+			m.err = errors.Join(m.err, m.app.tellSeed(j))
+			if j.problem != nil {
+				failed = append(failed, j)
 			}
-			return told
+			return j.told
 		})
 		waiting, err := len(m.awake), m.err
 		m.mu.Unlock()
+		for _, j := range failed {
+			bad++
+			m.app.Warnf("%v", m.app.explainSeed(ctx, j))
+		}
 		if err != nil {
 			return err
 		}

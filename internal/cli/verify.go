@@ -114,14 +114,19 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err := a.printReport(path, r); err != nil || r.Whole() {
 		return err
 	}
-	if r.Bad == 0 && r.Zeros > 0 {
+	return dataError(path, args[0], r)
+}
+
+// dataError returns the error about the data at path, which does not match the torrent in file.
+func dataError(path, file string, r *maker.Report) error {
+	if r.Incomplete() {
 		return fault.New(fault.BadData, "spate get fetches the rest", "%s is not complete: %d of %d pieces are missing", path, r.Missing, r.Pieces)
 	}
 	hint := ""
 	if r.Differ > 0 {
 		hint = "the v1 and v2 hashes of the torrent are for different data: do not trust it"
 	}
-	return fault.New(fault.BadData, hint, "%s does not match %s", path, args[0])
+	return fault.New(fault.BadData, hint, "%s does not match %s", path, file)
 }
 
 func (a *app) printReport(path string, r *maker.Report) error {
@@ -136,7 +141,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 		if f.State == maker.FileWhole && a.Verbose == 0 {
 			continue
 		}
-		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, termsafe.Line(f.Path), termsafe.Line(detail(f)))
+		fmt.Fprintln(&s, fileLine(f))
 	}
 	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
 	sep := "; files: "
@@ -149,6 +154,11 @@ func (a *app) printReport(path string, r *maker.Report) error {
 		}
 	}
 	return a.Printf("%s\n", s.String())
+}
+
+// fileLine returns the state and the path of a file, and its damage.
+func fileLine(f *maker.FileReport) string {
+	return fmt.Sprintf("%-10s  %s%s", f.State, termsafe.Line(f.Path), termsafe.Line(detail(f)))
 }
 
 // detail describes the damage of a file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"spate/internal/netguard"
@@ -17,7 +18,7 @@ const (
 )
 
 // Conn makes the requests to a source one after the other. It remembers where the source
-// redirects to. Only one goroutine may use it.
+// redirects to. Only one goroutine may use it, except for SetPatient.
 type Conn struct {
 	c        *Client
 	s        *Source
@@ -25,9 +26,7 @@ type Conn struct {
 	cancel   context.CancelCauseFunc
 	watchdog *time.Timer
 
-	// Patient allows a slow server as long as it sends anything. Set it if no other source
-	// has the data.
-	Patient bool
+	patient atomic.Bool // see SetPatient
 
 	mirrors map[int]mirror // by file
 	whole   map[int]bool   // files that are read without ranges, and whether they were requested
@@ -58,6 +57,10 @@ func (c *Client) Connect(ctx context.Context, s *Source) *Conn {
 	k.watchdog.Stop()
 	return k
 }
+
+// SetPatient allows a slow server, as long as it sends anything, or ends that. A server may be
+// slow if no other source has the data. SetPatient is safe for concurrent use.
+func (k *Conn) SetPatient(patient bool) { k.patient.Store(patient) }
 
 // Close ends the current request.
 func (k *Conn) Close() {

@@ -8,8 +8,8 @@
 // The client checks that an answer is for the requested range before it returns any of its
 // bytes. If a server sends less than was asked for, or the answer is cut, the client asks for
 // the rest. A [FileError] is the fault of one file, so other files of the server can be
-// requested. After a [BusyError] the caller should wait. After a [BrokenError] it must not use
-// the server again. Any other error is a temporary fault of the whole server.
+// requested. After a [BusyError] the caller should wait. After a [BrokenError] it should
+// not use the server for a long time. Any other error is a temporary fault of the whole server.
 //
 // The URLs come from torrents, which anybody can write. See [Client] for the addresses that
 // it connects to.

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// BrokenError is the error of a server that may not be asked at all.
+// BrokenError is the error of a server that may not be asked, because its name has a forbidden
+// address at present.
 type BrokenError struct {
 	URL    string // URL without its password
 	Reason string

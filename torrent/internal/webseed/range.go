@@ -69,7 +69,7 @@ func (r *Range) Fill(p []byte) error {
 			}
 			return err
 		}
-		if n > 0 && k.Patient {
+		if n > 0 && k.patient.Load() {
 			k.watchdog.Reset(k.c.opt.Stall)
 		}
 	}
