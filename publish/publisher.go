@@ -59,7 +59,8 @@ type Note struct {
 	Name string
 	Size int64          // bytes
 	Pair spate.InfoHash // the other info-hash of a hybrid torrent, or zero
-	// Paused means that this machine does not seed the torrent at present.
+	// Paused means that this machine does not seed the torrent at present: the release is
+	// paused, its data failed, or its data is still being checked.
 	Paused bool
 }
 
@@ -110,6 +111,8 @@ type Publisher struct {
 	stores map[spate.InfoHash]storage.Storage
 	// unverified has the main info-hashes of releases whose data the seeder had to check.
 	unverified map[spate.InfoHash]bool
+	// unseeded has the errors of releases that could not be seeded, by main info-hash.
+	unseeded map[spate.InfoHash]error
 
 	listed chan struct{} // contains an element if Run must handle a new release
 }
@@ -135,7 +138,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, listed: make(chan struct{}, 1)}, nil
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, unseeded: map[spate.InfoHash]error{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the catalog of the publisher.

@@ -59,6 +59,7 @@ type Publisher struct {
 	counter     *publish.Counter
 	callback    *callback
 	site        *site.Site
+	good        goodParts
 }
 
 // OpenPublisher locks the state directory, opens the parts of a publisher and connects them.
@@ -92,7 +93,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.TrackerNode.Server.OnlyAllowed = true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}}}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.callback = newCallback(p.session.Session)
 	p.trackerNode.observe = p.observe
 	options := c.Site
-	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
+	options.BaseURL, options.Swarm, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.origin, p.ReleaseState, "/stats"
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
