@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"spate/internal/folder"
 	"spate/internal/watch"
@@ -27,6 +25,7 @@ type plan struct {
 type item struct {
 	watch.Entry
 	torrent string   // name of the .torrent file, or "" if the entry is not one
+	waits   bool     // the data of the .torrent is still being written
 	old     *Release // the release that it replaces, or nil
 }
 
@@ -66,7 +65,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		return pl, nil
 	}
 	f.empty = false
-	items, notes := f.items(in, entries, there, mine)
+	items, notes := f.items(in, scan, entries, there, mine)
 	isItem := map[string]bool{}
 	for _, it := range items {
 		isItem[it.Name] = true
@@ -79,6 +78,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		}
 		r := mine[it.Name]
 		switch {
+		case it.waits:
 		case r == nil || r.Stamp != it.Stamp:
 			if !f.isRefused(it) {
 				it.old = r
@@ -143,71 +143,6 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 
 // replaced is the stamp of versions that a newer version has replaced.
 const replaced = "replaced"
-
-// notesAlone is the time after which notes without their entry become a release of their own.
-// Until then the entry may be on its way, or be replaced.
-const notesAlone = 15 * time.Second
-
-// isAlone reports whether the notes in the file name have been without their entry for
-// notesAlone. now has the notes that are without their entry at present.
-func (f *Folder) isAlone(name string, now map[string]time.Time) bool {
-	t := f.pub.opts.Now()
-	since, ok := f.alone[name]
-	if !ok {
-		since = t
-	}
-	now[name] = since
-	return t.Sub(since) >= notesAlone
-}
-
-// items returns the entries to publish, sorted by name, and the names of the files with
-// their notes. there has all entries of the folder, even incomplete ones, and mine the
-// releases of the folder by entry.
-func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry, there map[string]bool, mine map[string]*Release) (items []item, notes map[string]string) {
-	torrents, data := map[string]torrentFile{}, map[string]bool{}
-	notes = map[string]string{}
-	for name, e := range entries {
-		if !e.Dir && strings.EqualFold(filepath.Ext(name), ".torrent") {
-			t := f.torrents[name]
-			if t.stamp != e.Stamp {
-				t = torrentFile{stamp: e.Stamp}
-				if m, err := readTorrent(in, name); err == nil {
-					t.data = append([]string{m.Info.Name}, m.OtherNames()...)
-				}
-			}
-			torrents[name] = t
-			for _, name := range t.data {
-				data[name] = true
-			}
-		}
-		if stem, ok := strings.CutSuffix(name, ".md"); ok && !e.Dir && entries[stem].Name != "" {
-			notes[stem] = name
-		}
-	}
-	f.torrents = torrents
-	alone := map[string]time.Time{}
-	for name, e := range entries {
-		of, isTorrent := torrents[name]
-		stem, isNotes := strings.CutSuffix(name, ".md")
-		switch {
-		case isNotes && notes[stem] == name || data[name] && !isTorrent:
-		case isNotes && !e.Dir && (there[stem] || mine[stem] != nil || mine[name] == nil && !f.isAlone(name, alone)):
-		case isTorrent:
-			it := item{Entry: e, torrent: name}
-			for _, name := range of.data {
-				if d, ok := entries[name]; ok {
-					it.Stamp += "-" + d.Stamp
-				}
-			}
-			items = append(items, it)
-		default:
-			items = append(items, item{Entry: e})
-		}
-	}
-	f.alone = alone
-	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Name, b.Name) })
-	return items, notes
-}
 
 // readNotes reads the notes in the file name. If name is "" it returns "".
 func readNotes(in *folder.Folder, name string) (string, error) {
