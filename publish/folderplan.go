@@ -155,7 +155,7 @@ func readNotes(in *folder.Folder, name string) (string, error) {
 
 // readTorrent reads the .torrent file name.
 func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
-	b, err := in.ReadFile(name, metainfo.MaxSize)
+	b, err := in.ReadChecked(name, metainfo.MaxSize, folder.Head{Size: metainfo.HeadSize, Check: metainfo.CheckHead})
 	if err != nil {
 		return nil, err
 	}

@@ -327,15 +327,10 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	if opts.Root == nil {
 		path = at // even if a symbolic link at path changes meanwhile
 	}
-	before, err := takeSnapshot(at)
-	if err != nil {
-		return nil, nil, err
-	}
-	n, each := 0, opts.Skipped
-	opts.Skipped = func(s maker.Skipped) {
-		n++
-		if each != nil {
-			each(s)
+	if opts.Selected == nil {
+		var err error
+		if opts.Selected, err = maker.Select(ctx, path, opts); err != nil {
+			return nil, nil, err
 		}
 	}
 	m, err := p.maker.Make(ctx, path, opts)
@@ -343,7 +338,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, err
 	}
 	r := newRelease(m, at)
-	r.Skipped = n
+	r.Skipped = opts.Selected.Skipped()
 	if err := r.checkName(opts.Name); err != nil {
 		return nil, nil, err
 	}
@@ -352,7 +347,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
 	r.Base = p.base()
-	return m, r, r.record(before)
+	return m, r, r.record(snapshotOf(opts.Selected))
 }
 
 // reserve locks a slug until the caller calls the returned function. It returns [ErrExists]

@@ -151,7 +151,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 		}
 		v := f.seen[e.Name()]
 		v.see(stamp, now)
-		v.complete(in, e.Name(), info, newest, now, f.opt.Settle)
+		v.complete(newest, now, f.opt.Settle, func() writers { return writersOf(in, e.Name(), info) })
 		seen[e.Name()] = v
 		if v.done {
 			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: info.IsDir(), Stamp: stamp})
