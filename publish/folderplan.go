@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"spate/internal/folder"
 	"spate/internal/watch"
+	"spate/maker"
 	"spate/metainfo"
 )
 
@@ -71,6 +74,12 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		isItem[it.Name] = true
 	}
 	f.forget(isItem)
+	written := f.opt.Written()
+	for _, name := range scan.Waiting { // an entry that this program writes to is never complete
+		if err := checkOwn(in, name, written); err != nil {
+			pl.ignored[name] = err
+		}
+	}
 	for _, it := range items {
 		text, err := readNotes(in, notes[it.Name])
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +89,9 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		switch {
 		case it.waits:
 		case r == nil || r.Stamp != it.Stamp:
-			if !f.isRefused(it) {
+			if err := checkOwn(in, it.Name, written); err != nil {
+				pl.ignored[it.Name] = err
+			} else if !f.isRefused(it) {
 				it.old = r
 				pl.publish = append(pl.publish, it)
 			}
@@ -100,6 +111,38 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		}
 	}
 	return pl, nil
+}
+
+// checkOwn returns a [*maker.WrittenError] if the entry name is or contains one of the files and
+// directories in written.
+func checkOwn(in *folder.Folder, name string, written []fs.FileInfo) error {
+	if len(written) == 0 {
+		return nil
+	}
+	check := func(path string, info fs.FileInfo) error {
+		if slices.ContainsFunc(written, func(w fs.FileInfo) bool { return os.SameFile(w, info) }) {
+			return &maker.WrittenError{Path: in.Path(path)}
+		}
+		return nil
+	}
+	info, err := in.Stat(name)
+	if err != nil {
+		return nil // the publisher reports it
+	}
+	if !info.IsDir() {
+		return check(name, info)
+	}
+	var own error
+	in.Walk(name, func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
+		if err == nil {
+			own = check(filepath.Join(name, rel), info)
+		}
+		if own != nil {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return own
 }
 
 // present returns the names of the entries in the folder.

@@ -134,8 +134,10 @@ func (p *Publisher) spec(r *PublishRequest, i int) publish.Spec {
 	return spec
 }
 
-// writes returns the files and directories that the publisher writes to.
+// writes returns the files and directories that the publisher writes to now. Its logs may be
+// other files after they were rotated.
 func (p *Publisher) writes() (list []os.FileInfo) {
+	list = slices.Clone(p.conf.Outputs)
 	for _, path := range []string{p.conf.State, p.conf.TrackerNode.ActivityLog, p.conf.TrackerNode.AccessLog} {
 		if fi, err := os.Stat(path); err == nil {
 			list = append(list, fi)

@@ -33,6 +33,7 @@ type PublisherConfig struct {
 	Site        site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
 	Key         *signature.Key // signs releases; nil: they are not signed
 	Trackers    [][]string     // trackers of all releases, after the tracker of this process
+	Outputs     []os.FileInfo  // files to which the standard output and error are redirected
 	Settle      time.Duration  // time without changes after which data is complete; 0: three seconds
 
 	Catalog publish.Catalog // nil: a catalog in memory
