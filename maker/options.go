@@ -60,6 +60,10 @@ type Options struct {
 	// Written lists files and directories that the caller writes to meanwhile or
 	// afterwards, such as its standard output. None of them may be part of the data.
 	Written []os.FileInfo
+	// Selected is the result of [Select] with the same path and the same options that select
+	// files. Make and Measure then do not list the files again, and call neither Skipped nor
+	// Unmatched. Nil: they list the files.
+	Selected *Selection
 
 	// Workers is the number of goroutines that read and hash; 0 selects GOMAXPROCS.
 	Workers int

@@ -37,7 +37,7 @@ func (o *Options) prepare(ctx context.Context, path string) (*build, *tree, erro
 	return b, t, b.rehearse()
 }
 
-// scan checks the options and lists the files at path.
+// scan checks the options and lists the files at path, unless they are listed already.
 func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	if err := o.check(); err != nil {
 		return nil, style{}, err
@@ -45,6 +45,9 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	how, err := o.style()
 	if err != nil {
 		return nil, how, err
+	}
+	if o.Selected != nil {
+		return o.Selected.t, how, o.Selected.CheckWritten(o.Written)
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,

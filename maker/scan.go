@@ -70,7 +70,8 @@ type tree struct {
 	name    string   // its last element
 	single  bool
 	entries []entry
-	size    int64 // total size of the entries in bytes
+	dirs    []entry // the directories that were read
+	size    int64   // total size of the entries in bytes
 }
 
 // scanOptions selects and orders the files of a scan.
@@ -187,6 +188,7 @@ func (w *walker) dir(rel string, ancestors []os.FileInfo) error {
 	if err := w.tree.checkWritten(w.o.written, rel, l.self); err != nil {
 		return err
 	}
+	w.tree.dirs = append(w.tree.dirs, entry{rel: rel, stat: statOf(l.self)})
 	ancestors = append(ancestors, l.self)
 	if len(l.names) == 0 && rel != "" {
 		w.o.skipped(Skipped{rel, SkipEmptyTree})

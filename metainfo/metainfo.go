@@ -89,13 +89,17 @@ func ReadAll(r io.Reader) ([]byte, error) { return readAll(r, 0, MaxSize) }
 // readAll is like ReadAll for at most most bytes. size is the probable number of bytes, for
 // which it allocates memory, or 0.
 func readAll(r io.Reader, size int64, most int) ([]byte, error) {
-	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	buf := bytes.NewBuffer(make([]byte, 0, min(size, HeadSize)+bytes.MinRead))
 	from := io.LimitReader(r, int64(most)+1)
 	_, err := io.CopyN(buf, from, 1)
-	if err == nil && buf.Bytes()[0] != 'd' {
-		return nil, notDictionary()
+	if err == nil && buf.Bytes()[0] == 'd' {
+		_, err = io.CopyN(buf, from, HeadSize-1)
+	}
+	if problem := CheckHead(buf.Bytes()); problem != nil {
+		return nil, problem
 	}
 	if err == nil {
+		buf.Grow(int(max(0, size-HeadSize)) + bytes.MinRead)
 		_, err = buf.ReadFrom(from)
 	}
 	switch {

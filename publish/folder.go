@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +35,9 @@ type FolderOptions struct {
 	// Rescan is the time after which the folder is read again without a notification from
 	// the system. 0: 30 seconds.
 	Rescan time.Duration
+	// Written returns files and directories that this program writes to. An entry that is or
+	// contains one of them is refused. Nil: none.
+	Written func() []fs.FileInfo
 	// OnChange is called after a release was published or withdrawn, with "published" or
 	// "withdrawn"; nil: no call.
 	OnChange func(what string, r *Release)
@@ -103,6 +107,9 @@ func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Written == nil {
+		opt.Written = func() []fs.FileInfo { return nil }
 	}
 	if opt.OnChange == nil {
 		opt.OnChange = func(string, *Release) {}
@@ -253,6 +260,7 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	spec := f.opt.Spec
 	spec.Group, spec.Watched, spec.Stamp = f.opt.Group, path, it.Stamp
 	spec.Keep, spec.Newer = f.opt.Older > 0, it.old != nil
+	spec.Written = append(slices.Clip(spec.Written), f.opt.Written()...)
 	skipped, left := spec.Skipped, maker.LeftOut{}
 	spec.Skipped = func(s maker.Skipped) {
 		left.Add(s)

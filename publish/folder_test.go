@@ -298,6 +298,10 @@ func TestFolderTorrents(t *testing.T) {
 	}
 	os.Remove(filepath.Join(h.in, "x.torrent"))
 	h.update()
+	h.expect(map[string]string{}) // another .torrent may be on its way
+	late := h.pub.opts.Now().Add(aloneFor)
+	h.pub.opts.Now = func() time.Time { return late }
+	h.update()
 	h.expect(map[string]string{"data~1": "damaged"})
 }
 
@@ -476,7 +480,7 @@ func TestNotesAreNoRelease(t *testing.T) {
 	os.Remove(entry)
 	h.update()
 	h.update()
-	at = at.Add(notesAlone)
+	at = at.Add(aloneFor)
 	h.update()
 	h.expect(map[string]string{"a.bin.md~1": "notes", "other~1": "1"})
 	h.folder.alone = nil // as after a restart

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"spate/internal/folder"
 	"spate/internal/watch"
+	"spate/maker"
 	"spate/metainfo"
 )
 
@@ -27,6 +28,7 @@ type plan struct {
 type item struct {
 	watch.Entry
 	torrent string   // name of the .torrent file, or "" if the entry is not one
+	waits   bool     // the data of the .torrent is still being written
 	old     *Release // the release that it replaces, or nil
 }
 
@@ -66,12 +68,18 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		return pl, nil
 	}
 	f.empty = false
-	items, notes := f.items(in, entries, there, mine)
+	items, notes := f.items(in, scan, entries, there, mine)
 	isItem := map[string]bool{}
 	for _, it := range items {
 		isItem[it.Name] = true
 	}
 	f.forget(isItem)
+	written := f.opt.Written()
+	for _, name := range scan.Waiting { // an entry that this program writes to is never complete
+		if err := checkOwn(in, name, written); err != nil {
+			pl.ignored[name] = err
+		}
+	}
 	for _, it := range items {
 		text, err := readNotes(in, notes[it.Name])
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -79,8 +87,11 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		}
 		r := mine[it.Name]
 		switch {
+		case it.waits:
 		case r == nil || r.Stamp != it.Stamp:
-			if !f.isRefused(it) {
+			if err := checkOwn(in, it.Name, written); err != nil {
+				pl.ignored[it.Name] = err
+			} else if !f.isRefused(it) {
 				it.old = r
 				pl.publish = append(pl.publish, it)
 			}
@@ -100,6 +111,38 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 		}
 	}
 	return pl, nil
+}
+
+// checkOwn returns a [*maker.WrittenError] if the entry name is or contains one of the files and
+// directories in written.
+func checkOwn(in *folder.Folder, name string, written []fs.FileInfo) error {
+	if len(written) == 0 {
+		return nil
+	}
+	check := func(path string, info fs.FileInfo) error {
+		if slices.ContainsFunc(written, func(w fs.FileInfo) bool { return os.SameFile(w, info) }) {
+			return &maker.WrittenError{Path: in.Path(path)}
+		}
+		return nil
+	}
+	info, err := in.Stat(name)
+	if err != nil {
+		return nil // the publisher reports it
+	}
+	if !info.IsDir() {
+		return check(name, info)
+	}
+	var own error
+	in.Walk(name, func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
+		if err == nil {
+			own = check(filepath.Join(name, rel), info)
+		}
+		if own != nil {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return own
 }
 
 // present returns the names of the entries in the folder.
@@ -144,71 +187,6 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 // replaced is the stamp of versions that a newer version has replaced.
 const replaced = "replaced"
 
-// notesAlone is the time after which notes without their entry become a release of their own.
-// Until then the entry may be on its way, or be replaced.
-const notesAlone = 15 * time.Second
-
-// isAlone reports whether the notes in the file name have been without their entry for
-// notesAlone. now has the notes that are without their entry at present.
-func (f *Folder) isAlone(name string, now map[string]time.Time) bool {
-	t := f.pub.opts.Now()
-	since, ok := f.alone[name]
-	if !ok {
-		since = t
-	}
-	now[name] = since
-	return t.Sub(since) >= notesAlone
-}
-
-// items returns the entries to publish, sorted by name, and the names of the files with
-// their notes. there has all entries of the folder, even incomplete ones, and mine the
-// releases of the folder by entry.
-func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry, there map[string]bool, mine map[string]*Release) (items []item, notes map[string]string) {
-	torrents, data := map[string]torrentFile{}, map[string]bool{}
-	notes = map[string]string{}
-	for name, e := range entries {
-		if !e.Dir && strings.EqualFold(filepath.Ext(name), ".torrent") {
-			t := f.torrents[name]
-			if t.stamp != e.Stamp {
-				t = torrentFile{stamp: e.Stamp}
-				if m, err := readTorrent(in, name); err == nil {
-					t.data = append([]string{m.Info.Name}, m.OtherNames()...)
-				}
-			}
-			torrents[name] = t
-			for _, name := range t.data {
-				data[name] = true
-			}
-		}
-		if stem, ok := strings.CutSuffix(name, ".md"); ok && !e.Dir && entries[stem].Name != "" {
-			notes[stem] = name
-		}
-	}
-	f.torrents = torrents
-	alone := map[string]time.Time{}
-	for name, e := range entries {
-		of, isTorrent := torrents[name]
-		stem, isNotes := strings.CutSuffix(name, ".md")
-		switch {
-		case isNotes && notes[stem] == name || data[name] && !isTorrent:
-		case isNotes && !e.Dir && (there[stem] || mine[stem] != nil || mine[name] == nil && !f.isAlone(name, alone)):
-		case isTorrent:
-			it := item{Entry: e, torrent: name}
-			for _, name := range of.data {
-				if d, ok := entries[name]; ok {
-					it.Stamp += "-" + d.Stamp
-				}
-			}
-			items = append(items, it)
-		default:
-			items = append(items, item{Entry: e})
-		}
-	}
-	f.alone = alone
-	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Name, b.Name) })
-	return items, notes
-}
-
 // readNotes reads the notes in the file name. If name is "" it returns "".
 func readNotes(in *folder.Folder, name string) (string, error) {
 	if name == "" {
@@ -220,7 +198,7 @@ func readNotes(in *folder.Folder, name string) (string, error) {
 
 // readTorrent reads the .torrent file name.
 func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
-	b, err := in.ReadFile(name, metainfo.MaxSize)
+	b, err := in.ReadChecked(name, metainfo.MaxSize, folder.Head{Size: metainfo.HeadSize, Check: metainfo.CheckHead})
 	if err != nil {
 		return nil, err
 	}

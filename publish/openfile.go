@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	"spate/internal/folder"
+	"spate/maker"
 	"spate/metainfo"
 )
 
@@ -96,7 +98,10 @@ func (r *Release) nameIn(path string) string {
 }
 
 // snapshot holds the states of files before hashing, by path.
-type snapshot map[string]fs.FileInfo
+type snapshot map[string]maker.SelectedFile
+
+// snapshotOf returns the states of the files that were selected.
+func snapshotOf(s *maker.Selection) snapshot { return maps.Collect(s.Files()) }
 
 // takeSnapshot returns the state of the file at path, or of all files in the directory.
 func takeSnapshot(path string) (snapshot, error) {
@@ -110,7 +115,7 @@ func takeSnapshot(path string) (snapshot, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return snapshot{"": info}, nil
+		return snapshot{"": stateOf(info)}, nil
 	}
 	tree, err := above.Sub(filepath.Base(path))
 	if err != nil {
@@ -123,11 +128,15 @@ func takeSnapshot(path string) (snapshot, error) {
 			info, err = tree.Stat(rel)
 		}
 		if err == nil && !info.IsDir() { // the maker reports files that cannot be read
-			s[filepath.ToSlash(rel)] = info
+			s[filepath.ToSlash(rel)] = stateOf(info)
 		}
 		return nil
 	})
 	return s, err
+}
+
+func stateOf(info fs.FileInfo) maker.SelectedFile {
+	return maker.SelectedFile{Length: info.Size(), ModTime: info.ModTime(), Inode: inode(info)}
 }
 
 // record stores the present state of the files in r.Files. It returns an error if the state
@@ -145,11 +154,11 @@ func (r *Release) record(before snapshot) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
-		was := info
-		if b, ok := before[f.Path]; ok {
-			was = b
+		was, ok := before[f.Path]
+		if !ok {
+			was = stateOf(info)
 		}
-		f.ModTime, f.Inode = was.ModTime(), inode(was)
+		f.ModTime, f.Inode = was.ModTime, was.Inode
 		if err := f.Same(info); err != nil {
 			return fmt.Errorf("%s changed while it was read: %w", name, err)
 		}

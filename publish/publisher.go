@@ -59,7 +59,8 @@ type Note struct {
 	Name string
 	Size int64          // bytes
 	Pair spate.InfoHash // the other info-hash of a hybrid torrent, or zero
-	// Paused means that this machine does not seed the torrent at present.
+	// Paused means that this machine does not seed the torrent at present: the release is
+	// paused, its data failed, or its data is still being checked.
 	Paused bool
 }
 
@@ -110,6 +111,8 @@ type Publisher struct {
 	stores map[spate.InfoHash]storage.Storage
 	// unverified has the main info-hashes of releases whose data the seeder had to check.
 	unverified map[spate.InfoHash]bool
+	// unseeded has the errors of releases that could not be seeded, by main info-hash.
+	unseeded map[spate.InfoHash]error
 
 	listed chan struct{} // contains an element if Run must handle a new release
 }
@@ -135,7 +138,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, listed: make(chan struct{}, 1)}, nil
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, unseeded: map[spate.InfoHash]error{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the catalog of the publisher.
@@ -324,15 +327,10 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	if opts.Root == nil {
 		path = at // even if a symbolic link at path changes meanwhile
 	}
-	before, err := takeSnapshot(at)
-	if err != nil {
-		return nil, nil, err
-	}
-	n, each := 0, opts.Skipped
-	opts.Skipped = func(s maker.Skipped) {
-		n++
-		if each != nil {
-			each(s)
+	if opts.Selected == nil {
+		var err error
+		if opts.Selected, err = maker.Select(ctx, path, opts); err != nil {
+			return nil, nil, err
 		}
 	}
 	m, err := p.maker.Make(ctx, path, opts)
@@ -340,7 +338,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, err
 	}
 	r := newRelease(m, at)
-	r.Skipped = n
+	r.Skipped = opts.Selected.Skipped()
 	if err := r.checkName(opts.Name); err != nil {
 		return nil, nil, err
 	}
@@ -349,7 +347,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
 	r.Base = p.base()
-	return m, r, r.record(before)
+	return m, r, r.record(snapshotOf(opts.Selected))
 }
 
 // reserve locks a slug until the caller calls the returned function. It returns [ErrExists]

@@ -66,7 +66,7 @@ type ReleaseInfo struct {
 	ChecksumsSignatureURL string `json:"checksums_signature_url,omitempty"`
 
 	Path string `json:"path,omitempty"` // path of the data on the publisher's machine; the site never writes it
-	Live Live   `json:"live,omitzero"`  // only the site writes it, if the tracker knows the swarm
+	Live Live   `json:"live,omitzero"`  // only the site and the API write it
 	Counts
 }
 
@@ -79,11 +79,11 @@ type ReleaseFile struct {
 	DownloadURL string `json:"download_url"`
 }
 
-// Live is the current activity of a release. The fields with omitempty are written only for
-// the owner of the daemon, and are left out if they are zero.
+// Live is the current activity of a release. Peers and DownRate are written only for the owner
+// of the daemon. The other fields with omitempty are left out if they are zero or unknown.
 type Live struct {
 	State    string  `json:"state,omitempty"`    // seeding, checking, failed or paused
-	Error    string  `json:"error,omitempty"`    // reason why the release failed
+	Error    string  `json:"error,omitempty"`    // why the release failed, or what is wrong with the data of a paused release; without paths on the site
 	Progress float64 `json:"progress,omitempty"` // checked part while checking, otherwise the good part of the data, 0 to 1
 	Peers    int     `json:"peers,omitempty"`    // number of connected peers
 	Seeders  int     `json:"seeders"`            // number of seeds in the swarm

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	verified := problem == nil
 	l, err := p.loadListed(ctx, r)
 	if err != nil {
+		p.setUnseeded(r.Hash(), err)
 		return errors.Join(problem, err)
 	}
 	changed, unsigned, err := p.repoint(ctx, l)
@@ -63,8 +65,11 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 		out.Unsigned = append(out.Unsigned, ref)
 	}
 	var undo undoStack
-	if step, err := p.serve(ctx, l, verified, &undo); err != nil {
-		return errors.Join(problem, fmt.Errorf("%s: %w", step, err), undo.run(ctx))
+	step, err := p.serve(ctx, l, verified, &undo)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", step, err)
+		p.setUnseeded(r.Hash(), err)
+		return errors.Join(problem, err, undo.run(ctx))
 	}
 	return problem
 }
@@ -72,22 +77,36 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 // Intact returns nil if no file of r has changed since it was hashed, and otherwise
 // [ErrChanged] or [ErrGone].
 func (r *Release) Intact() error {
+	_, err := r.changed(true)
+	return err
+}
+
+// changed returns the length of the files of r that have changed since they were hashed, and
+// the [ErrChanged] or [ErrGone] of the first one. If first is set, it looks no further.
+func (r *Release) changed(first bool) (bytes int64, err error) {
 	in, err := r.folder()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, bare(err))
+		return r.Size, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
 	defer in.Close()
 	for i := range r.Files {
 		name := r.nameIn(r.Files[i].Path)
-		info, err := in.Stat(name)
-		if err != nil {
-			return fmt.Errorf("%s %w: %w", name, ErrGone, bare(err))
+		info, problem := in.Stat(name)
+		if problem != nil {
+			problem = fmt.Errorf("%s %w: %w", name, ErrGone, bare(problem))
+		} else if problem = r.Files[i].Same(info); problem != nil {
+			problem = fmt.Errorf("%s is %w", name, problem)
 		}
-		if err := r.Files[i].Same(info); err != nil {
-			return fmt.Errorf("%s is %w", name, err)
+		if problem == nil {
+			continue
+		}
+		bytes += r.Files[i].Length
+		err = cmp.Or(err, problem)
+		if first {
+			break
 		}
 	}
-	return nil
+	return bytes, err
 }
 
 // Pause stops seeding a release, or all versions and variants if ref is a slug alone. The

@@ -100,8 +100,12 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 // serve allows a release on the tracker and, unless it is paused, seeds it. It adds to undo a
 // function for each step that succeeded, and returns the name of a step that failed.
 func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
-	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
+	if step, err := p.allow(l.r, undo); err != nil {
 		return step, err
+	}
+	p.setUnseeded(l.r.Hash(), nil)
+	if l.r.Paused {
+		return "", nil
 	}
 	p.mu.Lock()
 	p.unverified[l.r.Hash()] = !verified
@@ -191,6 +195,7 @@ func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 		}
 	}
 	p.swapStore(r.Hash(), nil)
+	p.setUnseeded(r.Hash(), nil)
 	p.mu.Lock()
 	delete(p.unverified, r.Hash())
 	p.mu.Unlock()

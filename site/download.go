@@ -147,14 +147,12 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 // refuse answers with the reason why the site does not send file i of rel.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
 	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
-	const elsewhere = " You can still download it by BitTorrent from peers that have the data."
+	title, detail := "The file cannot be read", "The site cannot read the publisher's copy: "+err.Error()+"."
 	if errors.Is(err, publish.ErrChanged) {
-		s.fail(w, r, http.StatusGone, "The file changed", "The publisher's copy has changed since it was published ("+err.Error()+"), so the site does not send it."+elsewhere)
-		return
+		title, detail = "The file changed", "The publisher's copy has changed since it was published ("+err.Error()+"), so the site does not send it until it is as it was."
 	}
-	w.Header().Set("Retry-After", "60")
-	s.fail(w, r, http.StatusServiceUnavailable, "The file cannot be read",
-		"The site cannot read the publisher's copy: "+err.Error()+"."+elsewhere)
+	w.Header().Set("Retry-After", "60") // the file may come back
+	s.fail(w, r, http.StatusServiceUnavailable, title, detail+" You can still download it by BitTorrent from peers that have the data.")
 }
 
 // exposed lists the response headers that scripts of other sites may read. A web seed in a

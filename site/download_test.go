@@ -145,10 +145,10 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 		why    string
 	}{
 		{"untouched", func(string) error { return nil }, 200, ""},
-		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes and now has 101"},
-		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was modified"},
+		{"longer", func(p string) error { return os.Truncate(p, 101) }, 503, "it had 100 bytes and now has 101"},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 503, "it was modified"},
 		{"removed", os.Remove, 503, "cannot be read"},
-		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 410, "not a regular file"},
+		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 503, "not a regular file"},
 		{"a link to a file outside", func(p string) error {
 			os.Remove(p)
 			return os.Symlink("/etc/passwd", p)

@@ -57,7 +57,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err := exportable(dir); err != nil {
 		return done, err
 	}
-	opts.Site.Swarm, opts.Site.Origin, opts.Site.StatsPath = nil, nil, ""
+	opts.Site.Swarm, opts.Site.Origin, opts.Site.State, opts.Site.StatsPath = nil, nil, nil, ""
 	s, err := New(catalog, opts.Site)
 	if err != nil {
 		return done, err

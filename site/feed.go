@@ -69,7 +69,7 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 	for _, rel := range list {
 		feed.Channel.Items = append(feed.Channel.Items, rssItem{
 			Title: titleOf(rel), Link: publish.Absolute(base, publish.PagePath(rel.Ref())),
-			Description: summary(rel),
+			Description: s.summary(r, rel),
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
 			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
@@ -95,8 +95,13 @@ func titleOf(rel *publish.Release) string {
 }
 
 // summary describes a release in a line of text.
-func summary(rel *publish.Release) string {
+func (s *Site) summary(r *http.Request, rel *publish.Release) string {
 	line := fmt.Sprintf("%s, %s.", units.Bytes(rel.Size), units.Plural(rel.NumFiles, "file"))
+	if n := s.numbers(r.Context(), rel); n.Problem != "" {
+		line += " Not available from the publisher now: " + n.Problem + "."
+	} else if n.State == publish.StatePaused {
+		line += " Paused by the publisher."
+	}
 	if rel.Comment != "" {
 		line += " " + display(rel.Comment)
 	}
@@ -145,7 +150,7 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 			feed.Updated = at
 		}
 		feed.Entries = append(feed.Entries, atomEntry{
-			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: summary(rel),
+			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: s.summary(r, rel),
 			Links: []atomLink{
 				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Ref()))},
 				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Ref())), Length: rel.TorrentSize},

@@ -62,6 +62,9 @@ type Options struct {
 	// and whether it seeds it; nil means that this is unknown. It must return quickly and
 	// allow concurrent calls.
 	Origin func(spate.InfoHash) (Sent, bool)
+	// State returns the present state of a release; nil means that it is unknown. It must
+	// return quickly and allow concurrent calls.
+	State func(context.Context, *publish.Release) publish.State
 	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
 	// Theme contains files that replace the embedded ones in templates/ and static/.

@@ -18,7 +18,9 @@ import (
 // numbers are the present numbers of a release. Its page shows them, and the events of
 // /r/REF/live contain them.
 type numbers struct {
-	Known   bool    `json:"known"` // whether the tracker knows the swarm
+	State   string  `json:"state,omitempty"` // [publish.State].Name; "" if it is unknown
+	Problem string  `json:"problem"`         // why the publisher cannot send the data, or ""
+	Known   bool    `json:"known"`           // whether the tracker knows the swarm
 	Seeds   int     `json:"seeders"`
 	Leeches int     `json:"leechers"`
 	Rate    float64 `json:"up_rate"` // upload rate of the publisher's seed, in bytes per second
@@ -72,6 +74,10 @@ func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 // clients, which has other peers except for the publisher's seed.
 func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	n := numbers{FirstCopy: int64(rel.FirstCopy.Seconds())}
+	if s.opts.State != nil {
+		state := s.opts.State(ctx, rel)
+		n.State, n.Problem = state.Name, state.Problem()
+	}
 	count := func(ih spate.InfoHash) (c Swarm) {
 		if s.opts.Swarm != nil && !ih.IsZero() {
 			var ok bool
@@ -87,7 +93,10 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	if c := count(rel.Twin.Hash); n.Known {
 		n.Leeches += c.Leechers
 		n.Completed += int64(c.Completed)
-		n.Seeds += max(0, c.Seeders-1) // the publisher's seed is in both swarms
+		n.Seeds += c.Seeders
+		if c.Seeders > 0 && (n.State == publish.StateSeeding || n.State == "") {
+			n.Seeds-- // the publisher's seed is in both swarms
+		}
 	}
 	for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
 		if s.opts.Origin == nil || ih.IsZero() {

@@ -28,8 +28,8 @@ const perJSON = 1000
 func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.ReleaseInfo {
 	n := s.numbers(r.Context(), rel)
 	info := rel.Info(s.base(r), latest, n.Counts)
-	if n.Known {
-		info.Live = publish.Live{Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
+	if n.Known || n.State != "" {
+		info.Live = publish.Live{State: n.State, Error: n.Problem, Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
 	}
 	return info
 }

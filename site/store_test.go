@@ -139,8 +139,8 @@ func TestStorePublication(t *testing.T) {
 	}
 
 	store.version.Add(1)
-	if status, _ := get(""); status != http.StatusGone {
-		t.Errorf("the request after the object changed gave status %d, want 410", status)
+	if status, _ := get(""); status != http.StatusServiceUnavailable {
+		t.Errorf("the request after the object changed gave status %d, want 503", status)
 	}
 	if err := p.Withdraw(t.Context(), "a.bin"); err != nil {
 		t.Errorf("Withdraw: %v", err)

@@ -50,10 +50,8 @@ type Options struct {
 	Network Network
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
-	// Resolver resolves the host names of peers in magnet links. Nil selects
-	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
-	// [net.DefaultResolver].
+	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver
 	// Bind is the local address of all connections and listeners. The zero value selects
 	// all addresses of both families.

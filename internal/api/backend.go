@@ -15,7 +15,6 @@ import (
 	"spate/internal/fault"
 	"spate/maker"
 	"spate/publish"
-	"spate/torrent"
 )
 
 // NewBackend returns a backend for a daemon of this process.
@@ -80,40 +79,32 @@ func notFound(ref string, err error) error { return toAPI(daemon.NotFound(ref, e
 // describe converts r for the owner of the daemon.
 func (b backend) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
 	i, err := b.d.Info(ctx, r)
-	i.Live = b.live(r)
+	i.Live = b.live(ctx, r)
 	return i, err
 }
 
 // live returns the current state of a release. It adds up its torrent and the separate v1
 // torrent.
-func (b backend) live(r *publish.Release) publish.Live {
-	l := publish.Live{State: "paused"}
+func (b backend) live(ctx context.Context, r *publish.Release) publish.Live {
+	state := b.d.ReleaseState(ctx, r)
+	l := publish.Live{State: state.Name, Progress: state.Progress}
+	if state.Err != nil {
+		l.Error = state.Err.Error()
+	}
 	for _, ih := range r.Hashes() {
 		s, _ := b.d.Swarm(ih)
 		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
 	}
 	if s, ok := b.d.Swarm(r.Twin.Hash); ok {
-		l.Seeders, l.Leechers = l.Seeders+max(0, s.Seeders-1), l.Leechers+s.Leechers // this machine is a seeder in both swarms
+		l.Seeders, l.Leechers = l.Seeders+s.Seeders, l.Leechers+s.Leechers
+		if state.Name == publish.StateSeeding && s.Seeders > 0 {
+			l.Seeders-- // this machine is a seeder in both swarms
+		}
 	}
 	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
-		t := b.d.Session().Torrent(ih)
-		if t == nil {
-			continue
-		}
-		st := t.Stats()
-		l.Peers, l.UpRate, l.DownRate = l.Peers+st.Peers, l.UpRate+st.UpRate, l.DownRate+st.DownRate
-		if ih != r.Hash() {
-			continue
-		}
-		l.State, l.Progress = st.State.String(), 1
-		switch {
-		case st.Err != nil:
-			l.State, l.Error = "failed", st.Err.Error()
-		case st.State == torrent.StateChecking && st.Pieces > 0:
-			l.Progress = float64(st.Checked) / float64(st.Pieces)
-		case st.State == torrent.StateDownloading: // a release never downloads, so its data is incomplete
-			l.State, l.Error = "failed", "some of the data has changed since it was published"
-			l.Progress = float64(st.PiecesHave) / float64(max(1, st.Pieces))
+		if t := b.d.Session().Torrent(ih); t != nil {
+			st := t.Stats()
+			l.Peers, l.UpRate, l.DownRate = l.Peers+st.Peers, l.UpRate+st.UpRate, l.DownRate+st.DownRate
 		}
 	}
 	l.UpRate, l.DownRate = math.Round(l.UpRate), math.Round(l.DownRate)
@@ -154,15 +145,15 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 	}
 	s := Snapshot{Time: b.d.Now().UTC(), Releases: make([]Row, 0, len(list))}
 	for _, r := range list {
-		row := Row{Ref: r.Ref(), TotalLength: r.Size, Live: b.live(r), Counts: b.d.Totals(r)}
+		row := Row{Ref: r.Ref(), TotalLength: r.Size, Live: b.live(ctx, r), Counts: b.d.Totals(r)}
 		s.Releases = append(s.Releases, row)
 		t := &s.Totals
 		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
 		t.UpRate, t.DownRate = t.UpRate+row.UpRate, t.DownRate+row.DownRate
 		switch row.State {
-		case "paused":
+		case publish.StatePaused:
 			t.Paused++
-		case "failed":
+		case publish.StateFailed:
 			t.Failed++
 		}
 	}

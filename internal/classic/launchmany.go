@@ -183,7 +183,7 @@ func (l *launcher) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.ReadFile(rel, torrentfile.MaxSize)
+	return torrentfile.ReadIn(in, rel)
 }
 
 // scan drops the torrents whose files were removed or changed, and adds new torrents.

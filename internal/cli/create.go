@@ -152,17 +152,14 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	o.Written = torrentfile.Written(a.OutputFiles(), out)
-	if err := checkWriters(path, &opt); err != nil {
-		// The writer may be this command.
-		if _, _, own := maker.Measure(ctx, path, o); own != nil {
-			return torrentfile.MakeError(own)
-		}
-		return err
-	}
 	o.Unmatched = func(u maker.Unmatched) { a.warnUnmatched(u, path) }
 	skipped, left := a.leftOut()
 	o.Skipped = skipped
-	m, err := a.makeOne(ctx, path, o)
+	err = a.selectFiles(ctx, path, &o, opt.force)
+	var m *metainfo.MetaInfo
+	if err == nil {
+		m, err = a.makeOne(ctx, path, o)
+	}
 	entries := left.Total()
 	a.warnLeftOut(left)
 	var name *maker.NameError
@@ -186,13 +183,16 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	return a.printCreated(m, created{out, entries, warnings})
 }
 
-// checkWriters returns an error if a program is still writing the data at path. It checks no
-// directory of which only some files are read.
-func checkWriters(path string, opt *createOptions) error {
-	if path == "-" || opt.force || len(opt.mk.include)+len(opt.mk.exclude) > 0 || opt.filesFrom != "" {
+// selectFiles lists the files at path in o, unless path is standard input. It returns an error if
+// a program is still writing one of them and force is not set.
+func (a *app) selectFiles(ctx context.Context, path string, o *maker.Options, force bool) (err error) {
+	if path == "-" {
 		return nil
 	}
-	return fault.WithHint(watch.CheckNamed(path), writtenHint)
+	if o.Selected, err = maker.Select(ctx, path, *o); err != nil || force {
+		return err
+	}
+	return fault.WithHint(watch.CheckNamed(path, o.Selected.Paths()), writtenHint)
 }
 
 // writtenHint is the hint of a [watch.WrittenError].

@@ -118,8 +118,8 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		if e.Err == nil && (into != nil || opt.output == "") {
 			e.Err = torrentfile.CheckTarget(e.Out, opt.force)
 		}
-		if e.Err == nil && !opt.force && len(o.Include)+len(o.Exclude) == 0 {
-			e.Err = fault.WithHint(watch.CheckWriters(in, name), writtenHint)
+		if e.Err == nil && !opt.force {
+			e.Err = fault.WithHint(watch.CheckWriters(in, name, e.Files.Paths()), writtenHint)
 		}
 		list = append(list, e)
 	}

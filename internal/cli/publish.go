@@ -75,7 +75,7 @@ names differ.`,
 // directory.
 func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.PublisherConfig, err error) {
 	opt.listenFlags.bind = opt.session.bind
-	c = daemon.PublisherConfig{State: state, Trackers: opt.trackers}
+	c = daemon.PublisherConfig{State: state, Trackers: opt.trackers, Outputs: a.OutputFiles()}
 	if c.PublicURL, err = opt.url(); err != nil {
 		return c, err
 	}

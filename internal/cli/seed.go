@@ -71,7 +71,7 @@ func (f torrentFile) read() ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	return in.ReadFile(filepath.Base(f.path), torrentfile.MaxSize)
+	return torrentfile.ReadIn(in, filepath.Base(f.path))
 }
 
 // parse returns the torrent in the file.

@@ -151,12 +151,24 @@ func (s *service) await(ts *testscript.TestScript, patterns ...string) string {
 }
 
 // await is the script command "await NAME PATTERN...". It waits for a line in the output of
-// the service that matches all patterns, and prints it.
+// the service that matches all patterns, and prints it. "! await NAME PATTERN" fails if a line so
+// far matches the pattern.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+	if len(args) < 2 || neg && len(args) > 2 {
 		ts.Fatalf("usage: await NAME PATTERN...")
 	}
-	line := ts.Value(servicesKey{}).(services)[args[0]].await(ts, args[1:]...)
+	s := ts.Value(servicesKey{}).(services)[args[0]]
+	if neg {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, l := range s.out {
+			if regexp.MustCompile(args[1]).MatchString(l) {
+				ts.Fatalf("the service printed %s", l)
+			}
+		}
+		return
+	}
+	line := s.await(ts, args[1:]...)
 	fmt.Fprintln(ts.Stdout(), line)
 }
 

@@ -216,7 +216,7 @@ func (d *Daemon) openFolders() error {
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
-			Settle: d.conf.Settle, Rescan: d.conf.Rescan, OnChange: d.observer.Changed, Log: d.env.Log,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.observer.Changed, Log: d.env.Log,
 		})
 		if err != nil {
 			return err

@@ -36,6 +36,8 @@ type PublishRequest struct {
 	Waiting  func(path string)                   // called if the data at path is still being written; may be nil
 	// Unmatched is called for each pattern that matches nothing at any of the paths; may be nil.
 	Unmatched func(maker.Unmatched)
+
+	first *maker.Selection // what Measure has found at the first path
 }
 
 // Check checks that all paths exist and that no two of them get the same page by accident. It
@@ -87,11 +89,18 @@ func (r *PublishRequest) Check() error {
 // Skipped and Unmatched, and runs before the first path is hashed, because hashing can take hours.
 func (r *PublishRequest) Measure(ctx context.Context) error {
 	var patterns torrentfile.Patterns
-	for _, path := range r.Paths {
+	for i, path := range r.Paths {
 		o := r.Make
 		o.Skipped, o.Unmatched = r.skippedAt(path), patterns.Torrent()
-		if _, _, err := maker.Measure(ctx, path, o); err != nil {
+		var err error
+		if o.Selected, err = maker.Select(ctx, path, o); err == nil {
+			_, _, err = maker.Measure(ctx, path, o)
+		}
+		if err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
+		}
+		if i == 0 {
+			r.first = o.Selected
 		}
 	}
 	if r.Unmatched != nil {
@@ -125,8 +134,10 @@ func (p *Publisher) spec(r *PublishRequest, i int) publish.Spec {
 	return spec
 }
 
-// writes returns the files and directories that the publisher writes to.
+// writes returns the files and directories that the publisher writes to now. Its logs may be
+// other files after they were rotated.
 func (p *Publisher) writes() (list []os.FileInfo) {
+	list = slices.Clone(p.conf.Outputs)
 	for _, path := range []string{p.conf.State, p.conf.TrackerNode.ActivityLog, p.conf.TrackerNode.AccessLog} {
 		if fi, err := os.Stat(path); err == nil {
 			list = append(list, fi)
@@ -152,6 +163,9 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 				r.Progress(path, g)
 			}
 		}
+		if i == 0 && r.first != nil && !r.first.Outdated() {
+			spec.Selected = r.first // the others may change while the first is hashed
+		}
 		release, err := p.publishComplete(ctx, path, spec, &r)
 		if err != nil {
 			return publishError(path, err)
@@ -170,14 +184,24 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 }
 
 // publishComplete publishes the data at path once it is complete. If the data changes during
-// the hashing, it waits and publishes again, unless the request forces it.
+// the hashing, it waits and publishes again, unless the request forces it. spec may have the
+// files that were selected already.
 func (p *Publisher) publishComplete(ctx context.Context, path string, spec publish.Spec, r *PublishRequest) (*publish.Release, error) {
-	// Data that this program itself writes to is never complete.
-	own := spec.Options
-	own.Skipped, own.Unmatched = nil, nil
-	var written *maker.WrittenError
-	if _, _, err := maker.Measure(ctx, path, own); errors.As(err, &written) {
-		return nil, &publish.StepError{Step: "make", Name: path, Err: err}
+	known := spec.Selected
+	list := func() (watch.Data, error) {
+		s, err := known, error(nil)
+		known = nil
+		if s == nil {
+			s, err = maker.Select(ctx, path, spec.Options)
+		}
+		if err == nil {
+			err = s.CheckWritten(spec.Written) // data that this program itself writes to is never complete
+		}
+		if err != nil {
+			return nil, &publish.StepError{Step: "make", Name: path, Err: err}
+		}
+		spec.Selected = s
+		return s, nil
 	}
 	var told bool
 	wait := watch.WaitOptions{Settle: p.conf.Settle, Waiting: func() {
@@ -187,10 +211,14 @@ func (p *Publisher) publishComplete(ctx context.Context, path string, spec publi
 		told = true
 	}}
 	for {
-		if !r.Force && !selects(path, &spec.Options) {
-			if err := watch.Wait(ctx, path, wait); err != nil {
-				return nil, err
-			}
+		var err error
+		if r.Force {
+			_, err = list()
+		} else {
+			err = watch.Wait(ctx, path, wait, list)
+		}
+		if err != nil {
+			return nil, err
 		}
 		release, err := p.publisher.Publish(ctx, path, spec)
 		var changed *maker.ChangedError
@@ -199,13 +227,6 @@ func (p *Publisher) publishComplete(ctx context.Context, path string, spec publi
 		}
 		wait.Quiet = true
 	}
-}
-
-// selects reports whether the options select files of a directory. Files that are not part of
-// the release may then change.
-func selects(path string, o *maker.Options) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir() && len(o.Include)+len(o.Exclude) > 0
 }
 
 // publishError adds the path and a code to an error of package publish.

@@ -33,6 +33,7 @@ type PublisherConfig struct {
 	Site        site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
 	Key         *signature.Key // signs releases; nil: they are not signed
 	Trackers    [][]string     // trackers of all releases, after the tracker of this process
+	Outputs     []os.FileInfo  // files to which the standard output and error are redirected
 	Settle      time.Duration  // time without changes after which data is complete; 0: three seconds
 
 	Catalog publish.Catalog // nil: a catalog in memory
@@ -59,6 +60,7 @@ type Publisher struct {
 	counter     *publish.Counter
 	callback    *callback
 	site        *site.Site
+	good        goodParts
 }
 
 // OpenPublisher locks the state directory, opens the parts of a publisher and connects them.
@@ -94,7 +96,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.TrackerNode.Server.OnlyAllowed = true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}}}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.callback = newCallback(p.session.Session)
 	p.trackerNode.observe = p.observe
 	options := c.Site
-	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
+	options.BaseURL, options.Swarm, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.origin, p.ReleaseState, "/stats"
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err

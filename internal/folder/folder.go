@@ -112,6 +112,22 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	return ReadOpen(file, f.Path(name), limit)
 }
 
+// Head checks the beginning of a file before the rest is read.
+type Head struct {
+	Size  int                // number of bytes to check; a shorter file is checked whole
+	Check func([]byte) error // a non-nil error is the result of the read
+}
+
+// ReadChecked is like ReadFile, but reads only the beginning of a file that h rejects.
+func (f *Folder) ReadChecked(name string, limit int64, h Head) ([]byte, error) {
+	file, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return read(file, f.Path(name), limit, &h)
+}
+
 // ReadDir returns the entries of the directory, sorted by name. An entry for a link
 // describes the link.
 func (f *Folder) ReadDir() ([]fs.DirEntry, error) {

@@ -317,3 +317,36 @@ func TestLink(t *testing.T) {
 		t.Errorf("the failed Link left a file: %v", err)
 	}
 }
+
+// TestReadCheckedReadsOnlyTheHead checks that only the beginning of a file that is rejected is
+// read, and all of another file.
+func TestReadCheckedReadsOnlyTheHead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, size := range map[string]int64{"empty": 0, "short": 10, "long": 1 << 40} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err == nil {
+			err = errors.Join(f.Truncate(size), f.Close())
+		}
+		if err != nil {
+			t.Skip(err)
+		}
+	}
+	in, err := folder.Open(dir, folder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for name, want := range map[string]int{"empty": 0, "short": 10, "long": 100} {
+		var got int
+		reject := errors.New("reject")
+		_, err := in.ReadChecked(name, 1<<41, folder.Head{Size: 100, Check: func(b []byte) error { got = len(b); return reject }})
+		if err != reject || got != want {
+			t.Errorf("%s: %d bytes were checked and the error is %v; want %d and %v", name, got, err, want, reject)
+		}
+	}
+	b, err := in.ReadChecked("short", 10, folder.Head{Size: 4, Check: func([]byte) error { return nil }})
+	if err != nil || len(b) != 10 {
+		t.Errorf("an accepted file: %d bytes, %v; want all 10", len(b), err)
+	}
+}

@@ -30,12 +30,27 @@ func ReadNamed(path string, limit int64) ([]byte, error) {
 // ReadOpen returns the rest of an open file. It returns a [*SizeError] with path if the file has more
 // than limit bytes, even if it grew during the read.
 func ReadOpen(file *os.File, path string, limit int64) ([]byte, error) {
+	return read(file, path, limit, nil)
+}
+
+// read is like ReadOpen, and lets head check the beginning of the file unless head is nil.
+func read(file *os.File, path string, limit int64, head *Head) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if info.Size() > limit {
 		return nil, &SizeError{path, limit}
+	}
+	if head != nil {
+		start := make([]byte, min(int64(head.Size), info.Size()))
+		n, err := file.ReadAt(start, 0)
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if err := head.Check(start[:n]); err != nil {
+			return nil, err
+		}
 	}
 	b := make([]byte, 0, info.Size()+1) // one more byte of capacity lets the last Read find the end without a larger buffer
 	for {

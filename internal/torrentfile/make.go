@@ -35,6 +35,8 @@ type Entry struct {
 	Err      error              // why no torrent can be made; [MakeEach] skips an entry with an error
 	Said     bool               // the user has read Err
 
+	Files *maker.Selection // the files of the data; nil before Measure
+
 	name string // path of the data for the maker: in its root, or Path
 	done atomic.Int64
 }
@@ -49,9 +51,13 @@ func NewEntry(in *folder.Folder, name, dir string) *Entry {
 	return e
 }
 
-// Measure sets the size of the entry, or the error that prevents that.
+// Measure lists the files of the entry and sets its size, or the error that prevents that.
 func (e *Entry) Measure(ctx context.Context, o maker.Options) {
 	o.Written = Written(o.Written, e.Out)
+	if e.Files, e.Err = maker.Select(ctx, e.name, o); e.Err != nil {
+		return
+	}
+	o.Selected = e.Files
 	e.Size, _, e.Err = maker.Measure(ctx, e.name, o)
 }
 
@@ -84,7 +90,11 @@ func MakeEach(ctx context.Context, entries []*Entry, o maker.Options, progress f
 			e.done.Store(p.Done)
 			update()
 		}
+		if e.Files != nil && !e.Files.Outdated() { // the hashing of other entries may have taken hours
+			o.Selected = e.Files
+		}
 		e.MetaInfo, e.Err = maker.Make(ctx, e.name, o)
+		e.Files = nil // release the memory
 	}
 	procs := o.Workers
 	if procs <= 0 {

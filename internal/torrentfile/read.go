@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
@@ -37,6 +38,17 @@ func ReadFile(path string) ([]byte, error) {
 	}
 	b := make([]byte, info.Size())
 	_, err = io.ReadFull(f, b)
+	return b, err
+}
+
+// ReadIn reads the .torrent name in a directory that may contain anything under that name. It
+// reads only the beginning of a file that is no .torrent.
+func ReadIn(in *folder.Folder, name string) ([]byte, error) {
+	b, err := in.ReadChecked(name, MaxSize, folder.Head{Size: metainfo.HeadSize, Check: metainfo.CheckHead})
+	var malformed *metainfo.Error
+	if errors.As(err, &malformed) {
+		err = parseError(in.Path(name), err)
+	}
 	return b, err
 }
 

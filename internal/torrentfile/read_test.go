@@ -9,7 +9,7 @@ import (
 // TestReadRefusesLargeFiles checks the error for a .torrent above the maximum size.
 func TestReadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
-	long := io.MultiReader(strings.NewReader("d"), io.LimitReader(zeros{}, MaxSize))
+	long := io.MultiReader(strings.NewReader("d4:info200000000:"), io.LimitReader(zeros{}, MaxSize))
 	if _, err := Read(long, "x"); err == nil || !strings.Contains(err.Error(), "x is larger than the 100 MB") {
 		t.Errorf("the error is %v", err)
 	}

@@ -3,7 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
-	"io/fs"
+	"iter"
 	"path/filepath"
 	"time"
 
@@ -28,28 +28,52 @@ type WrittenError struct{ Path string }
 // Error implements error.
 func (e *WrittenError) Error() string { return fmt.Sprintf("%s is still being written", e.Path) }
 
-// CheckWriters returns a [*WrittenError] if a program has the file name in the folder in, or
-// a file below the directory name, open for writing. It returns nil if the system does not
-// tell, or if the file cannot be read.
-func CheckWriters(in *folder.Folder, name string) error {
-	info, err := in.Stat(name)
-	if err != nil {
-		return nil // the caller finds the error when it reads the data
-	}
-	if who, rel := writersOf(in, name, info); who == someWriters {
-		return &WrittenError{in.Path(filepath.Join(name, rel))}
+// Data lists the files of which data consists, with their states. A [maker.Selection] is one.
+type Data interface {
+	// Paths yields the paths of the files below the data, with slashes; "" is the data
+	// itself, if it is a file.
+	Paths() iter.Seq[string]
+	// Stamp returns a hash of the paths and states of the files, and the time of the last
+	// change of a file or of a directory that contains one.
+	Stamp() (stamp string, newest time.Time)
+	// Single reports whether the data is a single file.
+	Single() bool
+}
+
+// CheckWriters returns a [*WrittenError] if a program has a file open for writing that belongs to
+// the data name in the folder in. paths are as in [Data.Paths]. It returns nil if the system does
+// not tell, or if the files cannot be read: the caller finds the error when it reads the data.
+func CheckWriters(in *folder.Folder, name string, paths iter.Seq[string]) error {
+	if who, path := writersOfPaths(in, name, paths); who == someWriters {
+		return &WrittenError{in.Path(path)}
 	}
 	return nil
 }
 
 // CheckNamed is like [CheckWriters] for a path that the user chose, and follows links.
-func CheckNamed(path string) error {
+func CheckNamed(path string, paths iter.Seq[string]) error {
 	in, name, err := openNamed(path)
 	if err != nil {
 		return nil
 	}
 	defer in.Close()
-	return CheckWriters(in, name)
+	return CheckWriters(in, name, paths)
+}
+
+// writersOfPaths reports whether a process has a file of data open for writing, and its path in
+// the folder.
+func writersOfPaths(in *folder.Folder, name string, paths iter.Seq[string]) (found writers, path string) {
+	found = noWriters
+	for rel := range paths {
+		path := filepath.Join(name, filepath.FromSlash(rel))
+		switch fileWriters(in, path) {
+		case someWriters:
+			return someWriters, path
+		case unknownWriters:
+			found = unknownWriters
+		}
+	}
+	return found, ""
 }
 
 // WaitOptions are the settings of [Wait]. The zero value means the defaults.
@@ -64,11 +88,11 @@ type WaitOptions struct {
 	Waiting func()
 }
 
-// Wait waits until the file or the directory at path is complete: no program has a file of it
-// open for writing, and it did not change for a while. The rule is that of a [Folder].
-// Wait follows links, because the user chose path. It returns the error of reading path, or
-// the cause when ctx ends.
-func Wait(ctx context.Context, path string, opt WaitOptions) error {
+// Wait waits until the data at path is complete: no program has a file of it open for writing,
+// and it did not change for a while. The rule is that of a [Folder], but files that do not
+// belong to the data do not matter. Wait follows links, because the user chose path. It calls
+// list each time it looks, and returns its error or the cause when ctx ends.
+func Wait(ctx context.Context, path string, opt WaitOptions, list func() (Data, error)) error {
 	if opt.Settle <= 0 {
 		opt.Settle = DefaultSettle
 	}
@@ -76,7 +100,11 @@ func Wait(ctx context.Context, path string, opt WaitOptions) error {
 	ticker := time.NewTicker(max(opt.Settle/10, quiet))
 	defer ticker.Stop()
 	for told := false; ; told = true {
-		done, err := look(path, &v, opt)
+		data, err := list()
+		if err != nil {
+			return err
+		}
+		done, err := look(path, data, &v, opt)
 		if done || err != nil {
 			return err
 		}
@@ -91,29 +119,21 @@ func Wait(ctx context.Context, path string, opt WaitOptions) error {
 	}
 }
 
-// look updates v with the state of path, and reports whether it is complete.
-func look(path string, v *sight, opt WaitOptions) (bool, error) {
+// look updates v with the state of the data at path, and reports whether it is complete.
+func look(path string, data Data, v *sight, opt WaitOptions) (bool, error) {
 	in, name, err := openNamed(path)
 	if err != nil {
 		return false, err
 	}
 	defer in.Close()
-	info, err := in.Stat(name)
-	if err != nil {
-		return false, err
-	}
-	stamp, newest, err := stampOf(in, name, info)
-	if err != nil {
-		return false, err
-	}
+	stamp, newest := data.Stamp()
 	now := time.Now()
 	v.see(stamp, now)
-	if !opt.Quiet && !info.IsDir() {
-		if who, _ := writersOf(in, name, info); who == noWriters {
-			return true, nil
-		}
+	written := func() writers { who, _ := writersOfPaths(in, name, data.Paths()); return who }
+	if !opt.Quiet && data.Single() && written() == noWriters {
+		return true, nil
 	}
-	return v.complete(in, name, info, newest, now, opt.Settle), nil
+	return v.complete(newest, now, opt.Settle, written), nil
 }
 
 // openNamed opens the directory that contains path, and returns the name of path in it.
@@ -147,15 +167,12 @@ func (v *sight) see(stamp string, now time.Time) {
 	}
 }
 
-// complete reports whether the entry name, which info describes, is complete. newest is the
-// time of its last change. An entry that was complete stays so until its stamp changes.
-func (v *sight) complete(in *folder.Folder, name string, info fs.FileInfo, newest, now time.Time, settle time.Duration) bool {
-	if !v.done {
-		settled := now.Sub(v.since) >= settle || !newest.After(now) && now.Sub(newest) >= settle
-		if settled {
-			who, _ := writersOf(in, name, info)
-			v.done = who != someWriters
-		}
+// complete reports whether the entry is complete. newest is the time of its last change, and
+// written tells whether a process has a file of it open for writing. An entry that was complete
+// stays so until its stamp changes.
+func (v *sight) complete(newest, now time.Time, settle time.Duration, written func() writers) bool {
+	if !v.done && (now.Sub(v.since) >= settle || !newest.After(now) && now.Sub(newest) >= settle) {
+		v.done = written() != someWriters
 	}
 	return v.done
 }

@@ -3,13 +3,62 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// treeData is the whole file or directory at a path.
+type treeData struct {
+	paths  []string
+	stamp  string
+	newest time.Time
+	single bool
+}
+
+func (d *treeData) Paths() iter.Seq[string]    { return slices.Values(d.paths) }
+func (d *treeData) Stamp() (string, time.Time) { return d.stamp, d.newest }
+func (d *treeData) Single() bool               { return d.single }
+
+// dataAt lists the data at path, which may be a link. It leaves out the directory skipped.
+func dataAt(path string) (Data, error) {
+	top, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &treeData{}
+	return d, filepath.WalkDir(top, func(at string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.Name() == "skipped" {
+			return fs.SkipDir
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if info.ModTime().After(d.newest) {
+			d.newest = info.ModTime()
+		}
+		if !e.IsDir() {
+			rel, _ := filepath.Rel(top, at)
+			if rel == "." {
+				rel, d.single = "", true
+			}
+			d.paths = append(d.paths, filepath.ToSlash(rel))
+			d.stamp += fmt.Sprint(rel, info.Size(), info.ModTime())
+		}
+		return nil
+	})
+}
 
 // TestWait checks when data at a path counts as complete. The clock of the test is ahead of
 // that of the file system, so that only Quiet requires a wait.
@@ -18,10 +67,12 @@ func TestWait(t *testing.T) {
 		name           string
 		dir, link      bool
 		writer, recent bool
+		elsewhere      bool
 		quiet          bool
 		waits          bool
 	}{
 		{name: "old file"},
+		{name: "old tree with a writer of a file that is left out", dir: true, elsewhere: true},
 		{name: "old tree", dir: true},
 		{name: "link to an old file", link: true},
 		{name: "old file with a writer", writer: true, waits: true},
@@ -60,6 +111,15 @@ func TestWait(t *testing.T) {
 					}
 					path = link
 				}
+				if c.elsewhere {
+					os.Mkdir(filepath.Join(path, "skipped"), 0o755)
+					w, err := os.Create(filepath.Join(path, "skipped", "log"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer w.Close()
+					os.Chtimes(path, at, at)
+				}
 				if c.writer {
 					w, err := os.OpenFile(file, os.O_WRONLY, 0)
 					if err != nil {
@@ -70,7 +130,7 @@ func TestWait(t *testing.T) {
 				}
 				told := 0
 				start := time.Now()
-				err := Wait(t.Context(), path, WaitOptions{Quiet: c.quiet, Waiting: func() { told++ }})
+				err := Wait(t.Context(), path, WaitOptions{Quiet: c.quiet, Waiting: func() { told++ }}, func() (Data, error) { return dataAt(path) })
 				waited := time.Since(start)
 				least, most := time.Duration(0), time.Duration(0)
 				switch {
@@ -92,7 +152,9 @@ func TestWait(t *testing.T) {
 func TestWaitEnds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x")
-	if err := Wait(t.Context(), path, WaitOptions{}); !errors.Is(err, os.ErrNotExist) {
+	list := func() (Data, error) { return dataAt(path) }
+	alone, inDir := slices.Values([]string{""}), slices.Values([]string{"x"})
+	if err := Wait(t.Context(), path, WaitOptions{}, list); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("for a missing file Wait returned %v", err)
 	}
 	if runtime.GOOS != "linux" {
@@ -104,19 +166,19 @@ func TestWaitEnds(t *testing.T) {
 	}
 	defer w.Close()
 	var written *WrittenError
-	if err := CheckNamed(path); !errors.As(err, &written) || written.Path != path {
+	if err := CheckNamed(path, alone); !errors.As(err, &written) || written.Path != path {
 		t.Errorf("CheckNamed returned %v, want a WrittenError with %s", err, path)
 	}
-	if err := CheckNamed(filepath.Dir(path)); !errors.As(err, &written) || written.Path != path {
+	if err := CheckNamed(filepath.Dir(path), inDir); !errors.As(err, &written) || written.Path != path {
 		t.Errorf("CheckNamed of the directory returned %v, want a WrittenError with %s", err, path)
 	}
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	if err := Wait(ctx, path, WaitOptions{Waiting: func() { cancel(stop) }}); err != stop {
+	if err := Wait(ctx, path, WaitOptions{Waiting: func() { cancel(stop) }}, list); err != stop {
 		t.Errorf("Wait returned %v, want %v", err, stop)
 	}
 	w.Close()
-	if err := CheckNamed(path); err != nil {
+	if err := CheckNamed(path, alone); err != nil {
 		t.Errorf("after the writer has closed the file, CheckNamed returned %v", err)
 	}
 }

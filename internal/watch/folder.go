@@ -49,6 +49,8 @@ type Scan struct {
 	Entries []Entry   // complete entries
 	Waiting []string  // names of entries that are still being written
 	Refused []Refused // entries that are neither a file nor a directory of the folder
+	// Temporary are the names that [Temporary] reports. One of them may be an entry on its way.
+	Temporary []string
 	// Err is not nil if the folder cannot be read, or if another file system was mounted on
 	// it since the first scan. The lists are then empty, and the contents unknown.
 	Err error
@@ -134,6 +136,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 	seen := map[string]sight{}
 	for _, e := range entries {
 		if Temporary(e.Name()) {
+			s.Temporary = append(s.Temporary, e.Name())
 			continue
 		}
 		info, err := describe(in, e, self)
@@ -148,7 +151,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 		}
 		v := f.seen[e.Name()]
 		v.see(stamp, now)
-		v.complete(in, e.Name(), info, newest, now, f.opt.Settle)
+		v.complete(newest, now, f.opt.Settle, func() writers { return writersOf(in, e.Name(), info) })
 		seen[e.Name()] = v
 		if v.done {
 			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: info.IsDir(), Stamp: stamp})

@@ -54,24 +54,24 @@ func stampOf(in *folder.Folder, name string, info fs.FileInfo) (stamp string, ne
 }
 
 // writersOf reports whether a process has the entry name, which info describes, or a file in
-// it, open for writing. rel is the path of such a file below the entry.
-func writersOf(in *folder.Folder, name string, info fs.FileInfo) (found writers, rel string) {
+// it, open for writing.
+func writersOf(in *folder.Folder, name string, info fs.FileInfo) (found writers) {
 	if !info.IsDir() {
-		return fileWriters(in, name), ""
+		return fileWriters(in, name)
 	}
 	found = noWriters
-	in.Walk(name, func(in *folder.Folder, at string, info fs.FileInfo, _ error) error {
+	in.Walk(name, func(in *folder.Folder, _ string, info fs.FileInfo, _ error) error {
 		if !info.Mode().IsRegular() {
 			return nil
 		}
 		switch fileWriters(in, info.Name()) {
 		case someWriters:
-			found, rel = someWriters, at
+			found = someWriters
 			return fs.SkipAll
 		case unknownWriters:
 			found = unknownWriters
 		}
 		return nil
 	})
-	return found, rel
+	return found
 }

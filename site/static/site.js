@@ -14,12 +14,13 @@ for (const box of document.querySelectorAll("[data-live]")) {
       saved: now.saved_text,
       delivered: now.delivered.toLocaleString("en"),
       first_copy: now.first_text,
+      problem: now.problem,
     };
     for (const item of box.querySelectorAll("[data-is]")) {
       const text = show[item.dataset.is];
       if (item.textContent !== text) item.textContent = text;
     }
-    for (const part of box.querySelectorAll("[data-if]")) part.hidden = !(now[part.dataset.if] > 0);
+    for (const part of box.querySelectorAll("[data-if]")) part.hidden = !now[part.dataset.if];
     box.classList.add("live");
   };
   source.onerror = () => box.classList.remove("live");

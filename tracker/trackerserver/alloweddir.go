@@ -128,7 +128,7 @@ func isTorrent(path string) bool {
 // readTorrent reads a file in Options.AllowedDir.
 func readTorrent(in *folder.Folder, rel string, state fileState) (dirFile, tracker.Note, error) {
 	f := dirFile{fileState: state}
-	b, err := in.ReadFile(rel, maxTorrentFile)
+	b, err := in.ReadChecked(rel, maxTorrentFile, folder.Head{Size: metainfo.HeadSize, Check: metainfo.CheckHead})
 	if err != nil {
 		return f, tracker.Note{}, err
 	}
