@@ -21,7 +21,7 @@ var opens = map[string][]string{
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/cli/settings.go: readSettings: os.ReadFile",
-		"internal/torrentfile/read.go: ReadFile: os.Open",
+		"internal/torrentfile/read.go: readFile: os.Open",
 		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
 		"signature/known.go: fieldsOf: os.ReadFile",

@@ -16,6 +16,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
@@ -122,6 +123,10 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {
+	path, err := source.DataPath("spate create", path)
+	if err != nil {
+		return err
+	}
 	o, err := a.makerOptions(&opt)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ type fetcher struct {
 	client *netguard.Client
 	within netguard.Reach // networks that the next request may go to
 	retry  netguard.Backoff
+	once   bool // do not ask again after a failure
 	notef  func(format string, args ...any)
 }
 
@@ -69,7 +70,7 @@ func (f *fetcher) ask(ctx context.Context, u *url.URL, read func(*http.Response)
 		if !errors.As(err, &temporary) || ctx.Err() != nil {
 			return err
 		}
-		if n == maxRepeats || temporary.wait > maxPause {
+		if f.once || n == maxRepeats || temporary.wait > maxPause {
 			return temporary.err
 		}
 		pause := f.retry.Pause(n, temporary.wait)

@@ -162,12 +162,12 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 		return unchecked(fault.New(fault.BadData, "ask the publisher", "%s is not signed (%s), but torrents from %s must be", c.src.Arg, why, strings.Join(c.src.sites, " and ")))
 	}
 	if c.src.URL == "" {
-		if c.src.Arg == "-" {
+		if c.src.Path == "" {
 			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "standard input has no signature beside it")
 		}
-		sig, err := torrentfile.ReadLimited(c.src.Arg+signature.Extension, signature.MaxSignature)
+		sig, err := torrentfile.ReadLimited(c.src.Path+signature.Extension, signature.MaxSignature)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, unsigned("there is no " + c.src.Arg + signature.Extension)
+			return nil, unsigned("there is no " + c.src.Path + signature.Extension)
 		}
 		return sig, err
 	}

@@ -31,8 +31,8 @@ const (
 
 // resolveURL fetches the torrent of a URL. It tries, in this order: the URL itself, the torrent
 // in the Link header or the page's <link rel="alternate">, the only .torrent link of the page,
-// and the URL with .torrent appended.
-func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) {
+// and the URL with .torrent appended. The first request may go to the networks in within.
+func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.Reach) (*Source, error) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
 		return nil, fault.Usagef("%s is not a URL", arg)
@@ -41,16 +41,13 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	defer cancel()
 	f := r.newFetcher()
 	defer f.client.Close()
+	f.within = within
 	var found answered
-	read := func(resp *http.Response) (err error) {
-		found, err = torrentOrLink(resp)
-		return err
-	}
-	err = f.ask(ctx, u, read)
+	err = f.ask(ctx, u, found.read)
 	var redirect *netguard.RedirectError
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
 		r.log().Info("the URL redirects to a magnet link", "url", u.Redacted())
-		return &Source{Arg: arg, Magnet: redirect.Magnet, sites: []string{signature.Site(u)}}, nil
+		return &Source{Arg: arg, Magnet: redirect.Magnet, sites: []string{signature.Site(u)}, reach: redirect.Reach}, nil
 	}
 	if found.at == nil {
 		return nil, err
@@ -78,9 +75,9 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
 	found.torrent, found.signed = nil, announced{}
-	err = f.ask(ctx, next, read)
+	err = f.ask(ctx, next, found.read)
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
-		src.Magnet = redirect.Magnet
+		src.Magnet, src.reach = redirect.Magnet, redirect.Reach
 		return src, nil
 	}
 	if err != nil && !guessed {
@@ -102,6 +99,12 @@ type answered struct {
 	torrent []byte   // the torrent, or nil
 	link    *url.URL // the URL of the torrent, or nil
 	signed  announced
+}
+
+// read fills in a from an answer, and closes its body.
+func (a *answered) read(resp *http.Response) (err error) {
+	*a, err = torrentOrLink(resp)
+	return err
 }
 
 // announced is a signature that a link names. It is not verified yet.
@@ -150,6 +153,14 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 			return found, cut(base, err)
 		}
 		found.link, found.signed, err = pageLink(page, base)
+		return found, err
+	}
+	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
+		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+		if err != nil {
+			return found, cut(base, err)
+		}
+		found.link, err = metalinkTorrent(b, base, base.Redacted())
 		return found, err
 	}
 	head := make([]byte, 1)
@@ -243,14 +254,18 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 	if len(links) == 0 {
 		links = magnets
 	}
-	switch {
-	case torrent != nil || len(links) == 0:
-		return torrent, signed, nil
-	case len(links) == 1:
-		torrent, err = url.Parse(links[0])
-		return torrent, signed, err
+	if torrent == nil && len(links) > 0 {
+		torrent, err = onlyLink(links, base.Redacted())
 	}
-	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+	return torrent, signed, err
+}
+
+// onlyLink returns the only one of links. If there are more, the error names some.
+func onlyLink(links []string, name string) (*url.URL, error) {
+	if len(links) > 1 {
+		return nil, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", name, len(links))
+	}
+	return url.Parse(links[0])
 }
 
 func appendNew(list []string, s string) []string {
