@@ -13,8 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
+	"spate/bencode"
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
@@ -61,6 +61,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 		return src, err
 	}
 	next, guessed := found.link, found.link == nil
+	page := strings.EqualFold(path.Ext(found.at.Path), ".torrent") // in place of a torrent
 	if guessed {
 		g := *found.at
 		g.Path, g.RawPath = g.Path+".torrent", ""
@@ -82,6 +83,9 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	}
 	if err != nil && !guessed {
 		return nil, err
+	}
+	if guessed && page && (err != nil || found.torrent == nil) {
+		return nil, fault.New(fault.NotFound, browserHint, "%s: the server sent a web page in place of the torrent", arg)
 	}
 	if err != nil || found.torrent == nil {
 		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s has no link to a torrent", arg)
@@ -164,22 +168,58 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		return found, err
 	}
 	head := make([]byte, 1)
-	n, _ := io.ReadFull(resp.Body, head)
+	n, err := io.ReadFull(resp.Body, head)
+	if err != nil && err != io.EOF {
+		return found, damaged(base, err)
+	}
 	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
 		return found, nil
 	}
-	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return found, cut(base, err)
+	if n > 0 && head[0] != 'd' {
+		return found, noTorrent(resp, head[0])
 	}
-	if err != nil {
-		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
+	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	switch {
+	case err != nil && fault.CodeOf(err) == fault.BadData:
+		return found, err
+	case err != nil:
+		return found, damaged(base, err)
+	case untilClose(resp) && endsEarly(torrent):
+		return found, cut(base, io.ErrUnexpectedEOF)
 	}
 	if kind == torrentType || named || torrentfile.LooksLikeTorrent(torrent) {
 		found.torrent = torrent
 	}
 	return found, nil
 }
+
+// untilClose reports whether only the end of the connection ends the body of resp.
+func untilClose(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+}
+
+// endsEarly reports whether b is the beginning of a torrent, or nothing.
+func endsEarly(b []byte) bool {
+	d := bencode.NewDecoder(b, bencode.Options{})
+	d.Skip()
+	return errors.Is(d.Err(), io.ErrUnexpectedEOF)
+}
+
+// noTorrent returns the error about an answer in place of a torrent, whose first byte is not
+// that of a torrent.
+func noTorrent(resp *http.Response, first byte) error {
+	at := resp.Request.URL.Redacted()
+	encoding := resp.Header.Get("Content-Encoding")
+	switch {
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return fault.New(fault.BadData, "fetch the .torrent with a browser, and give the file", "%s: the server encodes the answer as %.20q, which spate does not read", at, encoding)
+	case first == '<':
+		return fault.New(fault.BadData, browserHint, "%s: the server sent a web page in place of the torrent", at)
+	}
+	return fault.New(fault.BadData, browserHint, "%s: the answer is not a torrent", at)
+}
+
+const browserHint = "open the URL in a browser: the server may ask for a login, or have moved the file"
 
 var linkParam = regexp.MustCompile(`;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
 
