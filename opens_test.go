@@ -19,7 +19,7 @@ var opens = map[string][]string{
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/filetrust/filetrust.go: Open: os.OpenFile",
-		"internal/torrentfile/read.go: ReadFile: os.Open",
+		"internal/torrentfile/read.go: readFile: os.Open",
 		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
 		"tracker/trackerlog/report.go: ReadFile: os.Open",

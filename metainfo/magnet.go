@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,8 @@ type Magnet struct {
 	Name     string           // dn: as in the link, not safe as a file name
 	Length   int64            // xl: in bytes; 0 if unknown
 	Trackers []string         // tr
-	WebSeeds []string         // ws
+	WebSeeds []string         // ws, and as if it is no .torrent
+	Torrents []string         // xs, and as if it is a .torrent: http and https URLs of the .torrent file
 	Peers    []string         // x.pe: host:port
 	Select   []Range          // so: indexes of the files to download (BEP 53); nil selects all
 }
@@ -132,6 +134,15 @@ func (m *Magnet) parameter(key, value string) error {
 		addNew(&m.Trackers, value)
 	case "ws":
 		addNew(&m.WebSeeds, value)
+	case "xs", "as":
+		u, err := url.Parse(value)
+		switch {
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		case key == "xs" || strings.EqualFold(path.Ext(u.Path), ".torrent"):
+			addNew(&m.Torrents, value)
+		default:
+			addNew(&m.WebSeeds, value)
+		}
 	case "x.pe":
 		if host, port, err := net.SplitHostPort(value); err == nil && host != "" && validPort(port) {
 			addNew(&m.Peers, value)
@@ -244,6 +255,9 @@ func (m Magnet) String() string {
 	}
 	for _, s := range m.WebSeeds {
 		put("ws", escape(s))
+	}
+	for _, s := range m.Torrents {
+		put("xs", escape(s))
 	}
 	for _, s := range m.Peers {
 		put("x.pe", escape(s))

@@ -98,11 +98,21 @@ func (r *run) prepare(ctx context.Context, s *daemon.Session, src *source.Source
 	}
 	j := &job{}
 	c := daemon.DownloadConfig{State: filepath.Join(p.state, "get"), Within: p.within, PlainSeed: r.plainSeed()}
+	if err := r.Sources(p.bind).FetchTorrent(ctx, src); err != nil {
+		return nil, err
+	}
 	var mi *metainfo.MetaInfo
 	var err error
+	if src.Magnet != "" {
+		if j.link, err = metainfo.ParseMagnet(src.Magnet); err != nil {
+			return nil, err
+		}
+	}
 	if src.Torrent != nil {
-		mi, err = src.Parse()
-	} else if j.link, err = metainfo.ParseMagnet(src.Magnet); err == nil {
+		if mi, err = src.Parse(); err == nil {
+			c.Peers = src.Peers(mi)
+		}
+	} else {
 		mi, c.Peers, err = s.FetchMetadata(ctx, j.link, daemon.MetadataConfig{Arg: src.Arg, Peers: p.peers})
 	}
 	if err != nil {

@@ -2,12 +2,15 @@ package classic
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
 	"spate/bencode"
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/metainfo"
@@ -18,13 +21,17 @@ func (r *run) showMetainfo(ctx context.Context) error {
 	if err := r.Print(ShowHeader(r.tool.Name)); err != nil {
 		return err
 	}
-	return r.eachFile(ctx, r.args, func(path string) error {
-		m, _, err := readMetainfo(path)
+	return r.eachFile(ctx, r.args, func(arg string) error {
+		src, err := r.Sources(netip.Addr{}).ResolveTorrent(ctx, r.tool.Name, arg)
+		if err != nil {
+			return err
+		}
+		m, err := src.Parse()
 		if err != nil {
 			return err
 		}
 		info := Metainfo{
-			File: termsafe.Line(filepath.Base(path)), InfoHash: m.Hash().String(), Name: termsafe.Line(m.Info.Name), Comment: termsafe.Line(m.Comment),
+			File: termsafe.Line(filepath.Base(cmp.Or(src.Path, src.Arg))), InfoHash: m.Hash().String(), Name: termsafe.Line(m.Info.Name), Comment: termsafe.Line(m.Comment),
 			Length: m.Info.DataLength(), PieceLength: m.Info.PieceLength, HTTPSeeds: escapeAll(m.HTTPSeeds),
 		}
 		for _, t := range m.AnnounceList {
@@ -50,14 +57,18 @@ func escapeAll(list []string) []string {
 	return out
 }
 
-// readMetainfo reads the .torrent file at path, and returns its metainfo and its bytes.
-func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
-	raw, err := torrentfile.ReadFile(path)
+// readMetainfo reads the .torrent file in arg, and returns its path, its metainfo and its
+// bytes.
+func (r *run) readMetainfo(arg string) (path string, m *metainfo.MetaInfo, raw []byte, err error) {
+	path, err = source.LocalPath(arg, r.tool.Name+" changes a .torrent file", "download the .torrent first, and name the file")
 	if err != nil {
-		return nil, nil, err
+		return "", nil, nil, err
 	}
-	m, err := torrentfile.Parse(path, raw)
-	return m, raw, err
+	if raw, err = torrentfile.ReadFile(path); err != nil {
+		return "", nil, nil, err
+	}
+	m, err = torrentfile.Parse(path, raw)
+	return path, m, raw, err
 }
 
 // change changes keys of the .torrent file at path, whose content is raw. It writes the result
@@ -123,7 +134,7 @@ func (r *run) reannounce(ctx context.Context) error {
 // previous trackers.
 func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error {
 	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		m, raw, err := readMetainfo(path)
+		path, m, raw, err := r.readMetainfo(path)
 		if err != nil {
 			return err
 		}
@@ -136,7 +147,11 @@ func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error 
 
 // copyAnnounce runs btcopyannounce.
 func (r *run) copyAnnounce(ctx context.Context) error {
-	from, raw, err := readMetainfo(r.args[0])
+	src, err := r.Sources(netip.Addr{}).ResolveTorrent(ctx, r.tool.Name, r.args[0])
+	if err != nil {
+		return err
+	}
+	from, err := src.Parse()
 	if err != nil {
 		return err
 	}
@@ -145,7 +160,7 @@ func (r *run) copyAnnounce(ctx context.Context) error {
 	}
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
 	for key := range changes {
-		if value, _, err := bencode.Find(raw, key); err == nil && value != nil {
+		if value, _, err := bencode.Find(src.Torrent, key); err == nil && value != nil {
 			changes[key] = value
 		}
 	}
@@ -173,7 +188,7 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 		changes["httpseeds"] = bencode.AppendEnd(list)
 	}
 	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		m, raw, err := readMetainfo(path)
+		path, m, raw, err := r.readMetainfo(path)
 		if err != nil {
 			return err
 		}
@@ -186,11 +201,11 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 
 // rename runs btrename.
 func (r *run) rename(context.Context) error {
-	path, name := r.args[0], r.args[1]
+	name := r.args[1]
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return r.usage("%q cannot be the name of a file", name)
 	}
-	m, raw, err := readMetainfo(path)
+	path, m, raw, err := r.readMetainfo(r.args[0])
 	if err != nil {
 		return err
 	}

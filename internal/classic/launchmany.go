@@ -55,7 +55,10 @@ type launcher struct {
 
 // launchMany runs btlaunchmany and btlaunchmanycurses.
 func (r *run) launchMany(ctx context.Context) error {
-	dir := r.args[0]
+	dir, err := source.LocalPath(r.args[0], r.tool.Name+" takes a directory of .torrent files", "btdownloadheadless downloads one torrent")
+	if err != nil {
+		return err
+	}
 	if info, err := os.Stat(dir); err != nil {
 		return err
 	} else if !info.IsDir() {
@@ -65,7 +68,6 @@ func (r *run) launchMany(ctx context.Context) error {
 		return r.usage("--saveas_style %d: the value must be 1, 2 or 3", style)
 	}
 	l := &launcher{run: r, dir: dir, all: map[string]*launched{}}
-	var err error
 	if l.follow, err = r.FollowLinks(); err != nil {
 		return err
 	}
@@ -237,7 +239,7 @@ func (l *launcher) add(ctx context.Context, path string) (*job, error) {
 	if l.v.Text("saveas") == "" && !l.follow {
 		p.within = l.dir
 	}
-	j, err := l.prepare(ctx, l.session, &source.Source{Arg: path, Torrent: b}, p)
+	j, err := l.prepare(ctx, l.session, &source.Source{Arg: path, Path: path, Torrent: b}, p)
 	if err != nil {
 		return nil, hintSaveAs(err)
 	}

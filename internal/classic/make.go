@@ -13,6 +13,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/source"
 	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
@@ -24,7 +25,9 @@ func ignored2005() []string { return []string{"core", "CVS"} }
 // urlAndPaths returns the URL of the tracker and the files of the arguments. bittorrent expects
 // the file first, BitTornado the URL.
 func (r *run) urlAndPaths() (announce string, paths []string, err error) {
-	isURL := func(s string) bool { return strings.Contains(s, "://") }
+	isURL := func(s string) bool {
+		return strings.Contains(s, "://") && !strings.HasPrefix(strings.ToLower(s), "file:")
+	}
 	switch a := r.args; {
 	case isURL(a[0]):
 		announce, paths = a[0], a[1:]
@@ -32,6 +35,12 @@ func (r *run) urlAndPaths() (announce string, paths []string, err error) {
 		announce, paths = a[1], a[:1]
 	default:
 		return "", nil, r.usage("neither %q nor %q is the URL of a tracker (write it as http://HOST:6969/announce)", a[0], a[1])
+	}
+	paths = slices.Clone(paths)
+	for i := range paths {
+		if paths[i], err = source.DataPath(r.tool.Name, paths[i]); err != nil {
+			return "", nil, err
+		}
 	}
 	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
 }

@@ -44,14 +44,20 @@ type announceResult struct {
 func (a *app) announceCmd() *cobra.Command {
 	var opt announceOptions
 	cmd := &cobra.Command{
-		Use:   "announce URL HASH",
+		Use:   "announce [URL] SOURCE",
 		Short: "ask a tracker for peers and show its answer",
-		Long: `Announce to a tracker as a leecher and show its answer. The event "stopped"
-follows at once, unless --stay is given.`,
-		Example: "  spate announce udp://tracker.example.org:6969 0123456789abcdef0123456789abcdef01234567",
-		Args:    need(2, 2, "a tracker's URL and an info-hash"),
+		Long: `Announce to a tracker as a leecher and show its answer. SOURCE is an info-hash or
+any SOURCE of show. Without URL, announce asks each tracker that the SOURCE names. The
+event "stopped" follows at once, unless --stay is given.`,
+		Example: `  spate announce udp://tracker.example.org:6969 0123456789abcdef0123456789abcdef01234567
+  spate announce debian.torrent`,
+		Args: need(1, 2, "a tracker's URL and a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.announce(cmd.Context(), args[0], args[1], opt)
+			url := ""
+			if len(args) == 2 {
+				url = source.Unquote(args[0])
+			}
+			return a.announceAll(cmd.Context(), url, args[len(args)-1], opt)
 		},
 	}
 	f := cmd.Flags()
@@ -65,44 +71,59 @@ follows at once, unless --stay is given.`,
 	return cmd
 }
 
-func (a *app) announce(ctx context.Context, url, hash string, opt announceOptions) error {
-	url = source.Unquote(url)
-	ih, err := parseHash(hash)
+// announceAll announces the torrent arg to the tracker at url or, if url is empty, to the trackers
+// that arg names.
+func (a *app) announceAll(ctx context.Context, url, arg string, opt announceOptions) error {
+	s, err := a.swarms(ctx, "announce", url, arg, opt.bind)
 	if err != nil {
 		return err
 	}
-	name := opt.event
-	if name == "none" {
-		name = ""
-	}
-	event, err := tracker.ParseEvent(name)
+	req, err := opt.request(s.Hashes[0])
 	if err != nil {
-		return fault.Usagef("--event: %w", err)
-	}
-	if opt.port == 0 {
-		return fault.Usagef("--peer-port 0: the port must be from 1 to 65535")
+		return err
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
 	if err != nil {
 		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
-	req := &tracker.AnnounceRequest{
-		InfoHash: ih, PeerID: spate.NewPeerID(), Port: opt.port, Left: opt.left, Event: event, NumWant: opt.numWant,
+	return a.eachTracker(ctx, s.Trackers, func(url string) error { return a.announce(ctx, c, url, *req, opt.stay) })
+}
+
+// request returns the announce that the flags describe.
+func (opt *announceOptions) request(ih spate.InfoHash) (*tracker.AnnounceRequest, error) {
+	name := opt.event
+	if name == "none" {
+		name = ""
 	}
+	event, err := tracker.ParseEvent(name)
+	if err != nil {
+		return nil, fault.Usagef("--event: %w", err)
+	}
+	if opt.port == 0 {
+		return nil, fault.Usagef("--peer-port 0: the port must be from 1 to 65535")
+	}
+	return &tracker.AnnounceRequest{
+		InfoHash: ih, PeerID: spate.NewPeerID(), Port: opt.port, Left: opt.left, Event: event, NumWant: opt.numWant,
+	}, nil
+}
+
+// announce sends req to the tracker at url and prints the answer. Unless stay is set, it then
+// announces that the peer stopped.
+func (a *app) announce(ctx context.Context, c *trackerclient.Client, url string, req tracker.AnnounceRequest, stay bool) error {
 	began := time.Now()
-	resp, err := c.Announce(ctx, url, req)
+	resp, err := c.Announce(ctx, url, &req)
 	if err != nil {
 		return trackerError(err)
 	}
 	took := time.Since(began)
-	if !opt.stay && event != tracker.EventStopped {
+	if !stay && req.Event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
-		if _, err := c.Announce(ctx, url, req); err != nil {
+		if _, err := c.Announce(ctx, url, &req); err != nil {
 			a.Warnf("the tracker was not told that the peer stopped: %v", err)
 		}
 	}
-	return a.printAnnounce(url, ih, took, resp)
+	return a.printAnnounce(url, req.InfoHash, took, resp)
 }
 
 func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r *tracker.AnnounceResponse) error {
@@ -155,17 +176,4 @@ func count(n int) string {
 		return "unknown"
 	}
 	return fmt.Sprint(n)
-}
-
-// parseHash parses a v1 or v2 info-hash. It truncates a v2 info-hash, as trackers do.
-func parseHash(s string) (spate.InfoHash, error) {
-	s = source.Unquote(s)
-	if h, err := spate.ParseInfoHashV2(s); err == nil {
-		return h.Truncate(), nil
-	}
-	h, err := spate.ParseInfoHash(s)
-	if err != nil {
-		return h, fault.UsageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
-	}
-	return h, nil
 }

@@ -17,6 +17,7 @@ import (
 	"spate"
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
@@ -123,6 +124,10 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {
+	path, err := source.DataPath("spate create", path)
+	if err != nil {
+		return err
+	}
 	o, err := a.makerOptions(&opt)
 	if err != nil {
 		return err

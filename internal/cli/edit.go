@@ -33,6 +33,7 @@ type editOptions struct {
 
 	output string
 	force  bool
+	bind   addrValue
 }
 
 func (a *app) editCmd() *cobra.Command {
@@ -44,7 +45,7 @@ func (a *app) editCmd() *cobra.Command {
 byte. --name, --source and --private change the info-hash, and with it the swarm,
 so they need --rehash-info. --announce-from reads a .torrent, or a list with a URL
 on each line and an empty line between tiers. edit ignores the settings file and
-variables.`,
+variables. With -o, TORRENT may be any SOURCE of show that has a .torrent.`,
 		Example: `  spate edit *.torrent -a http://new.example.org:6969/announce
   spate edit x.torrent --announce-from y.torrent --comment ""`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -69,8 +70,9 @@ variables.`,
 	f.StringVar(&opt.source, "source", "", "set the source; empty removes it (changes the info-hash)")
 	f.BoolVar(&opt.private, "private", false, "set or, with =false, clear private (changes the info-hash)")
 	f.BoolVar(&opt.rehash, "rehash-info", false, "allow changes of the info-hash")
-	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE`, not to the torrent itself")
+	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE` instead; -: standard output")
 	f.BoolVar(&opt.force, "force", false, "overwrite the file of -o")
+	bindFlag(f, &opt.bind)
 	takesEmpty(f, "comment", "created-by", "source")
 	return cmd
 }
@@ -86,6 +88,12 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	if opt.output != "" && len(paths) > 1 {
 		return fault.Usagef("-o names one file, but there are %d torrents", len(paths))
 	}
+	if opt.output == "-" && a.JSON {
+		return fault.Usagef("-o - and --json: standard output can hold only one of them")
+	}
+	if opt.output == "-" && a.StdoutIsTerminal() && !opt.force {
+		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
+	}
 	if opt.given["name"] && len(paths) > 1 {
 		return fault.Usagef("--name would give %d torrents the same name", len(paths))
 	}
@@ -97,7 +105,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		e, err := a.prepareEdit(path, opt, changes)
+		e, err := a.prepareEdit(ctx, path, opt, changes)
 		if err == nil {
 			list = append(list, e)
 			continue
@@ -131,7 +139,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 		if o.given["announce"] {
 			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: choose one")
 		}
-		if replace, err = announceFrom(o.announceFrom); err != nil {
+		if replace, err = o.announceFromFile(); err != nil {
 			return nil, err
 		}
 	}
@@ -215,9 +223,13 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 	return out
 }
 
-// announceFrom returns the trackers of the file at path: a .torrent, or a list with an empty
-// line between tiers.
-func announceFrom(path string) ([][]string, error) {
+// announceFromFile returns the trackers of the file of --announce-from: a .torrent, or a list
+// with an empty line between tiers.
+func (o *editOptions) announceFromFile() ([][]string, error) {
+	path, err := source.LocalPath(o.announceFrom, "--announce-from reads a .torrent file or a list of trackers", "download the .torrent first, and name the file")
+	if err != nil {
+		return nil, err
+	}
 	b, err := torrentfile.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -252,13 +264,29 @@ type edited struct {
 	notes     []string // changes without effect
 }
 
+// readEdited returns the torrent in arg and its path. If the result goes to another file, arg
+// may be any SOURCE with a .torrent.
+func (a *app) readEdited(ctx context.Context, arg string, opt *editOptions) (path string, raw []byte, err error) {
+	if opt.output != "" {
+		src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate edit", arg)
+		if err != nil {
+			return "", nil, err
+		}
+		return cmp.Or(src.Path, src.Arg), src.Torrent, nil
+	}
+	if path, err = source.LocalPath(arg, "spate edit changes a .torrent file", "name the file of the result with -o FILE"); err != nil {
+		return "", nil, err
+	}
+	raw, err = torrentfile.ReadFile(path)
+	return path, raw, err
+}
+
 // prepareEdit reads and changes the torrent at path. It returns all errors that can be found
 // before the torrent is written.
-func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo.MetaInfo) []string) (*edited, error) {
-	path = source.UnquoteArg(path)
-	raw, err := torrentfile.ReadFile(path)
+func (a *app) prepareEdit(ctx context.Context, path string, opt *editOptions, trackers func(*metainfo.MetaInfo) []string) (*edited, error) {
+	path, raw, err := a.readEdited(ctx, path, opt)
 	if err != nil {
-		return nil, onlyTorrentFile("edit", path, err)
+		return nil, err
 	}
 	m, err := torrentfile.Parse(path, raw)
 	if err != nil {
@@ -296,10 +324,13 @@ func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo
 	if opt.given["name"] && e.torrent.Info.RawName != "" {
 		return nil, fault.Usagef("--name: %q cannot be the name of a torrent; use another name", opt.name)
 	}
-	if e.out == path && bytes.Equal(b, raw) {
+	if e.out == path && opt.output != "-" && bytes.Equal(b, raw) {
 		return e, nil
 	}
 	e.file = b
+	if opt.output == "-" {
+		return e, nil
+	}
 	return e, torrentfile.CheckTarget(e.out, e.out == path || opt.force)
 }
 
@@ -308,10 +339,17 @@ func (a *app) writeEdit(e *edited, opt *editOptions) error {
 	for _, n := range e.notes {
 		a.Notef("%s: %s", e.path, n)
 	}
-	if e.file == nil {
-		a.Notef("%s: nothing to change", e.path)
-	} else if err := torrentfile.Write(e.out, e.file, e.out == e.path || opt.force); err != nil {
+	switch {
+	case opt.output == "-":
+		a.warnLeftovers("standard output", e.file, e.had, sourceURLs(e.torrent))
+		_, err := a.Stdout.Write(e.file)
 		return err
+	case e.file == nil:
+		a.Notef("%s: nothing to change", e.path)
+	default:
+		if err := torrentfile.Write(e.out, e.file, e.out == e.path || opt.force); err != nil {
+			return err
+		}
 	}
 	a.warnLeftovers(e.out, e.file, e.had, sourceURLs(e.torrent))
 	if e.newHash {

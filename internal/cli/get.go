@@ -42,8 +42,8 @@ func (a *app) getCmd() *cobra.Command {
 		Use:   "get SOURCE...",
 		Short: "fetch from a release page, a .torrent or its URL",
 		Long: `Fetch the data of a torrent. A SOURCE is a .torrent file or its URL, the URL of a
-release page, the URL of a file whose server names the torrent, a magnet link, or
-an info-hash. get keeps data that is already there: run the same command again to
+release page, the URL of a file whose server names the torrent, a Metalink, a magnet
+link, or an info-hash; - is standard input. get keeps data that is already there: run the same command again to
 resume. With -o - it writes one file to standard output while it fetches it.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
@@ -264,13 +264,17 @@ func makeOutputDir(dir string, torrents []*foundTorrent) error {
 }
 
 // metadata returns the torrent of a source and the configuration of its download. It asks peers
-// for the torrent of a magnet link.
+// for the torrent of a magnet link if no URL in the link has it.
 func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Source, opt *getOptions) (mi *metainfo.MetaInfo, c daemon.DownloadConfig, err error) {
 	c = daemon.DownloadConfig{Sequential: opt.inOrder, Force: opt.force}
+	if err := a.sources(opt.bind.Addr).FetchTorrent(ctx, src); err != nil {
+		return nil, c, err
+	}
 	if src.Torrent != nil {
 		if mi, err = src.Parse(); err != nil {
 			return nil, c, err
 		}
+		c.Peers = src.Peers(mi)
 	} else {
 		link, err := metainfo.ParseMagnet(src.Magnet)
 		if err != nil {

@@ -31,7 +31,8 @@ func (a *app) magnetCmd() *cobra.Command {
 		Use:   "magnet TORRENT...",
 		Short: "print the magnet link",
 		Long: `Print the magnet link of a torrent. It contains the info-hashes, the name, the
-size, the trackers and the web seeds. --select writes BEP 53.`,
+size, the trackers and the web seeds. TORRENT is any SOURCE of show. --select
+writes BEP 53.`,
 		Example: "  spate magnet debian.torrent --peer 192.0.2.7:6881",
 		Args:    need(1, -1, "a .torrent"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,7 +61,11 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g meta
 			return g, err
 		}
 	}
-	src, err := a.sources(opt.bind.Addr).Resolve(ctx, arg)
+	r := a.sources(opt.bind.Addr)
+	src, err := r.Resolve(ctx, arg)
+	if err == nil && len(opt.sel) > 0 {
+		err = r.FetchTorrent(ctx, src)
+	}
 	if err != nil {
 		return g, err
 	}

@@ -135,6 +135,9 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 		return daemon.PublishRequest{}, err
 	}
 	opt.trackers, mk.Announce = mk.Announce, nil
+	if paths, err = dataPaths("spate publish", paths); err != nil {
+		return daemon.PublishRequest{}, err
+	}
 	r := daemon.PublishRequest{
 		Paths: paths, Make: mk, Slug: opt.release.slug, Version: opt.release.version, Variants: opt.release.variants, Group: opt.release.group,
 		NoTwin: opt.release.noTwin, Force: opt.force, Waiting: a.sayWaiting,

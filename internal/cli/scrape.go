@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"net/url"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,13 +30,20 @@ func (a *app) scrapeCmd() *cobra.Command {
 	var bind addrValue
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:     "scrape URL HASH...",
-		Short:   "ask a tracker how many seeds and leechers it counts",
-		Long:    "Ask the tracker with this announce URL for its counts of torrents.",
-		Example: "  spate scrape http://tracker.example.org:6969/announce 0123456789abcdef0123456789abcdef01234567",
-		Args:    need(2, -1, "a tracker's announce URL and an info-hash"),
+		Use:   "scrape [URL] SOURCE...",
+		Short: "ask a tracker how many seeds and leechers it counts",
+		Long: `Ask the tracker with this announce URL for its counts of torrents. SOURCE is an
+info-hash or any SOURCE of show. Without URL, scrape asks each tracker that the
+SOURCE names.`,
+		Example: `  spate scrape http://tracker.example.org:6969/announce 0123456789abcdef0123456789abcdef01234567
+  spate scrape debian.torrent`,
+		Args: need(1, -1, "a tracker's announce URL and a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.scrape(cmd.Context(), args[0], args[1:], bind, timeout)
+			url := ""
+			if len(args) > 1 && isTracker(args[0]) {
+				url, args = source.Unquote(args[0]), args[1:]
+			}
+			return a.scrapeAll(cmd.Context(), url, args, bind, timeout)
 		},
 	}
 	f := cmd.Flags()
@@ -42,20 +52,37 @@ func (a *app) scrapeCmd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) scrape(ctx context.Context, url string, args []string, bind addrValue, timeout time.Duration) error {
-	url = source.Unquote(url)
-	hashes := make([]spate.InfoHash, len(args))
-	for i, s := range args {
-		var err error
-		if hashes[i], err = parseHash(s); err != nil {
-			return err
-		}
-	}
+// isTracker reports whether the first of several arguments is the URL of a tracker. An http(s)
+// URL is one unless it is that of a .torrent.
+func isTracker(arg string) bool {
+	u, err := url.Parse(source.Unquote(arg))
+	return err == nil && u.Host != "" && !strings.EqualFold(path.Ext(u.Path), ".torrent") && u.Scheme != "file"
+}
+
+// scrapeAll asks the tracker at url, or if url is empty the trackers that each of args names.
+func (a *app) scrapeAll(ctx context.Context, url string, args []string, bind addrValue, timeout time.Duration) error {
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: bind.Addr, Timeout: timeout})
 	if err != nil {
 		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
+	hashes := map[string][]spate.InfoHash{} // by tracker
+	var trackers []string
+	for _, arg := range args {
+		s, err := a.swarms(ctx, "scrape", url, arg, bind)
+		if err != nil {
+			return err
+		}
+		for _, t := range s.Trackers {
+			trackers = appendNew(trackers, t)
+			hashes[t] = append(hashes[t], s.Hashes...)
+		}
+	}
+	return a.eachTracker(ctx, trackers, func(url string) error { return a.scrape(ctx, c, url, hashes[url]) })
+}
+
+// scrape asks the tracker at url for its counts, and prints them.
+func (a *app) scrape(ctx context.Context, c *trackerclient.Client, url string, hashes []spate.InfoHash) error {
 	if !a.JSON {
 		if err := a.Printf("%-40s %9s %9s %10s\n", "info-hash", "seeds", "leechers", "downloaded"); err != nil {
 			return err

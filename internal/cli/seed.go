@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -15,7 +16,6 @@ import (
 	"spate/internal/folder"
 	"spate/internal/running"
 	"spate/internal/source"
-	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -34,9 +34,10 @@ func (a *app) seedCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seed TORRENT...",
 		Short: "seed existing data until stopped",
-		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. seed
-looks for the data in --data DIR, or else beside the .torrent and in the current
-directory. It checks the data before it offers it, and never writes to it.`,
+		Long: `Seed the data of torrents. A TORRENT is a .torrent file, its URL, the URL of its
+page, or - for standard input; a directory stands for the .torrent files in it.
+seed looks for the data in --data DIR, or else beside the .torrent and in the
+current directory. It checks the data before it offers it, and never writes to it.`,
 		Example: `  spate seed debian.iso.torrent --data /srv/images
   spate seed /srv/torrents --data /srv/images --up 2M`,
 		Args: need(1, -1, "a TORRENT"),
@@ -50,20 +51,17 @@ directory. It checks the data before it offers it, and never writes to it.`,
 }
 
 // torrentFile is a .torrent file that is an argument, or that is in a directory that is an
-// argument.
+// argument, or the torrent of a URL or of standard input.
 type torrentFile struct {
-	path   string
-	pipe   bool   // the file is an argument, and is not a regular file
-	dir    string // the directory that contains it, which other users may change; empty if the file is an argument
-	follow bool   // follow links that lead out of directories
+	path   string         // or the argument
+	src    *source.Source // the torrent of an argument that is no .torrent file; nil for such a file
+	dir    string         // the directory that contains it, which other users may change; empty if the file is an argument
+	follow bool           // follow links that lead out of directories
 }
 
-// read returns the content of the file.
+// read returns the content of a file.
 func (f torrentFile) read() ([]byte, error) {
-	switch {
-	case f.pipe:
-		return torrentfile.ReadFile(f.path)
-	case f.dir == "":
+	if f.dir == "" {
 		return folder.ReadNamed(f.path, torrentfile.MaxSize)
 	}
 	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow})
@@ -76,6 +74,9 @@ func (f torrentFile) read() ([]byte, error) {
 
 // parse returns the torrent in the file.
 func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
+	if f.src != nil {
+		return f.src.Parse()
+	}
 	b, err := f.read()
 	var large *folder.SizeError
 	if errors.As(err, &large) {
@@ -101,7 +102,7 @@ type seedJob struct {
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
-	files, err := torrentFiles(args, opt.follow)
+	files, err := a.torrentFiles(ctx, args, opt)
 	if err != nil {
 		return err
 	}
@@ -150,50 +151,56 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	return a.seedLoop(ctx, c, jobs)
 }
 
-// torrentFiles returns the .torrent files that args name, and those in the directories that
-// args name.
-func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
+// torrentFiles returns the torrents that args name, and those in the directories that args
+// name.
+func (a *app) torrentFiles(ctx context.Context, args []string, opt *seedOptions) ([]torrentFile, error) {
 	var files []torrentFile
 	for _, arg := range args {
-		arg = source.UnquoteArg(arg)
-		info, err := os.Stat(arg)
+		path, err := source.FilePath(source.UnquoteArg(arg))
 		if err != nil {
-			return nil, onlyTorrentFile("seed", arg, err)
+			return nil, err
 		}
-		if !info.IsDir() {
-			files = append(files, torrentFile{path: arg, pipe: !info.Mode().IsRegular(), follow: follow})
+		switch info, err := os.Stat(path); {
+		case err == nil && info.IsDir():
+			in, err := torrentsIn(path, opt.follow)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, in...)
+			continue
+		case err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".torrent"):
+			files = append(files, torrentFile{path: path, follow: opt.follow})
 			continue
 		}
-		in, err := folder.Open(arg, folder.Options{FollowLinks: follow})
+		src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate seed", arg)
 		if err != nil {
 			return nil, err
 		}
-		entries, err := in.ReadDir()
-		in.Close()
-		if err != nil {
-			return nil, err
-		}
-		n := len(files)
-		for _, e := range entries {
-			if strings.EqualFold(filepath.Ext(e.Name()), ".torrent") && !e.IsDir() {
-				files = append(files, torrentFile{path: in.Path(e.Name()), dir: arg, follow: follow})
-			}
-		}
-		if len(files) == n {
-			return nil, fault.New(fault.NotFound, "", "%s holds no .torrent files", arg)
-		}
+		files = append(files, torrentFile{path: path, src: src, follow: opt.follow})
 	}
 	return files, nil
 }
 
-// onlyTorrentFile explains the error err of opening arg if arg is a SOURCE for get: verb takes
-// only .torrent files.
-func onlyTorrentFile(verb, arg string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) || !source.IsLink(arg) {
-		return err
+// torrentsIn returns the .torrent files in a directory.
+func torrentsIn(dir string, follow bool) (files []torrentFile, err error) {
+	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+	if err != nil {
+		return nil, err
 	}
-	return fault.UsageHint("download the .torrent first; spate get --seed forever fetches the data and seeds it",
-		"spate %s takes a .torrent file, not a link or an info-hash: %s", verb, termsafe.Clip(arg, 70))
+	defer in.Close()
+	entries, err := in.ReadDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if strings.EqualFold(filepath.Ext(e.Name()), ".torrent") && !e.IsDir() {
+			files = append(files, torrentFile{path: in.Path(e.Name()), dir: dir, follow: follow})
+		}
+	}
+	if len(files) == 0 {
+		return nil, fault.New(fault.NotFound, "", "%s holds no .torrent files", dir)
+	}
+	return files, nil
 }
 
 // seedJobOf reads a torrent, finds its data and claims it. state is the directory of the
@@ -214,7 +221,11 @@ func (f torrentFile) load(data string, alone bool) (*seedJob, error) {
 		return nil, err
 	}
 	j := &seedJob{file: f.path, mi: mi}
-	if j.dir, j.name, err = findData(mi, f.path, data, alone); err != nil {
+	beside := f.path
+	if f.src != nil {
+		beside = f.src.Path
+	}
+	if j.dir, j.name, err = findData(mi, beside, data, alone); err != nil {
 		return nil, err
 	}
 	if !f.follow {
@@ -226,12 +237,15 @@ func (f torrentFile) load(data string, alone bool) (*seedJob, error) {
 }
 
 // findData returns the directory that contains the data of a torrent, and the name of the
-// data there. If alone is set, data may also be the path of the data itself, with another
+// data there. file is the path of the .torrent, or "" if it has none. If alone is set, data may also be the path of the data itself, with another
 // name.
 func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name string, err error) {
-	dirs := []string{filepath.Dir(file), "."}
-	if data != "" {
+	dirs := []string{"."}
+	switch {
+	case data != "":
 		dirs = []string{data}
+	case file != "":
+		dirs = []string{filepath.Dir(file), "."}
 	}
 	names := append([]string{mi.Info.Name}, mi.OtherNames()...)
 	for _, d := range dirs {
@@ -250,7 +264,7 @@ func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name s
 		abs, err := filepath.Abs(data)
 		return filepath.Dir(abs), filepath.Base(abs), err
 	}
-	return "", "", fault.New(fault.NotFound, "name its directory with --data DIR", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
+	return "", "", fault.New(fault.NotFound, "name its directory with --data DIR", "the data of %s, %q, is not in %s", cmp.Or(file, "the torrent"), mi.Info.Name, strings.Join(dirs, " or "))
 }
 
 func isNotDir(path string) bool {

@@ -20,7 +20,8 @@ func (a *app) showCmd() *cobra.Command {
 		Short: "print what a .torrent or magnet link contains",
 		Long: `Print the files, trackers, web seeds and hashes of a torrent, and what other
 programs may refuse about it. A SOURCE is a .torrent file, its URL, the URL of a
-page that links to it, or a magnet link; - is standard input.`,
+page that links to it, a Metalink, a magnet link or an info-hash; - is standard
+input.`,
 		Example: "  spate show debian.torrent\n  spate show --json http://tracker.example.org:6969/r/debian.iso | jq .files",
 		Args:    need(1, -1, "a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -226,6 +227,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	}
 	s.row("trackers", g.Trackers...)
 	s.row("web seeds", g.WebSeeds...)
+	s.row("torrent at", g.Torrents...)
 	s.row("peers", g.Peers...)
 	s.row("files", selection(g))
 	s.row("magnet", g.String())
@@ -236,7 +238,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 // own, because a link has no tiers.
 func magnetToJSON(g metainfo.Magnet) *torrentJSON {
 	t := &torrentJSON{
-		Name: g.Name, TotalLength: g.Length, WebSeeds: g.WebSeeds, Peers: g.Peers, Select: selection(g), Magnet: g.String(),
+		Name: g.Name, TotalLength: g.Length, WebSeeds: g.WebSeeds, TorrentURLs: g.Torrents, Peers: g.Peers, Select: selection(g), Magnet: g.String(),
 	}
 	if !g.HashV1.IsZero() {
 		t.InfoHashV1 = g.HashV1.String()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"spate/internal/fault"
@@ -53,4 +54,20 @@ func publicKeyOf(value string, warn filetrust.Warn) (signature.PublicKey, error)
 		return key, fault.Usagef("--verify-key %s: %w", value, ferr)
 	}
 	return key, nil
+}
+
+// dataPaths returns the paths of files and directories in args, for a verb that does not read
+// standard input.
+func dataPaths(verb string, args []string) (paths []string, err error) {
+	for _, arg := range args {
+		path, err := source.DataPath(verb, arg)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Lstat(path); path == "-" && err != nil {
+			return nil, fault.Usagef("%s takes a file or a directory, not standard input", verb)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
 }

@@ -30,6 +30,7 @@ type torrentJSON struct {
 	Nodes         []string `json:"nodes,omitempty"`
 	Similar       []string `json:"similar,omitempty"`
 	Collections   []string `json:"collections,omitempty"`
+	TorrentURLs   []string `json:"torrent_urls,omitempty"`   // only for a magnet link
 	Peers         []string `json:"peers,omitempty"`          // only for a magnet link
 	Select        string   `json:"select,omitempty"`         // only for a magnet link
 	MissingLayers int      `json:"missing_layers,omitempty"` // v2 files that cannot be checked

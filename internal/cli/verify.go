@@ -55,7 +55,8 @@ func (a *app) verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify TORRENT [PATH]",
 		Short: "check data against a .torrent",
-		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or --data,
+		Long: `Check data against a torrent: every piece by v1, v2, or both. TORRENT is a .torrent
+file, its URL, the URL of its page, or - for standard input. Without PATH or --data,
 verify looks for the data beside the .torrent and in the current directory. PATH is
 the file or directory itself, or the directory that contains it. The exit code is 4
 if anything is damaged, missing or too long.`,
@@ -76,12 +77,9 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if opt.jobs < 0 {
 		return fault.Usagef("--jobs %d: the value must be 1 or more", opt.jobs)
 	}
-	src, err := a.sources(opt.bind.Addr).Resolve(ctx, args[0])
+	src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate verify", args[0])
 	if err != nil {
 		return err
-	}
-	if src.Torrent == nil {
-		return fault.UsageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
 	}
 	m, err := src.Parse()
 	if err != nil {
@@ -90,11 +88,13 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	var paths []string
 	switch {
 	case len(args) > 1:
-		paths = args[1:]
+		if paths, err = dataPaths("PATH of spate verify", args[1:]); err != nil {
+			return err
+		}
 	case opt.data != "":
 		paths = []string{opt.data}
-	case src.URL == "" && args[0] != "-":
-		paths = []string{filepath.Dir(args[0]), "."}
+	case src.Path != "":
+		paths = []string{filepath.Dir(src.Path), "."}
 	default:
 		paths = []string{"."}
 	}

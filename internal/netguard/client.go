@@ -109,6 +109,8 @@ type RedirectError struct {
 	Reason string
 	// Magnet is the magnet link that the server redirects to, or "".
 	Magnet string
+	// Reach is the reach of links in Magnet.
+	Reach Reach
 	// RetryAfter is how long the server asks the client to wait before it follows the
 	// redirect, if this is too long to wait for. Otherwise it is 0.
 	RetryAfter time.Duration
@@ -147,7 +149,10 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 			io.Copy(io.Discard, resp.Body)
 		}
 		resp.Body.Close()
+		var refused *RedirectError
 		switch {
+		case errors.As(err, &refused):
+			refused.Reach = within
 		case err != nil:
 		case seen[next.String()]:
 			err = &RedirectError{Status: resp.StatusCode, Reason: "the redirects lead in a circle"}

@@ -246,6 +246,9 @@ func TestRedirectStatusesAndLocations(t *testing.T) {
 			w.WriteHeader(status)
 			return
 		}
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("%s got a password of a Location", r.URL)
+		}
 		asked = r.URL.RequestURI() + " " + r.Header.Get("Range")
 	})
 	ask := func(status int, to string) (*Answer, error) {
@@ -270,6 +273,8 @@ func TestRedirectStatusesAndLocations(t *testing.T) {
 	}
 	for to, want := range map[string]string{
 		"b": "/a/b", "../b": "/b", "/b?c=d": "/b?c=d", "./b#part": "/a/b", "//" + strings.TrimPrefix(base, "http://") + "/h": "/h", "b%20c": "/a/b%20c",
+		"b c": "/a/b%20c", "caf\xe9": "/a/caf%E9", "/\u00fc?q=\u00fc": "/%C3%BC?q=\u00fc", " /x\t": "/x", "/x#%20": "/x", "/x?a%zz": "/x?a%zz",
+		strings.Replace(base, "http", "HTTP", 1) + "/x": "/x", strings.Replace(base, "//", "//me:secret@", 1) + "/x": "/x", "/a//b/../c": "/a//c", "/.": "/",
 	} {
 		_, err := ask(302, to)
 		if got, _, _ := strings.Cut(asked, " "); err != nil || got != want {
@@ -277,8 +282,10 @@ func TestRedirectStatusesAndLocations(t *testing.T) {
 		}
 	}
 	var redirect *RedirectError
-	if _, err := ask(302, ""); !errors.As(err, &redirect) {
-		t.Errorf("without Location: %v", err)
+	for _, to := range []string{"", " ", "\t", "/%zz", "http://[::1/", "http://h:port/", ":", "http://"} {
+		if _, err := ask(302, to); !errors.As(err, &redirect) {
+			t.Errorf("Location %q: %v, want a RedirectError", to, err)
+		}
 	}
 	const magnet = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=a%20b"
 	if _, err := ask(302, magnet); !errors.As(err, &redirect) || redirect.Magnet != magnet {

@@ -2,12 +2,14 @@ package source
 
 import (
 	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,6 +36,7 @@ type fetcher struct {
 	client *netguard.Client
 	within netguard.Reach // networks that the next request may go to
 	retry  netguard.Backoff
+	once   bool // do not ask again after a failure
 	notef  func(format string, args ...any)
 }
 
@@ -69,7 +72,7 @@ func (f *fetcher) ask(ctx context.Context, u *url.URL, read func(*http.Response)
 		if !errors.As(err, &temporary) || ctx.Err() != nil {
 			return err
 		}
-		if n == maxRepeats || temporary.wait > maxPause {
+		if f.once || n == maxRepeats || temporary.wait > maxPause {
 			return temporary.err
 		}
 		pause := f.retry.Pause(n, temporary.wait)
@@ -88,6 +91,18 @@ func (f *fetcher) ask(ctx context.Context, u *url.URL, read func(*http.Response)
 // cut returns the error about an answer that ended early.
 func cut(u *url.URL, err error) error {
 	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer ended early: %w", u.Redacted(), err)}
+}
+
+// damaged returns the error about an answer whose body cannot be read: it ended early, or is not
+// encoded as it says.
+func damaged(u *url.URL, err error) error {
+	if errors.Is(err, gzip.ErrHeader) {
+		return fault.New(fault.Network, "", "%s: the answer is not encoded as it says: %w", u.Redacted(), err)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return cut(u, err)
+	}
+	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer is damaged: %w", u.Redacted(), err)}
 }
 
 // newFetcher returns a fetcher. The caller closes its client. The fetcher does not use proxies,
@@ -127,7 +142,11 @@ func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
 			code = fault.NotFound
 		}
-		err := fault.New(code, "", "%s: the server answered %s", u.Redacted(), resp.Status)
+		hint := ""
+		if resp.StatusCode == http.StatusUnauthorized {
+			hint = "write the name and the password in the URL: " + u.Scheme + "://NAME:PASSWORD@" + u.Host + "/..."
+		}
+		err := fault.New(code, hint, "%s: the server answered %s", u.Redacted(), resp.Status)
 		if netguard.Temporary(resp.StatusCode) {
 			wait := netguard.RetryAfter(resp.Header, time.Now())
 			if wait > maxPause {
@@ -166,6 +185,9 @@ func explainFetch(err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if why, ok := strings.CutPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "); ok {
+		return fault.New(fault.Network, "check the port of the URL, and whether it begins with http or https", "%s: the answer is not valid HTTP: %s%w", target, why, fault.Quiet(err))
 	}
 	return fault.New(fault.Network, hint, "%s: %w", target, err)
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -154,6 +156,71 @@ func TestNoSignatureFromPrivateAddress(t *testing.T) {
 		}
 		if err := r.CheckSignature(context.Background(), src, Trust{State: t.TempDir()}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
 			t.Errorf("%s: %v, asked %d times", host, err, asked.Load())
+		}
+	}
+}
+
+// TestNoTorrentOfLinkAtPrivateAddress checks that the URL of a .torrent in a magnet link or a
+// Metalink leads no nearer than the server that sent it, and that one with a query leads to
+// public addresses only.
+func TestNoTorrentOfLinkAtPrivateAddress(t *testing.T) {
+	if !guardtest.InNamespace(t, public4, localNetwork, metadataService) {
+		return
+	}
+	port, asked := servePrivately(t)
+	magnetTo := func(url string) string {
+		return "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&xs=" + neturl.QueryEscape(url)
+	}
+	metalinkTo := func(url string) string {
+		return `<metalink><file name="a"><metaurl mediatype="torrent">` + url + `</metaurl></file></metalink>`
+	}
+	site := serveAt(t, public4+":0", func(w http.ResponseWriter, r *http.Request) {
+		to := r.URL.Query().Get("to")
+		switch r.URL.Path {
+		case "/redirect":
+			w.Header().Set("Location", magnetTo(to))
+			w.WriteHeader(http.StatusFound)
+		case "/page":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<a href="%s">the torrent</a>`, magnetTo(to))
+		case "/a.meta4":
+			fmt.Fprint(w, metalinkTo(to))
+		case "/list":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, `<a href="/redirect?to=`+to+`&.torrent">m</a>`)
+		}
+	})
+	fetch := func(arg, stdin string) {
+		r := &Resolver{Stdin: strings.NewReader(stdin)}
+		if src, err := r.Resolve(t.Context(), arg); err == nil {
+			r.FetchTorrent(t.Context(), src)
+		}
+	}
+	for _, host := range []string{"127.0.0.1", localNetwork, metadataService, "0.0.0.0"} {
+		to := "http://" + host + ":" + port + "/x.torrent"
+		for _, path := range []string{"redirect", "page", "a.meta4", "list"} {
+			fetch("http://"+public4+":"+site+"/"+path+"?to="+to, "")
+			if asked.Swap(0) != 0 {
+				t.Errorf("/%s of a public server led to %s", path, host)
+			}
+		}
+		fetch(magnetTo(to+"?a=b"), "")
+		fetch("-", magnetTo(to+"?"))
+		fetch("-", metalinkTo(to+"?a=b"))
+		fetch("-", to+"?a=b")
+		if asked.Swap(0) != 0 {
+			t.Errorf("a URL with a query in a link led to %s", host)
+		}
+		want := int32(4)
+		if host == metadataService || host == "0.0.0.0" {
+			want = 0
+		}
+		fetch(magnetTo(to), "")
+		fetch("-", magnetTo(to))
+		fetch("-", metalinkTo(to))
+		fetch("-", to)
+		if n := asked.Swap(0); n != want {
+			t.Errorf("links that the user gave led to %s %d times, want %d", host, n, want)
 		}
 	}
 }

@@ -201,10 +201,10 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 		return unchecked(fault.New(fault.BadData, "ask the publisher", "%s is not signed (%s), but torrents from %s must be", c.src.Arg, why, strings.Join(c.src.sites, " and ")))
 	}
 	if c.src.URL == "" {
-		if c.src.Arg == "-" {
+		if c.src.Path == "" {
 			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "standard input has no signature beside it")
 		}
-		path := atomicfile.Derived(c.src.Arg, signature.Extension)
+		path := atomicfile.Derived(c.src.Path, signature.Extension)
 		sig, err := torrentfile.ReadLimited(path, signature.MaxSignature)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, unsigned("there is no " + path)

@@ -10,25 +10,27 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
-	"spate/metainfo"
 )
 
-// Source is the torrent of a SOURCE argument: the bytes of a .torrent, or a magnet link.
+// Source is the torrent of a SOURCE argument: the bytes of a .torrent, a magnet link, or both
+// after [Resolver.FetchTorrent].
 type Source struct {
-	Arg     string // the argument
+	Arg     string // the argument, or the link in the file or standard input that it names
+	Path    string // the file that Torrent came from, or ""
 	Torrent []byte // the .torrent as bytes; nil for a magnet link
 	Magnet  string // the magnet link, or ""
 	URL     string // the URL that Torrent came from, or ""
 
 	sites  []string       // the sites of the URL and its redirects
 	signed announced      // the signature that a response names
-	reach  netguard.Reach // networks that the signature may come from
+	reach  netguard.Reach // networks that the signature and further links may come from
 }
 
 // Resolver finds sources.
@@ -42,48 +44,104 @@ type Resolver struct {
 	retry netguard.Backoff // pauses between requests; zero: fetchRetry
 }
 
-// Resolve finds the torrent of arg: a file, "-" for standard input, the http(s) URL of a
-// torrent, of a page or of data with a torrent, a magnet link, or an info-hash. It ignores
-// blanks and quotes around arg.
+// Resolve finds the torrent of arg: a file, a file: URL, "-" for standard input, the http(s)
+// URL of a torrent, of a page or of data with a torrent, a magnet link, or an info-hash. A
+// file, standard input or an answer may also be a Metalink, and the first two may hold a link
+// or an info-hash. Resolve ignores blanks and quotes around arg, and line breaks in a link.
 func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	arg = UnquoteArg(arg)
-	switch scheme, _, _ := strings.Cut(arg, ":"); strings.ToLower(scheme) {
-	case "magnet":
-		return &Source{Arg: arg, Magnet: arg}, nil
-	case "http", "https":
-		return r.resolveURL(ctx, arg)
+	if link, err := linkIn(arg); err != nil {
+		return nil, err
+	} else if link != "" {
+		return r.resolveLink(ctx, link, netguard.ToChosen)
 	}
 	if arg == "-" {
-		b, err := torrentfile.Read(r.Stdin, "standard input")
-		return &Source{Arg: arg, Torrent: b}, err
-	}
-	b, err := torrentfile.ReadFile(arg)
-	if errors.Is(err, fs.ErrNotExist) {
-		if m := magnetOfHash(arg); m != "" {
-			return &Source{Arg: arg, Magnet: m}, nil
+		b, err := torrentfile.ReadSource(r.Stdin, "standard input")
+		if err != nil {
+			return nil, err
 		}
-		if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" {
-			return nil, fault.UsageHint("write a .torrent file, an http(s) URL, a magnet link or an info-hash", "%s: cannot fetch from %s://", arg, u.Scheme)
-		}
-		return nil, fault.WithHint(err, "a SOURCE is a .torrent file, an http(s) URL, a magnet link or an info-hash")
+		return r.content(ctx, &Source{Arg: arg, Torrent: b})
 	}
-	return &Source{Arg: arg, Torrent: b}, err
+	path, err := FilePath(arg)
+	if err != nil {
+		return nil, err
+	}
+	b, err := torrentfile.ReadSourceFile(path)
+	switch {
+	case err == nil:
+		return r.content(ctx, &Source{Arg: arg, Path: path, Torrent: b})
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if m := magnetOfHash(arg); m != "" {
+		return &Source{Arg: arg, Magnet: m, reach: netguard.ToChosen}, nil
+	}
+	if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" && path == arg {
+		return nil, fault.UsageHint("write "+sourceKinds, "%s: cannot fetch from %s://", arg, u.Scheme)
+	}
+	if almostHash.MatchString(arg) {
+		return nil, fault.UsageHint("an info-hash has 40 or 64 hexadecimal digits, or 32 base32 digits",
+			"%s is neither a file nor an info-hash: it has %d digits", arg, len(arg))
+	}
+	return nil, fault.WithHint(err, "a SOURCE is "+sourceKinds)
 }
 
-// magnetOfHash returns the magnet link of an info-hash in hexadecimal or base32, or "" if s is
-// not an info-hash.
+// almostHash matches an argument that was probably meant as an info-hash.
+var almostHash = regexp.MustCompile(`^(?i)[0-9a-f]{30,80}$`)
+
+const sourceKinds = "a .torrent file, an http(s) URL, a magnet link or an info-hash"
+
+// resolveLink finds the torrent of a magnet link, an http(s) URL or an info-hash. The request
+// for a URL may go to the networks in within.
+func (r *Resolver) resolveLink(ctx context.Context, link string, within netguard.Reach) (*Source, error) {
+	switch m := magnetOfHash(link); {
+	case m != "":
+		return &Source{Arg: link, Magnet: m, reach: within}, nil
+	case hasScheme(link, "magnet"):
+		return &Source{Arg: link, Magnet: link, reach: within}, nil
+	}
+	return r.resolveURL(ctx, link, within)
+}
+
+// content finds the torrent of a file or of standard input with the content src.Torrent, which
+// can also be a Metalink, a link or an info-hash. A stranger may have written the file, so the
+// link may not go everywhere that a link of the user may.
+func (r *Resolver) content(ctx context.Context, src *Source) (*Source, error) {
+	link, err := linkInText(src.Torrent)
+	if err != nil {
+		return nil, err
+	}
+	if link == "" && isMetalink(src.Torrent) {
+		u, err := metalinkTorrent(src.Torrent, nil, src.name())
+		if err != nil {
+			return nil, err
+		}
+		link = u.String()
+	}
+	switch {
+	case link == "":
+		return src, nil
+	case hasScheme(link, "http"), hasScheme(link, "https"):
+		return r.resolveLink(ctx, link, reachOf(link))
+	}
+	return r.resolveLink(ctx, link, netguard.ToMachine)
+}
+
+// magnetOfHash returns the magnet link of an info-hash in hexadecimal or base32, or of the
+// multihash of a v2 info-hash, or "" if s is none of them.
 func magnetOfHash(s string) string {
 	if h, err := spate.ParseInfoHash(s); err == nil {
 		return "magnet:?xt=urn:btih:" + h.String()
 	}
+	const multihash = "1220"
+	if digits, ok := strings.CutPrefix(s, multihash); ok && len(digits) == 64 {
+		s = digits
+	}
 	if h, err := spate.ParseInfoHashV2(s); err == nil {
-		return "magnet:?xt=urn:btmh:1220" + h.String()
+		return "magnet:?xt=urn:btmh:" + multihash + h.String()
 	}
 	return ""
 }
-
-// Parse parses the torrent. Do not call it if the source is a magnet link.
-func (s *Source) Parse() (*metainfo.MetaInfo, error) { return torrentfile.Parse(s.Arg, s.Torrent) }
 
 // log returns the logger, which is never nil.
 func (r *Resolver) log() *slog.Logger {

@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"spate/internal/fault"
+	"spate/internal/netguard"
 )
 
 const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
@@ -58,7 +60,7 @@ func TestResolveURL(t *testing.T) {
 	})
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
-	r := &Resolver{}
+	r := &Resolver{retry: netguard.Backoff{First: time.Millisecond, Last: time.Millisecond}}
 	for _, path := range []string{"/x.torrent", "/plain", "/file.iso", "/r/page", "/one", "/other.iso", "/moved"} {
 		s, err := r.Resolve(context.Background(), srv.URL+path)
 		if err != nil || string(s.Torrent) != someTorrent {

@@ -36,9 +36,3 @@ func UnquoteArg(arg string) string {
 	}
 	return clean
 }
-
-// IsLink reports whether arg is a URL, a magnet link or an info-hash.
-func IsLink(arg string) bool {
-	scheme, rest, _ := strings.Cut(arg, ":")
-	return strings.EqualFold(scheme, "magnet") && rest != "" || strings.HasPrefix(rest, "//") || magnetOfHash(arg) != ""
-}

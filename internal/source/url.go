@@ -13,8 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 
+	"spate/bencode"
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
@@ -31,8 +31,8 @@ const (
 
 // resolveURL fetches the torrent of a URL. It tries, in this order: the URL itself, the torrent
 // in the Link header or the page's <link rel="alternate">, the only .torrent link of the page,
-// and the URL with .torrent appended.
-func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) {
+// and the URL with .torrent appended. The first request may go to the networks in within.
+func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.Reach) (*Source, error) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
 		return nil, fault.Usagef("%s is not a URL", arg)
@@ -41,16 +41,13 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	defer cancel()
 	f := r.newFetcher()
 	defer f.client.Close()
+	f.within = within
 	var found answered
-	read := func(resp *http.Response) (err error) {
-		found, err = torrentOrLink(resp)
-		return err
-	}
-	err = f.ask(ctx, u, read)
+	err = f.ask(ctx, u, found.read)
 	var redirect *netguard.RedirectError
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
 		r.log().Info("the URL redirects to a magnet link", "url", u.Redacted())
-		return &Source{Arg: arg, Magnet: redirect.Magnet, sites: []string{signature.Site(u)}}, nil
+		return &Source{Arg: arg, Magnet: redirect.Magnet, sites: []string{signature.Site(u)}, reach: redirect.Reach}, nil
 	}
 	if found.at == nil {
 		return nil, err
@@ -64,6 +61,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 		return src, err
 	}
 	next, guessed := found.link, found.link == nil
+	page := strings.EqualFold(path.Ext(found.at.Path), ".torrent") // in place of a torrent
 	if guessed {
 		g := *found.at
 		g.Path, g.RawPath = g.Path+".torrent", ""
@@ -78,13 +76,16 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
 	found.torrent, found.signed = nil, announced{}
-	err = f.ask(ctx, next, read)
+	err = f.ask(ctx, next, found.read)
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
-		src.Magnet = redirect.Magnet
+		src.Magnet, src.reach = redirect.Magnet, redirect.Reach
 		return src, nil
 	}
 	if err != nil && !guessed {
 		return nil, err
+	}
+	if guessed && page && (err != nil || found.torrent == nil) {
+		return nil, fault.New(fault.NotFound, browserHint, "%s: the server sent a web page in place of the torrent", arg)
 	}
 	if err != nil || found.torrent == nil {
 		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s has no link to a torrent", arg)
@@ -102,6 +103,12 @@ type answered struct {
 	torrent []byte   // the torrent, or nil
 	link    *url.URL // the URL of the torrent, or nil
 	signed  announced
+}
+
+// read fills in a from an answer, and closes its body.
+func (a *answered) read(resp *http.Response) (err error) {
+	*a, err = torrentOrLink(resp)
+	return err
 }
 
 // announced is a signature that a link names. It is not verified yet.
@@ -152,23 +159,67 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		found.link, found.signed, err = pageLink(page, base)
 		return found, err
 	}
+	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
+		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+		if err != nil {
+			return found, cut(base, err)
+		}
+		found.link, err = metalinkTorrent(b, base, base.Redacted())
+		return found, err
+	}
 	head := make([]byte, 1)
-	n, _ := io.ReadFull(resp.Body, head)
+	n, err := io.ReadFull(resp.Body, head)
+	if err != nil && err != io.EOF {
+		return found, damaged(base, err)
+	}
 	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
 		return found, nil
 	}
-	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return found, cut(base, err)
+	if n > 0 && head[0] != 'd' {
+		return found, noTorrent(resp, head[0])
 	}
-	if err != nil {
-		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
+	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	switch {
+	case err != nil && fault.CodeOf(err) == fault.BadData:
+		return found, err
+	case err != nil:
+		return found, damaged(base, err)
+	case untilClose(resp) && endsEarly(torrent):
+		return found, cut(base, io.ErrUnexpectedEOF)
 	}
 	if kind == torrentType || named || torrentfile.LooksLikeTorrent(torrent) {
 		found.torrent = torrent
 	}
 	return found, nil
 }
+
+// untilClose reports whether only the end of the connection ends the body of resp.
+func untilClose(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+}
+
+// endsEarly reports whether b is the beginning of a torrent, or nothing.
+func endsEarly(b []byte) bool {
+	d := bencode.NewDecoder(b, bencode.Options{})
+	d.Skip()
+	return errors.Is(d.Err(), io.ErrUnexpectedEOF)
+}
+
+// noTorrent returns the error about an answer in place of a torrent, whose first byte is not
+// that of a torrent.
+func noTorrent(resp *http.Response, first byte) error {
+	at := resp.Request.URL.Redacted()
+	encoding := resp.Header.Get("Content-Encoding")
+	switch {
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return fault.New(fault.BadData, "fetch the .torrent with a browser, and give the file", "%s: the server encodes the answer as %.20q, which spate does not read", at, encoding)
+	case first == '<':
+		return fault.New(fault.BadData, browserHint, "%s: the server sent a web page in place of the torrent", at)
+	}
+	return fault.New(fault.BadData, browserHint, "%s: the answer is not a torrent", at)
+}
+
+const browserHint = "open the URL in a browser: the server may ask for a login, or have moved the file"
 
 var linkParam = regexp.MustCompile(`;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
 
@@ -243,14 +294,18 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 	if len(links) == 0 {
 		links = magnets
 	}
-	switch {
-	case torrent != nil || len(links) == 0:
-		return torrent, signed, nil
-	case len(links) == 1:
-		torrent, err = url.Parse(links[0])
-		return torrent, signed, err
+	if torrent == nil && len(links) > 0 {
+		torrent, err = onlyLink(links, base.Redacted())
 	}
-	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+	return torrent, signed, err
+}
+
+// onlyLink returns the only one of links. If there are more, the error names some.
+func onlyLink(links []string, name string) (*url.URL, error) {
+	if len(links) > 1 {
+		return nil, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", name, len(links))
+	}
+	return url.Parse(links[0])
 }
 
 func appendNew(list []string, s string) []string {

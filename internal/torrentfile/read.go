@@ -20,7 +20,13 @@ const MaxSize = metainfo.MaxSize
 
 // ReadFile reads the .torrent file at path, which is an argument of the user. The file may be a
 // pipe. ReadFile returns an error if it has more than [MaxSize] bytes.
-func ReadFile(path string) ([]byte, error) {
+func ReadFile(path string) ([]byte, error) { return readFile(path, Read) }
+
+// ReadSourceFile is like [ReadFile] for a file that may also be a text, as for [ReadSource].
+func ReadSourceFile(path string) ([]byte, error) { return readFile(path, ReadSource) }
+
+// readFile reads the file at path, with read if its size is not known.
+func readFile(path string, read func(io.Reader, string) ([]byte, error)) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -34,7 +40,7 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, fault.UsageHint("name the .torrent files in it", "%s is a directory", path)
 	}
 	if !info.Mode().IsRegular() || info.Size() > MaxSize {
-		return Read(f, path)
+		return read(f, path)
 	}
 	b := make([]byte, info.Size())
 	_, err = io.ReadFull(f, b)
@@ -62,6 +68,25 @@ func Read(r io.Reader, name string) ([]byte, error) {
 		return nil, parseError(name, err)
 	}
 	return b, nil
+}
+
+// maxText is the maximum number of bytes that [ReadSource] reads of a text.
+const maxText = 2 << 20
+
+// ReadSource reads a .torrent of at most [MaxSize] bytes, or a short text such as a Metalink or
+// a magnet link. Errors call it name.
+func ReadSource(r io.Reader, name string) ([]byte, error) {
+	head := make([]byte, 1)
+	switch _, err := io.ReadFull(r, head); {
+	case err == io.EOF:
+		return nil, fault.New(fault.BadData, "", "%s is empty", name)
+	case err != nil:
+		return nil, err
+	case head[0] == 'd':
+		return Read(io.MultiReader(bytes.NewReader(head), r), name)
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxText))
+	return append(head, b...), err
 }
 
 // Parse parses a .torrent file. Errors call it name.

@@ -400,6 +400,15 @@ func TestRetryAfter(t *testing.T) {
 		"a malformed header": {503, "soon", "", 0},
 		"forbidden":          {403, "60", "", time.Minute},
 		"more than a day":    {503, "999999999", "", 24 * time.Hour},
+		"a page that is cut": {503, "120", "cut", 2 * time.Minute},
+		"a page too long":    {503, "120", strings.Repeat("x", wire.MaxAnswer+1), 2 * time.Minute},
+		"a date":             {503, time.Now().Add(48 * time.Hour).UTC().Format(http.TimeFormat), "", 24 * time.Hour},
+		"a past date":        {503, "Sun, 22 Nov 1998 11:00:00 GMT", "", 0},
+		"negative":           {503, "-5", "", 0},
+		"gateway":            {502, "3", "", 3 * time.Second},
+		"slow gateway":       {504, "3", "", 3 * time.Second},
+		"too early":          {425, "3", "", 3 * time.Second},
+		"slow client":        {408, "3", "", 3 * time.Second},
 		"a refusal":          {200, "90", "d14:failure reason4:nonee", 90 * time.Second},
 		"a refusal, longer":  {200, "90", "d14:failure reason4:none8:retry in1:5e", 5 * time.Minute},
 	} {
@@ -408,6 +417,9 @@ func TestRetryAfter(t *testing.T) {
 			base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if c.after != "" {
 					w.Header().Set("Retry-After", c.after)
+				}
+				if c.body == "cut" {
+					w.Header().Set("Content-Length", "1000")
 				}
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)

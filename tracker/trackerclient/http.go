@@ -129,6 +129,9 @@ func (c *Client) get(ctx context.Context, f family, u *url.URL) (*answer, error)
 	}
 	defer resp.Body.Close()
 	body, err := readAnswer(resp.Body, u, resp.StatusCode)
+	if resp.StatusCode != http.StatusOK {
+		err = nil // the status and Retry-After say more than a body that ends early
+	}
 	return &answer{body, resp.StatusCode, netguard.RetryAfter(resp.Header, time.Now())}, err
 }
 

@@ -290,9 +290,23 @@ func TestWrongAnswersAreErrors(t *testing.T) {
 		"off to metadata": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/x", http.StatusFound)
 		}, file},
-		"busy":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, busy},
-		"too many":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, busy},
-		"a bad day":   {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, soon},
+		"busy":            {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, busy},
+		"too many":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, busy},
+		"a bad day":       {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, soon},
+		"failed":          {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, soon},
+		"a slow gateway":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusGatewayTimeout) }, soon},
+		"a slow client":   {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusRequestTimeout) }, soon},
+		"too early":       {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTooEarly) }, soon},
+		"not implemented": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotImplemented) }, file},
+		"no content":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }, file},
+		"off by magnet": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567")
+			w.WriteHeader(http.StatusSeeOther)
+		}, file},
+		"off for an hour": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "3600")
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, busy},
 		"cut at once": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, soon},
 	} {
 		t.Run(name, func(t *testing.T) {
