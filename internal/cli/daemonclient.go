@@ -8,6 +8,7 @@ import (
 	"spate/internal/api"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
@@ -18,6 +19,9 @@ import (
 func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequest, opt *publishOptions) (done bool, err error) {
 	if opt.foreground {
 		return false, nil
+	}
+	if err := filetrust.Check(state, filetrust.Power, nil); err != nil { // OpenPublisher warns
+		return true, err
 	}
 	c := api.New(state)
 	status, err := c.Status(ctx)

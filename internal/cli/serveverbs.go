@@ -14,6 +14,7 @@ import (
 	"spate/internal/api"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
@@ -37,7 +38,8 @@ func (d *daemonFlags) add(f *pflag.FlagSet) {
 
 func (d *daemonFlags) client(a *app) (*api.Client, error) {
 	if d.url == "" {
-		return api.New(a.stateDir(d.state)), nil
+		state := a.stateDir(d.state)
+		return api.New(state), filetrust.Check(state, filetrust.Power, a.Warnf)
 	}
 	if d.token == "" {
 		return nil, fault.UsageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")

@@ -111,7 +111,7 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	if path == "" {
 		path = filepath.Join(a.configDir(), "spate.toml")
 	}
-	b, err := filetrust.Read(path, maxSettings, filetrust.Power, a.Warnf)
+	b, err := filetrust.Read(path, maxSettings, filetrust.Power, nil)
 	if errors.Is(err, fs.ErrNotExist) && a.config == "" {
 		return path, nil, nil, nil
 	}
@@ -126,7 +126,21 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	if err != nil {
 		return path, nil, nil, &fault.Error{Code: fault.Usage, Err: fmt.Errorf("settings: %w", err)}
 	}
-	return path, tree, b, nil
+	kind := filetrust.Power
+	if hasToken(tree) {
+		kind = filetrust.Secret
+	}
+	return path, tree, b, filetrust.Check(path, kind, a.Warnf)
+}
+
+// hasToken reports whether settings contain the token of an API, which is a secret.
+func hasToken(tree map[string]any) bool {
+	for name, v := range tree {
+		if table, ok := v.(map[string]any); name == "api-token" || ok && hasToken(table) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkSettings returns an error for keys that are not flags, so that a typing error is not

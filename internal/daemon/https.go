@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
+	"spate/internal/folder"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -62,6 +67,7 @@ func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*sec
 // state directory.
 func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *secure, err error) {
 	s := &secure{domain: t.Domain}
+	store := filepath.Join(state, "certificates")
 	silent := zap.NewNop() // OnEvent logs the important events
 	var cfg *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
@@ -69,7 +75,7 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 		Logger:           silent,
 	})
 	cfg = certmagic.New(cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: filepath.Join(state, "certificates")},
+		Storage: &certmagic.FileStorage{Path: store},
 		Logger:  silent, OnEvent: e.certEvent,
 	})
 	template := certmagic.ACMEIssuer{
@@ -98,6 +104,9 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 	}
 	issuer := certmagic.NewACMEIssuer(cfg, template)
 	cfg.Issuers = []certmagic.Issuer{issuer}
+	if err := e.checkStored(store, issuer.IssuerKey(), t.Domain); err != nil {
+		return nil, err
+	}
 	s.handler = issuer.HTTPChallengeHandler(redirectTo(t.Domain, addr.Port()))
 	s.config = cfg.TLSConfig()
 	s.config.NextProtos = append([]string{"h2", "http/1.1"}, s.config.NextProtos...)
@@ -110,6 +119,37 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 		return nil
 	}
 	return s, nil
+}
+
+// checkStored sets aside the stored certificate of a domain if it is damaged, and warns. certmagic would
+// never replace it. A missing one is no damage.
+func (e *Env) checkStored(store, issuer, domain string) error {
+	keys := certmagic.StorageKeys
+	var files [3][]byte
+	var damage error
+	for i, key := range []string{keys.SiteCert(issuer, domain), keys.SitePrivateKey(issuer, domain), keys.SiteMeta(issuer, domain)} {
+		var err error
+		if files[i], err = folder.ReadNamed(filepath.Join(store, filepath.FromSlash(key)), maxPEM); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			damage = err
+		}
+	}
+	if damage == nil {
+		_, damage = tls.X509KeyPair(files[0], files[1])
+	}
+	if damage == nil && !json.Valid(files[2]) {
+		damage = errors.New("its description is not JSON")
+	}
+	if damage == nil {
+		return nil
+	}
+	aside, err := atomicfile.SetAside(filepath.Join(store, filepath.FromSlash(keys.CertsSitePrefix(issuer, domain))))
+	if err != nil {
+		return fmt.Errorf("the stored certificate of %s is damaged (%w), and cannot be moved away: %w", domain, damage, err)
+	}
+	e.Warnf("the stored certificate of %s is damaged (%v): it was moved to %s, and a new one is requested", domain, damage, aside)
+	return nil
 }
 
 // certEvent prints notes and warnings about certificates.
