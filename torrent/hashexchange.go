@@ -290,7 +290,7 @@ func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 	if layer == nil || span.Base != base {
 		return nil, false
 	}
-	hashes, err := merkle.Prove(nil, layer, blocks, span)
+	hashes, err := t.uppers.prove(r, layer, blocks, span)
 	return hashes, err == nil
 }
 

@@ -61,6 +61,7 @@ type Torrent struct {
 	bad       badData
 	v2        v2Hashes
 	roots     rootIndex
+	uppers    upperLayers
 	selection selection
 	events    eventState
 	disk      diskState

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"spate"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/trackerserver/internal/httpconn"
@@ -311,21 +310,9 @@ func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
 		}
 		return s.appendFailure(c.out, refusal)
 	}
-	if full {
-		for st := range s.store.All() {
-			c.hashes = append(c.hashes, st.InfoHash)
-		}
-	}
 	n.scrapes[tracker.HTTP].Add(1)
-	slices.SortFunc(c.hashes, func(a, b spate.InfoHash) int { return bytes.Compare(a[:], b[:]) })
-	out := wire.AppendScrapeStart(c.out)
-	for _, ih := range slices.Compact(c.hashes) {
-		if seeders, leechers, completed, ok := s.scrape(c.now, ih); ok {
-			out = wire.AppendScrapeEntry(out, ih, seeders, completed, leechers)
-		}
-	}
 	if full {
-		c.hashes = nil // do not keep the memory for all torrents
+		return s.appendFullScrape(c.out)
 	}
-	return wire.AppendScrapeEnd(out, minScrape)
+	return s.appendScrape(c.out, c.now, c.hashes)
 }

@@ -125,6 +125,7 @@ type Server struct {
 	connCounts httpconn.Counts
 	calls      sync.Pool   // pool of *call
 	unsaved    atomic.Bool // the last call of Options.Flush failed
+	full       fullScrape
 }
 
 // New returns a tracker that keeps its peers in store. It reads the files and the
