@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,4 +323,69 @@ func TestDormantIsAnnounced(t *testing.T) {
 			t.Errorf("announced %v", ann.events)
 		}
 	})
+}
+
+// goneLoader loads a torrent until its .torrent is gone or replaced.
+type goneLoader struct {
+	fileLoader
+	gone *atomic.Pointer[func() (*metainfo.MetaInfo, AddOptions, error)]
+}
+
+func (l goneLoader) Load() (*metainfo.MetaInfo, AddOptions, error) {
+	if f := l.gone.Load(); f != nil {
+		return (*f)()
+	}
+	return l.fileLoader.Load()
+}
+
+// TestDormantWithoutTorrentSaysStopped checks that a dormant torrent that cannot wake up, because
+// its .torrent is gone or another one, announces "stopped" and is no longer announced. A .torrent
+// that cannot be read for another reason changes nothing.
+func TestDormantWithoutTorrentSaysStopped(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		load    func(other fileLoader) (*metainfo.MetaInfo, AddOptions, error)
+		stopped int
+	}{
+		{"gone", func(fileLoader) (*metainfo.MetaInfo, AddOptions, error) { return nil, AddOptions{}, fs.ErrNotExist }, 1},
+		{"replaced", func(other fileLoader) (*metainfo.MetaInfo, AddOptions, error) { return other.Load() }, 1},
+		{"unreadable", func(fileLoader) (*metainfo.MetaInfo, AddOptions, error) { return nil, AddOptions{}, fs.ErrPermission }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ann := &fewLeechers{events: map[tracker.Event]int{}}
+				w := newDormantWorld(t, Options{Announcer: ann})
+				l, _ := noiseFile(t, 100_000)
+				other, _ := noiseFile(t, 50_000)
+				l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
+				loader := goneLoader{l, new(atomic.Pointer[func() (*metainfo.MetaInfo, AddOptions, error)])}
+				if _, _, err := w.seed.AddDormant(loader); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				load := func() (*metainfo.MetaInfo, AddOptions, error) { return c.load(other) }
+				loader.gone.Store(&load)
+				ann.mu.Lock()
+				ann.peers = []netip.AddrPort{w.get.Addr()}
+				ann.mu.Unlock()
+				time.Sleep(30 * time.Minute) // the tracker names a leecher, which wakes the torrent
+				ann.mu.Lock()
+				if n := ann.events[tracker.EventStopped]; n != c.stopped {
+					t.Errorf("stopped was announced %d times, want %d", n, c.stopped)
+				}
+				before := ann.events[tracker.EventNone]
+				ann.mu.Unlock()
+				time.Sleep(time.Hour)
+				ann.mu.Lock()
+				if more := ann.events[tracker.EventNone] > before; more != (c.stopped == 0) {
+					t.Errorf("the torrent is announced later: %t", more)
+				}
+				ann.mu.Unlock()
+				if n := w.seed.Dormant(); n != 1-c.stopped {
+					t.Errorf("%d torrents are dormant, want %d", n, 1-c.stopped)
+				}
+				w.seed.Close()
+			})
+		})
+	}
 }

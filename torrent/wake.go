@@ -1,6 +1,8 @@
 package torrent
 
 import (
+	"errors"
+	"io/fs"
 	"time"
 
 	"spate/storage"
@@ -73,11 +75,14 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 // Otherwise its data is checked as if it had just been added.
 func (s *Session) load(d *dormant) (*Torrent, error) {
 	mi, opt, err := d.loader.Load()
+	if err == nil && mi.Hash() != d.hash {
+		err = errOtherTorrent
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherTorrent) {
+		s.forgetDormant(d)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if mi.Hash() != d.hash {
-		return nil, errOtherTorrent
 	}
 	opt.SeedOnly = true
 	t, err := newTorrent(s, mi, opt)
@@ -100,6 +105,20 @@ func (s *Session) load(d *dormant) (*Torrent, error) {
 	have.SetAll()
 	t.begin(have)
 	return t, nil
+}
+
+// forgetDormant removes a dormant torrent that can never wake up, because its .torrent is gone or
+// another one, and announces "stopped".
+func (s *Session) forgetDormant(d *dormant) {
+	s.mu.Lock()
+	known := s.dormant.by[d.hash] == d
+	if known {
+		s.dormant.removeLocked(d)
+	}
+	s.mu.Unlock()
+	if known {
+		s.announcer.Halt(d.anns)
+	}
 }
 
 // release ends the use of a torrent that lookup or wake returned.

@@ -185,8 +185,12 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 		if err != nil {
 			return err
 		}
+		warnings, err := b.d.Exceeded(ctx, r)
+		if err != nil {
+			return err
+		}
 		summary := i.Summary()
-		each(Event{Event: "published", Path: path, Release: &summary})
+		each(Event{Event: "published", Path: path, Release: &summary, Warnings: warnings})
 		return nil
 	}))
 }

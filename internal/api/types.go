@@ -133,7 +133,9 @@ type Event struct {
 	Pattern string               `json:"pattern,omitempty"` // pattern that matches nothing
 	Include bool                 `json:"include,omitempty"` // whether that pattern is one of include
 	Release *publish.ReleaseInfo `json:"release,omitempty"`
-	Error   *Error               `json:"error,omitempty"`
+	// Warnings are the limits of other programs that the torrent of Release exceeds.
+	Warnings []string `json:"warnings,omitempty"`
+	Error    *Error   `json:"error,omitempty"`
 }
 
 // Change is a change of a release: PATCH /v1/releases/{ref}. A nil field stays as it is.

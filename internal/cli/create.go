@@ -174,7 +174,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err != nil {
 		return torrentfile.MakeError(err)
 	}
-	b, warnings, err := a.torrentBytes(m)
+	b, err := a.torrentBytes(m)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	if err := torrentfile.Write(out, b, opt.force); err != nil {
 		return err
 	}
-	return a.printCreated(m, created{out, entries, warnings})
+	return a.printCreated(m, created{out, entries})
 }
 
 // selectFiles lists the files at path in o, unless path is standard input. It returns an error if
@@ -261,30 +261,25 @@ func hashing(bar *term.Progress) func(maker.Progress) {
 	}
 }
 
-// torrentBytes returns the .torrent file of m, and warnings if other programs refuse it. It
-// prints the warnings unless --json is given.
-func (a *app) torrentBytes(m *metainfo.MetaInfo) (b []byte, warnings []string, err error) {
-	b, err = m.Bytes()
+// torrentBytes returns the .torrent file of m. It warns if other programs refuse it.
+func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
+	b, err := m.Bytes()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(b) > metainfo.MaxSize {
-		return nil, nil, torrentfile.MakeError(&maker.SizeError{Size: int64(len(b))})
+		return nil, torrentfile.MakeError(&maker.SizeError{Size: int64(len(b))})
 	}
-	warnings = excesses(m, b)
-	if !a.JSON {
-		for _, w := range warnings {
-			a.Warnf("%s", w)
-		}
+	for _, w := range excesses(m, b) {
+		a.warn(w)
 	}
-	return b, warnings, nil
+	return b, nil
 }
 
 // created is what printCreated prints besides the torrent.
 type created struct {
-	out      string   // path of the .torrent
-	skipped  int      // number of entries that were left out
-	warnings []string // printed in JSON only
+	out     string // path of the .torrent
+	skipped int    // number of entries that were left out
 }
 
 // printCreated prints the result of create or edit.
@@ -292,7 +287,7 @@ func (a *app) printCreated(m *metainfo.MetaInfo, c created) error {
 	if a.JSON {
 		j := torrentToJSON(m)
 		j.Output, j.Skipped = c.out, c.skipped
-		j.Warnings = append(j.Warnings, c.warnings...)
+		j.Warnings = append(j.Warnings, a.takeWarnings()...)
 		return a.PrintJSON(j)
 	}
 	s := termsafe.Line(c.out) + "\n"

@@ -161,9 +161,8 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 	}
 	for _, e := range list {
 		var b []byte
-		var warnings []string
 		if e.Err == nil {
-			b, warnings, e.Err = a.torrentBytes(e.MetaInfo)
+			b, e.Err = a.torrentBytes(e.MetaInfo)
 		}
 		if e.Err == nil {
 			e.Err = torrentfile.Write(e.Out, b, opt.force)
@@ -174,7 +173,7 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			}
 			continue
 		}
-		if err := a.printCreated(e.MetaInfo, created{e.Out, e.Skipped, warnings}); err != nil {
+		if err := a.printCreated(e.MetaInfo, created{e.Out, e.Skipped}); err != nil {
 			return err
 		}
 	}

@@ -62,6 +62,9 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 			a.warnUnmatched(maker.Unmatched{Pattern: e.Pattern, Include: e.Include}, paths...)
 		case "published":
 			bars.finish()
+			for _, w := range e.Warnings {
+				a.warn(w)
+			}
 			return a.printPublished(publishedEvent(e.Release, status))
 		}
 		return nil

@@ -21,6 +21,9 @@ type releaseEvent struct {
 	HTTPAddr string `json:"http_addr"`
 	UDPAddr  string `json:"udp_addr,omitempty"`
 	PeerAddr string `json:"peer_addr"`
+	// Warnings are what publish has also printed on standard error: patterns without effect,
+	// entries that were left out, and limits of other programs that the torrent exceeds.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // readyEvent is the event that seed, tracker and serve print with --json once all sockets

@@ -169,6 +169,9 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 			what = "published"
 		}
 		e, err := eventOf(p, what, r)
+		if err == nil {
+			e.Warnings, err = p.Exceeded(ctx, r) // the log has told these warnings
+		}
 		if err != nil {
 			return err
 		}
@@ -247,6 +250,7 @@ func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent
 // printPublished prints the links of a release.
 func (a *app) printPublished(e releaseEvent) error {
 	if a.JSON {
+		e.Warnings = append(e.Warnings, a.takeWarnings()...)
 		return a.PrintJSON(e)
 	}
 	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",

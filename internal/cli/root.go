@@ -25,6 +25,7 @@ type app struct {
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
 	hangup    atomic.Pointer[func()] // called on SIGHUP, which then does not stop the program; may be nil
+	warned    warnings
 }
 
 func newApp(env Env) *app {

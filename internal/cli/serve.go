@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -214,6 +215,16 @@ func (v *serveView) Show(ctx context.Context) error {
 	s := v.app.newStatus(v.d.Session())
 	s.noStats = true // clients of the API get the numbers instead
 	defer s.finish()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { // it can take long
+		list, names := v.d.Unmatched(ctx)
+		for _, u := range list {
+			if ctx.Err() == nil {
+				v.app.warnUnmatched(u, names...)
+			}
+		}
+	})
 	return s.run(ctx, func() error { return nil })
 }
 

@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/folder"
 	"spate/internal/torrentfile"
 	"spate/internal/watch"
 	"spate/maker"
+	"spate/metainfo"
 	"spate/publish"
 )
 
@@ -227,6 +229,55 @@ func (p *Publisher) publishComplete(ctx context.Context, path string, spec publi
 		}
 		wait.Quiet = true
 	}
+}
+
+// Exceeded returns the limits of other programs that the torrent of a release exceeds.
+func (p *Publisher) Exceeded(ctx context.Context, r *publish.Release) ([]string, error) {
+	torrents, err := p.Catalog().Torrents(ctx, r.Ref())
+	if err != nil {
+		return nil, err
+	}
+	m, err := metainfo.Parse(torrents.Main)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, e := range m.Exceeds(torrents.Main) {
+		list = append(list, e.String())
+	}
+	return list, nil
+}
+
+// Unmatched returns the patterns for the entries of watched folders that match nothing in any
+// present entry. It reads the names of all files below the entries, but no data.
+func (d *Daemon) Unmatched(ctx context.Context) (list []maker.Unmatched, names []string) {
+	o := d.conf.Spec.Options
+	if len(o.Include)+len(o.Exclude) == 0 {
+		return nil, nil
+	}
+	var patterns torrentfile.Patterns
+	for _, w := range d.conf.Folders {
+		in, err := folder.Open(w.Dir, folder.Options{FollowLinks: d.conf.FollowLinks})
+		if err != nil {
+			continue // the folder reports the error
+		}
+		entries, _ := in.ReadDir()
+		for _, e := range entries {
+			if !e.IsDir() || watch.Temporary(e.Name()) || ctx.Err() != nil {
+				continue
+			}
+			names = append(names, e.Name())
+			o.Root, o.Skipped, o.Unmatched = in.Root(), nil, patterns.Torrent()
+			path := e.Name()
+			if in.Root() == nil {
+				path = in.Path(path)
+			}
+			// An entry without a selected file has the error ErrEmpty; its patterns are reported.
+			_, _ = maker.Select(ctx, path, o)
+		}
+		in.Close()
+	}
+	return patterns.Unmatched(), names
 }
 
 // publishError adds the path and a code to an error of package publish.
