@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
@@ -272,67 +273,43 @@ func TestChangedWhileSent(t *testing.T) {
 // TestStall checks that a download ends if its client reads nothing.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: time.Second})
-	f.release(t, "data.bin", 64<<20)
-	ts := httptest.NewServer(f)
-	defer ts.Close()
-	slow, err := http.Get(ts.URL + "/d/data.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slow.Body.Close()
-	busy := 0
-	for start := time.Now(); ; {
-		resp, err := http.Get(ts.URL + "/d/data.bin")
-		if err != nil {
-			t.Fatal(err)
+	const stall = time.Minute
+	withVisitors(t, Options{MaxDownloads: 1, Wait: -1, Stall: stall}, false, 64<<20, func(w *visitors) {
+		w.holdSlot(manyNetworks(0), 0, 0)
+		time.Sleep(time.Second)
+		if _, busy := w.visit(manyNetworks(1), "/d/data.bin"); busy.StatusCode != http.StatusServiceUnavailable || busy.Header.Get("Retry-After") == "" {
+			t.Errorf("the second download got %s, want 503 with Retry-After", busy.Status)
 		}
-		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" {
-			busy++
-			resp.Body.Close()
-			if time.Since(start) > patience {
-				t.Fatal("a reader that takes nothing keeps its slot")
-			}
-			time.Sleep(10 * time.Millisecond)
-			continue
+		time.Sleep(stall / 2)
+		if downloads, _ := w.site.Pools(); downloads.Held != 1 {
+			t.Errorf("after %v %d downloads have a slot, want one", stall/2, downloads.Held)
 		}
-		if resp.StatusCode != http.StatusOK { // the body is not read: a busy machine may itself pause for longer than Stall
-			t.Errorf("the next download got %s, want 200", resp.Status)
+		time.Sleep(stall)
+		if downloads, _ := w.site.Pools(); downloads.Held != 0 || downloads.Evicted != 0 {
+			t.Errorf("the stalled download keeps its slot, or another one took it: %+v", downloads)
 		}
-		resp.Body.Close()
-		break
-	}
-	if busy == 0 {
-		t.Error("more downloads ran at once than MaxDownloads")
-	}
+	})
 }
 
 // TestKeepAlive checks that the deadline of a download does not apply to later requests on the
 // same connection.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
-	const stall = time.Second
-	f := newFixture(t, Options{Stall: stall})
-	f.release(t, "one.iso", 1000)
-	mux := http.NewServeMux()
-	mux.Handle("/", f)
-	mux.HandleFunc("/later", func(w http.ResponseWriter, r *http.Request) {
-		<-time.After(stall * 5 / 4)
-		io.WriteString(w, "still here")
-	})
-	ts := httptest.NewServer(mux)
-	defer ts.Close()
-	for range 2 {
-		for path, want := range map[string]int{"/d/one.iso": 1000, "/later": 10} {
-			resp, err := http.Get(ts.URL + path)
-			if err != nil {
-				t.Fatal(err)
+	const stall = time.Minute
+	withVisitors(t, Options{Stall: stall}, false, 1000, func(w *visitors) {
+		conn, resp := w.visit(honestAddr, "/d/data.bin")
+		for n := range 3 {
+			b, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != http.StatusOK || len(b) == 0 {
+				t.Fatalf("answer %d is %s with %d bytes, %v", n, resp.Status, len(b), err)
 			}
-			if got := body(t, resp); len(got) != want {
-				t.Errorf("%s: the body is %q, want %d bytes", path, got, want)
+			time.Sleep(2 * stall)
+			fmt.Fprint(conn, "GET /r/data.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			if resp, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+				t.Fatalf("a request %v after a download: %v", 2*stall, err)
 			}
 		}
-	}
+	})
 }
 
 // TestPadsTakePlaces checks that pad files use a download slot, and that their bytes count

@@ -1,12 +1,14 @@
 package trackerclient_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"spate"
@@ -120,32 +122,76 @@ func TestUDPAnnounceAndScrape(t *testing.T) {
 	}
 }
 
-// TestUDPRetriesAndReconnects checks that lost packets are sent again, that garbage and
-// replies to other transactions are ignored, and that a connection id that expired early is
-// replaced.
+// packetConn is a connection to a simulated UDP server. f returns the replies to a packet.
+type packetConn struct {
+	net.Conn // its other methods are not used
+	f        func(b []byte) [][]byte
+	replies  chan []byte
+	closed   chan struct{}
+	close    sync.Once
+}
+
+func (c *packetConn) Write(b []byte) (int, error) {
+	for _, reply := range c.f(b) {
+		c.replies <- reply
+	}
+	return len(b), nil
+}
+
+func (c *packetConn) Read(b []byte) (int, error) {
+	select {
+	case reply := <-c.replies:
+		return copy(b, reply), nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *packetConn) Close() error {
+	c.close.Do(func() { close(c.closed) })
+	return nil
+}
+
+func (*packetConn) RemoteAddr() net.Addr {
+	return net.UDPAddrFromAddrPort(netip.MustParseAddrPort("203.0.113.1:80"))
+}
+
+// TestUDPRetriesAndReconnects checks that lost packets are sent again after the times of BEP
+// 15, that garbage and replies to other transactions are ignored, and that a connection id that
+// expired early is replaced.
 func TestUDPRetriesAndReconnects(t *testing.T) {
-	f := &fakeUDP{t: t, id: 7}
-	n := 0
-	addr := udpServer(t, "udp4", "127.0.0.1:0", func(b []byte) [][]byte {
-		n++
-		if n%2 == 1 {
-			return nil // the packet is lost
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeUDP{t: t, id: 7}
+		n := 0
+		lossy := func(b []byte) [][]byte {
+			n++
+			if n%2 == 1 {
+				return nil // the packet is lost
+			}
+			reply := f.answer(b)
+			other := append([]byte(nil), reply...)
+			binary.BigEndian.PutUint32(other[4:], ^binary.BigEndian.Uint32(other[4:]))
+			return [][]byte{{}, {1, 2, 3}, other, []byte("\xff\xff\xff\xff\x00\x00\x00\x00garbage"), reply, reply}
 		}
-		reply := f.answer(b)
-		other := append([]byte(nil), reply...)
-		binary.BigEndian.PutUint32(other[4:], ^binary.BigEndian.Uint32(other[4:]))
-		return [][]byte{{}, {1, 2, 3}, other, []byte("\xff\xff\xff\xff\x00\x00\x00\x00garbage"), reply, reply}
+		c := newClient(t, trackerclient.Options{Timeout: time.Hour, Dial: func(context.Context, string, string) (net.Conn, error) {
+			return &packetConn{f: lossy, replies: make(chan []byte, 100), closed: make(chan struct{})}, nil
+		}})
+		defer c.Close()
+		const wait = trackerclient.DefaultUDPTimeout
+		announce := func(want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if _, err := c.Announce(t.Context(), "udp://tracker.example:80", request()); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("the announce took %v, want %v", took, want)
+			}
+		}
+		announce(2 * wait) // a connect and an announce are lost
+		f.id = 8           // the tracker has restarted with another key
+		announce(4 * wait) // an announce, a connect with twice the wait, and an announce are lost
 	})
-	c := newClient(t, trackerclient.Options{UDPTimeout: 20 * time.Millisecond})
-	if _, err := c.Announce(t.Context(), "udp://"+addr, request()); err != nil {
-		t.Fatal(err)
-	}
-	f.mu.Lock()
-	f.id = 8 // the tracker has restarted with another key
-	f.mu.Unlock()
-	if _, err := c.Announce(t.Context(), "udp://"+addr, request()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestUDPErrors(t *testing.T) {
