@@ -109,18 +109,27 @@ func (f *metaFetch) lookUp(ctx context.Context, names []string) {
 		if err != nil || perr != nil {
 			continue
 		}
-		addrs, err := f.s.opt.Resolver.LookupNetIP(ctx, "ip", host)
+		addrs, err := f.s.resolve(ctx, host)
 		if err != nil {
 			f.s.log.Info("a peer of the magnet link is not found", "peer", name, "err", err)
 			continue
 		}
 		f.mu.Lock()
 		for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
-			f.peers.Add([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), uint16(n))}, peerlist.SourceLink)
+			f.peers.Add([]netip.AddrPort{spate.CanonicalAddr(netip.AddrPortFrom(a, uint16(n)))}, peerlist.SourceLink)
 		}
 		f.mu.Unlock()
 		f.nudge()
 	}
+}
+
+// resolve returns the addresses of a host. An address keeps its zone, which the methods of
+// [net.Resolver] drop.
+func (s *Session) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return s.opt.Resolver.LookupNetIP(ctx, "ip", host)
 }
 
 // peersFor returns the peers that the torrent may connect to: for a private torrent

@@ -53,7 +53,7 @@ func (c *conn) tellPEXLocked(now time.Time) {
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.peerConns.byID {
-		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().IsLoopback() && !c.peer.addr.Addr().IsLoopback() {
+		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().Zone() != "" || o.ext.listens.Addr().IsLoopback() && !c.peer.addr.Addr().IsLoopback() {
 			continue
 		}
 		connected[o.ext.listens] = true
