@@ -243,6 +243,28 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 	}
 }
 
+// Search is a search of a session for the metadata of a magnet link.
+type Search struct {
+	InfoHash spate.InfoHash
+	Name     string // the name in the link; may be empty
+	MetadataStats
+}
+
+// Searches returns the searches for metadata that have not ended, in no order.
+func (s *Session) Searches() []Search {
+	s.mu.Lock()
+	running := map[*metaFetch]bool{} // a hybrid has two hashes
+	for _, f := range s.fetches {
+		running[f] = true
+	}
+	s.mu.Unlock()
+	var all []Search
+	for f := range running {
+		all = append(all, Search{InfoHash: f.hash, Name: f.link.Name, MetadataStats: f.stats()})
+	}
+	return all
+}
+
 // stats returns the state of the search.
 func (f *metaFetch) stats() MetadataStats {
 	f.mu.Lock()
