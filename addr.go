@@ -16,10 +16,15 @@ const (
 // the address size.
 var ErrBadCompact = errors.New("compact peer list has a partial address")
 
-// CanonicalAddr returns ap without a zone, and converts an IPv4-mapped IPv6 address to
-// IPv4, so that equal endpoints compare equal.
+// CanonicalAddr converts an IPv4-mapped IPv6 address to IPv4, and removes the zone of an
+// address that is not link-local, so that equal endpoints compare equal. A link-local IPv6
+// address keeps its zone, because it leads to another host on each interface.
 func CanonicalAddr(ap netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+	a := ap.Addr().Unmap()
+	if !a.Is6() || !a.IsLinkLocalUnicast() {
+		a = a.WithZone("")
+	}
+	return netip.AddrPortFrom(a, ap.Port())
 }
 
 // AppendCompact appends the compact form of ap to b: 6 bytes for IPv4 (BEP 23), 18

@@ -3,11 +3,13 @@ package lsd
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 )
 
 // link is one multicast group on one network interface.
 type link struct {
+	zone     string // name of the interface, which is the zone of link-local addresses on it
 	group    netip.AddrPort
 	networks []netip.Prefix // the networks of the interface
 	in       *net.UDPConn   // receives the messages to the group
@@ -62,18 +64,18 @@ func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &link{group: group}
+	l := &link{group: group, zone: ifi.Name}
 	var from netip.Addr
 	for _, a := range addrs {
 		p, err := netip.ParsePrefix(a.String())
 		ip := p.Addr().Unmap()
-		if err != nil || ip.Is4() != group.Addr().Is4() || s.opt.Bind.IsValid() && ip != s.opt.Bind.Unmap() ||
-			ip.IsLoopback() && !s.opt.Bind.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast() {
-			continue // other hosts cannot connect to an IPv6 link-local address without its zone
+		ip = l.zoned(ip)
+		if err != nil || ip.Is4() != group.Addr().Is4() || !s.bound(ip, ifi) || ip.IsLoopback() && !s.opt.Bind.IsLoopback() {
+			continue
 		}
 		l.networks = append(l.networks, p.Masked())
-		if !from.IsValid() {
-			from = ip
+		if !from.IsValid() || from.Zone() != "" && ip.Zone() == "" {
+			from = ip // an address that is not link-local is preferred, because it needs no zone
 		}
 	}
 	if !from.IsValid() {
@@ -100,6 +102,25 @@ func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) 
 	return l, nil
 }
 
+// bound reports whether the service may use an address of an interface.
+func (s *Service) bound(ip netip.Addr, ifi *net.Interface) bool {
+	b := s.opt.Bind.Unmap()
+	if !b.IsValid() {
+		return true
+	}
+	return b.WithZone("") == ip.WithZone("") && (b.Zone() == "" || b.Zone() == ifi.Name || b.Zone() == strconv.Itoa(ifi.Index))
+}
+
+// zoned returns an address as this host reaches it: a link-local IPv6 address gets the zone of
+// the interface.
+func (l *link) zoned(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap()
+	if ip.Is6() && ip.IsLinkLocalUnicast() {
+		return ip.WithZone(l.zone)
+	}
+	return ip.WithZone("")
+}
+
 // read handles the messages of a link until the link is closed.
 func (s *Service) read(l *link) {
 	b := make([]byte, MaxMessage+1)
@@ -108,6 +129,6 @@ func (s *Service) read(l *link) {
 		if err != nil {
 			return
 		}
-		s.handle(b[:n], from.Addr(), l.networks)
+		s.handle(b[:n], l.zoned(from.Addr()), l.networks)
 	}
 }

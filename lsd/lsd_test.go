@@ -144,6 +144,35 @@ func TestHandle(t *testing.T) {
 	}
 }
 
+// TestLinkLocalPeers checks that a peer with an IPv6 link-local address is found with the zone of
+// the interface on which its message came, and no other peer with a zone.
+func TestLinkLocalPeers(t *testing.T) {
+	b := &fakeSwarms{}
+	s := newService(t, b, Options{})
+	l := &link{zone: "eth7", networks: []netip.Prefix{
+		netip.MustParsePrefix("fe80::/64"), netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("169.254.0.0/16"),
+	}}
+	m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}}}
+	for _, from := range []string{"fe80::9%eth7", "fe80::9", "fe80::9%3", "2001:db8::7", "2001:db8::7%eth7", "::ffff:169.254.1.1", "fe80:0:0:1::9%eth7"} {
+		s.handle(m.Append(nil), l.zoned(netip.MustParseAddr(from)), l.networks)
+	}
+	zoned := "lsd 01 [fe80::9%eth7]:7000"
+	want := []string{zoned, zoned, zoned, "lsd 01 [2001:db8::7]:7000", "lsd 01 [2001:db8::7]:7000", "lsd 01 169.254.1.1:7000"}
+	if !reflect.DeepEqual(b.found, want) {
+		t.Errorf("found %q, want %q", b.found, want)
+	}
+	ifi := &net.Interface{Name: "eth7", Index: 7}
+	for bind, want := range map[string]bool{"": true, "fe80::1": true, "fe80::1%eth7": true, "fe80::1%7": true, "fe80::1%eth1": false, "fe80::1%1": false, "fe80::2": false} {
+		s.opt.Bind = netip.Addr{}
+		if bind != "" {
+			s.opt.Bind = netip.MustParseAddr(bind)
+		}
+		if got := s.bound(netip.MustParseAddr("fe80::1%eth7"), ifi); got != want {
+			t.Errorf("bound to %q, the interface is used: %v", bind, got)
+		}
+	}
+}
+
 // TestReceiveRate checks how many messages are accepted from a host that floods the
 // network.
 func TestReceiveRate(t *testing.T) {

@@ -38,6 +38,8 @@ func TestParseMagnet(t *testing.T) {
 			metainfo.Magnet{HashV1: v1, Peers: []string{"192.0.2.1:6881", "[2001:db8::1]:6881", "host.example:1"}}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&xs=http%3A%2F%2Fa%2Fx.torrent&xs.2=HTTPS://b/x?id=1&xs=urn:btpk:0&xs=http:///&as=http://c/y.TORRENT&as=http://c/y.iso&as=ftp://d/y.iso&xs=http://a/x.torrent",
 			metainfo.Magnet{HashV1: v1, Torrents: []string{"http://a/x.torrent", "HTTPS://b/x?id=1", "http://c/y.TORRENT"}, WebSeeds: []string{"http://c/y.iso"}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&x.pe=%5Bfe80::1%25eth0%5D:6881&x.pe=[fe80::1%252]:1",
+			metainfo.Magnet{HashV1: v1, Peers: []string{"[fe80::1%eth0]:6881", "[fe80::1%2]:1"}}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&so=0,2,4-6", metainfo.Magnet{HashV1: v1, Select: []metainfo.Range{{First: 0, Last: 0}, {First: 2, Last: 2}, {First: 4, Last: 6}}}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&so=x&so=5-4&so=-1&so=99999999999&so=1-2-3&so=1,x", metainfo.Magnet{HashV1: v1}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&so=x&so=3&dn=y", metainfo.Magnet{HashV1: v1, Name: "y", Select: []metainfo.Range{{First: 3, Last: 3}}}},

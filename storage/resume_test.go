@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func sampleRecord(pieces int) *Record {
 		Dir:   "/srv/ünïcode", Device: 1 << 40, Name: "other", Priorities: []byte{0, 7},
 		Uploaded: 1 << 50, Downloaded: 3, Seeding: time.Hour,
 		Added: time.Unix(1_800_000_000, 0), Completed: time.Unix(1_800_000_100, 0),
-		Peers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6881"), netip.MustParseAddrPort("[2001:db8::1]:1")},
+		Peers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6881"), netip.MustParseAddrPort("[2001:db8::1]:1"), netip.MustParseAddrPort("[fe80::1%eth0]:6881"), netip.MustParseAddrPort("[fe80::1%2]:1")},
 	}
 	for i := 0; i < pieces; i += 3 {
 		r.Have.Set(i)
@@ -35,7 +36,7 @@ func sampleRecord(pieces int) *Record {
 
 // sameRecord compares the encodings, and the fields that are rounded.
 func sameRecord(a, b *Record) bool {
-	return bytes.Equal(a.encode(), b.encode()) && reflect.DeepEqual(a.Files, b.Files) && a.Have.Equal(b.Have)
+	return bytes.Equal(a.encode(), b.encode()) && reflect.DeepEqual(a.Files, b.Files) && slices.Equal(a.Peers, b.Peers) && a.Have.Equal(b.Have)
 }
 
 func TestRecordRoundTrip(t *testing.T) {

@@ -70,7 +70,7 @@ func (r *Record) encode() []byte {
 	peers := r.Peers[:min(len(r.Peers), maxRecordPeers)]
 	b = binary.AppendUvarint(b, uint64(len(peers)))
 	for _, p := range peers {
-		b = appendString(b, string(p.Addr().AsSlice()))
+		b = appendString(b, string(p.Addr().AsSlice())+p.Addr().Zone())
 		b = binary.AppendUvarint(b, uint64(p.Port()))
 	}
 	sum := sha256.Sum256(b)
@@ -161,7 +161,7 @@ func decodeFields(b []byte) (*Record, error) {
 		d.fail()
 	}
 	for range peers {
-		addr, ok := netip.AddrFromSlice(d.bytes(d.uint()))
+		addr, ok := decodeAddr(d.bytes(d.uint()))
 		port := d.uint()
 		if !ok || port > math.MaxUint16 {
 			d.fail()
@@ -175,6 +175,16 @@ func decodeFields(b []byte) (*Record, error) {
 		return nil, fmt.Errorf("%w: malformed fields", errRecord)
 	}
 	return r, nil
+}
+
+// decodeAddr decodes an IP address, which a zone follows if it is link-local.
+func decodeAddr(b []byte) (netip.Addr, bool) {
+	const most = 64 // bytes of a zone
+	if len(b) <= 16 {
+		return netip.AddrFromSlice(b)
+	}
+	a := netip.AddrFrom16([16]byte(b[:16]))
+	return a.WithZone(string(b[16:])), len(b) <= 16+most && a.IsLinkLocalUnicast() && a.Is6()
 }
 
 // decoder reads fields. After the first malformed field all reads return zero.

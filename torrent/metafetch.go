@@ -114,18 +114,27 @@ func (f *metaFetch) lookUp(ctx context.Context, names []string) {
 			f.s.log.Info("a peer of the magnet link is ignored, because a session on loopback resolves no names", "peer", name)
 			continue
 		}
-		addrs, err := f.s.opt.Resolver.LookupNetIP(ctx, "ip", host)
+		addrs, err := f.s.resolve(ctx, host)
 		if err != nil {
 			f.s.log.Info("a peer of the magnet link is not found", "peer", name, "err", err)
 			continue
 		}
 		f.mu.Lock()
 		for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
-			f.peers.Add([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), uint16(n))}, peerlist.SourceLink)
+			f.peers.Add([]netip.AddrPort{spate.CanonicalAddr(netip.AddrPortFrom(a, uint16(n)))}, peerlist.SourceLink)
 		}
 		f.mu.Unlock()
 		f.nudge()
 	}
+}
+
+// resolve returns the addresses of a host. An address keeps its zone, which the methods of
+// [net.Resolver] drop.
+func (s *Session) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return s.opt.Resolver.LookupNetIP(ctx, "ip", host)
 }
 
 // peersFor returns the peers that the torrent may connect to: for a private torrent
@@ -237,6 +246,28 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 		case <-tick.C:
 		}
 	}
+}
+
+// Search is a search of a session for the metadata of a magnet link.
+type Search struct {
+	InfoHash spate.InfoHash
+	Name     string // the name in the link; may be empty
+	MetadataStats
+}
+
+// Searches returns the searches for metadata that have not ended, in no order.
+func (s *Session) Searches() []Search {
+	s.mu.Lock()
+	running := map[*metaFetch]bool{} // a hybrid has two hashes
+	for _, f := range s.fetches {
+		running[f] = true
+	}
+	s.mu.Unlock()
+	var all []Search
+	for f := range running {
+		all = append(all, Search{InfoHash: f.hash, Name: f.link.Name, MetadataStats: f.stats()})
+	}
+	return all
 }
 
 // stats returns the state of the search.

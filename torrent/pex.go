@@ -63,7 +63,7 @@ func (c *conn) tellPEXLocked(now time.Time) {
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.peerConns.byID {
-		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
+		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
 			continue
 		}
 		connected[o.ext.listens] = true

@@ -50,6 +50,9 @@ type AnnounceRequest struct {
 // Seed reports whether the peer has nothing left to download.
 func (r *AnnounceRequest) Seed() bool { return r.Left == 0 }
 
+// MaxPeerNames bounds AnnounceResponse.PeerNames, because each costs a lookup.
+const MaxPeerNames = 20
+
 // AnnounceResponse is the response of a tracker to an announce.
 type AnnounceResponse struct {
 	// Interval is the time that the tracker asks the peer to wait before its next
@@ -63,6 +66,9 @@ type AnnounceResponse struct {
 	Complete, Incomplete, Downloaded int
 	// Peers are the addresses of both address families. An address can occur twice.
 	Peers []netip.AddrPort
+	// PeerNames are the peers that an HTTP tracker named by their DNS names, as host:port,
+	// at most [MaxPeerNames]. A *trackerclient.Client adds their addresses to Peers.
+	PeerNames []string
 	// Warning is a message for the user. The announce succeeded nevertheless.
 	Warning string
 	// TrackerID must be sent with the next announce to this tracker, unless it is

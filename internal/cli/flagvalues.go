@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate"
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/units"
@@ -162,7 +163,10 @@ type peersValue []netip.AddrPort
 func (v *peersValue) add(s string) error {
 	s = source.Unquote(s)
 	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Port() != 0 {
-		*v = append(*v, ap)
+		if a := ap.Addr(); a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
+			return fmt.Errorf("%s is a different host on each network: name the interface, such as [%s%%eth0]:%d", s, a, ap.Port())
+		}
+		*v = append(*v, spate.CanonicalAddr(ap))
 		return nil
 	}
 	host, port, err := net.SplitHostPort(s)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,5 +29,35 @@ func TestSeedWhen(t *testing.T) {
 		if err := v.Set(in); err == nil {
 			t.Errorf("%q was accepted as %v", in, v.String())
 		}
+	}
+}
+
+// TestPeerFlag checks which values --peer accepts.
+func TestPeerFlag(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1:6881":       "192.0.2.1:6881",
+		"[2001:db8::1]:65535":  "[2001:db8::1]:65535",
+		"[::ffff:192.0.2.1]:1": "192.0.2.1:1",
+		"[fe80::1%eth0]:6881":  "[fe80::1%eth0]:6881",
+		"[fe80::1%2]:6881":     "[fe80::1%2]:6881",
+		"[2001:db8::1%eth0]:1": "[2001:db8::1]:1",
+		"[fe80::1]:6881":       "",
+		"fe80::1%eth0:6881":    "",
+		"[fe80::1%]:6881":      "",
+		"[fe80::1%eth0]":       "",
+		"[fe80::1%eth0]:0":     "",
+		"[fe80::1%eth0]:65536": "",
+		"192.0.2.1":            "",
+		"":                     "",
+	} {
+		var v peersValue
+		err := v.Set(in)
+		if (err != nil) != (want == "") || v.String() != want {
+			t.Errorf("--peer %q: %q, %v, want %q", in, v.String(), err, want)
+		}
+	}
+	var v peersValue
+	if err := v.Set("[fe80::1]:6881"); err == nil || !strings.Contains(err.Error(), "[fe80::1%eth0]:6881") {
+		t.Errorf("the error of a link-local address without an interface is %v", err)
 	}
 }

@@ -89,6 +89,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	}
 	defer s.Stop()
 	daemon.PruneClaims(a.downloadState(opt.state), a.Now())
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session), a.Log)() // top shows searches for metadata too
 	jobs, err := a.getJobs(ctx, s, args, a.downloadState(opt.state), opt)
 	for _, j := range jobs {
 		defer j.Release()
@@ -101,7 +102,6 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session), a.Log)()
 	g := &getRun{app: a, opt: opt, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.NewProgress(jobs[0].MetaInfo.Info.Name)

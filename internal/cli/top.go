@@ -55,7 +55,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 		rows := []topRow{}
 		for _, t := range list {
 			rows = append(rows, topRow{
-				t.ID, t.Name, t.State, t.Err, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
+				t.ID, t.Name, t.State, t.Err, t.TrackerErr, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
 			})
 		}
 		return a.PrintJSON(map[string]any{"torrents": rows})
@@ -71,6 +71,7 @@ type topRow struct {
 	Name       string `json:"name"`
 	State      string `json:"state"`
 	Error      string `json:"error,omitempty"`
+	Tracker    string `json:"tracker_error,omitempty"` // why the last announce to a tracker failed
 	BytesTotal int64  `json:"bytes_total"`
 	BytesDone  int64  `json:"bytes_done"`
 	DownRate   int64  `json:"down_rate"`

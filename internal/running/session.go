@@ -25,6 +25,9 @@ func (s source) List(context.Context) ([]tui.Torrent, error) {
 	for _, t := range s.session.Torrents() {
 		list = append(list, rowOf(t))
 	}
+	for _, f := range s.session.Searches() {
+		list = append(list, searchRow(&f))
+	}
 	slices.SortFunc(list, func(a, b tui.Torrent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return list, nil
 }
@@ -36,7 +39,31 @@ func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 			return detailOf(t), nil
 		}
 	}
+	for _, f := range s.session.Searches() {
+		if f.InfoHash.String() == id {
+			return &tui.Detail{Hash: id, Trackers: trackerRows(f.Trackers)}, nil
+		}
+	}
 	return nil, nil
+}
+
+// searchRow is the row of a search for the metadata of a magnet link.
+func searchRow(f *torrent.Search) tui.Torrent {
+	id := f.InfoHash.String()
+	return tui.Torrent{
+		ID: id, Name: cmp.Or(f.Name, id), State: "metadata", TrackerErr: trackerError(f.Trackers),
+		Peers: f.Peers, Known: f.Known, Left: -1,
+	}
+}
+
+// trackerError returns the error of the first tracker whose last announce failed.
+func trackerError(trackers []torrent.TrackerStats) string {
+	for _, t := range trackers {
+		if t.Err != nil {
+			return fault.Message(t.Err)
+		}
+	}
+	return ""
 }
 
 func rowOf(t *torrent.Torrent) tui.Torrent {
@@ -44,7 +71,7 @@ func rowOf(t *torrent.Torrent) tui.Torrent {
 	row := tui.Torrent{
 		ID: st.InfoHash.String(), Name: st.Name, State: st.State.String(), Size: st.BytesTotal, Done: st.BytesDone, Fraction: 1,
 		Down: st.DownRate, Up: st.UpRate, Downloaded: st.Downloaded, Uploaded: st.Uploaded,
-		Peers: st.Peers, Seeds: st.Seeds, Known: st.Known, Left: -1,
+		Peers: st.Peers, Seeds: st.Seeds, Known: st.Known, Left: -1, TrackerErr: trackerError(st.Trackers),
 	}
 	if st.BytesTotal > 0 {
 		row.Fraction = float64(st.BytesDone) / float64(st.BytesTotal)
@@ -63,7 +90,7 @@ func rowOf(t *torrent.Torrent) tui.Torrent {
 
 func detailOf(t *torrent.Torrent) *tui.Detail {
 	st := t.Stats()
-	d := &tui.Detail{Path: t.Path(), Hash: st.InfoHash.String(), Files: []tui.File{}, Peers: []tui.Peer{}, Trackers: []tui.Tracker{}}
+	d := &tui.Detail{Path: t.Path(), Hash: st.InfoHash.String(), Files: []tui.File{}, Peers: []tui.Peer{}, Trackers: trackerRows(st.Trackers)}
 	for _, p := range t.Pieces() {
 		d.Pieces = append(d.Pieces, map[torrent.PieceState]tui.Piece{
 			torrent.PieceOpen: tui.Open, torrent.PieceHave: tui.Have, torrent.PieceSkipped: tui.Skipped,
@@ -83,16 +110,22 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 	slices.SortFunc(d.Peers, func(a, b tui.Peer) int {
 		return cmp.Or(cmp.Compare(b.Down+b.Up, a.Down+a.Up), strings.Compare(a.Addr, b.Addr))
 	})
-	for _, tr := range st.Trackers {
+	return d
+}
+
+// trackerRows returns the last answers of trackers.
+func trackerRows(trackers []torrent.TrackerStats) []tui.Tracker {
+	rows := []tui.Tracker{}
+	for _, tr := range trackers {
 		row := tui.Tracker{URL: tr.URL, Says: tr.Warning, Next: tr.NextAnnounce}
 		if tr.Err == nil {
 			row.Counts = TrackerWords(&tr)
 		} else {
 			row.Says, row.Bad = fault.Message(tr.Err), true
 		}
-		d.Trackers = append(d.Trackers, row)
+		rows = append(rows, row)
 	}
-	return d
+	return rows
 }
 
 // TrackerWords describes the last answer of a tracker.

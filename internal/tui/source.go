@@ -29,6 +29,8 @@ type Torrent struct {
 	Name  string
 	State string // one word: downloading, seeding, checking, failed, paused, ...
 	Err   string // the error if the torrent failed, otherwise empty
+	// TrackerErr is why the last announce to a tracker failed; empty if none failed.
+	TrackerErr string
 	// Size and Done are the wanted and the verified bytes of data. Fraction is the
 	// progress of what State names, from 0 to 1.
 	Size, Done int64

@@ -187,6 +187,7 @@ func (c *Client) announce(ctx context.Context, f family, u *url.URL, req *tracke
 	if err != nil {
 		return nil, c.explain(ctx, u, err)
 	}
+	resp.Peers = append(resp.Peers, c.lookUp(ctx, resp.PeerNames)...)
 	resp.Peers = someOf(resp.Peers, MaxPeers)
 	return resp, nil
 }

@@ -3,8 +3,11 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"spate"
@@ -149,35 +152,64 @@ func peersOf(d *bencode.Decoder, r *tracker.AnnounceResponse, v6 bool) (err erro
 		}
 	case bencode.List:
 		for range d.List {
-			if ap, ok := peerOf(d); ok {
+			switch ap, name := peerOf(d); {
+			case ap.IsValid():
 				r.Peers = append(r.Peers, ap)
+			case name != "" && len(r.PeerNames) < tracker.MaxPeerNames && !slices.Contains(r.PeerNames, name):
+				r.PeerNames = append(r.PeerNames, name)
 			}
 		}
 	}
 	return err
 }
 
-// peerOf reads a peer from a dictionary of a non-compact list (BEP 3).
-func peerOf(d *bencode.Decoder) (netip.AddrPort, bool) {
+// peerOf reads a peer from a dictionary of a non-compact list (BEP 3): its address, or host:port
+// if its "ip" is a DNS name. It returns neither for other values. An address has no zone,
+// because the tracker cannot know the interfaces of this host.
+func peerOf(d *bencode.Decoder) (addr netip.AddrPort, name string) {
 	if d.Kind() != bencode.Dict {
-		return netip.AddrPort{}, false
+		return addr, ""
 	}
-	var ip netip.Addr
+	host := ""
 	port := int64(-1)
 	for key := range d.Dict {
 		switch string(key) {
 		case "ip":
-			if b := bytesOf(d); len(b) <= 64 {
-				ip, _ = netip.ParseAddr(string(b))
+			host = ""
+			if b := bytesOf(d); len(b) <= maxHostName {
+				host = string(b)
 			}
 		case "port":
 			port = intOf(d)
 		}
 	}
-	if !ip.IsValid() || port <= 0 || port > 65535 {
-		return netip.AddrPort{}, false
+	if port <= 0 || port > 65535 {
+		return addr, ""
 	}
-	return spate.CanonicalAddr(netip.AddrPortFrom(ip, uint16(port))), true
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(ip.Unmap().WithZone(""), uint16(port)), ""
+	}
+	if !isHostName(host) {
+		return addr, ""
+	}
+	return addr, net.JoinHostPort(strings.ToLower(host), strconv.FormatInt(port, 10))
+}
+
+// maxHostName is the length of the longest DNS name in bytes.
+const maxHostName = 253
+
+// isHostName reports whether s has the form of a DNS name of a host. The last label of a name
+// has a letter: without one, some resolvers take the name for an IPv4 address.
+func isHostName(s string) bool {
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l, func(r rune) bool {
+			return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		}) {
+			return false
+		}
+	}
+	return !strings.HasPrefix(labels[len(labels)-1], "0x") && strings.ContainsFunc(labels[len(labels)-1], func(r rune) bool { return r > '9' })
 }
 
 // ParseScrapeAnswer parses the response to an HTTP scrape (BEP 48). The entries are in

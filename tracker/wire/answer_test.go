@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -30,7 +31,7 @@ func TestParseAnnounceAnswer(t *testing.T) {
 		"d5:peers6:\x01\x02\x03\x04\x01\x02e": response(func(r *tracker.AnnounceResponse) { r.Peers = []netip.AddrPort{a4} }),
 		"d5:peersle6:peers618:" + raw6 + "e":  response(func(r *tracker.AnnounceResponse) { r.Peers = []netip.AddrPort{a6} }),
 		"d5:peersld2:ip7:1.2.3.47:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti258eed2:ip4:host4:porti1eed2:ip7:1.2.3.44:porti0eei7eee": response(func(r *tracker.AnnounceResponse) {
-			r.Peers = []netip.AddrPort{a4}
+			r.Peers, r.PeerNames = []netip.AddrPort{a4}, []string{"host:1"}
 		}),
 		"d8:intervali0e12:min intervali99999999ee":           response(func(r *tracker.AnnounceResponse) { r.MinInterval = 24 * time.Hour }),
 		"d8:intervali-5e8:completei-5e10:incompletei3ee\r\n": response(func(r *tracker.AnnounceResponse) { r.Incomplete = 3 }),
@@ -174,4 +175,65 @@ func FuzzParseAnswer(f *testing.F) {
 			t.Fatal("the input was changed")
 		}
 	})
+}
+
+// TestPeersOfDictionaries checks which values of "ip" and "port" in a list of dictionaries are
+// addresses, DNS names, or neither.
+func TestPeersOfDictionaries(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	for _, c := range []struct {
+		ip         string
+		port       int
+		addr, name string
+	}{
+		{"1.2.3.4", 1, "1.2.3.4:1", ""},
+		{"1.2.3.4", 65535, "1.2.3.4:65535", ""},
+		{"1.2.3.4", 0, "", ""},
+		{"1.2.3.4", -1, "", ""},
+		{"1.2.3.4", 65536, "", ""},
+		{"::ffff:1.2.3.4", 1, "1.2.3.4:1", ""},
+		{"2001:db8::1", 1, "[2001:db8::1]:1", ""},
+		{"fe80::1%eth0", 1, "[fe80::1]:1", ""}, // the tracker cannot know the zone
+		{"2001:db8::1%eth0", 1, "[2001:db8::1]:1", ""},
+		{"peer.example", 6881, "", "peer.example:6881"},
+		{"PEER.Example", 6881, "", "peer.example:6881"},
+		{"peer.example.", 6881, "", "peer.example.:6881"},
+		{"peer.example", 0, "", ""},
+		{"peer.example", 65536, "", ""},
+		{"localhost", 1, "", "localhost:1"},
+		{"my_nas-2", 1, "", "my_nas-2:1"},
+		{"xn--bcher-kva.example", 1, "", "xn--bcher-kva.example:1"},
+		{"3com.a1", 1, "", "3com.a1:1"},
+		{label + ".example", 1, "", label + ".example:1"},
+		{label + "a.example", 1, "", ""},
+		{strings.Repeat(label+".", 3) + label[:61], 1, "", strings.Repeat(label+".", 3) + label[:61] + ":1"},
+		{strings.Repeat(label+".", 3) + label[:62], 1, "", ""},
+		{"", 1, "", ""}, {".", 1, "", ""}, {"a..b", 1, "", ""}, {".a", 1, "", ""}, {"-a", 1, "", ""}, {"a-", 1, "", ""},
+		{"1.2.3", 1, "", ""}, {"12345", 1, "", ""}, {"1.2.3.4.5", 1, "", ""}, {"0x7f.1", 1, "", ""}, {"0x7f000001", 1, "", ""},
+		{"a b", 1, "", ""}, {"a/b", 1, "", ""}, {"a:b", 1, "", ""}, {"a@b", 1, "", ""}, {"a\x00b", 1, "", ""}, {"b\u00fccher.example", 1, "", ""},
+		{"[::1]", 1, "", ""}, {"fe80::1%", 1, "", ""}, {"host:1", 1, "", ""},
+	} {
+		in := fmt.Sprintf("d5:peersld2:ip%d:%s4:porti%deeee", len(c.ip), c.ip, c.port)
+		r, err := wire.ParseAnnounceAnswer([]byte(in))
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			continue
+		}
+		addr := ""
+		if len(r.Peers) > 0 {
+			addr = r.Peers[0].String()
+		}
+		if addr != c.addr || strings.Join(r.PeerNames, " ") != c.name || len(r.Peers) > 1 {
+			t.Errorf("%q, port %d: address %q and name %q, want %q and %q", c.ip, c.port, addr, r.PeerNames, c.addr, c.name)
+		}
+	}
+	var many strings.Builder
+	for i := range 100 {
+		name := fmt.Sprintf("h%02d", i/2) // each name twice
+		fmt.Fprintf(&many, "d2:ip%d:%s4:porti1ee", len(name), name)
+	}
+	r, err := wire.ParseAnnounceAnswer([]byte("d5:peersl" + many.String() + "ee"))
+	if err != nil || len(r.PeerNames) != tracker.MaxPeerNames || r.PeerNames[1] != "h01:1" {
+		t.Errorf("of 50 names: %v, %v", r, err)
+	}
 }

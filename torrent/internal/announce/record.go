@@ -119,8 +119,10 @@ func (e *entry) pace(now time.Time) *pace {
 
 // entryOf returns the entry that records p.
 func entryOf(ih spate.InfoHash, p *pace, port uint16, now time.Time) entry {
+	// The time is rounded up, so that no tracker is asked too soon.
+	last := now.Add(-now.Sub(p.last) + time.Millisecond - 1).UnixMilli()
 	e := entry{
-		InfoHash: ih.String(), URL: p.url, Last: now.Add(-now.Sub(p.last)).UnixMilli(), Wait: p.restart.Milliseconds(), Port: port,
+		InfoHash: ih.String(), URL: p.url, Last: last, Wait: p.restart.Milliseconds(), Port: port,
 		Failures: p.failures, Named: p.peers, Complete: tracker.Unknown, Incomplete: tracker.Unknown,
 	}
 	if p.kept != nil {

@@ -21,8 +21,8 @@ func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	case netguard.Nowhere, netguard.Unspecified:
 		return false
 	case netguard.LinkLocal:
-		if a.Addr().Is6() {
-			return false // the address is useless without its zone, which is not known
+		if a.Addr().Is6() && a.Addr().Zone() == "" {
+			return false // the address leads to another host on each interface
 		}
 	case netguard.Metadata:
 		if src != SourceManual {

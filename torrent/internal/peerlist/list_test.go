@@ -79,6 +79,8 @@ func TestUsable(t *testing.T) {
 		{"9.9.9.9:0", false, false, false}, {"0.0.0.0:5", false, false, false}, {"[::]:5", false, false, false},
 		{"0.1.2.3:5", false, false, false}, {"224.0.0.1:5", false, false, false}, {"255.255.255.255:5", false, false, false},
 		{"240.1.1.1:5", false, false, false}, {"[ff02::1]:5", false, false, false}, {"[fe80::1]:5", false, false, false},
+		{"[fe80::1%eth0]:5", true, true, true}, {"[fe80::a9fe:a9fe%eth0]:80", false, true, false}, {"[ff02::1%eth0]:5", false, false, false},
+		{"[fe80::1%eth0]:0", false, false, false},
 		{"127.0.0.1:5", false, true, true}, {"[::1]:5", false, true, true}, {"[::ffff:127.0.0.1]:5", false, true, true},
 		{"[64:ff9b::7f00:1]:5", false, true, true}, {"[2002:7f00:1::]:5", false, true, true},
 		{"169.254.169.254:80", false, true, false}, {"[::ffff:169.254.169.254]:80", false, true, false}, {"169.254.170.2:80", false, true, false},
@@ -607,5 +609,26 @@ func TestLocalShare(t *testing.T) {
 	name(99, SourceLSD)
 	if src, known := l.Source(netip.MustParseAddrPort("10.0.0.99:1")); !known || src != SourceLSD {
 		t.Error("a local candidate is refused below the limit")
+	}
+}
+
+// TestLinkLocalPeersOfTwoNetworks checks that a link-local address is one peer on each
+// interface, and keeps its zone.
+func TestLinkLocalPeersOfTwoNetworks(t *testing.T) {
+	l := New(Options{})
+	a, b := one("[fe80::1%eth0]:5"), one("[fe80::1%eth1]:5")
+	if n := l.Add([]netip.AddrPort{a, b, a, one("[fe80::1]:5")}, SourceLSD); n != 1 && n != 2 {
+		t.Errorf("%d were added", n)
+	}
+	l.Add([]netip.AddrPort{a, b}, SourceManual)
+	l.Ban(a)
+	if !l.Banned(a) || !l.Banned(one("[fe80::1%eth0]:6")) || l.Banned(b) {
+		t.Error("a ban covers another network, or not the whole host")
+	}
+	if got := l.Next(time.Now(), 10); len(got) != 1 || got[0] != b {
+		t.Errorf("Next returned %v, want %v", got, b)
+	}
+	if Priority(a, b) == 0 && Priority(a, one("[fe80::2%eth0]:5")) == 0 {
+		t.Error("no priority")
 	}
 }
