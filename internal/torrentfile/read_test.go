@@ -10,7 +10,7 @@ import (
 func TestReadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
 	long := io.MultiReader(strings.NewReader("d"), io.LimitReader(zeros{}, MaxSize))
-	if _, err := Read(long, "x"); err == nil || !strings.Contains(err.Error(), "x is larger than the 100 MB") {
+	if _, err := Read(long, "x"); err == nil || !strings.Contains(err.Error(), "x is larger than the 256 MB") {
 		t.Errorf("the error is %v", err)
 	}
 }
