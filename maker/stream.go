@@ -80,7 +80,11 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 			b.layers[0] = root[:]
 		}
 	}
-	return b.torrent()
+	m, err := b.torrent()
+	if err != nil {
+		return nil, err
+	}
+	return b.complete(m)
 }
 
 // stream hashes the data of a reader. While it fills one buffer, it hashes the previous

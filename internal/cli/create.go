@@ -122,6 +122,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {
+	a.saveMemory()
 	o, err := a.makerOptions(&opt)
 	if err != nil {
 		return err

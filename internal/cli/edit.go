@@ -76,6 +76,7 @@ variables.`,
 }
 
 func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error {
+	a.saveMemory()
 	changes, err := opt.trackers()
 	if err != nil {
 		return err
