@@ -67,10 +67,10 @@ type run struct {
 	layout  *layout
 	from    *opener
 	files   sources // the files of the extents
-	workers int      // 0 selects GOMAXPROCS
-	ordered bool     // only one worker reads at a time, because the disk is rotational
-	lenient bool     // report pieces that cannot be read instead of failing
-	strict  bool     // fail if a file differs from the scanned one
+	workers int     // 0 selects GOMAXPROCS
+	ordered bool    // only one worker reads at a time, because the disk is rotational
+	lenient bool    // report pieces that cannot be read instead of failing
+	strict  bool    // fail if a file differs from the scanned one
 	done    func(piece, *sums)
 	count   *atomic.Int64 // number of bytes of data that were processed
 
