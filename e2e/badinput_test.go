@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spate/metainfo"
 )
 
 // fails waits until the program has exited, and checks its exit code and its error. The
@@ -67,7 +69,7 @@ func badTorrents(good []byte) map[string][]byte {
 		"empty":                       {},
 		"page":                        []byte("<!doctype html><title>not a torrent</title>"),
 		"truncated":                   good[:len(good)/2],
-		"huge":                        append([]byte("d7:comment100000000:"+strings.Repeat("x", 100_000_000)), good[1:]...),
+		"huge":                        append(fmt.Appendf(nil, "d7:comment%d:", metainfo.MaxSize), append(make([]byte, metainfo.MaxSize), good[1:]...)...),
 		"nested":                      []byte("d4:info" + strings.Repeat("l", 200_000) + strings.Repeat("e", 200_001)),
 		"more than it has pieces for": replace("6:lengthi6e", "6:lengthi99999999e"),
 		"negative":                    replace("6:lengthi6e", "6:lengthi-6e"),

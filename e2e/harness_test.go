@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if code, asked := killpoint.Main(); asked {
 		os.Exit(code)
 	}
+	if addr := os.Getenv(inventedEnv); addr != "" {
+		serveInvented(addr)
+	}
 	if spateBin != "" {
 		os.Exit(m.Run())
 	}

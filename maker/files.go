@@ -106,7 +106,7 @@ func (o *openFiles) open(ext int) (*openFile, error) {
 	return f, nil
 }
 
-func (o *openFiles) source(ext int) *source { return &o.r.files[o.r.layout.extents[ext].file] }
+func (o *openFiles) source(ext int) source { return o.r.files.at(o.r.layout.extents[ext].file) }
 
 // shrink closes all but the n most recently read files.
 func (o *openFiles) shrink(n int) error {

@@ -48,6 +48,13 @@ type source struct {
 	err  error // why the file cannot be read, if that is already known
 }
 
+// sources is the list of the files of a run. It computes each source when it is needed, so
+// that a million files do not take memory twice. It is safe for concurrent use.
+type sources interface {
+	count() int
+	at(k int) source
+}
+
 // sums holds the hashes of a piece.
 type sums struct {
 	v1  [20]byte
@@ -59,11 +66,11 @@ type sums struct {
 type run struct {
 	layout    *layout
 	from      *opener
-	files     []source // the files of the extents
-	workers   int      // 0 selects GOMAXPROCS
-	ordered   bool     // only one worker reads at a time, because the disk is rotational
-	lenient   bool     // report pieces that cannot be read instead of failing
-	strict    bool     // fail if a file differs from the scanned one
+	files     sources // the files of the extents
+	workers   int     // 0 selects GOMAXPROCS
+	ordered   bool    // only one worker reads at a time, because the disk is rotational
+	lenient   bool    // report pieces that cannot be read instead of failing
+	strict    bool    // fail if a file differs from the scanned one
 	done      func(piece, *sums)
 	fileTrees *fileTrees    // the trees of the files of a v1 torrent with v2 hashes; else nil
 	count     *atomic.Int64 // number of bytes of data that were processed

@@ -12,6 +12,7 @@ package maker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, erro
 	if err := b.hash(ctx, t); err != nil {
 		return nil, err
 	}
-	return b.torrent()
+	return b.finish()
 }
 
 // build is a torrent under construction.
@@ -46,9 +47,13 @@ type build struct {
 	how    style
 	info   metainfo.Info
 	layout layout
-	file   []int              // for each file of the run, its index in info.Files
+	file   []int32            // for each file of the run, its index in info.Files
 	layers [][]byte           // piece layers of the same files; nil for a v1 torrent
 	beside *metainfo.V2Hashes // of a v1 torrent that has them; else nil
+	free   []byte             // memory for further layers
+
+	// made is the torrent with invented hashes. Its info dictionary contains info.Pieces.
+	made *metainfo.MetaInfo
 
 	// Tests set these fields. afterHash is called before the files are checked again;
 	// ordered simulates a rotational disk.
@@ -79,7 +84,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	}
 	b.layout.beside = o.v2Hashes && !how.pads
 	files := len(t.entries)
-	b.file, b.layout.extents = make([]int, 0, files), make([]extent, 0, files)
+	b.file, b.layout.extents = make([]int32, 0, files), make([]extent, 0, files)
 	if b.layout.v1 && how.pads {
 		files *= 2 // almost every file is followed by a pad file
 	}
@@ -142,14 +147,25 @@ func (b *build) add(t *tree, e *entry) {
 	}
 	b.layout.extents = append(b.layout.extents, extent{len(b.file), f.Offset, f.Length})
 	b.layout.total = f.Offset + f.Length
-	b.file = append(b.file, len(b.info.Files)-1)
+	b.file = append(b.file, int32(len(b.info.Files)-1))
 	if b.layout.v2 {
 		pieces := (f.Length + b.info.PieceLength - 1) / b.info.PieceLength
-		b.layers = append(b.layers, make([]byte, 32*pieces))
+		b.layers = append(b.layers, b.newLayer(int(32*pieces)))
 	}
 	if !b.o.NoTailPadding {
 		b.align(t)
 	}
+}
+
+// newLayer returns memory for n bytes of a piece layer. Short layers share allocations.
+func (b *build) newLayer(n int) []byte {
+	const slab = 64 << 10
+	if n > len(b.free) {
+		b.free = make([]byte, max(n, slab))
+	}
+	layer := b.free[:n:n]
+	b.free = b.free[n:]
+	return layer
 }
 
 // align appends padding up to the next piece: a pad file in a hybrid torrent, or a gap
@@ -184,16 +200,12 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 	}
 	defer from.close()
 	var count atomic.Int64
+	files := newEntrySources(t.entries)
 	r := &run{
-		layout: &b.layout, from: from, workers: b.o.Workers, strict: true, count: &count,
+		layout: &b.layout, from: from, files: files, workers: b.o.Workers, strict: true, count: &count,
 		done: b.piece,
 	}
-	for i := range t.entries {
-		if e := &t.entries[i]; e.stat.size > 0 {
-			r.files = append(r.files, source{rel: e.rel, stat: e.stat})
-		}
-	}
-	r.ordered = b.ordered || rotational(r.files[0].stat.dev)
+	r.ordered = b.ordered || rotational(files.at(0).stat.dev)
 	if b.beside != nil {
 		r.fileTrees = newFileTrees(&b.layout)
 	}
@@ -204,7 +216,7 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 	}
 	if b.beside != nil {
 		for k, file := range b.file {
-			copy(b.beside.Files[merkle.HashSize*file:], r.fileTrees.root(k))
+			copy(b.beside.Files[merkle.HashSize*int(file):], r.fileTrees.root(k))
 		}
 	}
 	if b.afterHash != nil {
@@ -228,22 +240,83 @@ func (b *build) piece(p piece, s *sums) {
 	}
 }
 
-// torrent returns the finished torrent.
+// entrySources are the entries of a tree that have data.
+type entrySources struct {
+	entries []entry
+	data    []int32 // indexes of the entries with data; nil: all have data
+}
+
+func newEntrySources(entries []entry) *entrySources {
+	s := &entrySources{entries: entries}
+	if !slices.ContainsFunc(entries, func(e entry) bool { return e.stat.size == 0 }) {
+		return s
+	}
+	s.data = make([]int32, 0, len(entries))
+	for i := range entries {
+		if entries[i].stat.size > 0 {
+			s.data = append(s.data, int32(i))
+		}
+	}
+	return s
+}
+
+func (s *entrySources) count() int {
+	if s.data != nil {
+		return len(s.data)
+	}
+	return len(s.entries)
+}
+
+func (s *entrySources) at(k int) source {
+	if s.data != nil {
+		k = int(s.data[k])
+	}
+	e := &s.entries[k]
+	return source{rel: e.rel, stat: e.stat}
+}
+
+// torrent returns the torrent with the current hashes.
 func (b *build) torrent() (*metainfo.MetaInfo, error) {
+	roots := make([][32]byte, len(b.layers))
 	layers := map[[32]byte][]byte{}
 	for k, layer := range b.layers {
-		f := &b.info.Files[b.file[k]]
+		roots[k] = layerRoot(layer, b.info.PieceLength)
+		b.info.Files[b.file[k]].PiecesRoot = &roots[k]
+		if len(layer) > 32 {
+			layers[roots[k]] = layer
+		}
+	}
+	info := b.info
+	b.info.Files = nil // New frees the files before it parses the torrent
+	m, err := metainfo.New(info, layers)
+	if err != nil {
+		return nil, err
+	}
+	b.info.Files, b.info.Pieces = m.Info.Files, m.Info.Pieces
+	return m, nil
+}
+
+// finish writes the hashes into the torrent that rehearse made, and returns it with the
+// values outside of the info dictionary.
+func (b *build) finish() (*metainfo.MetaInfo, error) {
+	layers := map[[32]byte][]byte{}
+	for k, layer := range b.layers {
 		root := layerRoot(layer, b.info.PieceLength)
-		f.PiecesRoot = &root
+		*b.made.Info.Files[b.file[k]].PiecesRoot = root
 		if len(layer) > 32 {
 			layers[root] = layer
 		}
 	}
-	m, err := metainfo.New(b.info, layers)
-	if err != nil {
+	if err := b.made.SetLayers(layers); err != nil {
 		return nil, err
 	}
+	return b.complete(b.made)
+}
+
+// complete adds the values outside of the info dictionary to m.
+func (b *build) complete(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 	if b.how.private && !b.o.Private {
+		var err error
 		if m, err = withPrivateZero(m); err != nil {
 			return nil, err
 		}
@@ -281,7 +354,7 @@ func checkTorrentName(name string, f metainfo.Format) error {
 
 // recheck checks all files for changes since they were read.
 func (r *run) recheck(ctx context.Context) error {
-	n := max(1, min(r.procs(), len(r.files)/256))
+	n := max(1, min(r.procs(), r.files.count()/256))
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	var next atomic.Int64
@@ -289,10 +362,10 @@ func (r *run) recheck(ctx context.Context) error {
 		wg.Go(func() {
 			for errs[k] == nil && ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(r.files) {
+				if i >= r.files.count() {
 					return
 				}
-				errs[k] = r.recheckFile(&r.files[i])
+				errs[k] = r.recheckFile(r.files.at(i))
 			}
 		})
 	}
@@ -305,7 +378,7 @@ func (r *run) recheck(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (r *run) recheckFile(f *source) error {
+func (r *run) recheckFile(f source) error {
 	now, err := r.from.stat(f.rel)
 	if err != nil {
 		return &ChangedError{r.from.name(f.rel), "removed"}

@@ -28,7 +28,7 @@ const (
 	// bytes; the difference is for the names of files.
 	wantHashes = 8_000_000
 	// mostHashes is wantHashes for lengths above MaxPieceLength, which few clients accept.
-	mostHashes = metainfo.MaxSize / 10 * 9
+	mostHashes = 90_000_000
 	// hashesPerPiece is the number of bytes of the hashes of a piece in a hybrid torrent:
 	// SHA-1 and SHA-256.
 	hashesPerPiece = 20 + 32
@@ -44,8 +44,8 @@ const (
 // of two from 16 KiB to 16 MiB that gives at most 2,500 pieces. With a web seed the maximum
 // is 4 MiB, which a browser can download in time over a slow connection. If the hashes of a
 // hybrid torrent exceed 8 MB, the pieces are longer, up to 64 MiB, because clients limit
-// the size of a .torrent. For more than about 100 TB they are longer still, so that package
-// metainfo accepts the torrent.
+// the size of a .torrent. For more than about 100 TB they are longer still, so that the
+// hashes stay below 90 MB.
 //
 // [Make] chooses shorter pieces for a hybrid torrent of small files, because it pads each
 // file to whole pieces.

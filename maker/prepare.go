@@ -90,15 +90,16 @@ func (b *build) checkReadable(ctx context.Context, t *tree) error {
 	return nil
 }
 
-// rehearse makes the torrent with invented hashes, and returns the error. The parser rejects
-// torrents for example because they list too many files.
+// rehearse makes the torrent with invented hashes, which are replaced later, and returns the
+// error. The parser rejects torrents for example because they list too many files.
 func (b *build) rehearse() error {
 	for k, layer := range b.layers {
 		for at := 0; at < len(layer); at += 32 {
 			binary.BigEndian.PutUint64(layer[at:], uint64(k)+1) // no two files have the same root
 		}
 	}
-	_, err := b.torrent()
+	var err error
+	b.made, err = b.torrent()
 	return err
 }
 

@@ -85,7 +85,11 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	case b.layout.v2:
 		b.layers = [][]byte{s.layer}
 	}
-	return b.torrent()
+	m, err := b.torrent()
+	if err != nil {
+		return nil, err
+	}
+	return b.complete(m)
 }
 
 // stream hashes the data of a reader. While it fills one buffer, it hashes the previous

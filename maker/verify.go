@@ -39,13 +39,8 @@ func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOpti
 	defer v.from.close()
 	var count atomic.Int64
 	r := &run{
-		layout: &v.layout, from: v.from, files: v.sources, workers: o.Workers, lenient: true, count: &count, done: v.piece,
-	}
-	for _, s := range v.sources {
-		if s.err == nil {
-			r.ordered = rotational(s.stat.dev)
-			break
-		}
+		layout: &v.layout, from: v.from, files: v, workers: o.Workers, lenient: true, count: &count, done: v.piece,
+		ordered: v.found && rotational(v.dev),
 	}
 	stop := startReport(o.Progress, &count, v.layout.dataSize())
 	err = r.hash(ctx)
@@ -59,19 +54,23 @@ func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOpti
 
 // verification is a check in progress.
 type verification struct {
-	m       *metainfo.MetaInfo
-	from    *opener
-	layout  layout
-	sources []source // files with data
-	index   []int    // index of each source in Info.Files
-	want    [][]byte // v2: piece layer of each source; nil if it is missing
-	got     [][]byte // v2: computed piece layer of each source without a layer in want
-	states  []pieceState
-	zeros   zeroHashes
+	m      *metainfo.MetaInfo
+	from   *opener
+	layout layout
+	index  []int32        // for each file with data, its index in Info.Files
+	sizes  []int64        // sizes of the same files on disk
+	absent map[int]error  // why the same files cannot be read, by index in index
+	other  map[int]string // their paths below the top directory, if these differ from Info.Files
+	got    map[int][]byte // v2: computed piece layers of the same files, if the torrent has none
+	states []pieceState
+	zeros  zeroHashes
+
+	found bool   // there is at least one of the files
+	dev   uint64 // device of the first one
 
 	mu     sync.Mutex
 	differ int           // number of pieces of a hybrid torrent that match only one of their hashes
-	failed map[int]error // read errors by index in sources
+	failed map[int]error // read errors by index in index
 }
 
 type pieceState uint8
@@ -85,7 +84,7 @@ const (
 
 func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	i := &m.Info
-	v := &verification{m: m, failed: map[int]error{}}
+	v := &verification{m: m, absent: map[int]error{}, other: map[int]string{}, got: map[int][]byte{}, failed: map[int]error{}}
 	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}
 	v.states = make([]pieceState, i.NumPieces())
 	var err error
@@ -94,43 +93,69 @@ func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	}
 	v.from.follow = true
 	other := m.OtherPaths(false)
+	n := 0
 	for k := range i.Files {
-		f := &i.Files[k]
-		if f.Length == 0 || f.Pad() {
-			continue
-		}
-		v.layout.extents = append(v.layout.extents, extent{len(v.sources), f.Offset, f.Length})
-		v.sources = append(v.sources, v.find(f, other[k]))
-		v.index = append(v.index, k)
-		layer := m.PieceLayer(f)
-		v.want = append(v.want, layer)
-		v.got = append(v.got, nil)
-		if v.layout.v2 && layer == nil {
-			n := (f.Length + i.PieceLength - 1) / i.PieceLength
-			v.got[len(v.got)-1] = make([]byte, 32*n)
+		if hasData(&i.Files[k]) {
+			n++
 		}
 	}
-	if i.Single() && len(v.sources) == 1 && v.sources[0].err != nil {
+	v.layout.extents, v.index, v.sizes = make([]extent, 0, n), make([]int32, 0, n), make([]int64, 0, n)
+	for k := range i.Files {
+		f := &i.Files[k]
+		if !hasData(f) {
+			continue
+		}
+		at := len(v.index)
+		v.layout.extents = append(v.layout.extents, extent{at, f.Offset, f.Length})
+		v.index = append(v.index, int32(k))
+		v.sizes = append(v.sizes, v.find(at, other[k]))
+		if v.layout.v2 && m.PieceLayer(f) == nil {
+			n := (f.Length + i.PieceLength - 1) / i.PieceLength
+			v.got[at] = make([]byte, 32*n)
+		}
+	}
+	if err := v.absent[0]; err != nil && i.Single() {
 		v.from.close()
-		return nil, v.sources[0].err
+		return nil, err
 	}
 	return v, nil
 }
 
-// find returns the source for a file: at the path at which spate stores it, or else at the
-// first of the other paths at which it exists.
-func (v *verification) find(f *metainfo.File, other []string) source {
-	s := source{rel: f.DisplayPath()}
-	s.stat, s.err = v.from.stat(s.rel)
+func hasData(f *metainfo.File) bool { return f.Length > 0 && !f.Pad() }
+
+// file returns file k of those with data.
+func (v *verification) file(k int) *metainfo.File { return &v.m.Info.Files[v.index[k]] }
+
+// find searches for file k of those with data: at the path at which spate stores it, or else
+// at the first of the other paths at which it exists. It returns the size on disk.
+func (v *verification) find(k int, other []string) int64 {
+	st, err := v.from.stat(v.file(k).DisplayPath())
 	for _, p := range other {
-		if !errors.Is(s.err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		if st, err := v.from.stat(p); err == nil {
-			s.rel, s.stat, s.err = p, st, nil
+		if now, there := v.from.stat(p); there == nil {
+			st, err = now, nil
+			v.other[k] = p
 		}
 	}
-	return s
+	if err != nil {
+		v.absent[k] = err
+	} else if !v.found {
+		v.found, v.dev = true, st.dev
+	}
+	return st.size
+}
+
+// count and at implement sources.
+func (v *verification) count() int { return len(v.index) }
+
+func (v *verification) at(k int) source {
+	rel, ok := v.other[k]
+	if !ok {
+		rel = v.file(k).DisplayPath()
+	}
+	return source{rel: rel, stat: fileStat{size: v.sizes[k]}, err: v.absent[k]}
 }
 
 // piece compares the hashes of a piece with the torrent.
@@ -146,7 +171,7 @@ func (v *verification) piece(p piece, s *sums) {
 	if v.layout.v2 && p.data > 0 {
 		e := v.layout.extents[p.ext]
 		at := 32 * (p.index - int(e.off/v.layout.pieceLen))
-		if layer := v.want[e.file]; layer == nil {
+		if layer := v.m.PieceLayer(v.file(e.file)); layer == nil {
 			copy(v.got[e.file][at:], s.v2[:]) // wholeFiles compares it later
 		} else if good := bytes.Equal(layer[at:at+32], s.v2[:]); !good || state == pieceBad {
 			if v.layout.v1 && good != (state == pieceGood) {
@@ -178,9 +203,6 @@ func (v *verification) unreadable(err error) {
 // wholeFiles checks the files without a piece layer by their roots.
 func (v *verification) wholeFiles() {
 	for k, layer := range v.got {
-		if layer == nil {
-			continue
-		}
 		e := v.layout.extents[k]
 		first := int(e.off / v.layout.pieceLen)
 		pieces := v.states[first : first+len(layer)/32]
@@ -188,7 +210,7 @@ func (v *verification) wholeFiles() {
 		for _, s := range pieces {
 			complete = complete && s != pieceMissing
 		}
-		root := v.m.Info.Files[v.index[k]].PiecesRoot
+		root := v.file(k).PiecesRoot
 		if root == nil || complete && layerRoot(layer, v.layout.pieceLen) == *root || !complete && v.layout.v1 {
 			continue // the file is good, or its existing pieces were checked by their v1 hashes
 		}
@@ -214,6 +236,17 @@ func (v *verification) wholeFiles() {
 	}
 }
 
+// files returns the number of files without pad files.
+func files(i *metainfo.Info) int {
+	n := 0
+	for k := range i.Files {
+		if !i.Files[k].Pad() {
+			n++
+		}
+	}
+	return n
+}
+
 // report returns the result.
 func (v *verification) report() *Report {
 	i := &v.m.Info
@@ -232,7 +265,8 @@ func (v *verification) report() *Report {
 			r.Missing++
 		}
 	}
-	at := 0 // index in v.sources
+	r.Files = make([]FileReport, 0, files(i))
+	at := 0 // index in v.index
 	for k := range i.Files {
 		f := &i.Files[k]
 		if f.Pad() {
@@ -273,14 +307,14 @@ func (v *verification) emptyFile(f *metainfo.File, fr *FileReport) {
 	}
 }
 
-// dataFile reports the state of file k of the sources from the states of its pieces.
+// dataFile reports the state of file k of those with data from the states of its pieces.
 func (v *verification) dataFile(k int, fr *FileReport) {
-	s, e := &v.sources[k], v.layout.extents[k]
-	fr.Size, fr.Err = s.stat.size, v.failed[k]
-	if s.err != nil {
-		fr.Err = s.err
+	e := v.layout.extents[k]
+	fr.Size, fr.Err = v.sizes[k], v.failed[k]
+	if err := v.absent[k]; err != nil {
+		fr.Err = err
 	}
-	incomplete := fr.Err != nil || s.stat.size < e.size
+	incomplete := fr.Err != nil || fr.Size < e.size
 	count := [pieceGood + 1]int{}
 	for p := e.off / v.layout.pieceLen; p*v.layout.pieceLen < e.end(); p++ {
 		from, to := max(p*v.layout.pieceLen, e.off)-e.off, min((p+1)*v.layout.pieceLen, e.end())-e.off
@@ -305,7 +339,7 @@ func (v *verification) dataFile(k int, fr *FileReport) {
 		fr.State, fr.Err = FileIncomplete, nil
 	case len(fr.Damaged) > 0:
 		fr.State, fr.Err = FileDamaged, nil
-	case s.stat.size > e.size:
+	case fr.Size > e.size:
 		fr.State = FileTooLong
 	case len(fr.Unverified) > 0:
 		fr.State = FileUnverified

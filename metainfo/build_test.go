@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spate/bencode"
+	"spate/merkle"
 	"spate/metainfo"
 )
 
@@ -118,3 +119,62 @@ func paths(m *metainfo.MetaInfo) []string {
 }
 
 func rawPath(r metainfo.Rename) string { return string(bytes.Join(r.Raw, []byte("/"))) }
+
+// TestSetLayersAfterHashesChange checks that a torrent whose hashes were written in place
+// equals the torrent that New makes of the same hashes.
+func TestSetLayersAfterHashesChange(t *testing.T) {
+	t.Parallel()
+	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
+		build := func(b byte) *metainfo.MetaInfo {
+			layer := bytes.Repeat([]byte{b}, 3*32)
+			long, short := merkle.Root(layer, merkle.Layer(16<<10)), [32]byte{b}
+			info := metainfo.Info{Name: "n", PieceLength: 16 << 10, Files: []metainfo.File{
+				{Path: []string{"a"}, Length: 3 * 16 << 10}, {Path: []string{"b"}, Length: 0}, {Path: []string{"c"}, Length: 5},
+			}}
+			if format != metainfo.V2 {
+				info.Pieces = bytes.Repeat([]byte{b}, 4*20)
+			}
+			if format == metainfo.V1 {
+				layer = nil
+			} else {
+				info.MetaVersion = 2
+				info.Files[0].PiecesRoot, info.Files[2].PiecesRoot = &long, &short
+			}
+			m, err := metainfo.New(info, layersOf(long, layer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		got, want := build(1), build(2)
+		copy(got.Info.Pieces, want.Info.Pieces)
+		for k := range got.Info.Files {
+			if root := got.Info.Files[k].PiecesRoot; root != nil {
+				*root = *want.Info.Files[k].PiecesRoot
+			}
+		}
+		if err := got.SetLayers(want.PieceLayers); err != nil {
+			t.Fatal(err)
+		}
+		a, err1 := got.Bytes()
+		b, err2 := want.Bytes()
+		if err1 != nil || err2 != nil || !bytes.Equal(a, b) || got.Hash() != want.Hash() {
+			t.Errorf("%s: the torrents differ: %v, %v", format, err1, err2)
+		}
+		h2, _ := got.HashV2()
+		if w2, _ := want.HashV2(); h2 != w2 {
+			t.Errorf("%s: the v2 info-hash is %v, want %v", format, h2, w2)
+		}
+		if format != metainfo.V1 && got.SetLayers(map[[32]byte][]byte{{9}: make([]byte, 64)}) == nil {
+			t.Errorf("%s: a layer that does not match its root was accepted", format)
+		}
+	}
+}
+
+// layersOf returns the piece layers of one file, or nil if layer is nil.
+func layersOf(root [32]byte, layer []byte) map[[32]byte][]byte {
+	if layer == nil {
+		return nil
+	}
+	return map[[32]byte][]byte{root: layer}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"slices"
@@ -30,6 +31,7 @@ func New(info Info, layers map[[32]byte][]byte) (*MetaInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	info.Files = nil // the garbage collector may free them while the parser makes its own
 	o := Options{Names: NamesNative}
 	m, err := o.FromInfo(raw)
 	if err != nil {
@@ -38,16 +40,27 @@ func New(info Info, layers map[[32]byte][]byte) (*MetaInfo, error) {
 	if m.Info.renamed > 0 || m.Info.RawName != "" {
 		return nil, &Error{Field: "info", Offset: -1, Reason: firstRenamed(m)}
 	}
-	for root, layer := range layers {
-		if m.PieceLayers == nil {
-			m.PieceLayers = make(map[[32]byte][]byte, len(layers))
-		}
-		m.PieceLayers[root] = layer
-	}
-	if err := m.verifyLayers(); err != nil {
+	if err := m.setLayers(layers); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// SetLayers sets the piece layers of a torrent, and computes the info-hashes again. Call it
+// after changing hashes in place: the bytes of Info.Pieces and of the PiecesRoot of each file
+// are parts of InfoBytes. So a torrent that was made before its data was hashed need not be
+// encoded twice.
+func (m *MetaInfo) SetLayers(layers map[[32]byte][]byte) error {
+	m.PieceLayers = nil
+	m.computeHashes()
+	return m.setLayers(layers)
+}
+
+func (m *MetaInfo) setLayers(layers map[[32]byte][]byte) error {
+	if len(layers) > 0 {
+		m.PieceLayers = maps.Clone(layers)
+	}
+	return m.verifyLayers()
 }
 
 func firstRenamed(m *MetaInfo) string {

@@ -5,7 +5,7 @@ import "spate/bencode"
 // Limits bounds the memory and time that a torrent can cost. A zero field selects the
 // default given below. Exceeding a limit is an [Error] that wraps [ErrLimit].
 type Limits struct {
-	Size        int   // in bytes, of a torrent file and of metadata from peers: 100,000,000
+	Size        int   // in bytes, of a torrent file and of metadata from peers: 256,000,000
 	Pieces      int   // number of pieces: 4,194,304
 	Files       int   // number of files and links, without pad files: 1,048,576
 	PieceLength int64 // in bytes: 512 MiB
@@ -20,7 +20,7 @@ type Limits struct {
 // this module use these limits, for the torrents that they write and for those that they
 // read. They are higher than those of other programs; see [MetaInfo.Exceeds].
 const (
-	MaxSize        = 100_000_000
+	MaxSize        = 256_000_000 // a hybrid torrent of MaxFiles small files with names of 30 bytes
 	MaxPieces      = 1 << 22
 	MaxFiles       = 1 << 20
 	MaxPieceLength = 512 << 20

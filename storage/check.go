@@ -4,17 +4,23 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
+
+	"spate/bitfield"
 )
 
 // Stats returns the current state of each file in the order of the layout. Padding and
 // symbolic links have the zero value. If an unwanted file does not exist, its entry is
 // the state of the parts file, which stores its data. Stats takes one or two system
 // calls for each file.
-func (d *Dir) Stats() ([]FileStat, error) {
+func (d *Dir) Stats() ([]FileStat, error) { return d.stats(d.stored) }
+
+// stats is Stats for the files for which want returns true. The others have the zero value.
+func (d *Dir) stats(want func(i int) bool) ([]FileStat, error) {
 	stats := make([]FileStat, len(d.layout.files))
-	var files []int
+	files := make([]int, 0, len(stats))
 	for i := range stats {
-		if d.stored(i) {
+		if want(i) {
 			files = append(files, i)
 		}
 	}
@@ -47,15 +53,18 @@ func (d *Dir) stored(i int) bool {
 // expected. Call it after checking the data, or after comparing Stats with a Record.
 // Without a call, the state of each file when it is first used is the expected one.
 func (d *Dir) Accept() error {
-	stats, err := d.Stats()
+	wanted := bitfield.New(len(d.layout.files))
+	for i := range d.layout.files {
+		if d.stored(i) && !d.files[i].skip.Load() {
+			wanted.Set(i)
+		}
+	}
+	stats, err := d.stats(wanted.Get)
 	if err != nil {
 		return err
 	}
-	for i := range stats {
+	for i := range wanted.Ones() {
 		st := &d.files[i]
-		if !d.stored(i) || st.skip.Load() {
-			continue
-		}
 		st.slot.mu.Lock()
 		replaced := st.hasExpected && !st.expected.sameFile(stats[i])
 		if replaced || st.sized && stats[i].Size != st.expected.Size {
@@ -73,15 +82,21 @@ func (d *Dir) Accept() error {
 func (d *Dir) Accepted() []FileStat {
 	all := make([]FileStat, len(d.layout.files))
 	for i := range all {
-		st := &d.files[i]
-		st.slot.mu.Lock()
-		st.forgetIfCopied(d.location.Load())
-		if st.hasExpected {
-			all[i] = st.expected
-		}
-		st.slot.mu.Unlock()
+		all[i] = d.accepted(i)
 	}
 	return all
+}
+
+// accepted returns the expected state of file i, or the zero value if it has none.
+func (d *Dir) accepted(i int) FileStat {
+	st := &d.files[i]
+	st.slot.mu.Lock()
+	defer st.slot.mu.Unlock()
+	st.forgetIfCopied(d.location.Load())
+	if !st.hasExpected {
+		return FileStat{}
+	}
+	return st.expected
 }
 
 // RecordStats returns the states for a [Record]: like [Dir.Stats], but for a file with an
@@ -91,8 +106,8 @@ func (d *Dir) RecordStats() ([]FileStat, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, was := range d.Accepted() {
-		if was.Exists && d.stored(i) && !d.files[i].skip.Load() {
+	for i := range stats {
+		if was := d.accepted(i); was.Exists && d.stored(i) && !d.files[i].skip.Load() {
 			stats[i] = was
 		}
 	}
@@ -188,17 +203,50 @@ func (d *Dir) HasData(off, n int64) bool {
 
 // NextData implements [DataFinder]. It returns the first offset not less than off at which
 // [Dir.HasData] would report data, or the length of the byte space if there is none. It
-// takes a few system calls for each file or hole.
+// takes a few system calls for each file or hole, and one for each missing directory.
 func (d *Dir) NextData(off int64) int64 {
+	absent := absentDir{d: d}
 	for e := range d.layout.Extents(off, d.layout.total-off) {
-		if e.Pad {
+		if e.Pad || absent.contains(e.File) {
 			continue
 		}
 		if at, ok := d.nextData(e.File, e.Offset, e.Length); ok {
 			return d.layout.files[e.File].Offset + at
 		}
+		absent.note(e.File)
 	}
 	return d.layout.total
+}
+
+// absentDir remembers a directory of files that does not exist, so that a search for data
+// need not open each of them.
+type absentDir struct {
+	d     *Dir
+	path  string // of the last noted directory
+	gone  bool   // it does not exist
+	parts bool   // the parts file may exist
+}
+
+// contains reports whether file i is in a directory that does not exist, and is not in the
+// parts file.
+func (a *absentDir) contains(i int) bool {
+	return a.gone && path.Dir(a.d.name(i)) == a.path && !(a.parts && a.d.files[i].skip.Load())
+}
+
+// note looks for the directory of file i, in which no data was found.
+func (a *absentDir) note(i int) {
+	dir := path.Dir(a.d.name(i))
+	if dir == a.path {
+		return
+	}
+	a.path, a.gone = dir, false
+	_ = a.d.withRoot("stat", func(root *os.Root) error {
+		_, err := root.Lstat(dir)
+		a.gone = errors.Is(err, fs.ErrNotExist)
+		_, err = root.Lstat(a.d.name(len(a.d.layout.files)))
+		a.parts = !errors.Is(err, fs.ErrNotExist)
+		return nil
+	})
 }
 
 // hasData is HasData for n bytes of one file from offset off.

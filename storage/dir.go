@@ -72,7 +72,7 @@ type Dir struct {
 type location struct {
 	root   *rootDir
 	top    string // name of the file or of the top directory
-	copies int    // how often the files were copied to another file system, which makes them new files
+	copies int32  // how often the files were copied to another file system, which makes them new files
 }
 
 func (p *location) path() string { return filepath.Join(p.root.path, p.top) }

@@ -71,16 +71,16 @@ const writebackAfter = 64 << 20
 // fileState is the state of one file of a Dir.
 type fileState struct {
 	slot     slot
+	written  atomic.Int64 // number of bytes written by this process
 	writing  atomic.Int32 // number of writes in progress
 	dirty    atomic.Bool  // written since the last Sync
-	written  atomic.Int64 // number of bytes written by this process
 	skip     atomic.Bool  // the file is unwanted and is not created
 	creating atomic.Bool  // create the file although skip is set, for SetWanted
 	// expected is the state of the file after the last change by this process.
 	// hasExpected reports whether it is known. slot.mu guards both.
 	expected    FileStat
 	hasExpected bool
-	copies      int // the number of copies of the location when expected was recorded
+	copies      int32 // the number of copies of the location when expected was recorded
 	// sized means that this process has given the file its length in the torrent, so that any
 	// other length is the work of another program. own means that this process has written to
 	// the file, so that it may cut what was appended since. slot.mu guards both.

@@ -17,19 +17,24 @@ type parents struct {
 	root *os.Root
 	dir  string   // path of sub
 	sub  *os.Root // nil if no directory is open
+	err  error    // why dir could not be opened
+
+	parts    fs.FileInfo // of the parts file
+	partsErr error
+	hasParts bool // parts and partsErr are set
 }
 
 // stat returns the FileInfo for a path. If follow is set it follows symbolic links.
 func (p *parents) stat(name string, follow bool) (fs.FileInfo, error) {
 	in, base := p.root, name
 	if dir := path.Dir(name); dir != "." {
-		if p.sub == nil || dir != p.dir {
+		if dir != p.dir {
 			p.close()
-			sub, err := folder.OpenSub(p.root, dir)
-			if err != nil {
-				return nil, err
-			}
-			p.dir, p.sub = dir, sub
+			p.dir = dir
+			p.sub, p.err = folder.OpenSub(p.root, dir)
+		}
+		if p.err != nil {
+			return nil, p.err
 		}
 		in, base = p.sub, path.Base(name)
 	}
@@ -74,7 +79,11 @@ func (d *Dir) eachStat(files []int, stat func(p *parents, i int) error) error {
 func (d *Dir) statIn(p *parents, i int) (st FileStat, err error) {
 	fi, err := p.stat(d.name(i), true)
 	if classify(err, false) == ErrMissing && d.files[i].skip.Load() {
-		fi, err = p.root.Lstat(d.name(len(d.layout.files)))
+		if !p.hasParts {
+			p.hasParts = true
+			p.parts, p.partsErr = p.root.Lstat(d.name(len(d.layout.files)))
+		}
+		fi, err = p.parts, p.partsErr
 	}
 	switch {
 	case classify(err, false) == ErrMissing:

@@ -154,14 +154,15 @@ func TestWrongMetadataIsNotFound(t *testing.T) {
 }
 
 // TestPeerWithTooMuchMetadataIsDropped checks a search with three peers that claim the
-// largest size and give all pieces except the last. The search drops the peer that gave
-// most, and gets the metadata from an honest peer.
+// largest size and do not give all pieces. The search drops the peer that gave most, and gets
+// the metadata from an honest peer.
 func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	t.Parallel()
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
 	f := newMetaFetch(testSession(t, Options{NoListen: true}), metainfo.Magnet{HashV1: mi.Hash()})
 	defer f.stop()
 	const most = (metainfo.MaxSize + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
+	const second = metafetch.MaxUnverified/peerwire.MetadataPieceLen - most // so that the third peer sends too much
 	var junk [peerwire.MetadataPieceLen]byte
 	stop, full := make(chan struct{}), make(chan struct{}, 3)
 	// pieces returns a function that returns n pieces and then waits.
@@ -176,7 +177,7 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	}
 	ended := make(chan error, 3)
 	go func() { ended <- f.fetchFrom(t, 1, metainfo.MaxSize, pieces(most-1)) }()
-	go func() { ended <- f.fetchFrom(t, 2, metainfo.MaxSize, pieces(most-2)) }()
+	go func() { ended <- f.fetchFrom(t, 2, metainfo.MaxSize, pieces(second)) }()
 	<-full
 	<-full
 	go func() { ended <- f.fetchFrom(t, 3, metainfo.MaxSize, pieces(9)) }()

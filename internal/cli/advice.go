@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"spate/internal/units"
@@ -59,17 +60,16 @@ func padding(i *metainfo.Info) (n int64) {
 
 // unportable counts the files with names that Windows does not allow.
 func unportable(i *metainfo.Info) int {
+	bad := func(part string) bool {
+		return strings.ContainsAny(part, `<>:"|?*`) || strings.TrimRight(part, ". ") != part
+	}
+	if bad(i.Name) {
+		return files(i)
+	}
 	n := 0
 	for k := range i.Files {
-		f := &i.Files[k]
-		if f.Pad() {
-			continue
-		}
-		for _, part := range append([]string{i.Name}, f.Path...) {
-			if strings.ContainsAny(part, `<>:"|?*`) || strings.TrimRight(part, ". ") != part {
-				n++
-				break
-			}
+		if f := &i.Files[k]; !f.Pad() && slices.ContainsFunc(f.Path, bad) {
+			n++
 		}
 	}
 	return n

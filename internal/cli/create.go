@@ -124,6 +124,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {
+	a.saveMemory()
 	path, err := source.DataPath("spate create", path)
 	if err != nil {
 		return err
@@ -306,7 +307,7 @@ func (a *app) readList(name string) ([]string, error) {
 	if name == "" {
 		return nil, nil
 	}
-	const most = 64 << 20
+	const most = metainfo.MaxSize // a torrent cannot contain more names
 	r := a.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -316,9 +317,12 @@ func (a *app) readList(name string) ([]string, error) {
 		defer f.Close()
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, most))
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(b) > most {
+		return nil, fault.UsageHint("list directories instead of their files", "--files-from %s: the list is larger than %d MB", name, most/1_000_000)
 	}
 	sep := "\n"
 	if bytes.IndexByte(b, 0) >= 0 {

@@ -78,6 +78,7 @@ variables. With -o, TORRENT may be any SOURCE of show that has a .torrent.`,
 }
 
 func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error {
+	a.saveMemory()
 	changes, err := opt.trackers()
 	if err != nil {
 		return err

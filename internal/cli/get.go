@@ -287,6 +287,7 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 			return nil, c, err
 		}
 	}
+	a.saveMemoryFor(mi)
 	c.Peers = append(c.Peers, opt.peers...)
 	return mi, c, nil
 }

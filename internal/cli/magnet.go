@@ -56,6 +56,7 @@ writes BEP 53.`,
 
 // magnet returns the link of a source.
 func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g metainfo.Magnet, err error) {
+	a.saveMemory()
 	for _, p := range opt.peers {
 		if err := checkHostPort("--peer", p); err != nil {
 			return g, err

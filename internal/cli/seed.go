@@ -128,6 +128,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			a.Warnf("%v", err)
 			continue
 		}
+		a.saveMemoryFor(j.mi)
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {

@@ -43,6 +43,7 @@ input.`,
 }
 
 func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
+	a.saveMemory()
 	src, err := a.sources(bind.Addr).Resolve(ctx, arg)
 	if err != nil {
 		return err
@@ -63,14 +64,31 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 		j.Warnings = append(j.Warnings, advice(m, src.Torrent)...)
 		return a.PrintJSON(j)
 	}
-	var s sheet
+	s := sheet{print: a.Print}
 	s.torrent(m, src.Torrent)
 	s.files(&m.Info)
-	return a.Printf("%s", s.b.String())
+	return s.flush()
 }
 
-// sheet collects the text output of show. Its methods escape text from outside.
-type sheet struct{ b strings.Builder }
+// sheet writes the text output of show in parts, because the list of a million files is long.
+// Its methods escape text from outside.
+type sheet struct {
+	b     strings.Builder // the next part
+	print func(string) error
+	err   error // the first error of print
+}
+
+// sheetPart is the length in bytes from which a part is written.
+const sheetPart = 64 << 10
+
+// flush writes what was added, and returns the first error.
+func (s *sheet) flush() error {
+	if s.err == nil && s.b.Len() > 0 {
+		s.err = s.print(termsafe.Text(s.b.String()))
+	}
+	s.b.Reset()
+	return s.err
+}
 
 // row adds a line with a label for the first value, and a line for each further value. It omits
 // empty values.
@@ -160,6 +178,9 @@ func (s *sheet) files(i *metainfo.Info) {
 		if f.Pad() {
 			continue
 		}
+		if s.b.Len() >= sheetPart && s.flush() != nil {
+			return
+		}
 		dirs := f.Path[:len(f.Path)-1]
 		same := 0
 		for same < len(dirs) && same < len(last) && dirs[same] == last[same] {
@@ -214,7 +235,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	if a.JSON {
 		return a.PrintJSON(magnetToJSON(g))
 	}
-	var s sheet
+	s := sheet{print: a.Print}
 	s.row("name", g.Name)
 	if g.Length > 0 {
 		s.row("size", size(g.Length, 1))
@@ -231,7 +252,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	s.row("peers", g.Peers...)
 	s.row("files", selection(g))
 	s.row("magnet", g.String())
-	return a.Printf("%s", s.b.String())
+	return s.flush()
 }
 
 // magnetToJSON returns the JSON output of show for a magnet link. Each tracker is a tier of its

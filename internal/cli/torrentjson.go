@@ -70,6 +70,7 @@ func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
 		t.Similar = append(t.Similar, h.String())
 	}
 	t.Collections = append(append(t.Collections, i.Collections...), m.Collections...)
+	t.Files = make([]fileJSON, 0, files(i))
 	for k := range i.Files {
 		if f := &i.Files[k]; !f.Pad() {
 			t.Files = append(t.Files, fileToJSON(m, k))

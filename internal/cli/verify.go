@@ -74,6 +74,7 @@ if anything is damaged, missing or too long.`,
 }
 
 func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) error {
+	a.saveMemory()
 	if opt.jobs < 0 {
 		return fault.Usagef("--jobs %d: the value must be 1 or more", opt.jobs)
 	}
@@ -196,7 +197,7 @@ func detail(f *maker.FileReport) string {
 
 func reportToJSON(path string, r *maker.Report) *verifyJSON {
 	v := &verifyJSON{
-		Path: path, Pieces: r.Pieces, Good: r.Good, Bad: r.Bad, Missing: r.Missing, Differ: r.Differ, Files: []verifyFileJSON{},
+		Path: path, Pieces: r.Pieces, Good: r.Good, Bad: r.Bad, Missing: r.Missing, Differ: r.Differ, Files: make([]verifyFileJSON, 0, len(r.Files)),
 	}
 	ranges := func(list []maker.Range) (out []rangeJSON) {
 		for _, x := range list {

@@ -79,10 +79,10 @@ func (e *SizeError) Error() string {
 	switch {
 	case e.Limit > 0 && e.Limit%(1<<20) == 0:
 		return fmt.Sprintf("%s is larger than %d MiB", e.Path, e.Limit>>20)
-	case e.Limit > 0 && e.Limit%(1<<10) == 0:
-		return fmt.Sprintf("%s is larger than %d KiB", e.Path, e.Limit>>10)
 	case e.Limit > 0 && e.Limit%1_000_000 == 0:
 		return fmt.Sprintf("%s is larger than %d MB", e.Path, e.Limit/1_000_000)
+	case e.Limit > 0 && e.Limit%(1<<10) == 0:
+		return fmt.Sprintf("%s is larger than %d KiB", e.Path, e.Limit>>10)
 	}
 	return fmt.Sprintf("%s is larger than %d bytes", e.Path, e.Limit)
 }

@@ -44,6 +44,9 @@ func (t *Terminal) PrintJSON(v any) error {
 // escapeJSON replaces the unsafe characters that encoding/json does not escape by \u escapes
 // (RFC 8259, section 7). The value stays the same.
 func escapeJSON(line []byte) []byte {
+	if bytes.IndexFunc(line, func(r rune) bool { return r != '\n' && termsafe.Unsafe(r) }) < 0 {
+		return line
+	}
 	var out []byte
 	for rest := line; len(rest) > 0; {
 		r, n := utf8.DecodeRune(rest)

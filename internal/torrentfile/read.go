@@ -63,7 +63,7 @@ func Read(r io.Reader, name string) ([]byte, error) {
 	b, err := metainfo.ReadAll(r)
 	switch {
 	case errors.Is(err, metainfo.ErrLimit):
-		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%s is larger than the 100 MB that a .torrent may have", name)
+		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%s is larger than the %d MB that a .torrent may have", name, MaxSize/1_000_000)
 	case err != nil:
 		return nil, parseError(name, err)
 	}

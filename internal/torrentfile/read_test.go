@@ -9,8 +9,8 @@ import (
 // TestReadRefusesLargeFiles checks the error for a .torrent above the maximum size.
 func TestReadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
-	long := io.MultiReader(strings.NewReader("d4:info200000000:"), io.LimitReader(zeros{}, MaxSize))
-	if _, err := Read(long, "x"); err == nil || !strings.Contains(err.Error(), "x is larger than the 100 MB") {
+	long := io.MultiReader(strings.NewReader("d4:info400000000:"), io.LimitReader(zeros{}, MaxSize))
+	if _, err := Read(long, "x"); err == nil || !strings.Contains(err.Error(), "x is larger than the 256 MB") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -85,7 +85,7 @@ func TestLargeFiles(t *testing.T) {
 	os.Truncate(filepath.Join(large, "x.torrent"), maxTorrentFile+1)
 	var log bytes.Buffer
 	newServer(t, Options{AllowedDir: large, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if !strings.Contains(log.String(), "larger than 100 MB") {
+	if !strings.Contains(log.String(), "larger than 256 MB") {
 		t.Errorf("the log has\n%s", &log)
 	}
 }

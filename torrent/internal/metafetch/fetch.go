@@ -8,7 +8,7 @@
 //
 // A [Fetch] and its peers are plain data: no lock, no clock, no goroutine, no socket.
 // The caller holds one lock around every call except [Hashes.Match], which hashes up to
-// 100 MB. The caller writes the bytes that [Peer.Receive] returns to the peers.
+// 256 MB. The caller writes the bytes that [Peer.Receive] returns to the peers.
 package metafetch
 
 import (
@@ -22,9 +22,12 @@ import (
 // Bounds of a Fetch.
 const (
 	requestsAhead = 4                             // pieces that one peer is asked for at once
-	maxUnverified = 2*metainfo.MaxSize + 32<<10   // bytes of metadata from all peers that were not checked against a hash yet
 	maxBacklog    = metainfo.MaxPieces/8 + 64<<10 // bytes of other messages of one peer: the largest bitfield, or many haves
 	maxBacklogs   = 8 * maxBacklog                // bytes of other messages of all peers together
+
+	// MaxUnverified bounds the bytes of metadata from all peers that were not checked against
+	// a hash yet: the largest metadata of one peer, and 64 MB of others beside it.
+	MaxUnverified = metainfo.MaxSize + 64_000_000
 )
 
 // Hashes are the info-hashes of a magnet link. One of them may be zero, which means
@@ -99,7 +102,7 @@ func (f *Fetch) add(p *Peer, n int) (drop *Peer) {
 			most = o
 		}
 	}
-	if total <= maxUnverified {
+	if total <= MaxUnverified {
 		return nil
 	}
 	delete(f.unverified, most)

@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"runtime/debug"
+
+	"spate/metainfo"
+)
+
+// gcPercent is the garbage collector's target (GOGC) for verbs that read or make a torrent and
+// end, and for torrents of at least manyFiles files. A torrent of a million files takes 440 MB instead of 530 MB to make with it, for a
+// sixth more CPU time.
+const (
+	gcPercent = 30
+	manyFiles = 100_000
+)
+
+// saveMemory makes the garbage collector run more often, because most of the memory of these
+// verbs is the list of files, which lives until the end. It keeps a value that the user has set
+// in GOGC.
+func (a *app) saveMemory() {
+	if a.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// saveMemoryFor is like saveMemory for verbs that run longer, if m has very many files.
+func (a *app) saveMemoryFor(m *metainfo.MetaInfo) {
+	if len(m.Info.Files) >= manyFiles {
+		a.saveMemory()
+	}
+}
