@@ -251,6 +251,8 @@ func TestOrderedReads(t *testing.T) {
 			must(t, b.hash(context.Background(), tr))
 			m, err := b.torrent()
 			must(t, err)
+			m, err = b.complete(m)
+			must(t, err)
 			if m.Hash() != want.Hash() || !cmp.Equal(m.V2Hashes, want.V2Hashes) {
 				t.Errorf("%q with pieces of %d differs", f, length)
 			}
