@@ -43,6 +43,7 @@ var opens = map[string][]string{
 		"storage/ledger.go: LoadLedger: os.Open",
 		"storage/resume.go: ListResume: os.ReadDir",
 		"storage/resume.go: PruneResume: os.ReadDir",
+		"storage/resume.go: holds: os.Open",
 		"storage/resume.go: readRecord: os.Open",
 		"tracker/swarm/journal.go: replay: os.Open",
 		"tracker/swarm/dir.go: load: os.Open",

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -77,12 +78,17 @@ func resumePath(dir string, ih spate.InfoHash, suffix string) string {
 }
 
 // SaveResume atomically saves rec in directory dir, which must exist. It keeps the
-// previous record in case the new one gets damaged. It must not be called concurrently
-// for the same torrent.
+// previous record in case the new one gets damaged. It writes nothing if the newest record
+// is equal to rec, so that a restart with many complete torrents does not write and sync
+// all their records again. It must not be called concurrently for the same torrent.
 func SaveResume(dir string, rec *Record) error {
 	temp := resumePath(dir, rec.InfoHash, resumeTemp)
 	newest := resumePath(dir, rec.InfoHash, resumeNew)
-	if err := writeSynced(temp, rec.encode()); err != nil {
+	encoded := rec.encode()
+	if holds(newest, encoded) {
+		return nil
+	}
+	if err := writeSynced(temp, encoded); err != nil {
 		os.Remove(temp)
 		return fmt.Errorf("save resume data: %w", err)
 	}
@@ -96,6 +102,21 @@ func SaveResume(dir string, rec *Record) error {
 		return fmt.Errorf("save resume data: %w", err)
 	}
 	return nil
+}
+
+// holds reports whether the file at path can be read and contains exactly b.
+func holds(path string, b []byte) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Size() != int64(len(b)) {
+		return false
+	}
+	had := make([]byte, len(b))
+	_, err = io.ReadFull(f, had)
+	return err == nil && bytes.Equal(had, b)
 }
 
 // writeSynced writes a file and syncs it.

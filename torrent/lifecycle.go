@@ -73,7 +73,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	}
 	t.countLocked()
 	if have.None() && have.Len() > 0 {
-		t.status.completed, t.status.told = time.Time{}, false // a new download
+		t.status.told = false // a new download
 	}
 	t.status.told = t.status.told || t.leftLocked() == 0
 	t.updateUrgentLocked()
@@ -82,6 +82,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.peers.SetSeeding(complete)
 	if !complete {
 		t.setStateLocked(StateDownloading)
+		t.status.completed = time.Time{}
 	} else {
 		t.setStateLocked(StateSeeding)
 		t.pieces.bufs, t.pieces.slab = nil, nil

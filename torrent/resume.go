@@ -29,6 +29,10 @@ func (t *Torrent) loadResume() *storage.Record {
 	t.count.downloaded.Store(rec.Downloaded)
 	t.mu.Lock()
 	t.restartMetersLocked()
+	if !rec.Added.IsZero() {
+		t.status.added = rec.Added
+	}
+	t.status.completed = rec.Completed
 	t.status.told = rec.Have.Count() == rec.Have.Len()
 	t.mu.Unlock()
 	return rec
