@@ -17,19 +17,16 @@ import (
 // info-hashes stay the same. The error is that of reading the catalog.
 func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
 	var out Restored
-	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
-	if err != nil {
-		return out, err
-	}
-	for _, short := range list {
+	err := p.opts.Catalog.Each(ctx, func(r *Release, t Torrents) error {
 		if ctx.Err() != nil {
-			return out, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		if err := p.restore(ctx, short.Ref(), &out); err != nil {
-			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", short.Ref(), err))
+		if err := p.restoreWith(ctx, r, t, &out); err != nil {
+			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", r.Ref(), err))
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // Restored is the result of Restore.
@@ -41,14 +38,24 @@ type Restored struct {
 	Unsigned []string
 }
 
+// restore tracks and seeds one release of the catalog again.
 func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) error {
 	r, err := p.opts.Catalog.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
+	t, err := p.opts.Catalog.Torrents(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return p.restoreWith(ctx, r, t, out)
+}
+
+// restoreWith tracks and seeds r, whose torrents are t.
+func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out *Restored) error {
 	problem := p.intact(ctx, r)
 	verified := problem == nil
-	l, err := p.loadListed(ctx, r)
+	l, err := parsed(r, t)
 	if err != nil {
 		return errors.Join(problem, err)
 	}
@@ -57,10 +64,10 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 		problem = errors.Join(problem, fmt.Errorf("its torrent still has the address %s: %w", r.Base, err))
 	}
 	if changed {
-		out.Repointed = append(out.Repointed, ref)
+		out.Repointed = append(out.Repointed, r.Ref())
 	}
 	if unsigned {
-		out.Unsigned = append(out.Unsigned, ref)
+		out.Unsigned = append(out.Unsigned, r.Ref())
 	}
 	var undo undoStack
 	if step, err := p.serve(ctx, l, verified, &undo); err != nil {

@@ -40,13 +40,9 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	return l, nil
 }
 
-// loadListed reads the torrents of a release from the catalog.
-func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
-	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
-	if err != nil {
-		return nil, err
-	}
-	l := &loaded{r: r, torrents: t}
+// parsed returns r with its torrents t.
+func parsed(r *Release, t Torrents) (l *loaded, err error) {
+	l = &loaded{r: r, torrents: t}
 	if l.main, err = metainfo.Parse(t.Main); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.status.completed = time.Time{}
 	} else {
 		t.setStateLocked(StateSeeding)
-		t.pieces.bufs, t.pieces.slab = nil, nil
+		t.pieces.bufs, t.pieces.slab, t.pieces.mostOpen = nil, nil, 0
 	}
 	t.mu.Unlock()
 	if complete {
@@ -227,7 +227,7 @@ func (t *Torrent) finished() {
 	t.status.completed = time.Now()
 	tell := !t.status.told && t.leftLocked() == 0
 	t.status.told = t.status.told || tell
-	t.pieces.bufs, t.pieces.slab = nil, nil
+	t.pieces.bufs, t.pieces.slab, t.pieces.mostOpen = nil, nil, 0
 	t.bad.suspects, t.bad.parked = map[int]*trial{}, map[int]*parkedPiece{}
 	for _, c := range t.peerConns.byID {
 		if c != nil && t.pick.PeerIsSeed(c.id) {

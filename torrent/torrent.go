@@ -209,7 +209,7 @@ func (t *Torrent) newPicker(seed uint64) error {
 	}
 	t.pick = k
 	t.super.SetSwarm(k)
-	t.pieces.bufs = make([][]byte, open)
+	t.pieces.bufs, t.pieces.mostOpen = nil, open
 	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
 	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
 	t.bad.parked = map[int]*parkedPiece{}
@@ -267,6 +267,13 @@ func (t *Torrent) Path() string {
 		return p.Path()
 	}
 	return ""
+}
+
+// State returns the state of the torrent. It is cheaper than [Torrent.Stats].
+func (t *Torrent) State() State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status.state
 }
 
 // Done returns a channel that is closed when every wanted piece is verified and written. If

@@ -96,7 +96,7 @@ func (c *webConn) pickLocked() {
 	blocksPerPiece := int((t.info.PieceLength + picker.BlockSize - 1) / picker.BlockSize)
 	// At most an eighth of the buffers, and at most this connection's share of the blocks
 	// that are not requested.
-	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
+	n := min(webRun/picker.BlockSize, t.pieces.mostOpen/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
 	n = min(n, webRun/picker.BlockSize) // a longer piece takes several requests, so that a failure costs only one of them
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{

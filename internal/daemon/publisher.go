@@ -276,9 +276,20 @@ func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 
 // Info returns the description of a release for the owner of the publisher.
 func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
-	i, err := publish.InfoOf(ctx, p.publisher.Catalog(), p.base, r)
-	i.Path = r.Path
-	return i, err
+	list, err := p.Infos(ctx, []*publish.Release{r})
+	if err != nil {
+		return publish.ReleaseInfo{}, err
+	}
+	return list[0], nil
+}
+
+// Infos returns Info of each release of list, in the same order.
+func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publish.ReleaseInfo, error) {
+	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.base, list)
+	for i := range infos {
+		infos[i].Path = list[i].Path
+	}
+	return infos, err
 }
 
 // Totals returns the numbers of downloads and bytes of a release.

@@ -24,7 +24,7 @@ func (p *Publisher) followStates(ctx context.Context) error {
 	for {
 		now := map[spate.InfoHash]torrent.State{}
 		for _, t := range p.session.Torrents() {
-			ih, state := t.InfoHash(), t.Stats().State
+			ih, state := t.InfoHash(), t.State()
 			was, known := last[ih]
 			if !known {
 				was = torrent.StateChecking
