@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"spate/internal/units"
@@ -58,12 +59,11 @@ type rssTorrent struct {
 
 // rss answers /feed.xml.
 func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	base := s.base(r)
+	s.shareXML(w, r, "application/rss+xml", feedQuery(r), s.rssFeed)
+}
+
+// rssFeed returns the RSS feed of list.
+func (s *Site) rssFeed(base *url.URL, list []*publish.Release) any {
 	feed := rssFeed{Version: "2.0", Channel: rssChannel{Title: s.opts.Title, Link: publish.Absolute(base, "/"),
 		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
 	for _, rel := range list {
@@ -76,7 +76,7 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 			Torrent:     rssTorrent{rel.StoredName(), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
-	s.sendXML(w, r, "application/rss+xml", feed)
+	return feed
 }
 
 // feedQuery returns the query for a feed: the newest releases in all versions and variants.
@@ -130,12 +130,11 @@ type atomLink struct {
 
 // atom answers /atom.xml.
 func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	base := s.base(r)
+	s.shareXML(w, r, "application/atom+xml", feedQuery(r), s.atomFeed)
+}
+
+// atomFeed returns the Atom feed of list.
+func (s *Site) atomFeed(base *url.URL, list []*publish.Release) any {
 	home := publish.Absolute(base, "/")
 	feed := atomFeed{ID: home, Title: s.opts.Title, Author: s.opts.Title, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
 		Links: []atomLink{{Rel: "self", Href: publish.Absolute(base, "/atom.xml")}, {Rel: "alternate", Type: "text/html", Href: home}}}
@@ -152,5 +151,5 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 			},
 		})
 	}
-	s.sendXML(w, r, "application/atom+xml", feed)
+	return feed
 }

@@ -395,7 +395,8 @@ func testEach(t *testing.T, c publish.Catalog) {
 		if kept, err := c.Torrents(ctx, r.Ref()); err != nil || !reflect.DeepEqual(tor, kept) {
 			t.Errorf("the torrents of %s are %q, want %q, %v", r.Ref(), tor, kept, err)
 		}
-		if i++; i == n-1 {
+		i++
+		if i == n-1 {
 			return c.Delete(ctx, list[i].Ref())
 		}
 		return nil
