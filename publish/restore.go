@@ -11,8 +11,8 @@ import (
 )
 
 // Restore tracks and seeds the releases in the catalog again after a restart. It hashes no
-// data: it trusts files with the recorded size, modification time and inode. If the files
-// of a release differ, the seeder checks their data. Restore changes the URLs in torrents
+// data: it trusts files with the recorded size, modification time, inode and change time. If the
+// files of a release differ, the seeder checks their data. Restore changes the URLs in torrents
 // that were made for another base URL of the site or another address of its tracker. Their
 // info-hashes stay the same. The error is that of reading the catalog.
 func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
@@ -55,6 +55,9 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out *Restored) error {
 	problem := p.intact(ctx, r)
 	verified := problem == nil
+	if errors.Is(problem, ErrTouched) {
+		problem = nil // the seeder checks the data
+	}
 	l, err := parsed(r, t)
 	if err != nil {
 		return errors.Join(problem, err)
@@ -77,13 +80,15 @@ func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out
 }
 
 // Intact returns nil if no file of r has changed since it was hashed, and otherwise
-// [ErrChanged] or [ErrGone].
+// [ErrChanged] or [ErrGone]. The error is [ErrTouched] only if all files that differ were
+// touched.
 func (r *Release) Intact() error {
 	in, err := r.folder()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
 	defer in.Close()
+	var touched error
 	for i := range r.Files {
 		name := r.nameIn(r.Files[i].Path)
 		info, err := in.Stat(name)
@@ -91,10 +96,14 @@ func (r *Release) Intact() error {
 			return fmt.Errorf("%s %w: %w", name, ErrGone, bare(err))
 		}
 		if err := r.Files[i].Same(info); err != nil {
-			return fmt.Errorf("%s is %w", name, err)
+			err = fmt.Errorf("%s is %w", name, err)
+			if !errors.Is(err, ErrTouched) {
+				return err
+			}
+			touched = err
 		}
 	}
-	return nil
+	return touched
 }
 
 // Pause stops seeding a release, or all versions and variants if ref is a slug alone. The

@@ -100,7 +100,7 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 		return step, err
 	}
 	p.mu.Lock()
-	p.unverified[l.r.Hash()] = !verified
+	p.unverified[l.r.Hash()] = !verified || slices.ContainsFunc(l.r.Files, func(f File) bool { return f.Change == 0 })
 	p.mu.Unlock()
 	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
 		if m == nil {

@@ -102,7 +102,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
-		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log,
+		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log, Recheck: p.recheck,
 	}); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"spate"
@@ -62,10 +63,63 @@ func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, i
 	}
 }
 
+// recheckTime is how long recheck waits for the engine. The engine notices a touched file within
+// one tick, and checks 64 MiB of it.
+const recheckTime = 10 * time.Second
+
+// recheck makes the engine compare the files of a release, one of which was touched, and waits
+// until the engine has checked them and seeds the release again.
+func (p *Publisher) recheck(ctx context.Context, r *publish.Release) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, recheckTime, fmt.Errorf("%w: its data is being checked", publish.ErrGone))
+	defer cancel()
+	for _, ih := range []spate.InfoHash{r.Twin.Hash, r.Hash()} {
+		t := p.session.Torrent(ih)
+		switch {
+		case t != nil:
+			if err := seedsAgain(ctx, t); err != nil {
+				return err
+			}
+		case ih == r.Hash():
+			return fmt.Errorf("%w: it is not seeded at present", publish.ErrGone)
+		}
+	}
+	return nil
+}
+
+// errWrongData is the cause if a check has found that data of a release is wrong.
+var errWrongData = errors.New("some of its data is wrong")
+
+// seedsAgain compares the files of t and waits until t seeds. It returns an error if t halts,
+// lacks data or ctx ends.
+func seedsAgain(ctx context.Context, t *torrent.Torrent) error {
+	tick := time.NewTicker(recheckTime / 200)
+	defer tick.Stop()
+	for {
+		changed := t.CheckFiles()
+		switch t.State() {
+		case torrent.StateSeeding:
+			if changed == nil {
+				return nil
+			}
+		case torrent.StateDownloading:
+			return errWrongData
+		case torrent.StateFailed:
+			if t.Wait(ctx) != nil && ctx.Err() == nil { // otherwise the torrent checks its data
+				return errWrongData
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
 // openFile opens a file of a release for the site. If the file has changed or is gone, the
 // engine compares all files of the release, so that it halts the torrent at once.
-func (p *Publisher) openFile(_ context.Context, r *publish.Release, i int) (*publish.Content, error) {
-	content, err := r.Content(i)
+func (p *Publisher) openFile(ctx context.Context, r *publish.Release, i int) (*publish.Content, error) {
+	content, err := p.publisher.Open(ctx, r, i)
 	if errors.Is(err, publish.ErrChanged) || errors.Is(err, publish.ErrGone) {
 		for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
 			if t := p.session.Torrent(ih); t != nil {

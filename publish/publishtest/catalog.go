@@ -32,7 +32,7 @@ func Release(slug, version, variant string, at time.Time) *publish.Release {
 		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
 		Magnet: "magnet:?xt=urn:btih:00", Base: "http://a.example", NumFiles: 2, Skipped: 3, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
 		Files: []publish.File{
-			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
+			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, Change: -9, PiecesRoot: sha256.Sum256([]byte("b"))},
 			{Path: "a", Length: 10, ModTime: at.Add(-1)},
 		},
 		Twin: publish.Twin{Hash: sha1.Sum([]byte("twin of " + id)), Magnet: "magnet:?xt=urn:btih:01"},
@@ -258,7 +258,7 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	before, _ := c.Get(ctx, "a")
 	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
-	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
+	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7, Change: 9}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
@@ -270,7 +270,8 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, location.Path, true
 	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
-		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], location.Files[i].ModTime, location.Files[i].Inode
+		now := location.Files[i]
+		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode, want.Files[i].Change = sums[i], now.ModTime, now.Inode, now.Change
 	}
 	got, err := c.Get(ctx, "a")
 	if err != nil {
