@@ -292,20 +292,20 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 // Reconcile returns which pieces of the record can be trusted and which must be
 // checked, given the current states of the files. have contains the pieces of the
 // record whose files are unchanged or touched. check contains the pieces that may be complete
-// nevertheless, because their files were written after the record or changed by another
-// program. All other pieces are missing.
+// nevertheless, because their files were written after the record, or changed or touched by
+// another program. All other pieces are missing.
 func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, check bitfield.Bitfield) {
 	verdicts := r.Judge(now)
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
 	for i, v := range verdicts {
 		f := &l.files[i]
-		if v == Unchanged || v == Touched || f.Pad || f.Length == 0 {
+		if v == Unchanged || f.Pad || f.Length == 0 {
 			continue
 		}
 		last := int((f.Offset + f.Length - 1) / pieceLength)
 		for p := int(f.Offset / pieceLength); p <= last && p < have.Len(); p++ {
 			switch v {
-			case Written:
+			case Written, Touched:
 				if !have.Get(p) {
 					check.Set(p)
 				}

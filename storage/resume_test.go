@@ -355,7 +355,7 @@ func TestReconcile(t *testing.T) {
 		{"untouched", []FileStat{st, st, {}, st}, true, "11010", "00000"},
 		{"written", []FileStat{st, written, {}, written}, false, "11010", "00101"},
 		{"changed", []FileStat{st, other, {}, st}, true, "10010", "01100"},
-		{"touched", []FileStat{touched, st, {}, touched}, true, "11010", "00000"},
+		{"touched", []FileStat{touched, st, {}, touched}, true, "11010", "00001"},
 		{"gone", []FileStat{other, {}, {}, st}, true, "00010", "10000"},
 		{"everything gone", []FileStat{{}, {}, {}, {}}, false, "00000", "00000"},
 	} {

@@ -276,6 +276,14 @@ func (t *Torrent) State() State {
 	return t.status.state
 }
 
+// Whole reports whether all pieces are verified, even those that are not wanted. A torrent that
+// only seeds wants no pieces that it lacks, so StateSeeding does not imply Whole.
+func (t *Torrent) Whole() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
+}
+
 // Done returns a channel that is closed when every wanted piece is verified and written. If
 // more pieces are wanted later, the next call returns a new channel.
 func (t *Torrent) Done() <-chan struct{} {

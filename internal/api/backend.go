@@ -110,7 +110,7 @@ func (b backend) live(r *publish.Release) publish.Live {
 			l.State, l.Error = "failed", st.Err.Error()
 		case st.State == torrent.StateChecking && st.Pieces > 0:
 			l.Progress = float64(st.Checked) / float64(st.Pieces)
-		case st.State == torrent.StateDownloading: // a release never downloads, so its data is incomplete
+		case st.State == torrent.StateDownloading, st.State == torrent.StateSeeding && st.PiecesHave < st.Pieces: // its data is incomplete
 			l.State, l.Error = "failed", "some of the data has changed since it was published"
 			l.Progress = float64(st.PiecesHave) / float64(max(1, st.Pieces))
 		}

@@ -25,7 +25,7 @@ func (p *Publisher) followStates(ctx context.Context) error {
 	for {
 		now := map[spate.InfoHash]torrent.State{}
 		for _, t := range p.session.Torrents() {
-			ih, state := t.InfoHash(), t.State()
+			ih, state := t.InfoHash(), releaseState(t)
 			was, known := last[ih]
 			if !known {
 				was = torrent.StateChecking
@@ -44,6 +44,16 @@ func (p *Publisher) followStates(ctx context.Context) error {
 	}
 }
 
+// releaseState returns the state of t, a torrent of a release. It is StateDownloading if t lacks
+// data, although t then seeds what it has.
+func releaseState(t *torrent.Torrent) torrent.State {
+	state := t.State()
+	if state == torrent.StateSeeding && !t.Whole() {
+		return torrent.StateDownloading
+	}
+	return state
+}
+
 // stateChanged handles a change of the state of a torrent.
 func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, is torrent.State) {
 	ih := t.InfoHash()
@@ -56,7 +66,7 @@ func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, i
 		err = p.publisher.SetServed(r, !bad(is))
 	}
 	if is == torrent.StateSeeding && (bad(was) || p.publisher.Unverified(ih)) {
-		err = errors.Join(err, p.publisher.Reaccept(ctx, r, t.CheckFiles))
+		err = errors.Join(err, p.publisher.Reaccept(ctx, r, func() error { return p.recheck(ctx, r) }))
 	}
 	if err != nil {
 		p.env.Log.Warn("the state of a release could not be updated", "release", r.Ref(), "err", err)
@@ -72,7 +82,13 @@ const recheckTime = 10 * time.Second
 func (p *Publisher) recheck(ctx context.Context, r *publish.Release) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, recheckTime, fmt.Errorf("%w: its data is being checked", publish.ErrGone))
 	defer cancel()
-	for _, ih := range []spate.InfoHash{r.Twin.Hash, r.Hash()} {
+	both := []spate.InfoHash{r.Twin.Hash, r.Hash()}
+	for _, ih := range both {
+		if t := p.session.Torrent(ih); t != nil {
+			t.CheckFiles() // the engine checks both at the same time
+		}
+	}
+	for _, ih := range both {
 		t := p.session.Torrent(ih)
 		switch {
 		case t != nil:
@@ -96,7 +112,7 @@ func seedsAgain(ctx context.Context, t *torrent.Torrent) error {
 	defer tick.Stop()
 	for {
 		changed := t.CheckFiles()
-		switch t.State() {
+		switch releaseState(t) {
 		case torrent.StateSeeding:
 			if changed == nil {
 				return nil
