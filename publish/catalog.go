@@ -51,6 +51,16 @@ type Catalog interface {
 	// List returns the releases that q selects, without files and notes, and the number
 	// of all releases that match q.
 	List(ctx context.Context, q Query) (releases []*Release, total int, err error)
+	// Each calls f for each release with its files, notes and torrents, the newest first. It
+	// is Get and Torrents for all releases at once. Each returns the first error of f, or the
+	// cause of ctx. f may call other methods. It must not change the torrents. Each may
+	// return or leave out releases that are added or deleted meanwhile.
+	Each(ctx context.Context, f func(*Release, Torrents) error) error
+	// Revision returns a number that every change of a release makes larger: Put, Delete,
+	// Update and SetSums. A reader that calls Revision before it reads other methods has
+	// read the present state as long as Revision returns the same number. It must return
+	// quickly.
+	Revision() uint64
 	// Groups returns the groups that have releases, sorted by name. The name "" stands
 	// for releases without a group.
 	Groups(ctx context.Context) ([]GroupCount, error)
@@ -58,6 +68,8 @@ type Catalog interface {
 	// Count adds c to the history of ih, the main info-hash of a release, for the day that
 	// contains now. The addition is durable when Count returns.
 	Count(ctx context.Context, ih spate.InfoHash, now time.Time, c Counts) error
+	// Total returns the total counts of ih, as History does, but must return quickly.
+	Total(ctx context.Context, ih spate.InfoHash) (Counts, error)
 	// History returns the total counts of ih, and the counts of each day, starting with the
 	// day that contains since. The zero hash selects the sum of all releases. The history
 	// of an unknown hash is empty.

@@ -61,7 +61,8 @@ func (r *Release) With(c Change) (*Release, error) {
 	with.Path = c.Location.Path
 	with.Files = make([]File, len(r.Files))
 	for i, f := range r.Files {
-		f.ModTime, f.Inode = c.Location.Files[i].ModTime, c.Location.Files[i].Inode
+		now := &c.Location.Files[i]
+		f.ModTime, f.Inode, f.Change = now.ModTime, now.Inode, now.Change
 		with.Files[i] = f
 	}
 	return &with, nil

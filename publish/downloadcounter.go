@@ -166,12 +166,12 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	sum := c.sum(r)
 	t := *at
 	if t == nil {
-		h, err := c.catalog.History(ctx, r.Hash(), c.now())
+		total, err := c.catalog.Total(ctx, r.Hash())
 		if err != nil {
 			return err
 		}
 		// The tracker's sum is below the history if the tracker has lost its state.
-		t = &tally{completed: h.Total.Completed, total: h.Total, offset: max(0, h.Total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
+		t = &tally{completed: total.Completed, total: total, offset: max(0, total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
 		if c.src.Fresh {
 			t.offset = t.completed - sum
 		}

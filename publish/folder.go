@@ -301,7 +301,7 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	if err != nil {
 		f.opt.Log.Warn("publish: publishing an entry of a watched folder failed", "path", path, "err", err)
 		no := refusal{stamp: it.Stamp, why: err.Error()}
-		if errors.Is(err, ErrExists) && same == nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
+		if errors.Is(err, ErrExists) && same == nil || errors.Is(err, ErrTouched) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
 			no.again = f.pub.opts.Now().Add(retryAfter)
 		}
 		f.mu.Lock()
@@ -388,8 +388,13 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 	if err != nil {
 		return err
 	}
-	// The kept data is not intact if it is a hard link and the entry was written to.
-	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || full.Intact() != nil {
+	// The kept data is not intact if it is a hard link and the entry was written to. The
+	// replacement of the entry has removed a link to the kept data, which touches it.
+	changed := full.Intact()
+	if errors.Is(changed, ErrTouched) {
+		changed = nil
+	}
+	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || changed != nil {
 		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -134,6 +135,7 @@ func (h *folderFixture) expect(want map[string]string) {
 	h.t.Helper()
 	got := map[string]string{}
 	allowed, seeded := map[spate.InfoHash]bool{}, map[spate.InfoHash]string{}
+	seeds := maps.Clone(h.seeded)
 	list, _, err := h.catalog.List(h.t.Context(), Query{All: true})
 	if err != nil {
 		h.t.Fatal(err)
@@ -150,9 +152,14 @@ func (h *folderFixture) expect(want map[string]string) {
 		if !r.Twin.Hash.IsZero() {
 			seeded[r.Twin.Hash] = r.Path
 		}
+		if errors.Is(r.Intact(), ErrTouched) { // the seeder may have to check it
+			for ih := range seeded {
+				seeds[ih] = strings.TrimPrefix(seeds[ih], "to be checked: ")
+			}
+		}
 		var all []string
 		for i := range r.Files {
-			f, err := r.Open(i)
+			f, err := r.OpenTouched(i) // the kept data of a replaced entry has lost a link
 			if err != nil {
 				all = append(all, err.Error())
 				continue
@@ -171,8 +178,8 @@ func (h *folderFixture) expect(want map[string]string) {
 	if fmt.Sprint(allowed) != fmt.Sprint(h.allowed) {
 		h.t.Errorf("the tracker allows %v\nbut the catalog lists %v", h.allowed, allowed)
 	}
-	if fmt.Sprint(seeded) != fmt.Sprint(h.seeded) {
-		h.t.Errorf("the seeder has %v\nbut the catalog lists %v", h.seeded, seeded)
+	if fmt.Sprint(seeded) != fmt.Sprint(seeds) {
+		h.t.Errorf("the seeder has %v\nbut the catalog lists %v", seeds, seeded)
 	}
 }
 
@@ -378,7 +385,7 @@ func TestFolderKilled(t *testing.T) {
 			if r.Watched == "" {
 				continue
 			}
-			f, err := r.Open(0)
+			f, err := r.OpenTouched(0)
 			if err != nil {
 				t.Errorf("seed %d: opening a published file: %v", seed, err)
 				continue

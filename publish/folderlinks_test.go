@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/folder/foldertest"
 	"spate/maker"
+	"spate/storage"
 )
 
 const entryText = "text of the folder"
@@ -388,7 +389,8 @@ func TestServedSwapped(t *testing.T) {
 				alike.Files = append([]File{}, r.Files...)
 				for _, path := range []string{h.at(file), filepath.Join(filepath.Dir(h.in), "outside", "x", "secret"), filepath.Join(filepath.Dir(h.in), "outside", "tree", "secret")} {
 					if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-						alike.Files[0].ModTime, alike.Files[0].Inode, alike.Files[0].Length = info.ModTime(), inode(info), info.Size()
+						alike.Files[0].setState(storage.StatOf(info))
+						alike.Files[0].Length = info.Size()
 					}
 				}
 				f, err := alike.Open(0)

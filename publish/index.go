@@ -17,8 +17,10 @@ type Index struct {
 	mu     sync.RWMutex
 	slugs  map[string][]*Release // versions and variants in the order of sortVersions
 	byHash map[spate.InfoHash]*Release
-	latest []*Release // the first release of each slug, in the order of newestFirst
+	latest []*Release // the first release of each slug, in the order of newestFirst; nil until it is needed
 	all    []*Release // all releases in the same order; nil until they are needed
+
+	revision uint64 // number of changes
 }
 
 // NewIndex returns an empty index.
@@ -58,7 +60,7 @@ func (x *Index) Add(r *Release) error {
 	if err := x.check(r); err != nil {
 		return err
 	}
-	x.setSlug(r.Slug, append(slices.Clone(x.slugs[r.Slug]), short))
+	x.setSlug(r.Slug, append(slices.Clone(x.slugs[r.Slug]), short), nil, short)
 	for _, ih := range r.AllHashes() {
 		x.byHash[ih] = short
 	}
@@ -74,7 +76,7 @@ func (x *Index) Remove(ref string) bool {
 	if r == nil {
 		return false
 	}
-	x.setSlug(r.Slug, slices.DeleteFunc(slices.Clone(x.slugs[r.Slug]), func(o *Release) bool { return o == r }))
+	x.setSlug(r.Slug, slices.DeleteFunc(slices.Clone(x.slugs[r.Slug]), func(o *Release) bool { return o == r }), r, nil)
 	for _, ih := range r.AllHashes() {
 		delete(x.byHash, ih)
 	}
@@ -93,27 +95,48 @@ func (x *Index) Replace(r *Release) {
 	}
 	list := slices.Clone(x.slugs[r.Slug])
 	list[slices.Index(list, old)] = short
-	x.setSlug(r.Slug, list)
+	x.setSlug(r.Slug, list, old, short)
 	for _, ih := range r.AllHashes() {
 		x.byHash[ih] = short
 	}
 }
 
-// setSlug sorts list and stores it as the releases of a slug.
-func (x *Index) setSlug(slug string, list []*Release) {
-	x.all = nil
+// setSlug sorts list and stores it as the releases of a slug. list differs from the releases
+// before by gone and added, which may be nil.
+func (x *Index) setSlug(slug string, list []*Release, gone, added *Release) {
+	x.revision++
+	var before, after *Release // the first releases
 	if old := x.slugs[slug]; len(old) > 0 {
-		at, _ := slices.BinarySearchFunc(x.latest, old[0], newestFirst)
-		x.latest = slices.Delete(slices.Clone(x.latest), at, at+1)
+		before = old[0]
 	}
 	if len(list) == 0 {
 		delete(x.slugs, slug)
-		return
+	} else {
+		sortVersions(list)
+		x.slugs[slug] = list
+		after = list[0]
 	}
-	sortVersions(list)
-	x.slugs[slug] = list
-	at, _ := slices.BinarySearchFunc(x.latest, list[0], newestFirst)
-	x.latest = slices.Insert(slices.Clip(x.latest), at, list[0])
+	x.latest, x.all = exchanged(x.latest, before, after), exchanged(x.all, gone, added)
+}
+
+// exchanged returns a copy of list, which is in the order of newestFirst, without gone and with
+// added. It returns nil if list is nil, so that adding many releases to an index before its
+// lists are needed takes no time for each list.
+func exchanged(list []*Release, gone, added *Release) []*Release {
+	if list == nil || gone == added {
+		return list
+	}
+	out := make([]*Release, 0, len(list)+1)
+	out = append(out, list...)
+	if gone != nil {
+		at, _ := slices.BinarySearchFunc(out, gone, newestFirst)
+		out = slices.Delete(out, at, at+1)
+	}
+	if added != nil {
+		at, _ := slices.BinarySearchFunc(out, added, newestFirst)
+		out = slices.Insert(out, at, added)
+	}
+	return out
 }
 
 // sortVersions sorts the versions by their newest release, the newest first, and the variants
@@ -230,32 +253,43 @@ func (x *Index) List(q Query) ([]*Release, int) {
 
 // ordered returns the newest release of each slug, or all releases, the newest first.
 func (x *Index) ordered(all bool) []*Release {
-	x.mu.RLock()
-	list := x.latest
+	at := &x.latest
 	if all {
-		list = x.all
+		at = &x.all
 	}
+	x.mu.RLock()
+	list := *at
 	x.mu.RUnlock()
-	if !all || list != nil {
+	if list != nil {
 		return list
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.all == nil {
+	if *at == nil {
+		list = make([]*Release, 0, len(x.slugs))
 		for _, l := range x.slugs {
-			x.all = append(x.all, l...)
+			if !all {
+				l = l[:1]
+			}
+			list = append(list, l...)
 		}
-		slices.SortFunc(x.all, newestFirst)
+		slices.SortFunc(list, newestFirst)
+		*at = list
 	}
-	return x.all
+	return *at
+}
+
+// Revision implements [Catalog.Revision].
+func (x *Index) Revision() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.revision
 }
 
 // Groups implements [Catalog.Groups].
 func (x *Index) Groups() []GroupCount {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
 	n := map[string]int{}
-	for _, r := range x.latest {
+	for _, r := range x.ordered(false) {
 		n[r.Group]++
 	}
 	var out []GroupCount

@@ -59,7 +59,7 @@ func (r *Release) keepFile(i int, path string) error {
 		name := filepath.FromSlash(r.Files[i].Path)
 		from, to = filepath.Join(r.Path, name), filepath.Join(path, name)
 	}
-	f, err := r.Open(i)
+	f, err := r.OpenTouched(i) // because a link to another file of the tree can be a link to this one
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.nameIn(r.Files[i].Path), err)
 	}

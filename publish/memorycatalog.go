@@ -19,6 +19,7 @@ type Memory struct {
 	mu      sync.RWMutex
 	byRef   map[string]entry
 	history map[spate.InfoHash]map[string]Counts // by day
+	totals  map[spate.InfoHash]Counts            // sums of history; the zero hash stands for all releases
 }
 
 type entry struct {
@@ -28,7 +29,7 @@ type entry struct {
 
 // NewMemory returns an empty catalog.
 func NewMemory() *Memory {
-	return &Memory{index: NewIndex(), byRef: map[string]entry{}, history: map[spate.InfoHash]map[string]Counts{}}
+	return &Memory{index: NewIndex(), byRef: map[string]entry{}, history: map[spate.InfoHash]map[string]Counts{}, totals: map[spate.InfoHash]Counts{}}
 }
 
 // Put implements [Catalog].
@@ -129,6 +130,29 @@ func (m *Memory) List(_ context.Context, q Query) ([]*Release, int, error) {
 	return list, total, nil
 }
 
+// Each implements [Catalog].
+func (m *Memory) Each(ctx context.Context, f func(*Release, Torrents) error) error {
+	list, _ := m.index.List(Query{All: true})
+	for _, r := range list {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		m.mu.RLock()
+		e, ok := m.byRef[r.Ref()]
+		m.mu.RUnlock()
+		if !ok {
+			continue // deleted meanwhile
+		}
+		if err := f(e.release, e.torrents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Revision implements [Catalog].
+func (m *Memory) Revision() uint64 { return m.index.Revision() }
+
 // Groups implements [Catalog].
 func (m *Memory) Groups(context.Context) ([]GroupCount, error) { return m.index.Groups(), nil }
 
@@ -143,7 +167,18 @@ func (m *Memory) Count(_ context.Context, ih spate.InfoHash, now time.Time, c Co
 	}
 	day := dayOf(now)
 	days[day] = days[day].Add(c)
+	m.totals[ih] = m.totals[ih].Add(c)
+	if !ih.IsZero() {
+		m.totals[spate.InfoHash{}] = m.totals[spate.InfoHash{}].Add(c)
+	}
 	return nil
+}
+
+// Total implements [Catalog].
+func (m *Memory) Total(_ context.Context, ih spate.InfoHash) (Counts, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.totals[ih], nil
 }
 
 // History implements [Catalog].

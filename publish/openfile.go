@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"spate/internal/folder"
 	"spate/maker"
 	"spate/metainfo"
+	"spate/storage"
 )
 
 // ErrNoFile is the cause if a release has no file with the requested index.
@@ -24,13 +24,25 @@ var ErrGone = errors.New("cannot be read at the path it was published from")
 // ErrChanged is the cause if a file has changed or was replaced since it was hashed.
 var ErrChanged = errors.New("not what was hashed")
 
+// ErrTouched is a cause beside [ErrChanged] if a file has the size and the modification time
+// that it had, but another inode or change time. A program has changed its permissions or
+// links or has restored it, or has changed its data and put the modification time back.
+var ErrTouched = errors.New("its size and modification time are the same")
+
 // Open opens file i of r for reading. It checks that a regular file with the recorded size,
-// modification time and inode exists at the path. Otherwise the error is [ErrChanged] or
-// [ErrGone].
+// modification time, inode and change time exists at the path. Otherwise the error is
+// [ErrChanged] or [ErrGone].
 //
 // Open follows no symbolic link out of a tree, or out of the directory that contains the
 // tree or the single file. The caller closes the file.
-func (r *Release) Open(i int) (*os.File, error) {
+func (r *Release) Open(i int) (*os.File, error) { return r.open(i, (*File).Same) }
+
+// OpenTouched is Open, but opens a file too that is [ErrTouched], for callers that make links
+// to the files, which touches them.
+func (r *Release) OpenTouched(i int) (*os.File, error) { return r.open(i, (*File).sameOrTouched) }
+
+// open opens file i of r if same returns nil for its state.
+func (r *Release) open(i int, same func(*File, fs.FileInfo) error) (*os.File, error) {
 	if i < 0 || i >= len(r.Files) {
 		return nil, ErrNoFile
 	}
@@ -44,14 +56,19 @@ func (r *Release) Open(i int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
-	if err := r.Files[i].Same(info); err != nil {
+	if err := same(&r.Files[i], info); err != nil {
 		return nil, err
 	}
 	f, err := in.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
-	if err := r.Files[i].check(f); err != nil {
+	if info, err = f.Stat(); err != nil {
+		err = fmt.Errorf("%w: %w", ErrGone, bare(err))
+	} else {
+		err = same(&r.Files[i], info)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -59,8 +76,10 @@ func (r *Release) Open(i int) (*os.File, error) {
 }
 
 // Same returns nil if info is the state that f had when it was hashed. Otherwise it returns
-// an [ErrChanged] that says what differs.
+// an [ErrChanged] that says what differs, and that is [ErrTouched] too if only the inode or the
+// change time differs.
 func (f *File) Same(info fs.FileInfo) error {
+	now := storage.StatOf(info)
 	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: it is not a regular file now", ErrChanged)
@@ -68,10 +87,26 @@ func (f *File) Same(info fs.FileInfo) error {
 		return fmt.Errorf("%w: it had %d bytes and now has %d", ErrChanged, f.Length, info.Size())
 	case !info.ModTime().Equal(f.ModTime):
 		return fmt.Errorf("%w: it was modified at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
-	case f.Inode != 0 && inode(info) != f.Inode:
-		return fmt.Errorf("%w: another file replaced it", ErrChanged)
+	case f.Inode != 0 && now.Inode != f.Inode:
+		return fmt.Errorf("%w: another file replaced it, and %w", ErrChanged, ErrTouched)
+	case f.Change != 0 && now.Change != 0 && now.Change != f.Change:
+		return fmt.Errorf("%w: it was changed at %s, but %w", ErrChanged, time.Unix(0, now.Change).UTC().Format(time.DateTime), ErrTouched)
 	}
 	return nil
+}
+
+// sameOrTouched is Same, but returns nil for [ErrTouched].
+func (f *File) sameOrTouched(info fs.FileInfo) error {
+	err := f.Same(info)
+	if errors.Is(err, ErrTouched) {
+		return nil
+	}
+	return err
+}
+
+// setState records s as the state of f.
+func (f *File) setState(s storage.FileStat) {
+	f.ModTime, f.Inode, f.Change = time.Unix(0, s.ModTime), s.Inode, s.Change
 }
 
 // folder opens the top directory of a tree, or the directory that contains a single file. It
@@ -98,10 +133,16 @@ func (r *Release) nameIn(path string) string {
 }
 
 // snapshot holds the states of files before hashing, by path.
-type snapshot map[string]maker.SelectedFile
+type snapshot map[string]storage.FileStat
 
-// snapshotOf returns the states of the files that were selected.
-func snapshotOf(s *maker.Selection) snapshot { return maps.Collect(s.Files()) }
+// snapshotOf returns the states of the files that were selected. Their change times are unknown.
+func snapshotOf(s *maker.Selection) snapshot {
+	before := snapshot{}
+	for path, f := range s.Files() {
+		before[path] = storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode}
+	}
+	return before
+}
 
 // takeSnapshot returns the state of the file at path, or of all files in the directory.
 func takeSnapshot(path string) (snapshot, error) {
@@ -115,7 +156,7 @@ func takeSnapshot(path string) (snapshot, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return snapshot{"": stateOf(info)}, nil
+		return snapshot{"": storage.StatOf(info)}, nil
 	}
 	tree, err := above.Sub(filepath.Base(path))
 	if err != nil {
@@ -128,15 +169,11 @@ func takeSnapshot(path string) (snapshot, error) {
 			info, err = tree.Stat(rel)
 		}
 		if err == nil && !info.IsDir() { // the maker reports files that cannot be read
-			s[filepath.ToSlash(rel)] = stateOf(info)
+			s[filepath.ToSlash(rel)] = storage.StatOf(info)
 		}
 		return nil
 	})
 	return s, err
-}
-
-func stateOf(info fs.FileInfo) maker.SelectedFile {
-	return maker.SelectedFile{Length: info.Size(), ModTime: info.ModTime(), Inode: inode(info)}
 }
 
 // record stores the present state of the files in r.Files. It returns an error if the state
@@ -154,11 +191,15 @@ func (r *Release) record(before snapshot) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
+		now := storage.StatOf(info)
 		was, ok := before[f.Path]
 		if !ok {
-			was = stateOf(info)
+			was = now
 		}
-		f.ModTime, f.Inode = was.ModTime, was.Inode
+		if was.Change == 0 {
+			was.Change = now.Change
+		}
+		f.setState(was)
 		if err := f.Same(info); err != nil {
 			return fmt.Errorf("%s changed while it was read: %w", name, err)
 		}
@@ -221,16 +262,15 @@ func (r *Release) locationAt(path string) (*Location, error) {
 	}
 	defer in.Close()
 	for i, f := range r.Files {
-		f.Inode = 0
 		name := moved.nameIn(f.Path)
 		info, err := in.Stat(name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
-		if err := f.Same(info); err != nil {
+		if err := f.sameOrTouched(info); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		f.Inode = inode(info)
+		f.setState(storage.StatOf(info))
 		moved.Files[i] = f
 	}
 	return &Location{Path: path, Files: moved.Files}, nil

@@ -95,6 +95,11 @@ type Options struct {
 	// OpenStore returns the storage of a release that [Publisher.PublishStore] made in an
 	// earlier run; nil: such releases are listed, but not served.
 	OpenStore func(context.Context, *Release) (storage.Storage, error)
+	// Recheck checks the data of a release whose files were touched ([ErrTouched]), and returns
+	// nil if the data is good and the seeder seeds it. It returns an error that wraps [ErrGone]
+	// if the check takes longer than a visitor can wait. nil: files that were touched are not
+	// sent.
+	Recheck func(context.Context, *Release) error
 }
 
 // Publisher makes and withdraws releases. It is safe for concurrent use. It makes several
@@ -109,7 +114,9 @@ type Publisher struct {
 	// stores holds the storages of releases that were published from a storage, by main
 	// info-hash.
 	stores map[spate.InfoHash]storage.Storage
-	// unverified has the main info-hashes of releases whose data the seeder had to check.
+	// rechecks holds the calls of Options.Recheck in progress, by main info-hash.
+	rechecks map[spate.InfoHash]*recheckCall
+	// unverified has the main info-hashes of the releases for which Unverified returns true.
 	unverified map[spate.InfoHash]bool
 	// unseeded has the errors of releases that could not be seeded, by main info-hash.
 	unseeded map[spate.InfoHash]error
@@ -138,7 +145,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, unseeded: map[spate.InfoHash]error{}, listed: make(chan struct{}, 1)}, nil
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, unverified: map[spate.InfoHash]bool{}, rechecks: map[spate.InfoHash]*recheckCall{}, unseeded: map[spate.InfoHash]error{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the catalog of the publisher.

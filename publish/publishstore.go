@@ -191,10 +191,11 @@ func (f *File) check(open *os.File) error {
 }
 
 // Open opens file i of r, in the file system or in the storage that it was published from.
-// The errors are those of [Release.Open].
+// The errors are those of [Release.Open]. If a file was touched ([ErrTouched]), Open and
+// [Content.Check] wait for [Options.Recheck].
 func (p *Publisher) Open(ctx context.Context, r *Release, i int) (*Content, error) {
 	if r.Path != "" {
-		return r.Content(i)
+		return p.openRechecked(ctx, r, i)
 	}
 	if i != 0 || len(r.Files) != 1 {
 		return nil, ErrNoFile

@@ -17,13 +17,16 @@ func (p *Publisher) Reaccept(ctx context.Context, r *Release, check func() error
 		return nil
 	}
 	full, err := p.opts.Catalog.Get(ctx, r.Ref())
-	if err != nil || full.Intact() == nil {
+	if err != nil {
 		return err
 	}
 	at := *full
 	at.Files = slices.Clone(full.Files)
 	if err := at.record(nil); err != nil {
 		return err
+	}
+	if slices.EqualFunc(at.Files, full.Files, sameState) {
+		return nil
 	}
 	if err := check(); err != nil {
 		return err
@@ -32,6 +35,11 @@ func (p *Publisher) Reaccept(ctx context.Context, r *Release, check func() error
 		return err
 	}
 	return p.opts.Catalog.Update(ctx, r.Ref(), Change{Location: &Location{Path: at.Path, Files: at.Files}})
+}
+
+// sameState reports whether a and b have the same recorded state.
+func sameState(a, b File) bool {
+	return a.ModTime.Equal(b.ModTime) && a.Inode == b.Inode && a.Change == b.Change
 }
 
 // SetServed tells the tracker whether this machine seeds r at present, for example after a
@@ -43,8 +51,8 @@ func (p *Publisher) SetServed(r *Release, served bool) error {
 	return err
 }
 
-// Unverified reports whether the seeder had to check the data of the release with the main
-// info-hash ih when it was last started, because its files had changed.
+// Unverified reports whether the release with the main info-hash ih had other files than were
+// recorded when the seeder was last started, or files whose state was not completely recorded.
 func (p *Publisher) Unverified(ih spate.InfoHash) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -97,6 +97,7 @@ type File struct {
 	Length     int64     // bytes
 	ModTime    time.Time // modification time
 	Inode      uint64    // 0: unknown
+	Change     int64     // time of the last change of the data or an attribute, in nanoseconds since 1970; 0: unknown
 	PiecesRoot [32]byte  // BEP 52; zero in a v1 torrent without v2 hashes
 	SHA256     [32]byte  // of the whole file; zero unless Release.Summed
 }

@@ -161,24 +161,57 @@ func (i ReleaseInfo) Summary() ReleaseInfo {
 
 // InfoOf returns [Release.Info] of r. It reads latest and the counts from the catalog c.
 func InfoOf(ctx context.Context, c Catalog, base *url.URL, r *Release) (ReleaseInfo, error) {
-	latest, err := IsLatest(ctx, c, r)
+	list, err := InfosOf(ctx, c, base, []*Release{r})
 	if err != nil {
 		return ReleaseInfo{}, err
 	}
-	h, err := c.History(ctx, r.Hash(), time.Now())
-	return r.Info(base, latest, h.Total), err
+	return list[0], nil
+}
+
+// InfosOf returns InfoOf of each release of list, in the same order.
+func InfosOf(ctx context.Context, c Catalog, base *url.URL, list []*Release) ([]ReleaseInfo, error) {
+	latest, err := AreLatest(ctx, c, list)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]ReleaseInfo, len(list))
+	for i, r := range list {
+		total, err := c.Total(ctx, r.Hash())
+		if err != nil {
+			return nil, err
+		}
+		infos[i] = r.Info(base, latest[i], total)
+	}
+	return infos, nil
 }
 
 // IsLatest reports whether r is the newest version of its variant in c.
 func IsLatest(ctx context.Context, c Catalog, r *Release) (bool, error) {
-	family, err := c.Family(ctx, r.Slug)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	for _, o := range family {
-		if o.Variant == r.Variant {
-			return o.Version == r.Version, err
+	latest, err := AreLatest(ctx, c, []*Release{r})
+	return err == nil && latest[0], err
+}
+
+// AreLatest returns IsLatest of each release of list, in the same order. It reads each slug
+// once.
+func AreLatest(ctx context.Context, c Catalog, list []*Release) ([]bool, error) {
+	type product struct{ slug, variant string }
+	newest := map[product]string{} // the newest version
+	read := map[string]bool{}      // slugs
+	latest := make([]bool, len(list))
+	for i, r := range list {
+		if !read[r.Slug] {
+			read[r.Slug] = true
+			family, err := c.Family(ctx, r.Slug)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, err
+			}
+			for _, o := range family {
+				if p := (product{o.Slug, o.Variant}); newest[p] == "" {
+					newest[p] = o.Version
+				}
+			}
 		}
+		latest[i] = newest[product{r.Slug, r.Variant}] == r.Version
 	}
-	return false, err
+	return latest, nil
 }

@@ -12,25 +12,22 @@ import (
 )
 
 // Restore tracks and seeds the releases in the catalog again after a restart. It hashes no
-// data: it trusts files with the recorded size, modification time and inode. If the files
-// of a release differ, the seeder checks their data. Restore changes the URLs in torrents
+// data: it trusts files with the recorded size, modification time, inode and change time. If the
+// files of a release differ, the seeder checks their data. Restore changes the URLs in torrents
 // that were made for another base URL of the site or another address of its tracker. Their
 // info-hashes stay the same. The error is that of reading the catalog.
 func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
 	var out Restored
-	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
-	if err != nil {
-		return out, err
-	}
-	for _, short := range list {
+	err := p.opts.Catalog.Each(ctx, func(r *Release, t Torrents) error {
 		if ctx.Err() != nil {
-			return out, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		if err := p.restore(ctx, short.Ref(), &out); err != nil {
-			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", short.Ref(), err))
+		if err := p.restoreWith(ctx, r, t, &out); err != nil {
+			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", r.Ref(), err))
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // Restored is the result of Restore.
@@ -42,14 +39,27 @@ type Restored struct {
 	Unsigned []string
 }
 
+// restore tracks and seeds one release of the catalog again.
 func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) error {
 	r, err := p.opts.Catalog.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
+	t, err := p.opts.Catalog.Torrents(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return p.restoreWith(ctx, r, t, out)
+}
+
+// restoreWith tracks and seeds r, whose torrents are t.
+func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out *Restored) error {
 	problem := p.intact(ctx, r)
 	verified := problem == nil
-	l, err := p.loadListed(ctx, r)
+	if errors.Is(problem, ErrTouched) {
+		problem = nil // the seeder checks the data
+	}
+	l, err := parsed(r, t)
 	if err != nil {
 		p.setUnseeded(r.Hash(), err)
 		return errors.Join(problem, err)
@@ -59,10 +69,10 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 		problem = errors.Join(problem, fmt.Errorf("its torrent still has the address %s: %w", r.Base, err))
 	}
 	if changed {
-		out.Repointed = append(out.Repointed, ref)
+		out.Repointed = append(out.Repointed, r.Ref())
 	}
 	if unsigned {
-		out.Unsigned = append(out.Unsigned, ref)
+		out.Unsigned = append(out.Unsigned, r.Ref())
 	}
 	var undo undoStack
 	step, err := p.serve(ctx, l, verified, &undo)
@@ -75,20 +85,23 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 }
 
 // Intact returns nil if no file of r has changed since it was hashed, and otherwise
-// [ErrChanged] or [ErrGone].
+// [ErrChanged] or [ErrGone]. The error is [ErrTouched] only if all files that differ were
+// touched.
 func (r *Release) Intact() error {
 	_, err := r.changed(true)
 	return err
 }
 
 // changed returns the length of the files of r that have changed since they were hashed, and
-// the [ErrChanged] or [ErrGone] of the first one. If first is set, it looks no further.
+// the [ErrChanged] or [ErrGone] of the first one. If first is set, it looks no further. If no
+// file has changed but one was touched, the error is [ErrTouched].
 func (r *Release) changed(first bool) (bytes int64, err error) {
 	in, err := r.folder()
 	if err != nil {
 		return r.Size, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
 	defer in.Close()
+	var touched error
 	for i := range r.Files {
 		name := r.nameIn(r.Files[i].Path)
 		info, problem := in.Stat(name)
@@ -100,13 +113,17 @@ func (r *Release) changed(first bool) (bytes int64, err error) {
 		if problem == nil {
 			continue
 		}
+		if errors.Is(problem, ErrTouched) {
+			touched = cmp.Or(touched, problem)
+			continue
+		}
 		bytes += r.Files[i].Length
 		err = cmp.Or(err, problem)
 		if first {
 			break
 		}
 	}
-	return bytes, err
+	return bytes, cmp.Or(err, touched)
 }
 
 // Pause stops seeding a release, or all versions and variants if ref is a slug alone. The

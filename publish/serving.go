@@ -40,13 +40,9 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	return l, nil
 }
 
-// loadListed reads the torrents of a release from the catalog.
-func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
-	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
-	if err != nil {
-		return nil, err
-	}
-	l := &loaded{r: r, torrents: t}
+// parsed returns r with its torrents t.
+func parsed(r *Release, t Torrents) (l *loaded, err error) {
+	l = &loaded{r: r, torrents: t}
 	if l.main, err = metainfo.Parse(t.Main); err != nil {
 		return nil, err
 	}
@@ -108,7 +104,7 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 		return "", nil
 	}
 	p.mu.Lock()
-	p.unverified[l.r.Hash()] = !verified
+	p.unverified[l.r.Hash()] = !verified || slices.ContainsFunc(l.r.Files, func(f File) bool { return f.Change == 0 })
 	p.mu.Unlock()
 	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
 		if m == nil {

@@ -57,6 +57,9 @@ func (p *Publisher) Good(ctx context.Context, r *Release) (part float64, err err
 		return 1, nil
 	}
 	bad, err := full.changed(false)
+	if errors.Is(err, ErrTouched) {
+		err = nil
+	}
 	if full.Size > 0 {
 		part = float64(full.Size-bad) / float64(full.Size)
 	}

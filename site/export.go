@@ -192,7 +192,7 @@ func (e *export) data(file, rest string) error {
 	if !ok {
 		return nil
 	}
-	f, err := rel.Open(i)
+	f, err := rel.OpenTouched(i) // because the export makes links to the file
 	if err != nil {
 		e.skip(file, err)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"spate/internal/units"
@@ -58,25 +59,24 @@ type rssTorrent struct {
 
 // rss answers /feed.xml.
 func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	base := s.base(r)
+	s.shareXML(w, r, "application/rss+xml", feedQuery(r), s.rssFeed)
+}
+
+// rssFeed returns the RSS feed of list.
+func (s *Site) rssFeed(base *url.URL, list []*publish.Release, numbers numbersOf) any {
 	feed := rssFeed{Version: "2.0", Channel: rssChannel{Title: s.opts.Title, Link: publish.Absolute(base, "/"),
 		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
 	for _, rel := range list {
 		feed.Channel.Items = append(feed.Channel.Items, rssItem{
 			Title: titleOf(rel), Link: publish.Absolute(base, publish.PagePath(rel.Ref())),
-			Description: s.summary(r, rel),
+			Description: summary(rel, numbers(rel)),
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
 			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
 			Torrent:     rssTorrent{rel.StoredName(), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
-	s.sendXML(w, r, "application/rss+xml", feed)
+	return feed
 }
 
 // feedQuery returns the query for a feed: the newest releases in all versions and variants.
@@ -95,9 +95,9 @@ func titleOf(rel *publish.Release) string {
 }
 
 // summary describes a release in a line of text.
-func (s *Site) summary(r *http.Request, rel *publish.Release) string {
+func summary(rel *publish.Release, n numbers) string {
 	line := fmt.Sprintf("%s, %s.", units.Bytes(rel.Size), units.Plural(rel.NumFiles, "file"))
-	if n := s.numbers(r.Context(), rel); n.Problem != "" {
+	if n.Problem != "" {
 		line += " Not available from the publisher now: " + n.Problem + "."
 	} else if n.State == publish.StatePaused {
 		line += " Paused by the publisher."
@@ -135,12 +135,11 @@ type atomLink struct {
 
 // atom answers /atom.xml.
 func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	base := s.base(r)
+	s.shareXML(w, r, "application/atom+xml", feedQuery(r), s.atomFeed)
+}
+
+// atomFeed returns the Atom feed of list.
+func (s *Site) atomFeed(base *url.URL, list []*publish.Release, numbers numbersOf) any {
 	home := publish.Absolute(base, "/")
 	feed := atomFeed{ID: home, Title: s.opts.Title, Author: s.opts.Title, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
 		Links: []atomLink{{Rel: "self", Href: publish.Absolute(base, "/atom.xml")}, {Rel: "alternate", Type: "text/html", Href: home}}}
@@ -150,12 +149,12 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 			feed.Updated = at
 		}
 		feed.Entries = append(feed.Entries, atomEntry{
-			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: s.summary(r, rel),
+			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: summary(rel, numbers(rel)),
 			Links: []atomLink{
 				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Ref()))},
 				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Ref())), Length: rel.TorrentSize},
 			},
 		})
 	}
-	s.sendXML(w, r, "application/atom+xml", feed)
+	return feed
 }

@@ -126,6 +126,7 @@ type Site struct {
 	visits visits // set by an export, otherwise nil
 	budget budget
 	known  figures // recent numbers of swarms
+	shared documents
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
@@ -280,6 +281,10 @@ func (s *Site) broken(w http.ResponseWriter, r *http.Request, err error) {
 		return // the client has closed the connection
 	}
 	s.opts.Log.Error("site: request failed", "path", r.URL.EscapedPath(), "err", err)
+	if errors.As(err, new(*templateError)) {
+		http.Error(w, "The site could not make this page because of an error. Its log has the reason.", http.StatusInternalServerError)
+		return
+	}
 	s.fail(w, r, http.StatusInternalServerError, "The site failed", "The site could not answer because of an error. Its log has the reason.")
 }
 

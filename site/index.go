@@ -49,21 +49,30 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 		Text: clip(strings.TrimSpace(ask.Get("q")), 200), Group: clip(ask.Get("group"), 200),
 		All: ask.Get("all") == "1", Offset: offset(r), Limit: perIndex,
 	}
+	s.share(w, r, htmlType, q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
+		page, err := s.indexPage(r, q, numbers)
+		if err != nil {
+			return nil, err
+		}
+		return s.page(r, "index.html", page)
+	})
+}
+
+// indexPage returns the page with the releases that q selects.
+func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
 	list, total, err := s.catalog.List(r.Context(), q)
 	if err != nil {
-		s.broken(w, r, err)
-		return
+		return indexPage{}, err
 	}
 	groups, err := s.catalog.Groups(r.Context())
 	if err != nil {
-		s.broken(w, r, err)
-		return
+		return indexPage{}, err
 	}
 	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: s.visits == nil && (q.Text != "" || q.Group != "" || total > 5)}
 	left := listBudget
 	page.Groups = s.groupLinks(groups, q.Group, &left)
 	for _, rel := range list {
-		row := s.indexRow(r, rel, q.All)
+		row := s.indexRow(rel, q.All, numbers)
 		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
 		if left < 0 && len(page.Rows) > 0 {
 			break
@@ -82,7 +91,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 		keep.Set("all", "1")
 	}
 	page.Pager = s.pager("/", keep, q.Offset, len(page.Rows), perIndex, total)
-	s.render(w, r, http.StatusOK, "index.html", page)
+	return page, nil
 }
 
 // groupLinks returns links to the groups. It stops when they would take more than a quarter of
@@ -113,7 +122,7 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	return links
 }
 
-func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) indexRow {
+func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) indexRow {
 	ref := rel.Slug
 	if exact {
 		ref = rel.Ref()
@@ -121,7 +130,7 @@ func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) index
 	row := indexRow{
 		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
 		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
-		Signed: rel.Signatures.Torrent != "", Swarm: s.numbers(r.Context(), rel), Wave: waveOf(rel, 48, 48),
+		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
 	if rel.Single {
 		row.Download = s.path(publish.DownloadPath(ref))

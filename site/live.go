@@ -109,8 +109,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	}
 	n.HTTPBytes = s.Sent(rel.Hash())
 	// The catalog has the sums of all runs, but is updated only every few seconds.
-	if h, err := s.catalog.History(ctx, rel.Hash(), time.Now()); err == nil {
-		t := h.Total
+	if t, err := s.catalog.Total(ctx, rel.Hash()); err == nil {
 		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
 		n.SeedBytes, n.HTTPBytes = max(n.SeedBytes, t.SeedBytes), max(n.HTTPBytes, t.HTTPBytes)
 	}

@@ -25,9 +25,8 @@ const perJSON = 1000
 
 // info returns the description of rel for programs. latest is true if rel is the newest
 // version of its variant.
-func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.ReleaseInfo {
-	n := s.numbers(r.Context(), rel)
-	info := rel.Info(s.base(r), latest, n.Counts)
+func info(base *url.URL, rel *publish.Release, latest bool, n numbers) publish.ReleaseInfo {
+	info := rel.Info(base, latest, n.Counts)
 	if n.Known || n.State != "" {
 		info.Live = publish.Live{State: n.State, Error: n.Problem, Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
 	}
@@ -46,27 +45,37 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 		Text: clip(ask.Get("q"), 200), Group: clip(ask.Get("group"), 200), All: ask.Get("all") == "1",
 		Offset: offset(r), Limit: limit,
 	}
+	s.share(w, r, "application/json", q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
+		return s.listJSON(r, q, numbers)
+	})
+}
+
+// listJSON describes the releases that q selects.
+func (s *Site) listJSON(r *http.Request, q publish.Query, numbers numbersOf) ([]byte, error) {
 	list, total, err := s.catalog.List(r.Context(), q)
 	if err != nil {
-		s.broken(w, r, err)
-		return
+		return nil, err
+	}
+	latest := make([]bool, len(list))
+	for i := range latest {
+		latest[i] = true // a list without all=1 contains only the newest versions
+	}
+	if q.All {
+		if latest, err = publish.AreLatest(r.Context(), s.catalog, list); err != nil {
+			return nil, err
+		}
 	}
 	out := struct {
 		Site     string                `json:"site"`
 		Total    int                   `json:"total"`
 		Releases []publish.ReleaseInfo `json:"releases"`
 	}{s.opts.Title, total, make([]publish.ReleaseInfo, 0, len(list))}
-	for _, rel := range list {
-		latest := true // a list without all=1 contains only the newest versions
-		if q.All {
-			if latest, err = publish.IsLatest(r.Context(), s.catalog, rel); err != nil {
-				s.broken(w, r, err)
-				return
-			}
-		}
-		out.Releases = append(out.Releases, s.info(r, rel, latest))
+	base := s.base(r)
+	for i, rel := range list {
+		out.Releases = append(out.Releases, info(base, rel, latest[i], numbers(rel)))
 	}
-	s.sendJSON(w, r, out)
+	data, err := json.Marshal(out)
+	return append(data, '\n'), err
 }
 
 // oneJSON answers /r/REF/release.json with the release and its files.
@@ -83,11 +92,7 @@ func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.setLinks(w.Header(), rel, ref)
-	s.sendJSON(w, r, s.info(r, rel, latest))
-}
-
-func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
-	data, err := json.Marshal(v)
+	data, err := json.Marshal(info(s.base(r), rel, latest, s.numbers(r.Context(), rel)))
 	if err != nil {
 		s.broken(w, r, err)
 		return
@@ -95,18 +100,29 @@ func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
 	httpcontent.Send(w, r, "application/json", append(data, '\n'))
 }
 
-// sendXML answers with v as an XML document of the media type kind.
-func (s *Site) sendXML(w http.ResponseWriter, r *http.Request, kind string, v any) {
+// shareXML is share for the XML document that document returns for the releases that q
+// selects.
+func (s *Site) shareXML(w http.ResponseWriter, r *http.Request, kind string, q publish.Query, document func(base *url.URL, list []*publish.Release, numbers numbersOf) any) {
+	s.share(w, r, kind, q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
+		list, _, err := s.catalog.List(r.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		return encodeXML(document(s.base(r), list, numbers))
+	})
+}
+
+// encodeXML returns v as an XML document.
+func encodeXML(v any) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	e := xml.NewEncoder(&b)
 	e.Indent("", " ")
 	if err := e.Encode(v); err != nil {
-		s.broken(w, r, err)
-		return
+		return nil, err
 	}
 	b.WriteByte('\n')
-	httpcontent.Send(w, r, kind, b.Bytes())
+	return b.Bytes(), nil
 }
 
 // sums answers /r/REF/SHA256SUMS, for `sha256sum -c` in the directory of the download.
@@ -142,11 +158,11 @@ const perSitemap = 10_000
 
 // sitemap answers /sitemap.xml.
 func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), publish.Query{Limit: perSitemap})
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
+	s.shareXML(w, r, "application/xml", publish.Query{Limit: perSitemap}, sitemapOf)
+}
+
+// sitemapOf returns the sitemap of list.
+func sitemapOf(base *url.URL, list []*publish.Release, _ numbersOf) any {
 	type page struct {
 		Loc     string `xml:"loc"`
 		LastMod string `xml:"lastmod,omitempty"`
@@ -155,12 +171,11 @@ func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
 		XMLName xml.Name `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 urlset"`
 		Pages   []page   `xml:"url"`
 	}{}
-	base := s.base(r)
 	doc.Pages = append(doc.Pages, page{Loc: publish.Absolute(base, "/")})
 	for _, rel := range list {
 		doc.Pages = append(doc.Pages, page{publish.Absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
 	}
-	s.sendXML(w, r, "application/xml", doc)
+	return doc
 }
 
 // linkedData describes a release with the vocabulary of schema.org (JSON-LD).

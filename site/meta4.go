@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/httpcontent"
 	"spate/publish"
 )
 
@@ -71,7 +72,12 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 		}
 		doc.Files = append(doc.Files, file)
 	}
+	data, err := encodeXML(doc)
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
 	s.setLinks(w.Header(), rel, name)
 	w.Header().Set("Content-Disposition", disposition(name+".meta4"))
-	s.sendXML(w, r, "application/metalink4+xml", doc)
+	httpcontent.Send(w, r, "application/metalink4+xml", data)
 }

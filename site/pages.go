@@ -77,8 +77,8 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// render answers with a page. It sends nothing if the template fails.
-func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name string, body any) {
+// page returns a page as HTML.
+func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil}
 	switch b := body.(type) {
 	case errorPage:
@@ -102,15 +102,34 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	}
 	var page bytes.Buffer
 	if err := s.pages[name].Execute(&page, p); err != nil {
-		s.opts.Log.Error("site: template failed", "template", name, "err", err)
-		http.Error(w, "The site could not make this page because of an error. Its log has the reason.", http.StatusInternalServerError)
-		return
+		return nil, &templateError{name, err}
 	}
-	if status == http.StatusOK {
-		httpcontent.Send(w, r, htmlType, page.Bytes())
-		return
+	return page.Bytes(), nil
+}
+
+// templateError is returned if a template fails. The page with the error might fail too.
+type templateError struct {
+	name string
+	err  error
+}
+
+// Error implements error.
+func (e *templateError) Error() string { return "template " + e.name + ": " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *templateError) Unwrap() error { return e.err }
+
+// render answers with a page. It sends nothing of the page if the template fails.
+func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name string, body any) {
+	page, err := s.page(r, name, body)
+	switch {
+	case err != nil:
+		s.broken(w, r, err)
+	case status == http.StatusOK:
+		httpcontent.Send(w, r, htmlType, page)
+	default:
+		answer(w, status, htmlType, page)
 	}
-	answer(w, status, htmlType, page.Bytes())
 }
 
 // htmlType is the media type of pages.

@@ -29,8 +29,8 @@ type FileStat struct {
 	Change  int64  // when the data or an attribute last changed, in nanoseconds since 1970; 0 if unknown
 }
 
-// statOf returns the FileStat of an existing file.
-func statOf(fi fs.FileInfo) FileStat {
+// StatOf returns the FileStat of an existing file.
+func StatOf(fi fs.FileInfo) FileStat {
 	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi), Change: changeTime(fi)}
 }
 
@@ -178,7 +178,7 @@ func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 	h.release()
 	switch {
 	case n == len(p):
-		if serr == nil && !d.isExpected(i, statOf(fi)) {
+		if serr == nil && !d.isExpected(i, StatOf(fi)) {
 			return n, d.checkFile(i)
 		}
 		return n, nil
@@ -200,7 +200,7 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	// A write to a file that was cut would hide the cut, because it makes the file longer again.
 	if fi, err := h.file.Stat(); err == nil && d.length(i) >= 0 && fi.Size() != d.length(i) {
 		h.release()
-		return 0, d.changed("write", i, FileStat{}, statOf(fi))
+		return 0, d.changed("write", i, FileStat{}, StatOf(fi))
 	}
 	n := 0
 	for n < len(p) && err == nil {

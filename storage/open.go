@@ -187,7 +187,7 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	if !fi.Mode().IsRegular() {
 		return 0, d.obstructed(i, "not a regular file")
 	}
-	st, now, at := &d.files[i], statOf(fi), d.location.Load()
+	st, now, at := &d.files[i], StatOf(fi), d.location.Load()
 	st.forgetIfCopied(at)
 	if st.hasExpected && !st.compare(now) {
 		return 0, d.changed("open", i, st.expected, now)

@@ -90,7 +90,7 @@ func (d *Dir) statIn(p *parents, i int) (st FileStat, err error) {
 	case err != nil:
 		return st, d.fail("stat", i, classify(err, false), err)
 	case fi.Mode().IsRegular():
-		st = statOf(fi)
+		st = StatOf(fi)
 	}
 	return st, nil
 }

@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -76,12 +78,17 @@ func resumePath(dir string, ih spate.InfoHash, suffix string) string {
 }
 
 // SaveResume atomically saves rec in directory dir, which must exist. It keeps the
-// previous record in case the new one gets damaged. It must not be called concurrently
-// for the same torrent.
+// previous record in case the new one gets damaged. It writes nothing if the newest record
+// is equal to rec, so that a restart with many complete torrents does not write and sync
+// all their records again. It must not be called concurrently for the same torrent.
 func SaveResume(dir string, rec *Record) error {
 	temp := resumePath(dir, rec.InfoHash, resumeTemp)
 	newest := resumePath(dir, rec.InfoHash, resumeNew)
-	if err := writeSynced(temp, rec.encode()); err != nil {
+	encoded := rec.encode()
+	if holds(newest, encoded) {
+		return nil
+	}
+	if err := writeSynced(temp, encoded); err != nil {
 		os.Remove(temp)
 		return fmt.Errorf("save resume data: %w", err)
 	}
@@ -103,6 +110,21 @@ func rename(from, to string) error {
 		return err
 	}
 	return os.Rename(from, to)
+}
+
+// holds reports whether the file at path can be read and contains exactly b.
+func holds(path string, b []byte) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Size() != int64(len(b)) {
+		return false
+	}
+	had := make([]byte, len(b))
+	_, err = io.ReadFull(f, had)
+	return err == nil && bytes.Equal(had, b)
 }
 
 // writeSynced writes a file and syncs it.
@@ -278,20 +300,20 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 // Reconcile returns which pieces of the record can be trusted and which must be
 // checked, given the current states of the files. have contains the pieces of the
 // record whose files are unchanged or touched. check contains the pieces that may be complete
-// nevertheless, because their files were written after the record or changed by another
-// program. All other pieces are missing.
+// nevertheless, because their files were written after the record, or changed or touched by
+// another program. All other pieces are missing.
 func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, check bitfield.Bitfield) {
 	verdicts := r.Judge(now)
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
 	for i, v := range verdicts {
 		f := &l.files[i]
-		if v == Unchanged || v == Touched || f.Pad || f.Length == 0 {
+		if v == Unchanged || f.Pad || f.Length == 0 {
 			continue
 		}
 		last := int((f.Offset + f.Length - 1) / pieceLength)
 		for p := int(f.Offset / pieceLength); p <= last && p < have.Len(); p++ {
 			switch v {
-			case Written:
+			case Written, Touched:
 				if !have.Get(p) {
 					check.Set(p)
 				}

@@ -61,6 +61,73 @@ func TestRecordOfCompleteTorrentIsSmall(t *testing.T) {
 	}
 }
 
+// TestSaveResumeWritesOnlyChanges checks that SaveResume replaces the newest record if and only
+// if that record differs, is damaged or is missing.
+func TestSaveResumeWritesOnlyChanges(t *testing.T) {
+	t.Parallel()
+	newest := func(dir string) string { return resumePath(dir, sampleRecord(9).InfoHash, resumeNew) }
+	flip := func(dir string) {
+		b, _ := os.ReadFile(newest(dir))
+		b[len(b)/2] ^= 1
+		os.WriteFile(newest(dir), b, 0o600)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Record)
+		damage func(dir string)
+		writes bool
+	}{
+		{name: "equal"},
+		{name: "pieces", change: func(r *Record) { r.Have.Set(1) }, writes: true},
+		{name: "clean", change: func(r *Record) { r.Clean = false }, writes: true},
+		{name: "paused", change: func(r *Record) { r.Paused = false }, writes: true},
+		{name: "v1 only", change: func(r *Record) { r.V1Only = true }, writes: true},
+		{name: "size", change: func(r *Record) { r.Files[1].Size++ }, writes: true},
+		{name: "modification time", change: func(r *Record) { r.Files[1].ModTime++ }, writes: true},
+		{name: "inode", change: func(r *Record) { r.Files[1].Inode-- }, writes: true},
+		{name: "change time", change: func(r *Record) { r.Files[1].Change++ }, writes: true},
+		{name: "directory", change: func(r *Record) { r.Dir = "/srv/other" }, writes: true},
+		{name: "device", change: func(r *Record) { r.Device++ }, writes: true},
+		{name: "name", change: func(r *Record) { r.Name = "third" }, writes: true},
+		{name: "priorities", change: func(r *Record) { r.Priorities[0] = 1 }, writes: true},
+		{name: "uploaded", change: func(r *Record) { r.Uploaded++ }, writes: true},
+		{name: "completed", change: func(r *Record) { r.Completed = time.Time{} }, writes: true},
+		{name: "peers", change: func(r *Record) { r.Peers = r.Peers[:1] }, writes: true},
+		{name: "less than a second", change: func(r *Record) { r.Added = r.Added.Add(time.Millisecond) }},
+		{name: "damaged", damage: flip, writes: true},
+		{name: "cut", damage: func(dir string) { os.Truncate(newest(dir), 5) }, writes: true},
+		{name: "removed", damage: func(dir string) { os.Remove(newest(dir)) }, writes: true},
+		{name: "a directory in its place", damage: func(dir string) { os.Remove(newest(dir)); os.Mkdir(newest(dir), 0o700) }, writes: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, rec := t.TempDir(), sampleRecord(9)
+			if err := SaveResume(dir, rec); err != nil {
+				t.Fatal(err)
+			}
+			if c.change != nil {
+				c.change(rec)
+			}
+			if c.damage != nil {
+				c.damage(dir)
+			}
+			before, _ := os.Stat(newest(dir))
+			if err := SaveResume(dir, rec); err != nil {
+				t.Fatal(err)
+			}
+			after, err := os.Stat(newest(dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if written := before == nil || !os.SameFile(before, after); written != c.writes {
+				t.Errorf("SaveResume wrote the record: %t, want %t", written, c.writes)
+			}
+			if got, err := LoadResume(dir, rec.InfoHash); err != nil || !sameRecord(got, rec) {
+				t.Errorf("the record is %+v, %v; want %+v", got, err, rec)
+			}
+		})
+	}
+}
+
 func TestLoadResumeNone(t *testing.T) {
 	if _, err := LoadResume(t.TempDir(), spate.InfoHash{9}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("LoadResume returned %v, want fs.ErrNotExist", err)
@@ -330,7 +397,7 @@ func TestReconcile(t *testing.T) {
 		{"untouched", []FileStat{st, st, {}, st}, true, "11010", "00000"},
 		{"written", []FileStat{st, written, {}, written}, false, "11010", "00101"},
 		{"changed", []FileStat{st, other, {}, st}, true, "10010", "01100"},
-		{"touched", []FileStat{touched, st, {}, touched}, true, "11010", "00000"},
+		{"touched", []FileStat{touched, st, {}, touched}, true, "11010", "00001"},
 		{"gone", []FileStat{other, {}, {}, st}, true, "00010", "10000"},
 		{"everything gone", []FileStat{{}, {}, {}, {}}, false, "00000", "00000"},
 	} {

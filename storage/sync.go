@@ -137,7 +137,7 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 	})
 	for _, i := range files {
 		now := all[i]
-		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isExpected(i, statOf(now)) {
+		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isExpected(i, StatOf(now)) {
 			rest = append(rest, i)
 			continue
 		}
@@ -151,7 +151,7 @@ func (d *Dir) synced(i int, now fs.FileInfo) {
 	st := &d.files[i]
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
-	st.setExpected(statOf(now), d.location.Load())
+	st.setExpected(StatOf(now), d.location.Load())
 }
 
 // syncFile syncs one file and records its state as expected.
@@ -186,7 +186,7 @@ func (d *Dir) syncFile(i int) error {
 	}
 	if want := d.length(i); want >= 0 && now.Size() != want {
 		d.markDirty(i)
-		return d.changed("sync", i, FileStat{}, statOf(now))
+		return d.changed("sync", i, FileStat{}, StatOf(now))
 	}
 	d.synced(i, now)
 	return nil

@@ -147,7 +147,7 @@ type parkedPiece struct {
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
 // if no peer can be asked for them.
 func (t *Torrent) parkLocked(fp failedPiece) bool {
-	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, len(t.pieces.bufs)/2) {
+	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, t.pieces.mostOpen/2) {
 		return false
 	}
 	tree := t.pieceTree(fp.index)

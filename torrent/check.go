@@ -275,9 +275,9 @@ func (t *Torrent) retry() {
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}
-	t.disk.rechecked = recheckState{}
 	t.mu.Lock()
 	if t.life.ctx.Err() == nil {
+		t.disk.rechecked = recheckState{}
 		t.log.Info("torrent continues", "after", t.status.err)
 		t.status.err = nil
 		if !t.status.repairing {
@@ -294,7 +294,7 @@ func (t *Torrent) retry() {
 
 // recheckState holds the pieces that were hashed since the files were last accepted.
 type recheckState struct {
-	good, bad bitfield.Bitfield // length 0 before the first check
+	good, bad bitfield.Bitfield // length 0 before the first check; replaced and not changed
 }
 
 // recheck returns the pieces that are good on disk; had contains the pieces that were good
@@ -302,7 +302,7 @@ type recheckState struct {
 func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	n := had.Len()
 	if t.disk.rechecked.good.Len() != n {
-		t.disk.rechecked = recheckState{had, bitfield.New(n)}
+		t.setRechecked(had, bitfield.New(n))
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
 	touched := bitfield.New(n)
@@ -326,13 +326,16 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 			unsure = append(unsure, i)
 		}
 	}
+	known := have.Clone() // if hashing fails
+	for i := range touched.Ones() {
+		known.Clear(i)
+	}
+	t.setRechecked(known, bad) // before the call of accept, so that no record has other pieces with the accepted state
 	// After this call reads fail if the files change again.
 	if err := t.accept(); err != nil {
 		return have, err
 	}
-	t.disk.rechecked = recheckState{have.Clone(), bad} // the state if hashing fails
 	for i := range touched.Ones() {
-		t.disk.rechecked.good.Clear(i)
 		if !have.Get(i) {
 			touched.Clear(i)
 		}
@@ -353,8 +356,15 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 			bad.Set(i)
 		}
 	}
-	t.disk.rechecked.good = have.Clone()
+	t.setRechecked(have.Clone(), bad)
 	return have, nil
+}
+
+// setRechecked records the pieces that were hashed since the files were last accepted.
+func (t *Torrent) setRechecked(good, bad bitfield.Bitfield) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.disk.rechecked = recheckState{good, bad}
 }
 
 // background sets running, runs f in a goroutine of the torrent, and clears running when f

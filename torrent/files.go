@@ -190,7 +190,7 @@ func (t *Torrent) wantMoreLocked() {
 		t.status.isDone = false
 		t.status.done = make(chan struct{})
 	}
-	t.pieces.bufs = make([][]byte, t.openPieces())
+	t.pieces.mostOpen = t.openPieces()
 	t.peers.SetSeeding(false)
 	t.setStateLocked(StateDownloading)
 	t.tellUploadOnlyLocked()

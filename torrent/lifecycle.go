@@ -73,7 +73,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	}
 	t.countLocked()
 	if have.None() && have.Len() > 0 {
-		t.status.completed, t.status.told = time.Time{}, false // a new download
+		t.status.told = false // a new download
 	}
 	t.status.told = t.status.told || t.leftLocked() == 0
 	t.updateUrgentLocked()
@@ -82,9 +82,10 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.peers.SetSeeding(complete)
 	if !complete {
 		t.setStateLocked(StateDownloading)
+		t.status.completed = time.Time{}
 	} else {
 		t.setStateLocked(StateSeeding)
-		t.pieces.bufs, t.pieces.slab = nil, nil
+		t.pieces.bufs, t.pieces.slab, t.pieces.mostOpen = nil, nil, 0
 	}
 	t.mu.Unlock()
 	if complete {
@@ -226,7 +227,7 @@ func (t *Torrent) finished() {
 	t.status.completed = time.Now()
 	tell := !t.status.told && t.leftLocked() == 0
 	t.status.told = t.status.told || tell
-	t.pieces.bufs, t.pieces.slab = nil, nil
+	t.pieces.bufs, t.pieces.slab, t.pieces.mostOpen = nil, nil, 0
 	t.bad.suspects, t.bad.parked = map[int]*trial{}, map[int]*parkedPiece{}
 	for _, c := range t.peerConns.byID {
 		if c != nil && t.pick.PeerIsSeed(c.id) {

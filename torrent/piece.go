@@ -18,7 +18,8 @@ type completePiece struct {
 // pieceState holds the incomplete pieces of a torrent, and the complete ones that are not
 // announced yet. Torrent.mu guards it.
 type pieceState struct {
-	bufs      [][]byte       // buffers of incomplete pieces, by slot of the picker
+	bufs      [][]byte       // buffers of incomplete pieces, by slot of the picker; as long as the largest slot that was used
+	mostOpen  int            // how many pieces may be incomplete at the same time; 0 when the torrent is complete
 	slab      []byte         // memory for further buffers
 	haves     []uint32       // verified pieces that tellHaves will announce
 	haveTimer *time.Timer    // calls tellHaves

@@ -11,6 +11,9 @@ const (
 
 // pieceBufLocked returns the buffer for the piece in a slot of the picker.
 func (t *Torrent) pieceBufLocked(slot int) []byte {
+	if n := slot + 1 - len(t.pieces.bufs); n > 0 {
+		t.pieces.bufs = append(t.pieces.bufs, make([][]byte, n)...)
+	}
 	if t.pieces.bufs[slot] == nil {
 		t.pieces.bufs[slot] = t.newBufLocked(t.info.PieceLength)
 	}

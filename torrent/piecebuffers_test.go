@@ -13,8 +13,8 @@ func TestPieceBuffersDoNotOverlap(t *testing.T) {
 	for _, c := range []struct{ total, piece int64 }{
 		{1 << 30, 1 << 20}, {1 << 30, 16 << 10}, {1 << 30, 600 << 10}, {1 << 30, 4 << 20}, {1 << 20, 64 << 10},
 	} {
-		tor := &Torrent{info: &metainfo.Info{PieceLength: c.piece, Files: []metainfo.File{{Length: c.total}}}, pieces: pieceState{bufs: make([][]byte, 20)}}
-		for i := range tor.pieces.bufs {
+		tor := &Torrent{info: &metainfo.Info{PieceLength: c.piece, Files: []metainfo.File{{Length: c.total}}}}
+		for i := range 20 {
 			b := tor.pieceBufLocked(i)
 			if int64(len(b)) != c.piece || cap(b) != len(b) {
 				t.Fatalf("pieces of %d bytes: buffer %d has length %d and capacity %d", c.piece, i, len(b), cap(b))

@@ -29,6 +29,10 @@ func (t *Torrent) loadResume() *storage.Record {
 	t.count.downloaded.Store(rec.Downloaded)
 	t.mu.Lock()
 	t.restartMetersLocked()
+	if !rec.Added.IsZero() {
+		t.status.added = rec.Added
+	}
+	t.status.completed = rec.Completed
 	t.status.told = rec.Have.Count() == rec.Have.Len()
 	t.mu.Unlock()
 	return rec
@@ -84,9 +88,17 @@ func (t *Torrent) saveResume(clean bool) {
 		t.mu.Unlock()
 		return
 	}
-	complete := t.pick.HaveCount() == t.info.NumPieces()
+	have := t.pick.Bitfield().Clone()
+	if good := t.disk.rechecked.good; good.Len() == have.Len() { // the torrent halted, and its files were accepted since
+		for i := range have.Ones() {
+			if !good.Get(i) {
+				have.Clear(i)
+			}
+		}
+	}
+	complete := have.All()
 	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.data.dir, Device: t.data.files.Device(), Name: filepath.Base(t.data.files.Path()),
+		InfoHash: t.hash, Have: have, Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.data.dir, Device: t.data.files.Device(), Name: filepath.Base(t.data.files.Path()),
 		Uploaded: t.count.uploaded.Load(), Downloaded: t.count.downloaded.Load(),
 		Added: t.status.added, Completed: t.status.completed,
 	}

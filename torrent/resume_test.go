@@ -82,6 +82,61 @@ func TestStoppedDownloadContinues(t *testing.T) {
 	}
 }
 
+// TestRestartKeepsRecords checks that a restart writes no resume data of complete torrents that
+// did not change, because a session can have thousands of them.
+func TestRestartKeepsRecords(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	for _, verified := range []bool{false, true} {
+		dir, resume := t.TempDir(), t.TempDir()
+		path := filepath.Join(dir, mi.Info.Name)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		run := func() (Stats, os.FileInfo) {
+			s, err := NewSession(Options{Bind: loopback, ResumeDir: resume})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tor, err := s.Add(mi, AddOptions{Dir: dir, SeedOnly: true, Verified: verified})
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-tor.Done()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			fi, err := os.Stat(filepath.Join(resume, mi.Hash().String()+".resume"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tor.Stats(), fi
+		}
+		run()
+		rec, err := storage.LoadResume(resume, mi.Hash())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Added, rec.Completed = time.Unix(1_800_000_000, 0), time.Unix(1_800_000_100, 0)
+		if err := storage.SaveResume(resume, rec); err != nil {
+			t.Fatal(err)
+		}
+		st, before := run()
+		if _, after := run(); !os.SameFile(before, after) {
+			t.Errorf("verified %t: the restart wrote the record of an unchanged torrent", verified)
+		}
+		if !st.Added.Equal(rec.Added) || !st.Completed.Equal(rec.Completed) {
+			t.Errorf("verified %t: the torrent was added %v and completed %v, want %v and %v", verified, st.Added, st.Completed, rec.Added, rec.Completed)
+		}
+		if err := os.Chtimes(path, rec.Added, rec.Added); err != nil {
+			t.Fatal(err)
+		}
+		if _, changed := run(); os.SameFile(before, changed) {
+			t.Errorf("verified %t: the record of a changed file was not written", verified)
+		}
+	}
+}
+
 // TestDiskNotMounted checks that a torrent whose data and file system are gone creates no
 // files, and continues when the file system is back.
 func TestDiskNotMounted(t *testing.T) {

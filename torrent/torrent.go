@@ -211,7 +211,7 @@ func (t *Torrent) newPicker(seed uint64) error {
 	}
 	t.pick = k
 	t.super.SetSwarm(k)
-	t.pieces.bufs = make([][]byte, open)
+	t.pieces.bufs, t.pieces.mostOpen = nil, open
 	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
 	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
 	t.v2.byRange = make(map[peerwire.HashRange]*hashWant, len(t.v2.missing))
@@ -273,6 +273,21 @@ func (t *Torrent) Path() string {
 		return p.Path()
 	}
 	return ""
+}
+
+// State returns the state of the torrent. It is cheaper than [Torrent.Stats].
+func (t *Torrent) State() State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status.state
+}
+
+// Whole reports whether all pieces are verified, even those that are not wanted. A torrent that
+// only seeds wants no pieces that it lacks, so StateSeeding does not imply Whole.
+func (t *Torrent) Whole() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
 }
 
 // Done returns a channel that is closed when every wanted piece is verified and written. If

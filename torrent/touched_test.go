@@ -101,7 +101,7 @@ func TestTouchedFiles(t *testing.T) {
 					}
 					tor.retry()
 				}
-				defer stop()
+				defer func() { stop() }()
 				st := tor.Stats()
 				running := how == "running" || how == "published"
 				switch {
@@ -111,6 +111,21 @@ func TestTouchedFiles(t *testing.T) {
 					t.Errorf("the seed with wrong data is %v", st.State)
 				case c.bad > 0 && !running && st.PiecesHave != 64-c.bad:
 					t.Errorf("the seed has %d pieces, want %d", st.PiecesHave, 64-c.bad)
+				}
+				// The result is the same after a restart, and after a restart with the data restored.
+				stop()
+				add.Verified = false // as a publisher adds a release whose files differ
+				tor, stop = run()
+				if st := tor.Stats(); st.PiecesHave != 64-c.bad {
+					t.Errorf("after another restart the seed has %d pieces, want %d", st.PiecesHave, 64-c.bad)
+				}
+				stop()
+				if err := keepTime(path, func() error { return os.WriteFile(path, data, 0o666) }); err != nil {
+					t.Fatal(err)
+				}
+				tor, stop = run()
+				if st := tor.Stats(); st.State != StateSeeding || st.PiecesHave != 64 {
+					t.Errorf("with restored data the seed has %d of 64 pieces and is %v", st.PiecesHave, st.State)
 				}
 			})
 		}

@@ -97,7 +97,7 @@ func (c *webConn) pickLocked() {
 	blocksPerPiece := int((t.info.PieceLength + picker.BlockSize - 1) / picker.BlockSize)
 	// At most an eighth of the buffers, and at most this connection's share of the blocks
 	// that are not requested.
-	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
+	n := min(webRun/picker.BlockSize, t.pieces.mostOpen/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
 	c.began, c.got = time.Now(), 0
 	late := t.otherWebConnsLateLocked(c)

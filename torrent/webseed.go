@@ -209,7 +209,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 		return // the data could not be verified
 	}
 	// Half of the buffers stay for peers.
-	for w.conns < min(maxWebConns, max(1, len(t.pieces.bufs)/2)) && t.startWebConnLocked(now) {
+	for w.conns < min(maxWebConns, max(1, t.pieces.mostOpen/2)) && t.startWebConnLocked(now) {
 	}
 }
 

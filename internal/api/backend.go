@@ -52,15 +52,14 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 // Releases implements [Backend].
 func (b backend) Releases(ctx context.Context, l List) (Releases, error) {
 	list, total, err := b.d.Catalog().List(ctx, publish.Query{Text: l.Text, Group: l.Group, All: !l.Latest, Offset: l.Offset, Limit: l.Limit})
-	out := Releases{Total: total, Releases: []publish.ReleaseInfo{}}
-	for _, r := range list {
-		if err == nil {
-			var one publish.ReleaseInfo
-			one, err = b.describe(ctx, r)
-			out.Releases = append(out.Releases, one)
-		}
+	if err != nil {
+		return Releases{}, toAPI(err)
 	}
-	return out, toAPI(err)
+	infos, err := b.d.Infos(ctx, list)
+	for i := range infos {
+		infos[i].Live = b.live(ctx, list[i])
+	}
+	return Releases{Total: total, Releases: infos}, toAPI(err)
 }
 
 // Release implements [Backend].
@@ -157,8 +156,7 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 			t.Failed++
 		}
 	}
-	h, err := b.d.Catalog().History(ctx, spate.InfoHash{}, b.d.Now())
-	s.Totals.Counts = h.Total
+	s.Totals.Counts, err = b.d.Catalog().Total(ctx, spate.InfoHash{})
 	return s, toAPI(err)
 }
 

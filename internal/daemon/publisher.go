@@ -106,7 +106,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
-		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log,
+		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log, Recheck: p.recheck,
 	}); err != nil {
 		return err
 	}
@@ -280,9 +280,20 @@ func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 
 // Info returns the description of a release for the owner of the publisher.
 func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
-	i, err := publish.InfoOf(ctx, p.publisher.Catalog(), p.base, r)
-	i.Path = r.Path
-	return i, err
+	list, err := p.Infos(ctx, []*publish.Release{r})
+	if err != nil {
+		return publish.ReleaseInfo{}, err
+	}
+	return list[0], nil
+}
+
+// Infos returns Info of each release of list, in the same order.
+func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publish.ReleaseInfo, error) {
+	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.base, list)
+	for i := range infos {
+		infos[i].Path = list[i].Path
+	}
+	return infos, err
 }
 
 // Totals returns the numbers of downloads and bytes of a release.

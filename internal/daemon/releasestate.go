@@ -37,7 +37,7 @@ func (p *Publisher) ReleaseState(ctx context.Context, r *publish.Release) publis
 		return publish.State{Name: publish.StateFailed, Err: st.Err, Progress: part}
 	case st.State == torrent.StateChecking:
 		return publish.State{Name: publish.StateChecking, Progress: float64(st.Checked) / pieces}
-	case whole(&st):
+	case seedsAll(t):
 		return publish.State{Name: publish.StateSeeding, Progress: 1}
 	}
 	_, err := p.good.of(ctx, p, r)
@@ -48,11 +48,9 @@ func (p *Publisher) ReleaseState(ctx context.Context, r *publish.Release) publis
 	return publish.State{Name: publish.StateFailed, Err: err, Progress: float64(st.PiecesHave) / pieces}
 }
 
-// whole reports whether the engine seeds all data of a torrent. A torrent of which it found
+// seedsAll reports whether the engine seeds all data of a torrent. A torrent of which it found
 // only some pieces seeds those.
-func whole(st *torrent.Stats) bool {
-	return st.State == torrent.StateSeeding && st.PiecesHave == st.Pieces
-}
+func seedsAll(t *torrent.Torrent) bool { return t.State() == torrent.StateSeeding && t.Whole() }
 
 // goodParts caches the results of [publish.Publisher.Good], because the state of a release is
 // read often.
@@ -137,9 +135,8 @@ type seedState struct {
 // seedStateOf returns the present state of a torrent. A torrent whose data was just hashed is
 // an origin even before the engine has started it.
 func (p *Publisher) seedStateOf(t *torrent.Torrent) seedState {
-	st := t.Stats()
-	w := whole(&st)
-	return seedState{w || st.State == torrent.StateChecking && !p.publisher.Unverified(t.InfoHash()), w}
+	whole := seedsAll(t)
+	return seedState{whole || t.State() == torrent.StateChecking && !p.publisher.Unverified(t.InfoHash()), whole}
 }
 
 // stateChanged handles a change of the state of a torrent.
@@ -153,10 +150,69 @@ func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, i
 		err = p.publisher.SetServed(r, is.origin)
 	}
 	if is.whole && (!was.origin || p.publisher.Unverified(ih)) {
-		err = errors.Join(err, p.publisher.Reaccept(ctx, r, t.CheckFiles))
+		err = errors.Join(err, p.publisher.Reaccept(ctx, r, func() error { return p.recheck(ctx, r) }))
 	}
 	if err != nil {
 		p.env.Log.Warn("the state of a release could not be updated", "release", r.Ref(), "err", err)
+	}
+}
+
+// recheckTime is how long recheck waits for the engine. The engine notices a touched file within
+// one tick, and checks 64 MiB of it.
+const recheckTime = 10 * time.Second
+
+// recheck makes the engine compare the files of a release, one of which was touched, and waits
+// until the engine has checked them and seeds the release again.
+func (p *Publisher) recheck(ctx context.Context, r *publish.Release) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, recheckTime, fmt.Errorf("%w: its data is being checked", publish.ErrGone))
+	defer cancel()
+	both := []spate.InfoHash{r.Twin.Hash, r.Hash()}
+	for _, ih := range both {
+		if t := p.session.Torrent(ih); t != nil {
+			t.CheckFiles() // the engine checks both at the same time
+		}
+	}
+	for _, ih := range both {
+		t := p.session.Torrent(ih)
+		switch {
+		case t != nil:
+			if err := seedsAgain(ctx, t); err != nil {
+				return err
+			}
+		case ih == r.Hash():
+			return fmt.Errorf("%w: it is not seeded at present", publish.ErrGone)
+		}
+	}
+	return nil
+}
+
+// errWrongData is the cause if a check has found that data of a release is wrong.
+var errWrongData = errors.New("some of its data is wrong")
+
+// seedsAgain compares the files of t and waits until t seeds. It returns an error if t halts,
+// lacks data or ctx ends.
+func seedsAgain(ctx context.Context, t *torrent.Torrent) error {
+	tick := time.NewTicker(recheckTime / 200)
+	defer tick.Stop()
+	for {
+		changed := t.CheckFiles()
+		switch state := t.State(); {
+		case seedsAll(t):
+			if changed == nil {
+				return nil
+			}
+		case state == torrent.StateSeeding, state == torrent.StateDownloading:
+			return errWrongData
+		case state == torrent.StateFailed:
+			if t.Wait(ctx) != nil && ctx.Err() == nil { // otherwise the torrent checks its data
+				return errWrongData
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
 	}
 }
 
@@ -165,18 +221,18 @@ func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, i
 // seeds the file as it is now, because it has found the data good, the file counts as the one
 // that was hashed.
 func (p *Publisher) openFile(ctx context.Context, r *publish.Release, i int) (*publish.Content, error) {
-	content, err := r.Content(i)
+	content, err := p.publisher.Open(ctx, r, i)
 	if !errors.Is(err, publish.ErrChanged) && !errors.Is(err, publish.ErrGone) {
 		return content, err
 	}
 	good := false
 	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
 		if t := p.session.Torrent(ih); t != nil {
-			failed, st := t.CheckFiles(), t.Stats()
-			good = good || failed == nil && ih == r.Hash() && whole(&st)
+			failed := t.CheckFiles()
+			good = good || failed == nil && ih == r.Hash() && seedsAll(t)
 		}
 	}
-	if !good || p.publisher.Reaccept(ctx, r, p.session.Torrent(r.Hash()).CheckFiles) != nil {
+	if !good || p.publisher.Reaccept(ctx, r, func() error { return p.recheck(ctx, r) }) != nil {
 		return nil, err
 	}
 	full, changed := p.publisher.Catalog().Get(ctx, r.Ref())

@@ -21,9 +21,14 @@ func ETag(data []byte) string {
 // Send answers with data of the media type kind. It sets the ETag, and "Cache-Control: no-cache"
 // if the header has no Cache-Control, so that clients ask whether the data has changed.
 func Send(w http.ResponseWriter, r *http.Request, kind string, data []byte) {
+	SendTagged(w, r, kind, data, ETag(data))
+}
+
+// SendTagged is Send with the [ETag] of data, for data that is sent many times.
+func SendTagged(w http.ResponseWriter, r *http.Request, kind string, data []byte, etag string) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	h.Set("ETag", ETag(data))
+	h.Set("ETag", etag)
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache")
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"spate"
 	"spate/publish"
@@ -170,44 +169,8 @@ func (d *DB) List(_ context.Context, q publish.Query) ([]*publish.Release, int, 
 	return list, total, nil
 }
 
+// Revision implements [publish.Catalog].
+func (d *DB) Revision() uint64 { return d.index.Revision() }
+
 // Groups implements [publish.Catalog].
 func (d *DB) Groups(context.Context) ([]publish.GroupCount, error) { return d.index.Groups(), nil }
-
-const countSQL = `INSERT INTO history VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET completed = completed + excluded.completed,
-direct = direct + excluded.direct, seed_bytes = seed_bytes + excluded.seed_bytes, http_bytes = http_bytes + excluded.http_bytes`
-
-// Count implements [publish.Catalog].
-func (d *DB) Count(ctx context.Context, ih spate.InfoHash, now time.Time, c publish.Counts) error {
-	d.write.Lock()
-	defer d.write.Unlock()
-	return d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, countSQL, ih[:], now.UTC().Format(time.DateOnly), c.Completed, c.Direct, c.SeedBytes, c.HTTPBytes)
-		return err
-	})
-}
-
-// History implements [publish.Catalog].
-func (d *DB) History(ctx context.Context, ih spate.InfoHash, since time.Time) (h publish.History, err error) {
-	of, args := "", []any{}
-	if !ih.IsZero() {
-		of, args = "WHERE hash = ? ", []any{ih[:]}
-	}
-	rows, err := d.sql.QueryContext(ctx, "SELECT day, SUM(completed), SUM(direct), SUM(seed_bytes), SUM(http_bytes) FROM history "+
-		of+"GROUP BY day ORDER BY day", args...)
-	if err != nil {
-		return h, fmt.Errorf("catalog: %w", err)
-	}
-	defer rows.Close()
-	first := since.UTC().Format(time.DateOnly)
-	for rows.Next() {
-		var day publish.Day
-		if err := rows.Scan(&day.Date, &day.Completed, &day.Direct, &day.SeedBytes, &day.HTTPBytes); err != nil {
-			return h, fmt.Errorf("catalog: %w", err)
-		}
-		h.Total = h.Total.Add(day.Counts)
-		if since.IsZero() || day.Date >= first {
-			h.Days = append(h.Days, day)
-		}
-	}
-	return h, rows.Err()
-}

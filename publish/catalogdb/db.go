@@ -21,6 +21,7 @@ import (
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
+	"spate"
 	"spate/internal/atomicfile"
 	"spate/publish"
 )
@@ -33,6 +34,9 @@ type DB struct {
 	sql   *sql.DB
 	index *publish.Index
 	cache *cache
+
+	totalMu sync.RWMutex
+	total   map[spate.InfoHash]publish.Counts // sums of the history; the zero hash stands for all releases
 
 	// write is locked by every change, so that the database, the records and the index
 	// change together.
@@ -48,7 +52,7 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 	if err := os.MkdirAll(filepath.Join(dir, recordDir), 0o700); err != nil {
 		return nil, nil, err
 	}
-	d = &DB{dir: dir, index: publish.NewIndex(), cache: newCache()}
+	d = &DB{dir: dir, index: publish.NewIndex(), cache: newCache(), total: map[spate.InfoHash]publish.Counts{}}
 	path := filepath.Join(dir, dbFile)
 	info, err := os.Stat(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -87,7 +91,8 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 	return d, append(warnings, more...), nil
 }
 
-// open opens the database, updates its schema and reads the list of releases.
+// open opens the database, updates its schema and reads the list of releases and their
+// total counts.
 func (d *DB) open(ctx context.Context) (err error) {
 	path := filepath.Join(d.dir, dbFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // with a mode that does not depend on the umask
@@ -101,6 +106,7 @@ func (d *DB) open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			d.sql.Close()
+			d.index, d.total = publish.NewIndex(), map[spate.InfoHash]publish.Counts{}
 		}
 	}()
 	d.sql.SetMaxOpenConns(4)
@@ -115,7 +121,10 @@ func (d *DB) open(ctx context.Context) (err error) {
 	if err := d.migrate(ctx); err != nil {
 		return err
 	}
-	return d.load(ctx)
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	return d.loadTotals(ctx)
 }
 
 // dsn returns the data source name of the database at path. Every commit is synced, and a

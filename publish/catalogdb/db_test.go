@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,7 +68,8 @@ func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torre
 	r.Published, r.Notes, r.Group, r.Version, r.Variant = now.Add(-time.Hour), "*\x00\xff*", "g", "7", "x"
 	r.Path += "\xff\n"
 	r.Watched, r.Stamp, r.Base = r.Path, "stamp", baseURL
-	r.Files[0].ModTime, r.Files[0].Inode = now.Add(-123456789), 1<<63+9
+	r.Files[0].ModTime, r.Files[0].Inode, r.Files[0].Change = now.Add(-123456789), 1<<63+9, -5
+	r.Skipped = 3
 	return r, tor
 }
 
@@ -275,19 +277,52 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestOlderSchema checks that a catalog with an older schema keeps its content.
+// TestOlderSchema checks that a catalog with any older schema keeps its content, and that it
+// can be changed.
 func TestOlderSchema(t *testing.T) {
-	d, dir := fresh(t)
-	fill(t, d)
-	want := strings.ReplaceAll(dump(t, d), "Base:"+baseURL, "Base:")
-	want = strings.ReplaceAll(want, "Skipped:3", "Skipped:0")
-	if _, err := d.sql.Exec("ALTER TABLE releases DROP COLUMN base; ALTER TABLE releases DROP COLUMN skipped; PRAGMA user_version = 1"); err != nil {
-		t.Fatal(err)
-	}
-	d.Close()
-	d, warnings := open(t, dir)
-	if got := dump(t, d); got != want || len(warnings) > 0 {
-		t.Errorf("the catalog with the older schema, with warnings %v:\n%s\nwant\n%s", warnings, got, want)
+	t.Parallel()
+	for older, c := range map[int]struct{ undo, lost string }{
+		3: {"ALTER TABLE files DROP COLUMN ctime", "Change:-5"},
+		2: {"ALTER TABLE files DROP COLUMN ctime; ALTER TABLE releases DROP COLUMN skipped", "Change:-5 Skipped:3"},
+		1: {"ALTER TABLE files DROP COLUMN ctime; ALTER TABLE releases DROP COLUMN skipped; ALTER TABLE releases DROP COLUMN base", "Change:-5 Skipped:3 Base:" + baseURL},
+	} {
+		d, dir := fresh(t)
+		fill(t, d)
+		want := dump(t, d)
+		for _, field := range strings.Fields(c.lost) {
+			name, value, _ := strings.Cut(field, ":")
+			zero := name + ":"
+			if _, err := strconv.Atoi(value); err == nil {
+				zero += "0"
+			}
+			if !strings.Contains(want, field) {
+				t.Fatalf("the catalog has no %s", field)
+			}
+			want = strings.ReplaceAll(want, field, zero)
+		}
+		if _, err := d.sql.Exec(fmt.Sprint(c.undo, "; PRAGMA user_version = ", older)); err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		d, warnings := open(t, dir)
+		if got := dump(t, d); got != want || len(warnings) > 0 {
+			t.Errorf("the catalog with schema %d, with warnings %v:\n%s\nwant\n%s", older, warnings, got, want)
+		}
+		list, _, _ := d.List(t.Context(), publish.Query{All: true})
+		for _, r := range list {
+			full, err := d.Get(t.Context(), r.Ref())
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := &publish.Location{Path: full.Path, Files: slices.Clone(full.Files)}
+			now.Files[0].Change = 6
+			if err := d.Update(t.Context(), r.Ref(), publish.Change{Location: now}); err != nil {
+				t.Fatal(err)
+			}
+			if full, err = d.Get(t.Context(), r.Ref()); err != nil || full.Files[0].Change != 6 {
+				t.Errorf("after the update of schema %d the change time is %d, %v, want 6", older, full.Files[0].Change, err)
+			}
+		}
 	}
 }
 

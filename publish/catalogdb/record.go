@@ -51,6 +51,7 @@ type recordFile struct {
 	Path    []byte `json:"path,omitempty"`
 	ModTime int64  `json:"mtime"` // nanoseconds since 1970
 	Inode   uint64 `json:"inode"`
+	Change  int64  `json:"ctime,omitempty"` // nanoseconds since 1970; absent if unknown, and in records of older versions
 	SHA256  []byte `json:"sha256,omitempty"`
 }
 
@@ -63,7 +64,7 @@ func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
 		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
 	for i := range r.Files {
-		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode}
+		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode, Change: r.Files[i].Change}
 		if r.Summed {
 			f.SHA256 = r.Files[i].SHA256[:]
 		}
@@ -193,7 +194,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 		if f.Path != nil {
 			r.Files[i].Path = string(f.Path)
 		}
-		r.Files[i].ModTime, r.Files[i].Inode = time.Unix(0, f.ModTime), f.Inode
+		r.Files[i].ModTime, r.Files[i].Inode, r.Files[i].Change = time.Unix(0, f.ModTime), f.Inode, f.Change
 		r.Summed = r.Summed && copy(r.Files[i].SHA256[:], f.SHA256) == sha256.Size
 	}
 	r.Reindex()
@@ -205,46 +206,4 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 		return err
 	}
 	return d.index.Add(full)
-}
-
-// historyRow is a row of the table history.
-type historyRow struct {
-	hash []byte
-	day  string
-	c    publish.Counts
-}
-
-// salvage reads as much as possible of the history in a damaged database.
-func salvage(ctx context.Context, path string) (out []historyRow) {
-	db, err := sql.Open("sqlite", dsn(path, "ro"))
-	if err != nil {
-		return nil
-	}
-	defer db.Close()
-	rows, err := db.QueryContext(ctx, "SELECT hash, day, completed, direct, seed_bytes, http_bytes FROM history")
-	if err != nil {
-		return nil
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var h historyRow
-		if rows.Scan(&h.hash, &h.day, &h.c.Completed, &h.c.Direct, &h.c.SeedBytes, &h.c.HTTPBytes) != nil {
-			return out
-		}
-		if _, err := time.Parse(time.DateOnly, h.day); err == nil && len(h.hash) == 20 && min(h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes) >= 0 {
-			out = append(out, h)
-		}
-	}
-	return out
-}
-
-func (d *DB) restoreHistory(ctx context.Context, rows []historyRow) error {
-	return d.tx(ctx, func(tx *sql.Tx) error {
-		for _, h := range rows {
-			if _, err := tx.ExecContext(ctx, countSQL, h.hash, h.day, h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

@@ -101,14 +101,14 @@ func insert(ctx context.Context, tx *sql.Tx, r *publish.Release, t publish.Torre
 }
 
 func insertFiles(ctx context.Context, tx *sql.Tx, id int64, files []publish.File) error {
-	stmt, err := tx.PrepareContext(ctx, "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+	stmt, err := tx.PrepareContext(ctx, "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
 	for i := range files {
 		f := &files[i]
-		if _, err := stmt.ExecContext(ctx, id, i, []byte(f.Path), f.Length, f.ModTime.UnixNano(), int64(f.Inode), sum(&f.PiecesRoot), sum(&f.SHA256)); err != nil {
+		if _, err := stmt.ExecContext(ctx, id, i, []byte(f.Path), f.Length, f.ModTime.UnixNano(), int64(f.Inode), sum(&f.PiecesRoot), sum(&f.SHA256), f.Change); err != nil {
 			return err
 		}
 	}
@@ -160,23 +160,34 @@ func (d *DB) full(ctx context.Context, short *publish.Release) (*publish.Release
 	if err := d.sql.QueryRowContext(ctx, "SELECT id, text FROM releases JOIN notes ON release = id"+where, key(short)...).Scan(&id, &r.Notes); err != nil {
 		return nil, err
 	}
-	rows, err := d.sql.QueryContext(ctx, "SELECT path, length, mtime, inode, pieces_root, sha256 FROM files WHERE release = ? ORDER BY pos", id)
+	rows, err := d.sql.QueryContext(ctx, "SELECT "+fileColumns+" FROM files WHERE release = ? ORDER BY pos", id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var f publish.File
-		var mtime, inode int64
-		var root, sum sql.RawBytes
-		if err := rows.Scan(&f.Path, &f.Length, &mtime, &inode, &root, &sum); err != nil {
+		f, err := scanFile(rows)
+		if err != nil {
 			return nil, err
 		}
-		f.ModTime, f.Inode = time.Unix(0, mtime), uint64(inode)
-		copy(f.PiecesRoot[:], root)
-		copy(f.SHA256[:], sum)
 		r.Files = append(r.Files, f)
 	}
 	r.Reindex()
 	return &r, rows.Err()
+}
+
+// fileColumns lists the columns that scanFile reads.
+const fileColumns = "path, length, mtime, inode, ctime, pieces_root, sha256"
+
+// scanFile reads a row of fileColumns. The columns before them go to more.
+func scanFile(rows *sql.Rows, more ...any) (f publish.File, err error) {
+	var mtime, inode int64
+	var root, sum sql.RawBytes
+	if err := rows.Scan(append(more, &f.Path, &f.Length, &mtime, &inode, &f.Change, &root, &sum)...); err != nil {
+		return f, err
+	}
+	f.ModTime, f.Inode = time.Unix(0, mtime), uint64(inode)
+	copy(f.PiecesRoot[:], root)
+	copy(f.SHA256[:], sum)
+	return f, nil
 }

@@ -78,6 +78,8 @@ CREATE TABLE history (
 ALTER TABLE releases ADD COLUMN base BLOB NOT NULL DEFAULT x'';
 `, `
 ALTER TABLE releases ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
+`, `
+ALTER TABLE files ADD COLUMN ctime INTEGER NOT NULL DEFAULT 0; -- change time in nanoseconds since 1970, 0 if unknown
 `}
 
 // NewerError is returned if a newer version of the program has written the database.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"spate"
 	"spate/publish"
 )
 
@@ -31,7 +32,7 @@ func Release(slug, version, variant string, at time.Time) *publish.Release {
 		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
 		Magnet: "magnet:?xt=urn:btih:00", Base: "http://a.example", NumFiles: 2, Skipped: 3, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
 		Files: []publish.File{
-			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
+			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, Change: -9, PiecesRoot: sha256.Sum256([]byte("b"))},
 			{Path: "a", Length: 10, ModTime: at.Add(-1)},
 		},
 		Twin: publish.Twin{Hash: sha1.Sum([]byte("twin of " + id)), Magnet: "magnet:?xt=urn:btih:01"},
@@ -48,7 +49,7 @@ func torrents(r *publish.Release) publish.Torrents {
 func TestCatalog(t *testing.T, open func(t *testing.T) publish.Catalog) {
 	for name, test := range map[string]func(*testing.T, publish.Catalog){
 		"keeps everything": testKeeps, "refuses": testRefuses, "resolves": testResolves,
-		"lists": testLists, "changes": testChanges, "counts": testCounts, "hostile": testHostile, "many at once": testConcurrent,
+		"lists": testLists, "changes": testChanges, "counts": testCounts, "all at once": testEach, "revisions": testRevision, "hostile": testHostile, "many at once": testConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -257,7 +258,7 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	before, _ := c.Get(ctx, "a")
 	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
-	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
+	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7, Change: 9}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
@@ -269,7 +270,8 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, location.Path, true
 	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
-		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], location.Files[i].ModTime, location.Files[i].Inode
+		now := location.Files[i]
+		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode, want.Files[i].Change = sums[i], now.ModTime, now.Inode, now.Change
 	}
 	got, err := c.Get(ctx, "a")
 	if err != nil {
@@ -330,6 +332,13 @@ func testCounts(t *testing.T, c publish.Catalog) {
 		t.Fatal(err)
 	}
 	two := one.Add(one)
+	all := two.Add(two)
+	all.Completed += 5
+	for ih, want := range map[spate.InfoHash]publish.Counts{r.Hash(): two.Add(two), other.Hash(): {Completed: 5}, {1}: {}, {}: all} {
+		if got, err := c.Total(ctx, ih); err != nil || got != want {
+			t.Errorf("Total(%s) returned %+v, %v, want %+v", ih, got, err, want)
+		}
+	}
 	h, err := c.History(ctx, r.Hash(), time.Time{})
 	want := publish.History{Total: two.Add(two), Days: []publish.Day{{Date: "2026-11-04", Counts: two}, {Date: "2026-11-05", Counts: one}, {Date: "2026-12-04", Counts: one}}}
 	if err != nil || !reflect.DeepEqual(h, want) {
@@ -350,6 +359,105 @@ func testCounts(t *testing.T, c publish.Catalog) {
 }
 
 // testHostile uses names with characters that are special for SQL, file systems or HTML.
+// testEach checks that Each returns what Get and Torrents return, in the order of List. The
+// last release is deleted meanwhile, so Each may or may not return it.
+func testEach(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	none := func(r *publish.Release, _ publish.Torrents) error { t.Errorf("Each returned %s", r.Ref()); return nil }
+	if err := c.Each(ctx, none); err != nil {
+		t.Errorf("Each of an empty catalog returned %v", err)
+	}
+	const n = 60
+	for i := range n {
+		r := Release(fmt.Sprint("slug ", i%20, " é<"), fmt.Sprint(i/20), []string{"", "amd64"}[i%2], day0.Add(time.Duration(i*37%101)*time.Second))
+		switch i % 3 {
+		case 1:
+			r.Files, r.NumFiles = r.Files[:1], 1
+		case 2:
+			r.Files, r.NumFiles = nil, 0
+		}
+		r.Reindex()
+		put(t, c, r)
+	}
+	list, _, err := c.List(ctx, publish.Query{All: true})
+	if err != nil || len(list) != n {
+		t.Fatalf("List returned %d releases, %v, want %d", len(list), err, n)
+	}
+	i := 0
+	err = c.Each(ctx, func(r *publish.Release, tor publish.Torrents) error {
+		if i == len(list) || r.Ref() != list[i].Ref() {
+			t.Fatalf("release %d of Each is %s, want those of List", i, r.Ref())
+		}
+		want, err := c.Get(ctx, r.Ref())
+		if err != nil {
+			return err
+		}
+		same(t, r, want)
+		if kept, err := c.Torrents(ctx, r.Ref()); err != nil || !reflect.DeepEqual(tor, kept) {
+			t.Errorf("the torrents of %s are %q, want %q, %v", r.Ref(), tor, kept, err)
+		}
+		i++
+		if i == n-1 {
+			return c.Delete(ctx, list[i].Ref())
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, publish.ErrNotFound) || i < n-1 {
+		t.Errorf("Each called its function %d times and returned %v, want %d times", i, err, n)
+	}
+	stop := errors.New("stop")
+	if err := c.Each(ctx, func(*publish.Release, publish.Torrents) error { return stop }); err != stop {
+		t.Errorf("Each returned %v, want the error of its function", err)
+	}
+	ended, cancel := context.WithCancelCause(ctx)
+	cancel(stop)
+	if err := c.Each(ended, none); err != stop {
+		t.Errorf("Each with an ended context returned %v, want its cause", err)
+	}
+}
+
+// testRevision checks that every change of a release makes the revision larger, and that
+// nothing else does.
+func testRevision(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	r := Release("a", "1", "", day0)
+	last := c.Revision()
+	step := func(what string, changes bool, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		now := c.Revision()
+		if changes != (now > last) || now < last {
+			t.Errorf("after %s the revision is %d, and was %d", what, now, last)
+		}
+		last = now
+	}
+	step("Put", true, c.Put(ctx, r, torrents(r)))
+	text, yes, took := "x", true, time.Second
+	for name, change := range map[string]publish.Change{
+		"group": {Group: &text}, "notes": {Notes: &text}, "signatures": {Signatures: &publish.Signatures{PublicKey: "k"}}, "first copy": {FirstCopy: &took},
+		"pause": {Paused: &yes}, "watched": {Watched: &text}, "stamp": {Stamp: &text},
+		"location": {Location: &publish.Location{Path: "/x", Files: make([]publish.File, 2)}},
+		"links":    {Links: &publish.Links{Torrents: publish.Torrents{Main: []byte("de"), Twin: []byte("de")}}},
+	} {
+		step("Update of "+name, true, c.Update(ctx, r.Ref(), change))
+	}
+	step("SetSums", true, c.SetSums(ctx, r.Ref(), r.Hash(), make([][32]byte, 2)))
+	_, err := c.Get(ctx, r.Ref())
+	step("Get", false, err)
+	_, _, err = c.List(ctx, publish.Query{All: true})
+	step("List", false, err)
+	step("Count", false, c.Count(ctx, r.Hash(), day0, publish.Counts{Direct: 1}))
+	if c.Put(ctx, r, torrents(r)) == nil || c.Update(ctx, "none", publish.Change{}) == nil || c.Delete(ctx, "none") == nil {
+		t.Error("a change of a missing or an existing release succeeded")
+	}
+	step("failed changes", false, nil)
+	other := Release("b", "1", "", day0)
+	step("Put of another release", true, c.Put(ctx, other, torrents(other)))
+	step("Delete", true, c.Delete(ctx, r.Ref()))
+}
+
 func testHostile(t *testing.T, c publish.Catalog) {
 	for i, slug := range []string{"<script>alert(1)</script>", "'; DROP TABLE releases; --", "a\nb\x1b[2J", "\u202egnp.exe", "..\\..", strings.Repeat("€", 85), "bad\xff\xfeutf8", "%00", " "} {
 		slug = publish.SlugOf(slug)
