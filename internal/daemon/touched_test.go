@@ -66,11 +66,11 @@ func TestTouchedRelease(t *testing.T) {
 				var data []byte
 				check := func(d *Daemon) {
 					t.Helper()
-					want := http.StatusGone
+					body, status := fetched(t, d, r, c.good)
+					want := http.StatusServiceUnavailable
 					if c.good {
 						want = http.StatusOK
 					}
-					body, status := fetched(t, d, r)
 					if status != want || c.good && !bytes.Equal(body, data) {
 						t.Errorf("the site answered %d with %d bytes, want %d", status, len(body), want)
 					}
@@ -93,7 +93,7 @@ func TestTouchedRelease(t *testing.T) {
 					if data, err = os.ReadFile(path); err != nil {
 						t.Fatal(err)
 					}
-					if _, status := fetched(t, d, r); status != http.StatusOK {
+					if _, status := fetched(t, d, r, true); status != http.StatusOK {
 						t.Fatalf("before the change the site answered %d", status)
 					}
 					if how == "running" {
@@ -120,8 +120,8 @@ func TestTouchedRelease(t *testing.T) {
 }
 
 // fetched returns the response to a request for the file of r. It waits while the daemon checks
-// the data.
-func fetched(t *testing.T, d *Daemon, r *publish.Release) ([]byte, int) {
+// the data, which is good or not.
+func fetched(t *testing.T, d *Daemon, r *publish.Release, good bool) ([]byte, int) {
 	t.Helper()
 	for range 600 {
 		resp, err := http.Get("http://" + d.HTTPAddr() + publish.DownloadPath(r.Ref()))
@@ -133,7 +133,8 @@ func fetched(t *testing.T, d *Daemon, r *publish.Release) ([]byte, int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if resp.StatusCode != http.StatusServiceUnavailable {
+		failed := d.ReleaseState(t.Context(), r).Name == publish.StateFailed
+		if resp.StatusCode != http.StatusServiceUnavailable || failed && !good {
 			return body, resp.StatusCode
 		}
 		time.Sleep(100 * time.Millisecond)
