@@ -229,7 +229,7 @@ func (b *build) torrent() (*metainfo.MetaInfo, error) {
 			return nil, err
 		}
 	}
-	m.AnnounceList, m.WebSeeds, m.Nodes = b.o.Announce, b.o.WebSeeds, b.o.Nodes
+	b.o.setAddresses(m)
 	m.Comment, m.CreatedBy = b.o.Comment, b.o.CreatedBy
 	if !b.o.NoDate {
 		m.CreationDate = b.o.Date.Truncate(time.Second)

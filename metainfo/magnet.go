@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"spate"
+	"spate/internal/weburl"
 )
 
 // ErrBadMagnet is wrapped by the errors of [ParseMagnet].
@@ -215,7 +216,8 @@ func parseSelection(s string) ([]Range, bool) {
 	return list, true
 }
 
-// String returns the magnet link. Parsing it gives m again.
+// String returns the magnet link. Parsing it gives m again, but with A-labels instead of
+// U-labels in the hosts of URLs and peers, because many clients resolve only names in ASCII.
 func (m Magnet) String() string {
 	var b strings.Builder
 	b.WriteString("magnet:")
@@ -240,12 +242,15 @@ func (m Magnet) String() string {
 		put("xl", strconv.FormatInt(m.Length, 10))
 	}
 	for _, s := range m.Trackers {
-		put("tr", escape(s))
+		put("tr", escape(weburl.ASCIIOrSame(s)))
 	}
 	for _, s := range m.WebSeeds {
-		put("ws", escape(s))
+		put("ws", escape(weburl.ASCIIOrSame(s)))
 	}
 	for _, s := range m.Peers {
+		if ascii, err := weburl.ASCIIHostPort(s); err == nil {
+			s = ascii
+		}
 		put("x.pe", escape(s))
 	}
 	if len(m.Select) > 0 {

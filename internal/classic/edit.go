@@ -10,6 +10,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
 
@@ -104,8 +105,8 @@ func (r *run) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 
 // reannounce runs btreannounce.
 func (r *run) reannounce(ctx context.Context) error {
-	announce := r.args[0]
-	if err := torrentfile.CheckTracker("the tracker", announce); err != nil {
+	announce, err := torrentfile.TrackerURL("the tracker", r.args[0])
+	if err != nil {
 		return err
 	}
 	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
@@ -143,11 +144,14 @@ func (r *run) copyAnnounce(ctx context.Context) error {
 	if len(from.AnnounceList) == 0 {
 		return fault.New(fault.Failed, "", "%s has no trackers to copy", r.args[0])
 	}
+	from.AnnounceList = weburl.ASCIITiers(from.AnnounceList)
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
-	for key := range changes {
-		if value, _, err := bencode.Find(raw, key); err == nil && value != nil {
-			changes[key] = value
-		}
+	if value, _, err := bencode.Find(raw, "announce"); err == nil && value != nil {
+		url := bencode.NewDecoder(value, bencode.Options{}).String()
+		changes["announce"] = bencode.AppendString(nil, weburl.ASCIIOrSame(url))
+	}
+	if value, _, err := bencode.Find(raw, "announce-list"); err == nil && value != nil {
+		changes["announce-list"] = appendTiers(from.AnnounceList)
 	}
 	s := "new announce: " + termsafe.Line(from.AnnounceList[0][0]) + "\n"
 	if changes["announce-list"] != nil {
@@ -165,7 +169,8 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 	if r.args[0] != "0" {
 		list := bencode.AppendList(nil)
 		for s := range strings.SplitSeq(r.args[0], "|") {
-			if err := torrentfile.CheckURL("the HTTP seed", s, "http", "https"); err != nil {
+			s, err := torrentfile.URL("the HTTP seed", s, "http", "https")
+			if err != nil {
 				return err
 			}
 			list = bencode.AppendString(list, s)

@@ -32,7 +32,8 @@ func (r *run) urlAndPaths() (announce string, paths []string, err error) {
 	default:
 		return "", nil, r.usage("neither %q nor %q is the URL of a tracker (write it as http://HOST:6969/announce)", a[0], a[1])
 	}
-	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
+	announce, err = torrentfile.TrackerURL("the tracker", announce)
+	return announce, paths, err
 }
 
 // making holds the settings from the options of btmakemetafile and btcompletedir.
@@ -70,7 +71,7 @@ func (r *run) making(announce string) (*making, error) {
 		if s == "" && !r.v.Given("httpseeds") {
 			continue
 		}
-		if err := torrentfile.CheckURL("--httpseeds", s, "http", "https"); err != nil {
+		if s, err = torrentfile.URL("--httpseeds", s, "http", "https"); err != nil {
 			return nil, err
 		}
 		m.httpSeeds = append(m.httpSeeds, s)
@@ -87,14 +88,7 @@ func (r *run) announceList() ([][]string, error) {
 	if list == nil {
 		return nil, r.usage("--announce_list %q has no tracker URL", r.v.Text("announce_list"))
 	}
-	for _, tier := range list {
-		for _, u := range tier {
-			if err := torrentfile.CheckTracker("--announce_list", u); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return list, nil
+	return torrentfile.CheckTiers("--announce_list", list)
 }
 
 // bytes returns the .torrent of m.

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/torrentfile"
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
 
@@ -139,10 +140,13 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range append(o.webSeeds[:len(o.webSeeds):len(o.webSeeds)], o.addWebSeeds...) {
-		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {
-			return nil, err
-		}
+	webSeeds, err := torrentfile.WebSeeds("--web-seed", o.webSeeds)
+	if err != nil {
+		return nil, err
+	}
+	addedSeeds, err := torrentfile.WebSeeds("--add-web-seed", o.addWebSeeds)
+	if err != nil {
+		return nil, err
 	}
 	any := func(flags ...string) bool {
 		return slices.ContainsFunc(flags, func(name string) bool { return o.given[name] })
@@ -160,16 +164,18 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 		notes = vainURLs("tracker", slices.Concat(m.AnnounceList...), o.dropAnnounce, slices.Concat(added...))
 		m.AnnounceList = editTiers(m.AnnounceList, added, o.dropAnnounce)
 		if o.given["web-seed"] {
-			m.WebSeeds, m.HTTPSeeds = o.webSeeds, nil
+			m.WebSeeds, m.HTTPSeeds = webSeeds, nil
 		}
-		notes = append(notes, vainURLs("web seed", slices.Concat(m.WebSeeds, m.HTTPSeeds), o.dropWebSeeds, o.addWebSeeds)...)
+		notes = append(notes, vainURLs("web seed", slices.Concat(m.WebSeeds, m.HTTPSeeds), o.dropWebSeeds, addedSeeds)...)
 		dropped := func(s string) bool {
-			return slices.Contains(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
+			return hasURL(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
 		}
 		m.WebSeeds = slices.DeleteFunc(slices.Clone(m.WebSeeds), dropped)
 		m.HTTPSeeds = slices.DeleteFunc(slices.Clone(m.HTTPSeeds), dropped)
-		for _, s := range o.addWebSeeds {
-			m.WebSeeds = appendNew(m.WebSeeds, s)
+		for _, s := range addedSeeds {
+			if !hasURL(m.WebSeeds, s) {
+				m.WebSeeds = append(m.WebSeeds, s)
+			}
 		}
 		return notes
 	}, nil
@@ -197,9 +203,9 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 	for _, tier := range list {
 		var keep []string
 		for _, u := range tier {
-			if !slices.Contains(drop, u) && !slices.Contains(drop, "all") {
+			if !hasURL(drop, u) && !slices.Contains(drop, "all") {
 				keep = append(keep, u)
-				has[u] = true
+				has[weburl.ASCIIOrSame(u)] = true
 			}
 		}
 		if len(keep) > 0 {
@@ -227,7 +233,7 @@ func announceFrom(path string) ([][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.AnnounceList, nil
+		return weburl.ASCIITiers(m.AnnounceList), nil
 	}
 	var values []string
 	for block := range strings.SplitSeq(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n\n") {
@@ -338,10 +344,8 @@ func (a *app) warnLeftovers(path string, b []byte, before, after []string) {
 	}
 }
 
-// appendNew appends s to list unless list contains it.
-func appendNew(list []string, s string) []string {
-	if slices.Contains(list, s) {
-		return list
-	}
-	return append(list, s)
+// hasURL reports whether list contains the URL s. A-labels and U-labels of one host are equal.
+func hasURL(list []string, s string) bool {
+	ascii := weburl.ASCIIOrSame(s)
+	return slices.ContainsFunc(list, func(other string) bool { return weburl.ASCIIOrSame(other) == ascii })
 }

@@ -38,9 +38,17 @@ type PublishRequest struct {
 	Unmatched func(maker.Unmatched)
 }
 
-// Check checks that all paths exist and that no two of them get the same page by accident. It
-// sets Variants if several paths have one slug.
+// Check checks the URLs, that all paths exist, and that no two of them get the same page by
+// accident. It sets Variants if several paths have one slug, and writes the hosts of URLs in
+// ASCII.
 func (r *PublishRequest) Check() error {
+	var err error
+	if r.Trackers, err = torrentfile.CheckTiers("the tracker", r.Trackers); err != nil {
+		return err
+	}
+	if r.Make.WebSeeds, err = torrentfile.WebSeeds("the web seed", r.Make.WebSeeds); err != nil {
+		return err
+	}
 	if r.Make.Name != "" && len(r.Paths) > 1 {
 		return fault.UsageHint("publish them one by one", "one name cannot be used for %d paths", len(r.Paths))
 	}
