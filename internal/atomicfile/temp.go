@@ -17,11 +17,23 @@ const tempPattern = ".spate-*" + Extension
 
 // CreateTemp creates a temporary file in dir for data that replaces a file in dir. The
 // caller renames or removes it. Its name begins with a dot, ends with [Extension], and does
-// not depend on the name of the other file.
-func CreateTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPattern) }
+// not depend on the name of the other file. An error names dir, not the temporary file.
+func CreateTemp(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return nil, createError(dir, err)
+	}
+	return f, nil
+}
 
 // MkdirTemp is like [CreateTemp] for a directory.
-func MkdirTemp(dir string) (string, error) { return os.MkdirTemp(dir, tempPattern) }
+func MkdirTemp(dir string) (string, error) {
+	path, err := os.MkdirTemp(dir, tempPattern)
+	if err != nil {
+		return "", createError(dir, err)
+	}
+	return path, nil
+}
 
 // Probe returns an error if no file can be created in dir, because dir does not exist or is
 // not writable. It creates a temporary file and removes it, because permissions alone do
@@ -29,13 +41,26 @@ func MkdirTemp(dir string) (string, error) { return os.MkdirTemp(dir, tempPatter
 func Probe(dir string) error {
 	f, err := CreateTemp(dir)
 	if err != nil {
-		return probeError(dir, err)
+		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// probeError returns err with the directory instead of the temporary file.
-func probeError(dir string, err error) error {
+// ProbeNew is like [Probe] for a directory that the caller creates with its parents if it does
+// not exist. It probes the nearest parent that exists.
+func ProbeNew(dir string) error {
+	dir = filepath.Clean(dir)
+	for {
+		above := filepath.Dir(dir)
+		if _, err := os.Lstat(dir); above == dir || !errors.Is(err, fs.ErrNotExist) {
+			return Probe(dir)
+		}
+		dir = above
+	}
+}
+
+// createError returns err with the directory instead of the temporary file.
+func createError(dir string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err

@@ -61,20 +61,60 @@ func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
 	return m, raw, err
 }
 
-// change changes keys of the .torrent file at path, whose content is raw. It writes the result
-// only if it is a valid torrent.
-func change(path string, raw []byte, changes map[string][]byte) error {
-	b, err := metainfo.Edit(raw, changes)
+// edited is a .torrent file with changed keys.
+type edited struct {
+	path string
+	was  *metainfo.MetaInfo // before the change
+	file []byte             // nil: nothing changes
+}
+
+// edit changes keys of the .torrent file at path in memory. It returns all errors that are known
+// before the file is written.
+func edit(path string, changes func(*metainfo.MetaInfo) (map[string][]byte, error)) (*edited, error) {
+	m, raw, err := readMetainfo(path)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	keys, err := changes(m)
+	if err != nil {
+		return nil, err
+	}
+	b, err := metainfo.Edit(raw, keys)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := torrentfile.Parse(path, b); err != nil {
-		return err
+		return nil, err
 	}
 	if bytes.Equal(b, raw) {
+		return &edited{path, m, nil}, nil
+	}
+	return &edited{path, m, b}, torrentfile.CheckTarget(path, true)
+}
+
+// write writes the file if it changes.
+func (e *edited) write() error {
+	if e.file == nil {
 		return nil
 	}
-	return torrentfile.Write(path, b, true)
+	return torrentfile.Write(e.path, e.file, true)
+}
+
+// editEach changes keys of the .torrent files at paths, and calls done for each with its metainfo
+// before the change.
+func (r *run) editEach(ctx context.Context, paths []string, changes map[string][]byte, done func(path string, was *metainfo.MetaInfo) error) error {
+	ready := make([]*edited, len(paths))
+	return r.eachChecked(ctx, paths,
+		func(i int) (err error) {
+			ready[i], err = edit(paths[i], func(*metainfo.MetaInfo) (map[string][]byte, error) { return changes, nil })
+			return err
+		},
+		func(i int) error {
+			if err := ready[i].write(); err != nil {
+				return err
+			}
+			return done(paths[i], ready[i].was)
+		})
 }
 
 // appendTiers encodes an announce-list.
@@ -123,16 +163,7 @@ func (r *run) reannounce(ctx context.Context) error {
 // setTrackers changes the .torrent files of all arguments but the first, and prints their
 // previous trackers.
 func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error {
-	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		m, raw, err := readMetainfo(path)
-		if err != nil {
-			return err
-		}
-		if err := change(path, raw, changes); err != nil {
-			return err
-		}
-		return r.oldAnnounce(path, m)
-	})
+	return r.editEach(ctx, r.args[1:], changes, r.oldAnnounce)
 }
 
 // copyAnnounce runs btcopyannounce.
@@ -177,13 +208,9 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 		}
 		changes["httpseeds"] = bencode.AppendEnd(list)
 	}
-	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		m, raw, err := readMetainfo(path)
-		if err != nil {
-			return err
-		}
-		if err := change(path, raw, changes); err != nil || len(m.HTTPSeeds) == 0 {
-			return err
+	return r.editEach(ctx, r.args[1:], changes, func(path string, m *metainfo.MetaInfo) error {
+		if len(m.HTTPSeeds) == 0 {
+			return nil
 		}
 		return r.Print("old http-seed list for " + termsafe.Line(path) + ": " + termsafe.Line(strings.Join(m.HTTPSeeds, "|")) + "\n")
 	})
@@ -195,17 +222,16 @@ func (r *run) rename(context.Context) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return r.usage("%q cannot be the name of a file", name)
 	}
-	m, raw, err := readMetainfo(path)
-	if err != nil {
-		return err
+	e, err := edit(path, func(m *metainfo.MetaInfo) (map[string][]byte, error) {
+		info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
+		return map[string][]byte{"info": info}, err
+	})
+	if err == nil {
+		err = e.write()
 	}
-	info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
 	if err != nil {
-		return err
-	}
-	if err := change(path, raw, map[string][]byte{"info": info}); err != nil {
 		return err
 	}
 	return r.Print(r.tool.Name + " 20021119 - change the suggested filename in a .torrent file\n\n" +
-		"old filename: " + termsafe.Line(m.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
+		"old filename: " + termsafe.Line(e.was.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
 }

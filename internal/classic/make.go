@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
@@ -122,28 +123,9 @@ func (r *run) makeMetafile(ctx context.Context) error {
 		outs = append(outs, cmp.Or(target, filepath.Clean(path)+".torrent"))
 	}
 	same := torrentfile.CheckTargets(outs)
-	good := map[string]string{} // the .torrent of each path without an error
-	var first error
-	for i, path := range paths {
-		err := cmp.Or(same[i], k.check(ctx, path, outs[i]))
-		if err == nil {
-			good[path] = outs[i]
-			continue
-		}
-		if len(paths) == 1 {
-			return err
-		}
-		r.Warnf("%v", err) // before the other paths are hashed
-		first = cmp.Or(first, err)
-	}
-	failed := len(paths)
-	paths = slices.DeleteFunc(paths, func(path string) bool { return good[path] == "" })
-	failed -= len(paths)
-	err = r.eachFile(ctx, paths, func(path string) error { return r.makeOne(ctx, path, good[path], k) })
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d of %d files failed%w", failed, failed+len(paths), fault.Quiet(first))
-	}
-	return err
+	return r.eachChecked(ctx, paths,
+		func(i int) error { return cmp.Or(same[i], k.check(ctx, paths[i], outs[i])) },
+		func(i int) error { return r.makeOne(ctx, paths[i], outs[i], k) })
 }
 
 // check returns the errors of a torrent of path that are known before hashing.
@@ -185,19 +167,45 @@ func (r *run) completeDir(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.eachFile(ctx, dirs, func(dir string) error { return r.completeOne(ctx, dir, k) })
+	all := make([]*completion, len(dirs))
+	defer func() {
+		for _, c := range all {
+			if c != nil {
+				c.in.Close()
+			}
+		}
+	}()
+	return r.eachChecked(ctx, dirs,
+		func(i int) (err error) {
+			all[i], err = r.completion(ctx, dirs[i], k)
+			return err
+		},
+		func(i int) error { return r.complete(ctx, all[i], k) })
 }
 
-func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
+// completion holds the entries of a directory that btcompletedir makes torrents of.
+type completion struct {
+	in      *folder.Folder
+	list    []*torrentfile.Entry
+	options maker.Options
+}
+
+// completion lists the entries of dir without a .torrent. It prints the errors of entries that
+// are known before hashing.
+func (r *run) completion(ctx context.Context, dir string, k *making) (_ *completion, err error) {
 	follow, err := r.FollowLinks()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer in.Close()
+	defer func() {
+		if err != nil {
+			in.Close()
+		}
+	}()
 	into := dir
 	if t := r.v.Text("target"); t != "" {
 		into = t
@@ -206,10 +214,13 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	o.Root, o.Written = in.Root(), r.OutputFiles()
 	list, err := incomplete(ctx, in, into, o)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := atomicfile.ProbeNew(into); err != nil && len(list) > 0 {
+		return nil, fault.WithSetting(err, "output-file")
 	}
 	if err := os.MkdirAll(into, 0o777); err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range list {
 		e.Err = cmp.Or(e.Err, torrentfile.CheckTarget(e.Out, true))
@@ -218,8 +229,14 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 			e.Said = true
 		}
 	}
+	return &completion{in, list, o}, nil
+}
+
+// complete makes and writes the torrents of c.
+func (r *run) complete(ctx context.Context, c *completion, k *making) error {
+	list := c.list
 	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
-	torrentfile.MakeEach(ctx, list, o, bar.Update)
+	torrentfile.MakeEach(ctx, list, c.options, bar.Update)
 	bar.Finish()
 	if err := context.Cause(ctx); err != nil {
 		return err

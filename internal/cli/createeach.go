@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
@@ -70,6 +71,9 @@ func (a *app) readyEach(list []*torrentfile.Entry, opt *createOptions) error {
 		return err
 	}
 	if opt.output != "" {
+		if err := atomicfile.ProbeNew(opt.output); err != nil {
+			return fault.WithSetting(err, "output-file")
+		}
 		return os.MkdirAll(opt.output, 0o777)
 	}
 	return nil

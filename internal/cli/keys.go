@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/term"
@@ -82,6 +83,9 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+	}
+	if err := atomicfile.ProbeNew(filepath.Dir(path)); err != nil {
+		return fault.WithHint(err, "name a FILE in another directory")
 	}
 	password, err := pw.new(ctx, a)
 	if err != nil {

@@ -291,6 +291,9 @@ func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 		}
 	} else {
 		defer lock.Close()
+		if err := torrentfile.CheckTarget(path, false); err != nil {
+			return err
+		}
 		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.Now())
 		if err != nil {
 			return err

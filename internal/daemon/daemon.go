@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -160,6 +161,11 @@ func (d *Daemon) openCatalog(ctx context.Context) error {
 	keeper, err := publish.NewKeeper(d.conf.KeepDir)
 	if err != nil {
 		return err
+	}
+	if d.conf.Older > 0 {
+		if err := atomicfile.ProbeNew(d.conf.KeepDir); err != nil {
+			return fault.WithSetting(err, "keep-dir")
+		}
 	}
 	if err := keeper.Sweep(ctx, db); err != nil {
 		d.env.Warnf("data of old versions was not removed: %v", err)
