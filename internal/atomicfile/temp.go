@@ -93,21 +93,33 @@ func FoldsCase(dir string) bool {
 	return err == nil
 }
 
-// maxName is the maximum length in bytes of a name on the usual file systems.
-const maxName = 255
+// The limits of the names that [Name] and [HiddenName] return, in bytes. The usual file systems
+// allow 255 bytes. File systems that encrypt names allow fewer: eCryptfs 143.
+const (
+	maxName       = 255
+	maxHiddenName = 143
+)
 
-// Name returns name with the extension ext. If that is too long for a file system, it
-// returns the beginning of name, a dash, the first eight digits of the SHA-256 of
-// name, and ext.
-func Name(name, ext string) string {
-	if len(name)+len(ext) <= maxName {
-		return name + ext
+// Name returns name with the extension ext, for a file that users look for under that name. A
+// name of more than 255 bytes is cut: it is the beginning of name, a dash, the first eight
+// digits of the SHA-256 of name, and ext.
+func Name(name, ext string) string { return cutName("", name, ext, maxName) }
+
+// HiddenName returns name with a dot before it and the extension ext, for a file of the program
+// beside a file called name. It cuts names as [Name] does, but from 143 bytes on, so that the file
+// can be created wherever the other one can.
+func HiddenName(name, ext string) string { return cutName(".", name, ext, maxHiddenName) }
+
+// cutName returns prefix, name and ext, with name cut if the result has more than limit bytes.
+func cutName(prefix, name, ext string, limit int) string {
+	if len(prefix)+len(name)+len(ext) <= limit {
+		return prefix + name + ext
 	}
 	sum := sha256.Sum256([]byte(name))
 	end := fmt.Sprintf("-%x%s", sum[:4], ext)
-	cut := maxName - len(end)
+	cut := limit - len(prefix) - len(end)
 	for cut > 0 && !utf8.RuneStart(name[cut]) {
 		cut--
 	}
-	return name[:cut] + end
+	return prefix + name[:cut] + end
 }
