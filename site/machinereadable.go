@@ -28,6 +28,9 @@ const perJSON = 1000
 func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.ReleaseInfo {
 	n := s.numbers(r.Context(), rel)
 	info := rel.Info(s.base(r), latest, n.Counts)
+	if s.visits != nil {
+		s.visits.relink(&info, publish.Absolute(s.base(r), ""))
+	}
 	if n.Known {
 		info.Live = publish.Live{Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
 	}
@@ -134,7 +137,7 @@ func reprDigest(sum [32]byte) string {
 // robots answers /robots.txt. It asks crawlers not to download data.
 func (s *Site) robots(w http.ResponseWriter, r *http.Request) {
 	httpcontent.Send(w, r, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
-		s.path("/d/"), s.path("/announce"), s.path("/scrape"), publish.Absolute(s.base(r), "/sitemap.xml")))
+		s.path("/d/"), s.path("/announce"), s.path("/scrape"), s.absolute(s.base(r), "/sitemap.xml")))
 }
 
 // perSitemap is the maximum number of releases in the sitemap; sitemaps.org allows 50,000 URLs.
@@ -156,9 +159,9 @@ func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
 		Pages   []page   `xml:"url"`
 	}{}
 	base := s.base(r)
-	doc.Pages = append(doc.Pages, page{Loc: publish.Absolute(base, "/")})
+	doc.Pages = append(doc.Pages, page{Loc: s.absolute(base, "/")})
 	for _, rel := range list {
-		doc.Pages = append(doc.Pages, page{publish.Absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
+		doc.Pages = append(doc.Pages, page{s.absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
 	}
 	s.sendXML(w, r, "application/xml", doc)
 }
@@ -178,15 +181,15 @@ type linkedData struct {
 	SHA256      string   `json:"sha256,omitempty"`
 }
 
-func linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
+func (s *Site) linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 	d := &linkedData{
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
-		URL:         publish.Absolute(base, publish.PagePath(ref)),
-		ContentURL:  publish.Absolute(base, publish.TorrentPath(ref)),
+		URL:         s.absolute(base, publish.PagePath(ref)),
+		ContentURL:  s.absolute(base, publish.TorrentPath(ref)),
 		ContentSize: units.Plural(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
-		d.ContentURL = publish.Absolute(base, publish.DownloadPath(ref))
+		d.ContentURL = s.absolute(base, publish.DownloadPath(ref))
 		if rel.Summed {
 			d.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}
