@@ -129,8 +129,11 @@ func (p *parser) finishNames() bool {
 	}
 	p.renameAll(set, again)
 	p.links()
-	if n := i.renamed; n > 0 {
+	if n := i.renamed; n > 0 && !i.decoded {
 		p.warn("info", -1, strconv.Itoa(n)+" file names are unsafe or not unique and were replaced")
+	}
+	if i.decoded {
+		p.warn("encoding", -1, "names were decoded from "+strconv.Quote(p.m.Encoding))
 	}
 	return p.err == nil
 }

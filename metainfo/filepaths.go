@@ -121,7 +121,8 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 // part returns the safe form of one path element, "" if it is unusable, and its hash in
 // directory dir.
 func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
-	raw = raw[:min(len(raw), maxRaw)]
+	raw, decoded := p.decoder.decode(raw[:min(len(raw), maxRaw)])
+	p.m.Info.decoded = p.m.Info.decoded || decoded
 	text := unsafe.String(unsafe.SliceData(raw), len(raw)) // not kept, because it would keep the whole torrent
 	safe = shorten(text)
 	key, plain := p.hash.fold.key(safe)

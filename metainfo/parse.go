@@ -29,6 +29,7 @@ type parser struct {
 	memory    int // remaining budget of Limits.Names
 	keys      keySet
 	names     nameArena
+	decoder   decoder
 	hash      pathHasher
 	fileCount int // number of files and links, without pad files
 	linkCount int // number of symbolic links with a target
@@ -157,6 +158,7 @@ func (p *parser) topKey(name []byte, at int) {
 		p.creationDate(at)
 	case "encoding":
 		m.Encoding = p.text(key, MaxText)
+		p.decoder.setCharset(m.Encoding)
 	case "similar":
 		m.Similar = p.similar(key)
 	case "collections":
@@ -166,9 +168,10 @@ func (p *parser) topKey(name []byte, at int) {
 	}
 }
 
-// prefer reads a text. The variant with the suffix .utf-8 takes precedence.
+// prefer reads a text, which finish makes valid UTF-8. The variant with the suffix .utf-8 takes
+// precedence.
 func (p *parser) prefer(dst *string, key string) {
-	if s := p.text(key, MaxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
+	if s := string(p.rawText(key, MaxText)); *dst == "" || strings.HasSuffix(key, ".utf-8") {
 		*dst = s
 	}
 }
@@ -185,8 +188,13 @@ func (p *parser) is(k bencode.Kind, field string) bool {
 
 // text reads an optional string, cuts it to most bytes and makes it valid UTF-8.
 func (p *parser) text(field string, most int) string {
+	return strings.ToValidUTF8(string(p.rawText(field, most)), "?")
+}
+
+// rawText is like text, but returns the bytes of the torrent.
+func (p *parser) rawText(field string, most int) []byte {
 	if !p.is(bencode.String, field) {
-		return ""
+		return nil
 	}
 	at := p.d.Offset()
 	raw := p.d.Bytes()
@@ -194,7 +202,7 @@ func (p *parser) text(field string, most int) string {
 		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: truncated")
 		raw = raw[:most]
 	}
-	return strings.ToValidUTF8(string(raw), "?")
+	return raw
 }
 
 // whole is like text, but ignores strings of more than most bytes instead of cutting them,
@@ -331,6 +339,10 @@ func (p *parser) creationDate(at int) {
 // finish does the steps that need the complete torrent.
 func (p *parser) finish() {
 	m := p.m
+	for _, s := range []*string{&m.Comment, &m.CreatedBy} {
+		text, _ := p.decoder.decode([]byte(*s))
+		*s = strings.ToValidUTF8(string(text), "?")
+	}
 	if len(m.AnnounceList) == 0 && p.announce != "" {
 		m.AnnounceList = [][]string{{p.announce}}
 	}

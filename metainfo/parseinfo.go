@@ -216,14 +216,17 @@ func (p *parser) name() {
 		i.twoNames = !bytes.Equal(raw, p.info.name)
 	}
 	i.RawName = string(raw[:min(len(raw), MaxText)])
-	i.Name = cleanName(i.RawName, p.o.Names)
+	name, decoded := p.decoder.decode([]byte(i.RawName))
+	i.decoded = i.decoded || decoded
+	i.Name = cleanName(string(name), p.o.Names)
 	if i.Name == "" {
 		h := sha1.Sum(p.m.InfoBytes)
 		i.Name = hex.EncodeToString(h[:])
 	}
-	if i.Name == i.RawName {
+	switch {
+	case i.Name == i.RawName:
 		i.RawName = ""
-	} else {
+	case i.Name != string(name):
 		p.warn("info.name", p.info.start, "unsafe name: replaced by "+strconv.Quote(i.Name))
 	}
 }
