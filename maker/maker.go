@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -86,7 +87,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	}
 	n := b.layout.numPieces()
 	if n > maxPieces {
-		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, but clients accept at most %d", n, maxPieces)}
+		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %s, but clients accept at most %d", units.Plural(n, "piece"), maxPieces)}
 	}
 	if b.layout.v1 {
 		b.info.Pieces = make([]byte, 20*n)

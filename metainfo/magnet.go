@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"spate"
+	"spate/internal/units"
 	"spate/internal/weburl"
 )
 
@@ -87,7 +88,7 @@ func ParseMagnet(s string) (Magnet, error) {
 	case len(s) < len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme):
 		return bad("it does not start with magnet:")
 	case len(s) > maxMagnet:
-		return bad(fmt.Sprintf("%d bytes exceed the limit of %d", len(s), maxMagnet))
+		return bad(fmt.Sprintf("%s exceed the limit of %d", units.Plural(len(s), "byte"), maxMagnet))
 	}
 	query, ok := strings.CutPrefix(s[len(scheme):], "?")
 	if !ok {

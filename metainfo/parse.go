@@ -9,6 +9,7 @@ import (
 
 	"spate"
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // parser parses one torrent. It first reads the top level and the info dictionary,
@@ -111,7 +112,7 @@ func (p *parser) top() bool {
 	p.warnOrder()
 	if n := len(p.d.Rest()); n > 0 {
 		p.m.Trailing = n
-		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes after the end of the torrent")
+		p.warn("", p.d.Offset(), units.Plural(n, "byte")+" after the end of the torrent")
 	}
 	return true
 }
@@ -199,7 +200,7 @@ func (p *parser) rawText(field string, most int) []byte {
 	at := p.d.Offset()
 	raw := p.d.Bytes()
 	if len(raw) > most {
-		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: truncated")
+		p.warn(field, at, "longer than "+units.Plural(most, "byte")+": truncated")
 		raw = raw[:most]
 	}
 	return raw
@@ -214,7 +215,7 @@ func (p *parser) whole(field string, most int) string {
 	at := p.d.Offset()
 	raw := p.d.Bytes()
 	if len(raw) > most {
-		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: ignored")
+		p.warn(field, at, "longer than "+units.Plural(most, "byte")+": ignored")
 		return ""
 	}
 	return strings.ToValidUTF8(string(raw), "?")
@@ -229,7 +230,7 @@ func (p *parser) texts(field string) []string {
 		switch s := strings.TrimSpace(p.whole(field, MaxURL)); {
 		case s == "":
 		case len(list) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", len(list))
+			p.limit(field, at, "more than %s", units.Plural(len(list), "entry"))
 		default:
 			list = append(list, s)
 		}
@@ -257,7 +258,7 @@ func (p *parser) announceList(at int) {
 		tier := p.texts(field)
 		n += len(tier)
 		if n > p.o.Limits.List {
-			p.limit(field, at, "more than %d trackers", p.o.Limits.List)
+			p.limit(field, at, "more than %s", units.Plural(p.o.Limits.List, "tracker"))
 		}
 		if len(tier) > 0 {
 			tiers = append(tiers, tier)
@@ -291,7 +292,7 @@ func (p *parser) nodes(at int) {
 		case host == "" || port <= 0 || port > 65535:
 			p.warn(field, at, "a node without host and port is ignored")
 		case len(p.m.Nodes) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", p.o.Limits.List)
+			p.limit(field, at, "more than %s", units.Plural(p.o.Limits.List, "entry"))
 		default:
 			p.m.Nodes = append(p.m.Nodes, net.JoinHostPort(host, strconv.FormatInt(port, 10)))
 		}
@@ -313,7 +314,7 @@ func (p *parser) similar(field string) []spate.InfoHash {
 		case len(h) != len(spate.InfoHash{}):
 			p.warn(field, at, "an entry that is not an info-hash is ignored")
 		case len(list) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", len(list))
+			p.limit(field, at, "more than %s", units.Plural(len(list), "entry"))
 		default:
 			list = append(list, spate.InfoHash(h))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -170,7 +171,7 @@ type DataError struct {
 
 // Error implements error.
 func (e *DataError) Error() string {
-	return fmt.Sprintf("%s is not the data of the torrent: %d pieces, of which %d are bad and %d are missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
+	return fmt.Sprintf("%s is not the data of the torrent: %s, of which %d are bad and %d are missing", e.Path, units.Plural(e.Good+e.Bad+e.Absent, "piece"), e.Bad, e.Absent)
 }
 
 // Adopt publishes an existing torrent and its data at path. It checks the data first, and

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -235,7 +236,7 @@ func (r *run) completion(ctx context.Context, dir string, k *making) (_ *complet
 // complete makes and writes the torrents of c.
 func (r *run) complete(ctx context.Context, c *completion, k *making) error {
 	list := c.list
-	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	bar := r.NewProgress(fmt.Sprintf("hashing %s", units.Plural(len(list), "torrent")))
 	torrentfile.MakeEach(ctx, list, c.options, bar.Update)
 	bar.Finish()
 	if err := context.Cause(ctx); err != nil {
@@ -264,7 +265,7 @@ func (r *run) complete(ctx context.Context, c *completion, k *making) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d torrents were not made%w", failed, len(list), fault.Quiet(first))
+		return fmt.Errorf("%s not made%w", units.PartIs(failed, len(list), "torrent", "was", "were"), fault.Quiet(first))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/units"
 )
 
 // Env holds what the tools need from the calling program. All fields are required.
@@ -113,7 +114,7 @@ func (r *run) eachChecked(ctx context.Context, files []string, check, f func(i i
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files failed%w", failed, len(files), fault.Quiet(first))
+		return fmt.Errorf("%s failed%w", units.PartOf(failed, len(files), "file"), fault.Quiet(first))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/internal/weburl"
 	"spate/metainfo"
 )
@@ -85,10 +86,10 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return err
 	}
 	if opt.output != "" && len(paths) > 1 {
-		return fault.Usagef("-o names one file, but there are %d torrents", len(paths))
+		return fault.Usagef("-o names one file, but there are %s", units.Plural(len(paths), "torrent"))
 	}
 	if opt.given["name"] && len(paths) > 1 {
-		return fault.Usagef("--name would give %d torrents the same name", len(paths))
+		return fault.Usagef("--name would give %s the same name", units.Plural(len(paths), "torrent"))
 	}
 	// What is wrong with any of them is said before the first is written.
 	var list []*edited
@@ -116,7 +117,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		}
 	}
 	if failed > 0 {
-		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not changed", failed, len(paths))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%s not changed", units.PartIs(failed, len(paths), "torrent", "was", "were"))
 	}
 	return nil
 }

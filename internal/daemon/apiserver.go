@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/tracker/trackerserver"
 )
 
@@ -37,7 +38,7 @@ const maxSocketPath = 100
 // if the path is too long for a socket.
 func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
-		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
+		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %s, and the limit is %d", path, units.Plural(len(path), "byte"), maxSocketPath), "short-state")
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

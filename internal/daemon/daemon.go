@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
 )
@@ -262,7 +263,7 @@ type Change struct {
 // Change changes the release ref, or all versions and variants of the slug ref.
 func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
 	if c.Notes != nil && len(*c.Notes) > publish.MaxNotes {
-		return fault.Usagef("the notes are longer than the limit of %d bytes", publish.MaxNotes)
+		return fault.Usagef("the notes are longer than the limit of %s", units.Plural(publish.MaxNotes, "byte"))
 	}
 	var err error
 	switch {

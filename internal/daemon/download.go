@@ -261,7 +261,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 	case report.Good == 0 && (report.Bad > 0 || report.Zeros == 0) && !d.conf.Force:
 		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
 	}
-	env.Notef("%s: %d of %d pieces are already complete", d.Path, report.Good, report.Pieces)
+	env.Notef("%s: %s already complete", d.Path, units.PartIs(report.Good, report.Pieces, "piece", "is", "are"))
 	return false, nil
 }
 

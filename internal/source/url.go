@@ -18,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/signature"
 )
 
@@ -250,7 +251,7 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 		torrent, err = url.Parse(links[0])
 		return torrent, signed, err
 	}
-	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %s", base.Redacted(), units.Plural(len(links), "torrent"))
 }
 
 func appendNew(list []string, s string) []string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -89,7 +90,7 @@ func ReadLimited(path string, most int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", path, most)
+		err = fmt.Errorf("%s is larger than %s", path, units.Plural(most, "byte"))
 	}
 	return b, err
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/internal/weburl"
 	"spate/metainfo"
 )
@@ -95,7 +96,7 @@ func checkURL(what, s string, schemes []string) error {
 	u, err := url.Parse(s)
 	switch {
 	case len(s) > metainfo.MaxURL:
-		return fault.UsageHint(fmt.Sprintf("clients ignore a URL of more than %d bytes", metainfo.MaxURL), "%s has a URL of %d bytes", what, len(s))
+		return fault.UsageHint(fmt.Sprintf("clients ignore a URL of more than %s", units.Plural(metainfo.MaxURL, "byte")), "%s has a URL of %s", what, units.Plural(len(s), "byte"))
 	case err != nil || u.Hostname() == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)):
 		return fault.UsageHint(fmt.Sprintf("write a URL that begins with %s:// and has a host", strings.Join(schemes, "://, ")), "%s %s is not a valid URL", what, s)
 	case strings.ContainsFunc(s, unicode.IsSpace):
@@ -116,5 +117,5 @@ func CheckText(what, s string) error {
 	if len(s) <= metainfo.MaxText {
 		return nil
 	}
-	return fault.UsageHint(fmt.Sprintf("clients read only %d bytes", metainfo.MaxText), "%s has %d bytes", what, len(s))
+	return fault.UsageHint(fmt.Sprintf("clients read only %s", units.Plural(metainfo.MaxText, "byte")), "%s has %s", what, units.Plural(len(s), "byte"))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate/internal/atomicfile"
+	"spate/internal/units"
 	"spate/tracker"
 	"spate/tracker/swarm"
 )
@@ -132,7 +133,7 @@ func (st *Statistics) LoadPast(path string) error {
 		return err
 	}
 	if info.Size() > maxPast {
-		return fmt.Errorf("%s: %d bytes: want at most %d", path, info.Size(), maxPast)
+		return fmt.Errorf("%s: %s: want at most %d", path, units.Plural(info.Size(), "byte"), maxPast)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
