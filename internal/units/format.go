@@ -61,12 +61,10 @@ func PartOf[N Integer](part, total N, noun string) string {
 	return Count(int64(part)) + " of " + Plural(total, noun)
 }
 
-// PartIs is like [PartOf] with a verb: "1 of 3 files is", "0 of 3 files are", "0 of 1 file is".
+// PartIs is like [PartOf] with a verb, which agrees with the noun: "1 of 3 files are", "0 of 1 file
+// is".
 func PartIs[N Integer](part, total N, noun, one, many string) string {
-	if total == 1 {
-		many = one
-	}
-	return PartOf(part, total, noun) + " " + Agree(part, one, many)
+	return PartOf(part, total, noun) + " " + Agree(total, one, many)
 }
 
 // Agree returns one if n is 1, and many otherwise, such as "is" or "are".
