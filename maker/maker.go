@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spate/internal/units"
 	"spate/merkle"
 	"spate/metainfo"
 )
@@ -94,7 +95,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	}
 	n := b.layout.numPieces()
 	if n > maxPieces {
-		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, but clients accept at most %d", n, maxPieces)}
+		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %s, but clients accept at most %d", units.Plural(n, "piece"), maxPieces)}
 	}
 	if b.layout.v1 {
 		b.info.Pieces = make([]byte, 20*n)
@@ -322,7 +323,7 @@ func (b *build) complete(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 		}
 	}
 	m.V2Hashes = b.beside
-	m.AnnounceList, m.WebSeeds, m.Nodes = b.o.Announce, b.o.WebSeeds, b.o.Nodes
+	b.o.setAddresses(m)
 	m.Comment, m.CreatedBy = b.o.Comment, b.o.CreatedBy
 	if !b.o.NoDate {
 		m.CreationDate = b.o.Date.Truncate(time.Second)

@@ -306,6 +306,12 @@ func TestMakeFields(t *testing.T) {
 	if diff := cmp.Diff(m.AnnounceList, o.Announce) + cmp.Diff(m.WebSeeds, o.WebSeeds) + cmp.Diff(m.Nodes, o.Nodes); diff != "" {
 		t.Errorf("the lists differ from the options:\n%s", diff)
 	}
+	o = Options{Announce: [][]string{{"http://bücher.example/ü"}}, WebSeeds: []string{"https://例え。テスト/"}, Nodes: []string{"bücher.example:1", "::1:1"}}
+	m = mustMake(t, filepath.Join(dir, "f"), o)
+	got := append(append(slices.Clone(m.AnnounceList[0]), m.WebSeeds...), m.Nodes...)
+	if want := []string{"http://xn--bcher-kva.example/ü", "https://xn--r8jz45g.xn--zckzah/", "xn--bcher-kva.example:1", "::1:1"}; !slices.Equal(got, want) {
+		t.Errorf("the torrent contains %q, want %q", got, want)
+	}
 	if m := mustMake(t, filepath.Join(dir, "f"), Options{}); m.CreationDate.IsZero() || !strings.HasPrefix(m.CreatedBy, "spate/") {
 		t.Errorf("the default creation date is %v and the program %q, want a date and spate", m.CreationDate, m.CreatedBy)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
 
@@ -18,6 +19,8 @@ type Options struct {
 	PieceLength int64  // in bytes; 0 selects the value of [PieceLength]
 	Name        string // name of the torrent; empty selects the last element of the path
 
+	// The torrent contains U-labels in the hosts of Announce, WebSeeds and Nodes as A-labels
+	// (RFC 5890), because many clients resolve only names in ASCII.
 	Announce [][]string // tiers of tracker URLs (BEP 12)
 	WebSeeds []string   // BEP 19
 	Nodes    []string   // BEP 5: host:port
@@ -135,6 +138,20 @@ func (o *Options) style() (style, error) {
 		m.links = LinksFollow
 	}
 	return m, nil
+}
+
+// setAddresses writes the trackers, web seeds and nodes into m.
+func (o *Options) setAddresses(m *metainfo.MetaInfo) {
+	m.AnnounceList = weburl.ASCIITiers(o.Announce)
+	for _, s := range o.WebSeeds {
+		m.WebSeeds = append(m.WebSeeds, weburl.ASCIIOrSame(s))
+	}
+	for _, s := range o.Nodes {
+		if ascii, err := weburl.ASCIIHostPort(s); err == nil {
+			s = ascii
+		}
+		m.Nodes = append(m.Nodes, s)
+	}
 }
 
 // check sets defaults and returns an error for invalid options.

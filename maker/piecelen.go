@@ -3,6 +3,7 @@ package maker
 import (
 	"fmt"
 
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -124,7 +125,7 @@ type SizeError struct {
 
 func (e *SizeError) Error() string {
 	if e.Files > 0 {
-		return fmt.Sprintf("%d files are more than the %d that a torrent may have", e.Files, metainfo.MaxFiles)
+		return fmt.Sprintf("%s are more than the %d that a torrent may have", units.Plural(e.Files, "file"), metainfo.MaxFiles)
 	}
 	return fmt.Sprintf("the .torrent would have at least %d MB, more than the limit of %d MB", e.Size/1_000_000, metainfo.MaxSize/1_000_000)
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -179,7 +180,7 @@ type walker struct {
 // it; they are needed to detect links that lead back to one of them.
 func (w *walker) dir(rel string, ancestors []os.FileInfo) error {
 	if len(ancestors) >= maxDepth {
-		return &NameError{rel, fmt.Sprintf("nested in more than %d directories", maxDepth)}
+		return &NameError{rel, fmt.Sprintf("nested in more than %s", units.Plural(maxDepth, "directory"))}
 	}
 	l := w.list(rel)
 	if l.err != nil {

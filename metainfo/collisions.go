@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"spate/bitfield"
+	"spate/internal/units"
 )
 
 // pathHasher computes keyed hashes of paths. Two paths have the same hash if any common
@@ -129,8 +130,11 @@ func (p *parser) finishNames() bool {
 	}
 	p.renameAll(set, again)
 	p.links()
-	if n := i.renamed; n > 0 {
-		p.warn("info", -1, strconv.Itoa(n)+" file names are unsafe or not unique and were replaced")
+	if n := i.renamed; n > 0 && !i.decoded {
+		p.warn("info", -1, units.Plural(n, "file name")+units.Agree(n, " is", " are")+" unsafe or not unique and "+units.Agree(n, "was", "were")+" replaced")
+	}
+	if i.decoded {
+		p.warn("encoding", -1, "names were decoded from "+strconv.Quote(p.m.Encoding))
 	}
 	return p.err == nil
 }

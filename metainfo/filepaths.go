@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"unsafe"
+
+	"spate/internal/units"
 )
 
 // nameArena stores the names of all files in a few large allocations.
@@ -30,7 +32,7 @@ const (
 // exceeded.
 func (p *parser) spend(field string, n int) bool {
 	if n > p.memory {
-		return p.limit(field, -1, "too many files and names for %d bytes", p.o.Limits.Names)
+		return p.limit(field, -1, "too many files and names for %s", units.Plural(p.o.Limits.Names, "byte"))
 	}
 	p.memory -= n
 	return true
@@ -40,7 +42,7 @@ func (p *parser) spend(field string, n int) bool {
 func (p *parser) makeFiles(field string, n int) bool {
 	const each = int(unsafe.Sizeof(File{})) + nameCost
 	if most := p.o.Limits.Files; n/2 > most { // each file may have a pad file
-		return p.limit(field, -1, "%d entries, more than two for each of %d files", n, most)
+		return p.limit(field, -1, "%s, more than two for each of %s", units.Plural(n, "entry"), units.Plural(most, "file"))
 	}
 	if n > p.memory/each {
 		return p.spend(field, p.memory+1)
@@ -121,7 +123,8 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 // part returns the safe form of one path element, "" if it is unusable, and its hash in
 // directory dir.
 func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
-	raw = raw[:min(len(raw), maxRaw)]
+	raw, decoded := p.decoder.decode(raw[:min(len(raw), maxRaw)])
+	p.m.Info.decoded = p.m.Info.decoded || decoded
 	text := unsafe.String(unsafe.SliceData(raw), len(raw)) // not kept, because it would keep the whole torrent
 	safe = shorten(text)
 	key, plain := p.hash.fold.key(safe)

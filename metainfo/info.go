@@ -37,7 +37,11 @@ type Info struct {
 
 	renamed  int  // number of files whose Path differs from the original one
 	twoNames bool // the torrent or a file has another name in UTF-8
+	decoded  bool // the name of the torrent or of a file was decoded from the charset of the key encoding
 }
+
+// Decoded reports whether names were decoded from the charset that [MetaInfo.Encoding] names.
+func (i *Info) Decoded() bool { return i.decoded }
 
 // HasV1 reports whether this is a v1 or hybrid torrent.
 func (i *Info) HasV1() bool { return i.MetaVersion < 2 || i.Pieces != nil }

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"spate"
+	"spate/internal/units"
+	"spate/internal/weburl"
 )
 
 // ErrBadMagnet is wrapped by the errors of [ParseMagnet].
@@ -88,7 +90,7 @@ func ParseMagnet(s string) (Magnet, error) {
 	case len(s) < len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme):
 		return bad("it does not start with magnet:")
 	case len(s) > maxMagnet:
-		return bad(fmt.Sprintf("%d bytes exceed the limit of %d", len(s), maxMagnet))
+		return bad(fmt.Sprintf("%s exceed the limit of %d", units.Plural(len(s), "byte"), maxMagnet))
 	}
 	query, ok := strings.CutPrefix(s[len(scheme):], "?")
 	if !ok {
@@ -226,7 +228,8 @@ func parseSelection(s string) ([]Range, bool) {
 	return list, true
 }
 
-// String returns the magnet link. Parsing it gives m again.
+// String returns the magnet link. Parsing it gives m again, but with A-labels instead of
+// U-labels in the hosts of URLs and peers, because many clients resolve only names in ASCII.
 func (m Magnet) String() string {
 	var b strings.Builder
 	b.WriteString("magnet:")
@@ -251,15 +254,18 @@ func (m Magnet) String() string {
 		put("xl", strconv.FormatInt(m.Length, 10))
 	}
 	for _, s := range m.Trackers {
-		put("tr", escape(s))
+		put("tr", escape(weburl.ASCIIOrSame(s)))
 	}
 	for _, s := range m.WebSeeds {
-		put("ws", escape(s))
+		put("ws", escape(weburl.ASCIIOrSame(s)))
 	}
 	for _, s := range m.Torrents {
 		put("xs", escape(s))
 	}
 	for _, s := range m.Peers {
+		if ascii, err := weburl.ASCIIHostPort(s); err == nil {
+			s = ascii
+		}
 		put("x.pe", escape(s))
 	}
 	if len(m.Select) > 0 {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/units"
 )
 
 // MetaInfo is a torrent: a description of its data, and where to find peers and seeds.
@@ -142,7 +143,7 @@ func (o Options) ReadFile(path string) (*MetaInfo, error) {
 }
 
 func tooLarge(n int64, most int) *Error {
-	return &Error{Offset: -1, Reason: fmt.Sprintf("%d bytes exceed the limit of %d", n, most), cause: ErrLimit}
+	return &Error{Offset: -1, Reason: fmt.Sprintf("%s exceed the limit of %d", units.Plural(n, "byte"), most), cause: ErrLimit}
 }
 
 // HashV1 returns the SHA-1 of the info dictionary. It returns false for a v2 torrent.

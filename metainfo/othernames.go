@@ -19,6 +19,9 @@ func (m *MetaInfo) OtherNames() []string {
 	}
 	p := m.Info.walkRaw(m.InfoBytes, func(int, *entry) {})
 	var list []string
+	if u := m.undecoded(); u != nil && u.Name != m.Info.Name {
+		list = append(list, u.Name)
+	}
 	for _, raw := range [][]byte{p.info.nameUTF8, p.info.name} {
 		for _, style := range styles {
 			if s := style(string(raw)); s != m.Info.Name && isLocalName(s) && !slices.Contains(list, s) {
@@ -42,6 +45,13 @@ func (m *MetaInfo) OtherPaths(distinct bool) map[int][]string {
 		return nil
 	}
 	o := newOtherPaths(i)
+	if u := m.undecoded(); u != nil {
+		for k := range u.Files {
+			if f := &u.Files[k]; !f.Pad() {
+				o.addPath(k, f.DisplayPath(), f.Path, !distinct)
+			}
+		}
+	}
 	i.walkRaw(m.InfoBytes, func(k int, e *entry) {
 		if i.Files[k].Pad() || len(e.utf8) == 0 && equalPath(i.Files[k].Path, e.path) {
 			return
@@ -53,6 +63,19 @@ func (m *MetaInfo) OtherPaths(distinct bool) map[int][]string {
 		}
 	})
 	return o.paths
+}
+
+// undecoded returns the files under the names that spate gives them if it has only the info
+// dictionary, and that spate 0.1 gave them. It returns nil if no name was decoded.
+func (m *MetaInfo) undecoded() *Info {
+	if !m.Info.decoded {
+		return nil
+	}
+	u, err := FromInfo(m.InfoBytes)
+	if err != nil || len(u.Info.Files) != len(m.Info.Files) {
+		return nil
+	}
+	return &u.Info
 }
 
 // otherPaths collects the result of OtherPaths.
@@ -98,7 +121,11 @@ func (o *otherPaths) add(k int, raw [][]byte, style func(string) string, alike b
 	if len(path) == 0 {
 		return
 	}
-	s := strings.Join(path, "/")
+	o.addPath(k, strings.Join(path, "/"), path, alike)
+}
+
+// addPath adds a path, which s joins, for file k.
+func (o *otherPaths) addPath(k int, s string, path []string, alike bool) {
 	if o.taken[s] || o.exact.has(o.exactKey(s)) || o.known.has(o.key(path)) && !alike {
 		return
 	}

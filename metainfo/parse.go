@@ -9,6 +9,7 @@ import (
 
 	"spate"
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // parser parses one torrent. It first reads the top level and the info dictionary,
@@ -30,6 +31,7 @@ type parser struct {
 	memory     int // remaining budget of Limits.Names
 	keys       keySet
 	names      nameArena
+	decoder    decoder
 	hash       pathHasher
 	fileCount  int // number of files and links, without pad files
 	linkCount  int // number of symbolic links with a target
@@ -111,7 +113,7 @@ func (p *parser) top() bool {
 	p.warnOrder()
 	if n := len(p.d.Rest()); n > 0 {
 		p.m.Trailing = n
-		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes after the end of the torrent")
+		p.warn("", p.d.Offset(), units.Plural(n, "byte")+" after the end of the torrent")
 	}
 	return true
 }
@@ -158,6 +160,7 @@ func (p *parser) topKey(name []byte, at int) {
 		p.creationDate(at)
 	case "encoding":
 		m.Encoding = p.text(key, MaxText)
+		p.decoder.setCharset(m.Encoding)
 	case "similar":
 		m.Similar = p.similar(key)
 	case "collections":
@@ -169,9 +172,10 @@ func (p *parser) topKey(name []byte, at int) {
 	}
 }
 
-// prefer reads a text. The variant with the suffix .utf-8 takes precedence.
+// prefer reads a text, which finish makes valid UTF-8. The variant with the suffix .utf-8 takes
+// precedence.
 func (p *parser) prefer(dst *string, key string) {
-	if s := p.text(key, MaxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
+	if s := string(p.rawText(key, MaxText)); *dst == "" || strings.HasSuffix(key, ".utf-8") {
 		*dst = s
 	}
 }
@@ -188,16 +192,21 @@ func (p *parser) is(k bencode.Kind, field string) bool {
 
 // text reads an optional string, cuts it to most bytes and makes it valid UTF-8.
 func (p *parser) text(field string, most int) string {
+	return strings.ToValidUTF8(string(p.rawText(field, most)), "?")
+}
+
+// rawText is like text, but returns the bytes of the torrent.
+func (p *parser) rawText(field string, most int) []byte {
 	if !p.is(bencode.String, field) {
-		return ""
+		return nil
 	}
 	at := p.d.Offset()
 	raw := p.d.Bytes()
 	if len(raw) > most {
-		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: truncated")
+		p.warn(field, at, "longer than "+units.Plural(most, "byte")+": truncated")
 		raw = raw[:most]
 	}
-	return strings.ToValidUTF8(string(raw), "?")
+	return raw
 }
 
 // whole is like text, but ignores strings of more than most bytes instead of cutting them,
@@ -209,7 +218,7 @@ func (p *parser) whole(field string, most int) string {
 	at := p.d.Offset()
 	raw := p.d.Bytes()
 	if len(raw) > most {
-		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: ignored")
+		p.warn(field, at, "longer than "+units.Plural(most, "byte")+": ignored")
 		return ""
 	}
 	return strings.ToValidUTF8(string(raw), "?")
@@ -224,7 +233,7 @@ func (p *parser) texts(field string) []string {
 		switch s := strings.TrimSpace(p.whole(field, MaxURL)); {
 		case s == "":
 		case len(list) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", len(list))
+			p.limit(field, at, "more than %s", units.Plural(len(list), "entry"))
 		default:
 			list = append(list, s)
 		}
@@ -252,7 +261,7 @@ func (p *parser) announceList(at int) {
 		tier := p.texts(field)
 		n += len(tier)
 		if n > p.o.Limits.List {
-			p.limit(field, at, "more than %d trackers", p.o.Limits.List)
+			p.limit(field, at, "more than %s", units.Plural(p.o.Limits.List, "tracker"))
 		}
 		if len(tier) > 0 {
 			tiers = append(tiers, tier)
@@ -286,7 +295,7 @@ func (p *parser) nodes(at int) {
 		case host == "" || port <= 0 || port > 65535:
 			p.warn(field, at, "a node without host and port is ignored")
 		case len(p.m.Nodes) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", p.o.Limits.List)
+			p.limit(field, at, "more than %s", units.Plural(p.o.Limits.List, "entry"))
 		default:
 			p.m.Nodes = append(p.m.Nodes, net.JoinHostPort(host, strconv.FormatInt(port, 10)))
 		}
@@ -308,7 +317,7 @@ func (p *parser) similar(field string) []spate.InfoHash {
 		case len(h) != len(spate.InfoHash{}):
 			p.warn(field, at, "an entry that is not an info-hash is ignored")
 		case len(list) >= p.o.Limits.List:
-			p.limit(field, at, "more than %d entries", len(list))
+			p.limit(field, at, "more than %s", units.Plural(len(list), "entry"))
 		default:
 			list = append(list, spate.InfoHash(h))
 		}
@@ -334,6 +343,10 @@ func (p *parser) creationDate(at int) {
 // finish does the steps that need the complete torrent.
 func (p *parser) finish() {
 	m := p.m
+	for _, s := range []*string{&m.Comment, &m.CreatedBy} {
+		text, _ := p.decoder.decode([]byte(*s))
+		*s = strings.ToValidUTF8(string(text), "?")
+	}
 	if len(m.AnnounceList) == 0 && p.announce != "" {
 		m.AnnounceList = [][]string{{p.announce}}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // infoSpans holds the results of the first pass over the info dictionary: small values,
@@ -176,7 +177,7 @@ func (p *parser) pieceLength(v2 bool) bool {
 	case pl <= 0:
 		return p.fail(field, at, "%d is not positive", pl)
 	case pl > p.o.Limits.PieceLength:
-		return p.limit(field, at, "%d bytes exceed the limit of %d", pl, p.o.Limits.PieceLength)
+		return p.limit(field, at, "%s exceed the limit of %d", units.Plural(pl, "byte"), p.o.Limits.PieceLength)
 	case v2 && (pl < blockSize || pl&(pl-1) != 0):
 		return p.fail(field, at, "%d is not a power of two of at least 16 KiB, which version 2 requires", pl)
 	case pl&(pl-1) != 0:
@@ -193,16 +194,16 @@ func (p *parser) pieceCount(v1 bool) bool {
 	i := &p.m.Info
 	n := ceilDiv(i.TotalLength(), i.PieceLength)
 	if n > int64(p.o.Limits.Pieces) {
-		return p.limit("info.piece length", p.info.plAt, "%d pieces exceed the limit of %d", n, p.o.Limits.Pieces)
+		return p.limit("info.piece length", p.info.plAt, "%s exceed the limit of %d", units.Plural(n, "piece"), p.o.Limits.Pieces)
 	}
 	if !v1 {
 		return true
 	}
 	if len(i.Pieces)%sha1.Size != 0 {
-		return p.fail("info.pieces", p.info.piecesAt, "%d bytes are not a multiple of 20", len(i.Pieces))
+		return p.fail("info.pieces", p.info.piecesAt, "%s are not a multiple of 20", units.Plural(len(i.Pieces), "byte"))
 	}
 	if have := len(i.Pieces) / sha1.Size; int64(have) != n {
-		return p.fail("info.pieces", p.info.piecesAt, "%d hashes, but %d bytes in pieces of %d need %d", have, i.TotalLength(), i.PieceLength, n)
+		return p.fail("info.pieces", p.info.piecesAt, "%s, but %s in pieces of %d need %d", units.Plural(have, "hash"), units.Plural(i.TotalLength(), "byte"), i.PieceLength, n)
 	}
 	return true
 }
@@ -216,14 +217,17 @@ func (p *parser) name() {
 		i.twoNames = !bytes.Equal(raw, p.info.name)
 	}
 	i.RawName = string(raw[:min(len(raw), MaxText)])
-	i.Name = cleanName(i.RawName, p.o.Names)
+	name, decoded := p.decoder.decode([]byte(i.RawName))
+	i.decoded = i.decoded || decoded
+	i.Name = cleanName(string(name), p.o.Names)
 	if i.Name == "" {
 		h := sha1.Sum(p.m.InfoBytes)
 		i.Name = hex.EncodeToString(h[:])
 	}
-	if i.Name == i.RawName {
+	switch {
+	case i.Name == i.RawName:
 		i.RawName = ""
-	} else {
+	case i.Name != string(name):
 		p.warn("info.name", p.info.start, "unsafe name: replaced by "+strconv.Quote(i.Name))
 	}
 }

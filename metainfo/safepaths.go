@@ -7,8 +7,12 @@ import (
 
 // SafeName returns the name under which a download stores a file or directory that is called
 // name in a torrent.
-func SafeName(name string) string {
-	if s := cleanName(name, NamesSafe); s != "" {
+func SafeName(name string) string { return NamesSafe.SafeName(name) }
+
+// SafeName returns the name under which a download with the policy n stores a file or directory
+// that is called name in a torrent.
+func (n Names) SafeName(name string) string {
+	if s := cleanName(name, n); s != "" {
 		return s
 	}
 	return string(replacement)

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // keySet finds duplicate keys in a dictionary. It is reused for the next dictionary
@@ -75,7 +76,7 @@ func (p *parser) uniqueIn(d *bencode.Decoder, field string, off int) {
 	for key := range d.Dict {
 		n++
 		if n > maxKeys {
-			p.limit(field, off, "more than %d keys, and not sorted", maxKeys)
+			p.limit(field, off, "more than %s, and not sorted", units.Plural(maxKeys, "key"))
 			return
 		}
 		if !p.keys.add(key) {

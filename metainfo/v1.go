@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // entry is one file as it is described in the torrent.
@@ -186,7 +187,7 @@ func (p *parser) v1File(e *entry, off int64) int64 {
 // addFile adds e as a file at offset off of the byte space.
 func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 	if len(e.path)-1 > p.o.Limits.Depth {
-		p.limit(field("path"), e.at, "more than %d directories deep", p.o.Limits.Depth)
+		p.limit(field("path"), e.at, "more than %s deep", units.Plural(p.o.Limits.Depth, "directory"))
 		return
 	}
 	i := &p.m.Info
@@ -197,7 +198,7 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 	} else {
 		p.fileCount++
 		if p.fileCount > p.o.Limits.Files {
-			p.limit("info.files", e.at, "more than %d files", p.o.Limits.Files)
+			p.limit("info.files", e.at, "more than %s", units.Plural(p.o.Limits.Files, "file"))
 			return
 		}
 		changed := false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"spate/internal/units"
 	"spate/merkle"
 )
 
@@ -178,7 +179,7 @@ func (p *parser) mergeTree(paths []uint32) {
 		case !p.samePath(e.path, int(paths[k])):
 			p.fail(field, e.at, "file %d has another name in the v1 file list", k)
 		case f.Length != e.length:
-			p.fail(field, e.at, "file %d has %d bytes, but %d in the v1 file list", k, e.length, f.Length)
+			p.fail(field, e.at, "file %d has %s, but %d in the v1 file list", k, units.Plural(e.length, "byte"), f.Length)
 		case f.Length > 0 && f.Offset%i.PieceLength != 0:
 			p.fail(field, e.at, "file %d does not start at a piece in the v1 file list", k)
 		}
@@ -259,7 +260,7 @@ func (p *parser) checkLayers() {
 	if bad != "" {
 		p.fail(field, p.layersAt, "%s", bad)
 	} else if missing > 0 && p.m.raw != nil {
-		p.warn(field, -1, fmt.Sprintf("missing for %d files", missing))
+		p.warn(field, -1, fmt.Sprintf("missing for %s", units.Plural(missing, "file")))
 	}
 }
 
@@ -273,7 +274,7 @@ func (m *MetaInfo) matchLayers() (missing int, bad string) {
 		}
 		layer, ok := m.PieceLayers[*f.PiecesRoot]
 		if n := ceilDiv(f.Length, m.Info.PieceLength); ok && int64(len(layer)) != n*merkle.HashSize {
-			return 0, fmt.Sprintf("file %d has %d pieces, but its layer has %d hashes", k, n, len(layer)/merkle.HashSize)
+			return 0, fmt.Sprintf("file %d has %s, but its layer has %s", k, units.Plural(n, "piece"), units.Plural(len(layer)/merkle.HashSize, "hash"))
 		} else if !ok {
 			missing++
 		}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // The names of extension messages, used as keys of the dictionary m (BEP 10).
@@ -169,7 +170,7 @@ func AppendDontHave(b []byte, number uint8, piece uint32) []byte {
 // the sender no longer has.
 func ParseDontHave(payload []byte) (piece uint32, err error) {
 	if len(payload) != 4 {
-		return 0, fmt.Errorf("%w: don't have of %d bytes", ErrExtension, len(payload))
+		return 0, fmt.Errorf("%w: don't have of %s", ErrExtension, units.Plural(len(payload), "byte"))
 	}
 	return binary.BigEndian.Uint32(payload), nil
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"spate"
+	"spate/internal/units"
 )
 
 // HandshakeLen is the length of a handshake in bytes (BEP 3).
@@ -76,7 +77,7 @@ func ParseHandshake(b []byte) (Handshake, error) {
 		return Handshake{}, err
 	}
 	if len(b) != HandshakeLen {
-		return Handshake{}, fmt.Errorf("handshake of %d bytes, want %d", len(b), HandshakeLen)
+		return Handshake{}, fmt.Errorf("handshake of %s, want %d", units.Plural(len(b), "byte"), HandshakeLen)
 	}
 	return Handshake{
 		Reserved: Reserved(b[20:28]),

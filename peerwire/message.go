@@ -3,6 +3,8 @@ package peerwire
 import (
 	"encoding/binary"
 	"fmt"
+
+	"spate/internal/units"
 )
 
 // ID is the number of a message type. All but [KeepAlive] are one byte on the wire.
@@ -90,7 +92,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%v message of %d bytes", e.ID, e.Length)
+	return fmt.Sprintf("%v message of %s", e.ID, units.Plural(e.Length, "byte"))
 }
 
 // Parse decodes the message at the start of b into m and returns its length n. If b

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spate"
+	"spate/internal/units"
 )
 
 // firstVersion is the default name of the first version of a slug.
@@ -56,7 +57,7 @@ func (r *Release) With(c Change) (*Release, error) {
 		return &with, nil
 	}
 	if len(c.Location.Files) != len(r.Files) {
-		return nil, fmt.Errorf("publish: %q has %d files, and its new location has %d", r.Ref(), len(r.Files), len(c.Location.Files))
+		return nil, fmt.Errorf("publish: %q has %s, and its new location has %d", r.Ref(), units.Plural(len(r.Files), "file"), len(c.Location.Files))
 	}
 	with.Path = c.Location.Path
 	with.Files = make([]File, len(r.Files))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/storage"
@@ -84,7 +85,7 @@ func (f *File) Same(info fs.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: it is not a regular file now", ErrChanged)
 	case info.Size() != f.Length:
-		return fmt.Errorf("%w: it had %d bytes and now has %d", ErrChanged, f.Length, info.Size())
+		return fmt.Errorf("%w: it had %s and now has %d", ErrChanged, units.Plural(f.Length, "byte"), info.Size())
 	case !info.ModTime().Equal(f.ModTime):
 		return fmt.Errorf("%w: it was modified at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
 	case f.Inode != 0 && now.Inode != f.Inode:

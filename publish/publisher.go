@@ -23,6 +23,7 @@ import (
 
 	"spate"
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/internal/weburl"
 	"spate/maker"
 	"spate/metainfo"
@@ -274,7 +275,7 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	if len(spec.Notes) > MaxNotes {
-		return fmt.Errorf("publish: the notes have %d bytes; at most %d are allowed", len(spec.Notes), MaxNotes)
+		return fmt.Errorf("publish: the notes have %s; at most %d are allowed", units.Plural(len(spec.Notes), "byte"), MaxNotes)
 	}
 	if taken[ref] || len(family) > 0 && !given && !spec.Newer {
 		return fmt.Errorf("publish: %w: %q", ErrExists, spec.Slug)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -210,9 +211,9 @@ type DataError struct {
 // Error implements error.
 func (e *DataError) Error() string {
 	if e.Incomplete {
-		return fmt.Sprintf("%s is not complete: %d of %d pieces are missing", e.Path, e.Absent, e.Good+e.Absent)
+		return fmt.Sprintf("%s is not complete: %s missing", e.Path, units.PartIs(e.Absent, e.Good+e.Absent, "piece", "is", "are"))
 	}
-	return fmt.Sprintf("%s is not the data of the torrent: %d pieces, of which %d are bad and %d are missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
+	return fmt.Sprintf("%s is not the data of the torrent: %s, of which %d are bad and %d are missing", e.Path, units.Plural(e.Good+e.Bad+e.Absent, "piece"), e.Bad, e.Absent)
 }
 
 // Adopt publishes an existing torrent and its data at path. It checks the data first, and

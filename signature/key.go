@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+
+	"spate/internal/units"
 )
 
 // Key is a private key, which makes signatures. It is safe for concurrent use.
@@ -51,7 +53,7 @@ func Protected(file []byte) bool { return len(file) <= MaxKey && minisign.IsEncr
 // encrypted. The error wraps [ErrKey], or is [ErrPassword].
 func ParseKey(file []byte, password string) (*Key, error) {
 	if len(file) > MaxKey {
-		return nil, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrKey, len(file), MaxKey)
+		return nil, fmt.Errorf("%w: %s exceed the limit of %d", ErrKey, units.Plural(len(file), "byte"), MaxKey)
 	}
 	file = clean(file)
 	var k Key

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+
+	"spate/internal/units"
 )
 
 // Limits on the length of input, in bytes.
@@ -54,7 +56,7 @@ var ErrKey = errors.New("not a minisign key")
 // The error wraps [ErrKey].
 func ParsePublicKey(text string) (PublicKey, error) {
 	if len(text) > MaxKey {
-		return PublicKey{}, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrKey, len(text), MaxKey)
+		return PublicKey{}, fmt.Errorf("%w: %s exceed the limit of %d", ErrKey, units.Plural(len(text), "byte"), MaxKey)
 	}
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if comment, rest, ok := strings.Cut(text, "\n"); ok && strings.HasPrefix(comment, "untrusted comment:") {
@@ -144,10 +146,10 @@ func unixTime(s string) time.Time {
 // parse parses a signature, which must have exactly four lines.
 func parse(sig []byte) (s minisign.Signature, err error) {
 	if len(sig) > MaxSignature {
-		return s, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrMalformed, len(sig), MaxSignature)
+		return s, fmt.Errorf("%w: %s exceed the limit of %d", ErrMalformed, units.Plural(len(sig), "byte"), MaxSignature)
 	}
 	if n := strings.Count(strings.TrimRight(string(sig), "\r\n"), "\n"); n != 3 {
-		return s, fmt.Errorf("%w: it has %d lines instead of four", ErrMalformed, n+1)
+		return s, fmt.Errorf("%w: it has %s instead of four", ErrMalformed, units.Plural(n+1, "line"))
 	}
 	if err := s.UnmarshalText(sig); err != nil {
 		return s, fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "minisign: "))

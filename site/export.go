@@ -74,7 +74,8 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 		return done, err
 	}
 	e := &export{ctx: ctx, site: s, catalog: catalog, opts: opts, dir: tmp, seen: map[string]bool{}}
-	s.visits = e.wanted
+	e.names = newExportNames(tmp)
+	s.visits = &visits{e.wanted, e.names}
 	if err := e.run(); err != nil {
 		return e.done, err
 	}
@@ -95,6 +96,7 @@ type export struct {
 	catalog publish.Catalog
 	opts    ExportOptions
 	dir     string
+	names   *exportNames
 	seen    map[string]bool // encoded paths
 	todo    []string
 	made    []string // written files, relative to dir
@@ -232,9 +234,9 @@ func link(f *os.File, to string) error {
 	return os.Symlink(from, to)
 }
 
-// write creates the file for a decoded path of the site by calling f.
+// write creates the file for a decoded path of the site, as [exportNames] names it, by calling f.
 func (e *export) write(file string, f func(path string) error) error {
-	name := filepath.FromSlash(strings.TrimPrefix(file, "/"))
+	name := filepath.FromSlash(strings.TrimPrefix(e.names.path(file), "/"))
 	if !filepath.IsLocal(name) {
 		e.skip(file, errors.New("this system has no file of that name"))
 		return nil
@@ -279,61 +281,3 @@ func (a *recorded) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // WriteHeader implements [http.ResponseWriter].
 func (a *recorded) WriteHeader(status int) { a.status = status }
-
-// visits is a function that is called for each link to the site on a page of an export. It
-// is nil if the site is served.
-type visits func(encoded string)
-
-// link returns the path in an export for an encoded path, which may have a query. A web server
-// for files ignores queries, so that ?group=G&from=30 becomes /l/group=G/from=30/.
-func (v visits) link(encoded string) string {
-	if v == nil {
-		return encoded
-	}
-	path, query, ok := strings.Cut(encoded, "?")
-	if ok && !strings.HasPrefix(path, "/static/") {
-		q, _ := url.ParseQuery(query)
-		path = strings.TrimSuffix(path, "/")
-		for _, name := range []string{"all", "q", "group", "from"} {
-			if value := q.Get(name); value != "" {
-				path += "/" + name + "=" + url.PathEscape(value)
-			}
-		}
-		encoded = path + "/"
-	}
-	v(encoded)
-	return encoded
-}
-
-// request returns the path of the site, with its query, for an encoded path of an export.
-func (v visits) request(encoded string) string {
-	path, query, _ := strings.Cut(encoded, "?")
-	q, _ := url.ParseQuery(query)
-	parts := strings.Split(path, "/")
-	names := 0 // number of path elements at the start that are no parameters
-	if len(parts) > 2 && slices.Contains([]string{"r", "t", "t1", "m"}, parts[1]) {
-		names = 3
-	}
-	var kept []string
-	for i, part := range parts {
-		name, value, ok := strings.Cut(part, "=")
-		if ok && i >= names && slices.Contains([]string{"all", "q", "group", "from"}, name) {
-			if decoded, err := url.PathUnescape(value); err == nil {
-				q.Set(name, decoded)
-				continue
-			}
-		}
-		kept = append(kept, part)
-	}
-	path = strings.Join(kept, "/")
-	if len(q) == 0 {
-		return path
-	}
-	if path != "/" && len(kept) != len(parts) {
-		path = strings.TrimSuffix(path, "/")
-	}
-	if path == "" {
-		path = "/"
-	}
-	return path + "?" + q.Encode()
-}

@@ -64,15 +64,15 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 
 // rssFeed returns the RSS feed of list.
 func (s *Site) rssFeed(base *url.URL, list []*publish.Release, numbers numbersOf) any {
-	feed := rssFeed{Version: "2.0", Channel: rssChannel{Title: s.opts.Title, Link: publish.Absolute(base, "/"),
+	feed := rssFeed{Version: "2.0", Channel: rssChannel{Title: s.opts.Title, Link: s.absolute(base, "/"),
 		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
 	for _, rel := range list {
 		feed.Channel.Items = append(feed.Channel.Items, rssItem{
-			Title: titleOf(rel), Link: publish.Absolute(base, publish.PagePath(rel.Ref())),
+			Title: titleOf(rel), Link: s.absolute(base, publish.PagePath(rel.Ref())),
 			Description: summary(rel, numbers(rel)),
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
-			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
+			Enclosure:   rssEnclosure{s.absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
 			Torrent:     rssTorrent{rel.StoredName(), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
@@ -140,9 +140,9 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 
 // atomFeed returns the Atom feed of list.
 func (s *Site) atomFeed(base *url.URL, list []*publish.Release, numbers numbersOf) any {
-	home := publish.Absolute(base, "/")
+	home := s.absolute(base, "/")
 	feed := atomFeed{ID: home, Title: s.opts.Title, Author: s.opts.Title, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
-		Links: []atomLink{{Rel: "self", Href: publish.Absolute(base, "/atom.xml")}, {Rel: "alternate", Type: "text/html", Href: home}}}
+		Links: []atomLink{{Rel: "self", Href: s.absolute(base, "/atom.xml")}, {Rel: "alternate", Type: "text/html", Href: home}}}
 	for i, rel := range list {
 		at := rel.Published.UTC().Format(time.RFC3339)
 		if i == 0 {
@@ -151,8 +151,8 @@ func (s *Site) atomFeed(base *url.URL, list []*publish.Release, numbers numbersO
 		feed.Entries = append(feed.Entries, atomEntry{
 			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: summary(rel, numbers(rel)),
 			Links: []atomLink{
-				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Ref()))},
-				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Ref())), Length: rel.TorrentSize},
+				{Rel: "alternate", Type: "text/html", Href: s.absolute(base, publish.PagePath(rel.Ref()))},
+				{Rel: "enclosure", Type: "application/x-bittorrent", Href: s.absolute(base, publish.TorrentPath(rel.Ref())), Length: rel.TorrentSize},
 			},
 		})
 	}

@@ -123,7 +123,7 @@ type Site struct {
 	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
-	visits visits // set by an export, otherwise nil
+	visits *visits // set by an export, otherwise nil
 	budget budget
 	known  figures // recent numbers of swarms
 	shared documents

@@ -25,8 +25,11 @@ const perJSON = 1000
 
 // info returns the description of rel for programs. latest is true if rel is the newest
 // version of its variant.
-func info(base *url.URL, rel *publish.Release, latest bool, n numbers) publish.ReleaseInfo {
+func (s *Site) info(base *url.URL, rel *publish.Release, latest bool, n numbers) publish.ReleaseInfo {
 	info := rel.Info(base, latest, n.Counts)
+	if s.visits != nil {
+		s.visits.relink(&info, publish.Absolute(base, ""))
+	}
 	if n.Known || n.State != "" {
 		info.Live = publish.Live{State: n.State, Error: n.Problem, Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
 	}
@@ -72,7 +75,7 @@ func (s *Site) listJSON(r *http.Request, q publish.Query, numbers numbersOf) ([]
 	}{s.opts.Title, total, make([]publish.ReleaseInfo, 0, len(list))}
 	base := s.base(r)
 	for i, rel := range list {
-		out.Releases = append(out.Releases, info(base, rel, latest[i], numbers(rel)))
+		out.Releases = append(out.Releases, s.info(base, rel, latest[i], numbers(rel)))
 	}
 	data, err := json.Marshal(out)
 	return append(data, '\n'), err
@@ -92,7 +95,7 @@ func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.setLinks(w.Header(), rel, ref)
-	data, err := json.Marshal(info(s.base(r), rel, latest, s.numbers(r.Context(), rel)))
+	data, err := json.Marshal(s.info(s.base(r), rel, latest, s.numbers(r.Context(), rel)))
 	if err != nil {
 		s.broken(w, r, err)
 		return
@@ -150,7 +153,7 @@ func reprDigest(sum [32]byte) string {
 // robots answers /robots.txt. It asks crawlers not to download data.
 func (s *Site) robots(w http.ResponseWriter, r *http.Request) {
 	httpcontent.Send(w, r, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
-		s.path("/d/"), s.path("/announce"), s.path("/scrape"), publish.Absolute(s.base(r), "/sitemap.xml")))
+		s.path("/d/"), s.path("/announce"), s.path("/scrape"), s.absolute(s.base(r), "/sitemap.xml")))
 }
 
 // perSitemap is the maximum number of releases in the sitemap; sitemaps.org allows 50,000 URLs.
@@ -158,11 +161,11 @@ const perSitemap = 10_000
 
 // sitemap answers /sitemap.xml.
 func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
-	s.shareXML(w, r, "application/xml", publish.Query{Limit: perSitemap}, sitemapOf)
+	s.shareXML(w, r, "application/xml", publish.Query{Limit: perSitemap}, s.sitemapOf)
 }
 
 // sitemapOf returns the sitemap of list.
-func sitemapOf(base *url.URL, list []*publish.Release, _ numbersOf) any {
+func (s *Site) sitemapOf(base *url.URL, list []*publish.Release, _ numbersOf) any {
 	type page struct {
 		Loc     string `xml:"loc"`
 		LastMod string `xml:"lastmod,omitempty"`
@@ -171,9 +174,9 @@ func sitemapOf(base *url.URL, list []*publish.Release, _ numbersOf) any {
 		XMLName xml.Name `xml:"http://www.sitemaps.org/schemas/sitemap/0.9 urlset"`
 		Pages   []page   `xml:"url"`
 	}{}
-	doc.Pages = append(doc.Pages, page{Loc: publish.Absolute(base, "/")})
+	doc.Pages = append(doc.Pages, page{Loc: s.absolute(base, "/")})
 	for _, rel := range list {
-		doc.Pages = append(doc.Pages, page{publish.Absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
+		doc.Pages = append(doc.Pages, page{s.absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
 	}
 	return doc
 }
@@ -193,15 +196,15 @@ type linkedData struct {
 	SHA256      string   `json:"sha256,omitempty"`
 }
 
-func linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
+func (s *Site) linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 	d := &linkedData{
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
-		URL:         publish.Absolute(base, publish.PagePath(ref)),
-		ContentURL:  publish.Absolute(base, publish.TorrentPath(ref)),
+		URL:         s.absolute(base, publish.PagePath(ref)),
+		ContentURL:  s.absolute(base, publish.TorrentPath(ref)),
 		ContentSize: units.Plural(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
-		d.ContentURL = publish.Absolute(base, publish.DownloadPath(ref))
+		d.ContentURL = s.absolute(base, publish.DownloadPath(ref))
 		if rel.Summed {
 			d.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}

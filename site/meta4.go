@@ -53,15 +53,15 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	base, exact := s.base(r), rel.Ref()
-	torrent := publish.Absolute(base, publish.TorrentPath(exact))
+	torrent := s.absolute(base, publish.TorrentPath(exact))
 	if !rel.Twin.Hash.IsZero() {
-		torrent = publish.Absolute(base, publish.TwinPath(exact)) // aria2 1.x does not support hybrid torrents
+		torrent = s.absolute(base, publish.TwinPath(exact)) // aria2 1.x does not support hybrid torrents
 	}
 	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
 	stored, paths := rel.StoredName(), rel.StoredPaths()
 	for i := range rel.Files {
 		f := &rel.Files[i]
-		file := metalinkFile{Name: stored, Size: f.Length, URL: publish.Absolute(base, rel.FilePath(exact, f)),
+		file := metalinkFile{Name: stored, Size: f.Length, URL: s.absolute(base, rel.FilePath(exact, f)),
 			MetaURLs: []metaURL{{Type: "torrent", URL: torrent}}}
 		if !rel.Single {
 			file.Name = stored + "/" + paths[i]

@@ -14,7 +14,6 @@ import (
 
 	"spate/internal/httpcontent"
 	"spate/internal/units"
-	"spate/publish"
 )
 
 // MaxPage is the maximum size of a page in bytes, without pictures, styles and scripts.
@@ -86,11 +85,11 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 	case indexPage:
 		p.Title = "Releases"
 		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
-		p.Canon = publish.Absolute(s.base(r), "/")
+		p.Canon = s.absolute(s.base(r), "/")
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
-		p.Data = linkedDataOf(s.base(r), b.Release, b.Ref)
+		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Signed != nil {
 			p.Sig, p.Key = b.Signed.TorrentSig, b.Signed.Key
 		}

@@ -124,13 +124,13 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	page := releasePage{
 		Ref: ref, Static: s.visits != nil, Name: rel.Name, Label: label(rel), Release: rel,
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		PageURL: publish.Absolute(base, publish.PagePath(ref)),
+		PageURL: s.absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
 		Size:    units.Bytes(rel.Size), Bytes: units.Plural(rel.Size, "byte"), FileCount: units.Plural(rel.NumFiles, "file"),
 		Hybrid:    rel.Format == "hybrid",
 		PieceSize: units.PieceLength(rel.PieceLength),
 		Swarm:     s.numbers(r.Context(), rel),
-		Commands:  commands(base, rel, ref),
+		Commands:  s.commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
 		Files:     s.fileList(rel, ref, 0, filesOnPage, listBudget/3),
 		Wave:      waveOf(rel, 1200, 120),
@@ -268,9 +268,9 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 }
 
 // commands returns command lines that download rel, each with another program.
-func commands(base *url.URL, rel *publish.Release, ref string) []command {
-	page := quote(publish.Absolute(base, publish.PagePath(ref)))
-	torrent := quote(publish.Absolute(base, publish.TorrentPath(ref)))
+func (s *Site) commands(base *url.URL, rel *publish.Release, ref string) []command {
+	page := quote(s.absolute(base, publish.PagePath(ref)))
+	torrent := quote(s.absolute(base, publish.TorrentPath(ref)))
 	c := []command{
 		{"spate", "spate get " + page, "verified, resumable"},
 		{"aria2", "aria2c " + torrent, ""},
@@ -288,7 +288,7 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 		if link != "/d/"+rel.StoredName() {
 			line = "curl -C - -o " + quote(rel.StoredName()) + " "
 		}
-		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "over HTTP"})
+		c = append(c, command{"curl", line + quote(s.absolute(base, link)), "over HTTP"})
 	}
 	return c
 }
@@ -302,10 +302,10 @@ func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks the signature before it downloads"}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, publish.PagePath(ref))), "checks the signature before it downloads"}},
 	}
 	if rel.Signatures.Sums != "" {
-		sums := publish.Absolute(base, publish.ChecksumsPath(ref))
+		sums := s.absolute(base, publish.ChecksumsPath(ref))
 		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
 			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks the downloaded files"})

@@ -59,6 +59,14 @@ func (s *Site) believable(host string) bool {
 // with the path of the base URL and has no host.
 func (s *Site) path(encoded string) string { return s.prefix + s.visits.link(encoded) }
 
+// absolute returns the URL for an encoded path of package publish, on the site at base.
+func (s *Site) absolute(base *url.URL, encoded string) string {
+	if s.visits != nil {
+		encoded = s.visits.names.encoded(encoded)
+	}
+	return publish.Absolute(base, encoded)
+}
+
 // torrentLink returns the value of a Link header with the torrent. A client that has the
 // URL of a page or of the data finds the torrent by this header.
 func (s *Site) torrentLink(ref string) string {

@@ -72,6 +72,7 @@ type Dir struct {
 type location struct {
 	root   *rootDir
 	top    string // name of the file or of the top directory
+	parts  string // name of the parts file
 	copies int32  // how often the files were copied to another file system, which makes them new files
 }
 
@@ -141,7 +142,8 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 	for i := range min(len(opts.Skip), len(l.files)) {
 		d.files[i].skip.Store(opts.Skip[i])
 	}
-	d.location.Store(&location{root: root, top: top})
+	d.location.Store(&location{root: root, top: top, parts: partsName(top)})
+	d.findParts()
 	if len(opts.OtherPaths) > 0 {
 		d.findOther()
 	}
@@ -185,10 +187,11 @@ func (d *Dir) Path() string { return d.location.Load().path() }
 // name returns the path of file i below the root, for the methods of os.Root. The index
 // after the last file is the parts file.
 func (d *Dir) name(i int) string {
-	top := d.location.Load().top
+	at := d.location.Load()
 	if i == len(d.layout.files) {
-		return partsName(top)
+		return at.parts
 	}
+	top := at.top
 	if p, ok := d.other[i]; ok {
 		return top + p
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"spate/internal/units"
 )
 
 // File is one file of a [Layout].
@@ -39,7 +41,7 @@ func NewLayout(files []File) (*Layout, error) {
 	for i := range files {
 		f := &files[i]
 		if f.Length < 0 || f.Offset < l.total || f.Length > math.MaxInt64-f.Offset {
-			return nil, fmt.Errorf("%w: file %d has offset %d and length %d after %d bytes", ErrLayout, i, f.Offset, f.Length, l.total)
+			return nil, fmt.Errorf("%w: file %d has offset %d and length %d after %s", ErrLayout, i, f.Offset, f.Length, units.Plural(l.total, "byte"))
 		}
 		l.total = f.Offset + f.Length
 		if f.Pad {
@@ -50,7 +52,7 @@ func NewLayout(files []File) (*Layout, error) {
 		}
 		if f.Link != "" {
 			if f.Length != 0 {
-				return nil, fmt.Errorf("%w: file %d is a symbolic link with %d bytes", ErrLayout, i, f.Length)
+				return nil, fmt.Errorf("%w: file %d is a symbolic link with %s", ErrLayout, i, units.Plural(f.Length, "byte"))
 			}
 			if err := checkPath(f.Link); err != nil {
 				return nil, fmt.Errorf("%w: link %d: %w", ErrLayout, i, err)
@@ -147,7 +149,7 @@ func (l *Layout) find(off int64) int {
 // inRange returns an error unless the n bytes from off lie in the byte space.
 func inRange(op string, off int64, n int, total int64) error {
 	if off < 0 || off > total || int64(n) > total-off {
-		return fmt.Errorf("%s %d bytes at %d: %w of %d bytes", op, n, off, ErrRange, total)
+		return fmt.Errorf("%s %s at %d: %w of %s", op, units.Plural(n, "byte"), off, ErrRange, units.Plural(total, "byte"))
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	to := &location{root: root, top: name, copies: from.copies}
+	to := &location{root: root, top: name, parts: partsName(name), copies: from.copies}
 	if err := d.move(ctx, from, to); err != nil {
 		d.pool.unuse(to.root, to.top)
 		return err
@@ -167,7 +167,7 @@ func (d *Dir) rename(from, to *location) error {
 	return nil
 }
 
-// acceptRenamed accepts the new change time of a file that was renamed.
+// acceptRenamed accepts the new change time of a file that was renamed, and of the parts file.
 func (d *Dir) acceptRenamed() {
 	for i := range d.files {
 		if i < len(d.layout.files) && len(d.layout.files[i].Path) != d.cut {

@@ -30,19 +30,53 @@ func TestBadName(t *testing.T) {
 	}
 }
 
-// TestPartsName checks that the name of the parts file is short enough for each file system.
-func TestPartsName(t *testing.T) {
+// TestFormerParts checks that a download finds the parts file that an earlier release has begun,
+// also after it was moved, and that a new file has a name that fits all file systems.
+func TestFormerParts(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, longName, longName + 1, 255} {
-		name := partsName(strings.Repeat("n", n))
-		if len(name) > 143 {
-			t.Errorf("the parts file of a name of %d bytes has a name of %d bytes", n, len(name))
+	for _, n := range []int{1, 129, 130, 131, 136, 137, 143, 144, 255} {
+		top := strings.Repeat("n", n)
+		dir, to := t.TempDir(), t.TempDir()
+		open := func(dir string) *Dir {
+			t.Helper()
+			l, err := NewLayout([]File{{Path: top + "/a", Length: 10}, {Path: top + "/b", Length: 10, Offset: 10}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := OpenLayout(dir, l, NewPool(minPool), DirOptions{Skip: []bool{false, true}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
 		}
-		if err := os.WriteFile(filepath.Join(t.TempDir(), name), nil, 0o600); err != nil {
+		former := filepath.Join(dir, formerPartsName(top))
+		if err := os.WriteFile(former, []byte("..........0123456789"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := open(dir)
+		p := make([]byte, 10)
+		if _, err := d.ReadAt(p, 10); err != nil || string(p) != "0123456789" {
+			t.Errorf("a name of %d bytes: the former parts file has %q, %v", n, p, err)
+		}
+		if err := errors.Join(d.Prepare(), d.MoveTo(t.Context(), to, "")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.ReadAt(p, 10); err != nil || string(p) != "0123456789" {
+			t.Errorf("a name of %d bytes: the moved parts file has %q, %v", n, p, err)
+		}
+		d.Close()
+		d = open(to)
+		if _, err := d.ReadAt(p, 10); err != nil || string(p) != "0123456789" {
+			t.Errorf("a name of %d bytes: the parts file has %q, %v", n, p, err)
+		}
+		if _, err := os.Lstat(filepath.Join(to, partsName(top))); err != nil || len(partsName(top)) > 143 {
+			t.Errorf("a name of %d bytes: the parts file is not called %s: %v", n, partsName(top), err)
+		}
+		if err := errors.Join(d.DropParts(), d.Close()); err != nil {
 			t.Error(err)
 		}
-	}
-	if partsName("a") != ".a.parts" || partsName(strings.Repeat("n", 254)) == partsName(strings.Repeat("n", 255)) {
-		t.Error("two names have the same parts file")
+		if _, err := os.Lstat(former); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a name of %d bytes: the former parts file is left: %v", n, err)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"spate/internal/units"
 )
 
 // acquire returns the handle of file i with a reference. The caller must release it.
@@ -249,5 +251,5 @@ func (d *Dir) changed(op string, i int, was, now FileStat) error {
 }
 
 func (d *Dir) otherLength(i int, size int64) error {
-	return fmt.Errorf("%d bytes instead of %d", size, d.length(i))
+	return fmt.Errorf("%s instead of %d", units.Plural(size, "byte"), d.length(i))
 }

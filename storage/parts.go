@@ -6,23 +6,44 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"spate/internal/atomicfile"
 )
 
 // The parts file is a hidden file beside the torrent. It stores the bytes of unwanted files
 // (partsindex.go). Pieces that contain bytes of both wanted and unwanted files need it to be
 // stored, checked again and served.
 
-// longName is the length of a name, in bytes, up to which the name of the parts file contains it,
-// because some file systems allow only 143 bytes.
-const longName = 130
-
 // partsName returns the name of the parts file of a torrent whose file or directory is top.
-func partsName(top string) string {
-	if len(top) > longName {
+func partsName(top string) string { return atomicfile.HiddenName(top, ".parts") }
+
+// formerPartsName returns the name that spate 0.1 gave to the parts file.
+func formerPartsName(top string) string {
+	if len(top) > 130 {
 		sum := sha256.Sum256([]byte(top))
 		top = hex.EncodeToString(sum[:16])
 	}
 	return "." + top + ".parts"
+}
+
+// findParts finds the parts file of a download that an earlier release began.
+func (d *Dir) findParts() {
+	at := d.location.Load()
+	former := formerPartsName(at.top)
+	if former == at.parts {
+		return
+	}
+	_ = d.withRoot("open", func(root *os.Root) error {
+		if _, err := root.Lstat(at.parts); !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if info, err := root.Lstat(former); err == nil && info.Mode().IsRegular() {
+			found := *at
+			found.parts = former
+			d.location.Store(&found)
+		}
+		return nil
+	})
 }
 
 // readSkipped reads from unwanted file i. It uses the file if it exists, otherwise the

@@ -12,6 +12,7 @@ import (
 
 	"spate"
 	"spate/bitfield"
+	"spate/internal/units"
 )
 
 // A record file consists of recordMagic, the fields in the order of encode, and the
@@ -115,7 +116,7 @@ func decodeRecord(b []byte) (*Record, error) {
 	case len(b) == 0:
 		return nil, fmt.Errorf("%w: empty", errRecord)
 	case len(b) > maxRecord:
-		return nil, fmt.Errorf("%w: longer than %d bytes", errRecord, maxRecord)
+		return nil, fmt.Errorf("%w: longer than %s", errRecord, units.Plural(maxRecord, "byte"))
 	case !bytes.HasPrefix(b, []byte(recordMagic)):
 		return nil, fmt.Errorf("%w: unknown format", errRecord)
 	case len(b) < len(recordMagic)+sha256.Size:

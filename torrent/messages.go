@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spate/bitfield"
+	"spate/internal/units"
 	"spate/peerwire"
 	"spate/torrent/internal/picker"
 )
@@ -45,7 +46,7 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		if c.wire.peerInterested && !c.slot.requested {
 			c.slot.flips++
 			if c.slot.flips > maxFlips {
-				return badPeer("interest ended %d times without a request", c.slot.flips)
+				return badPeer("interest ended %s without a request", units.Plural(c.slot.flips, "time"))
 			}
 		}
 		c.due.slots = c.due.slots || c.wire.peerInterested
@@ -229,7 +230,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	t.count.downloaded.Add(n)
 	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
 	if !ok {
-		return badPeer("piece message for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
+		return badPeer("piece message for %s at %d of piece %d", units.Plural(m.Length, "byte"), m.Begin, m.Index)
 	}
 	c.req.lastBlock = now
 	c.req.snubbed = false
@@ -242,7 +243,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	if !asked {
 		c.req.late--
 		if c.req.late < -maxUnasked {
-			return badPeer("more than %d blocks without a request", maxUnasked)
+			return badPeer("more than %s without a request", units.Plural(maxUnasked, "block"))
 		}
 	}
 	if !asked && c.req.late < 0 || t.pick.Claim(b, c.id) != picker.Fresh {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"spate/internal/units"
 	"spate/peerwire"
 )
 
@@ -40,7 +41,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	if int64(m.Index) >= int64(t.info.NumPieces()) ||
 		m.Length == 0 || m.Length > peerwire.MaxBlockLen ||
 		int64(m.Begin)+int64(m.Length) > t.servedSize(int64(m.Index)) {
-		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
+		return badPeer("request for %s at %d of piece %d", units.Plural(m.Length, "byte"), m.Begin, m.Index)
 	}
 	switch {
 	case c.wire.amChoking, !t.pick.Have(int(m.Index)), len(c.tx.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):

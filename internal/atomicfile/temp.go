@@ -17,11 +17,23 @@ const tempPattern = ".spate-*" + Extension
 
 // CreateTemp creates a temporary file in dir for data that replaces a file in dir. The
 // caller renames or removes it. Its name begins with a dot, ends with [Extension], and does
-// not depend on the name of the other file.
-func CreateTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPattern) }
+// not depend on the name of the other file. An error names dir, not the temporary file.
+func CreateTemp(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return nil, createError(dir, err)
+	}
+	return f, nil
+}
 
 // MkdirTemp is like [CreateTemp] for a directory.
-func MkdirTemp(dir string) (string, error) { return os.MkdirTemp(dir, tempPattern) }
+func MkdirTemp(dir string) (string, error) {
+	path, err := os.MkdirTemp(dir, tempPattern)
+	if err != nil {
+		return "", createError(dir, err)
+	}
+	return path, nil
+}
 
 // Probe returns an error if no file can be created in dir, because dir does not exist or is
 // not writable. It creates a temporary file and removes it, because permissions alone do
@@ -29,13 +41,26 @@ func MkdirTemp(dir string) (string, error) { return os.MkdirTemp(dir, tempPatter
 func Probe(dir string) error {
 	f, err := CreateTemp(dir)
 	if err != nil {
-		return probeError(dir, err)
+		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// probeError returns err with the directory instead of the temporary file.
-func probeError(dir string, err error) error {
+// ProbeNew is like [Probe] for a directory that the caller creates with its parents if it does
+// not exist. It probes the nearest parent that exists.
+func ProbeNew(dir string) error {
+	dir = filepath.Clean(dir)
+	for {
+		above := filepath.Dir(dir)
+		if _, err := os.Lstat(dir); above == dir || !errors.Is(err, fs.ErrNotExist) {
+			return Probe(dir)
+		}
+		dir = above
+	}
+}
+
+// createError returns err with the directory instead of the temporary file.
+func createError(dir string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
@@ -68,23 +93,35 @@ func FoldsCase(dir string) bool {
 	return err == nil
 }
 
-// maxName is the maximum length in bytes of a name on the usual file systems.
-const maxName = 255
+// The limits of the names that [Name] and [HiddenName] return, in bytes. The usual file systems
+// allow 255 bytes. File systems that encrypt names allow fewer: eCryptfs 143.
+const (
+	maxName       = 255
+	maxHiddenName = 143
+)
 
-// Name returns name with the extension ext. If that is too long for a file system, it
-// returns the beginning of name, a dash, the first eight digits of the SHA-256 of
-// name, and ext.
-func Name(name, ext string) string {
-	if len(name)+len(ext) <= maxName {
-		return name + ext
+// Name returns name with the extension ext, for a file that users look for under that name. A
+// name of more than 255 bytes is cut: it is the beginning of name, a dash, the first eight
+// digits of the SHA-256 of name, and ext.
+func Name(name, ext string) string { return cutName("", name, ext, maxName) }
+
+// HiddenName returns name with a dot before it and the extension ext, for a file of the program
+// beside a file called name. It cuts names as [Name] does, but from 143 bytes on, so that the file
+// can be created wherever the other one can.
+func HiddenName(name, ext string) string { return cutName(".", name, ext, maxHiddenName) }
+
+// cutName returns prefix, name and ext, with name cut if the result has more than limit bytes.
+func cutName(prefix, name, ext string, limit int) string {
+	if len(prefix)+len(name)+len(ext) <= limit {
+		return prefix + name + ext
 	}
 	sum := sha256.Sum256([]byte(name))
 	end := fmt.Sprintf("-%x%s", sum[:4], ext)
-	cut := maxName - len(end)
+	cut := limit - len(prefix) - len(end)
 	for cut > 0 && !utf8.RuneStart(name[cut]) {
 		cut--
 	}
-	return name[:cut] + end
+	return prefix + name[:cut] + end
 }
 
 // Derived returns the path of a file that belongs to the file at path: it has the extension ext

@@ -73,6 +73,23 @@ func TestDerivedNamesOfLongNames(t *testing.T) {
 	}
 }
 
+func TestHiddenNameFitsFileSystems(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, name := range []string{"a", strings.Repeat("n", 130), strings.Repeat("n", 136), strings.Repeat("n", 137), strings.Repeat("n", 143), strings.Repeat("n", 255), strings.Repeat("é", 127), strings.Repeat("n", 254) + "m"} {
+		got := HiddenName(name, ".parts")
+		switch {
+		case len(got) > 143 || !utf8.ValidString(got) || !strings.HasPrefix(got, "."+name[:1]) || !strings.HasSuffix(got, ".parts"):
+			t.Errorf("HiddenName(%q) is %q with %d bytes", name, got, len(got))
+		case len(name) <= 136 && got != "."+name+".parts":
+			t.Errorf("HiddenName(%q) is %q, but the name fits", name, got)
+		case seen[got]:
+			t.Errorf("HiddenName(%q) is %q, the name of another", name, got)
+		}
+		seen[got] = true
+	}
+}
+
 func TestProbeLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

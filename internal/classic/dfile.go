@@ -8,6 +8,7 @@ import (
 
 	"spate"
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // MaxDFile is the maximum size of a file of --dfile, in bytes.
@@ -26,7 +27,7 @@ func ParseDFile(b []byte) (map[spate.InfoHash]uint32, error) {
 		for hash := range d.Dict {
 			n := d.Int()
 			if len(hash) != len(spate.InfoHash{}) || n < 0 || n > 1<<32-1 {
-				return nil, fmt.Errorf("dfile: %d completions of %x", n, hash)
+				return nil, fmt.Errorf("dfile: %s of %x", units.Plural(n, "completion"), hash)
 			}
 			if n > 0 {
 				completed[spate.InfoHash(hash)] = uint32(n)

@@ -13,6 +13,7 @@ import (
 	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
 
@@ -71,20 +72,60 @@ func (r *run) readMetainfo(arg string) (path string, m *metainfo.MetaInfo, raw [
 	return path, m, raw, err
 }
 
-// change changes keys of the .torrent file at path, whose content is raw. It writes the result
-// only if it is a valid torrent.
-func change(path string, raw []byte, changes map[string][]byte) error {
-	b, err := metainfo.Edit(raw, changes)
+// edited is a .torrent file with changed keys.
+type edited struct {
+	path string
+	was  *metainfo.MetaInfo // before the change
+	file []byte             // nil: nothing changes
+}
+
+// edit changes keys of the .torrent file in arg in memory. It returns all errors that are known
+// before the file is written.
+func (r *run) edit(arg string, changes func(*metainfo.MetaInfo) (map[string][]byte, error)) (*edited, error) {
+	path, m, raw, err := r.readMetainfo(arg)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	keys, err := changes(m)
+	if err != nil {
+		return nil, err
+	}
+	b, err := metainfo.Edit(raw, keys)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := torrentfile.Parse(path, b); err != nil {
-		return err
+		return nil, err
 	}
 	if bytes.Equal(b, raw) {
+		return &edited{path, m, nil}, nil
+	}
+	return &edited{path, m, b}, torrentfile.CheckTarget(path, true)
+}
+
+// write writes the file if it changes.
+func (e *edited) write() error {
+	if e.file == nil {
 		return nil
 	}
-	return torrentfile.Write(path, b, true)
+	return torrentfile.Write(e.path, e.file, true)
+}
+
+// editEach changes keys of the .torrent files at paths, and calls done for each with its metainfo
+// before the change.
+func (r *run) editEach(ctx context.Context, paths []string, changes map[string][]byte, done func(path string, was *metainfo.MetaInfo) error) error {
+	ready := make([]*edited, len(paths))
+	return r.eachChecked(ctx, paths,
+		func(i int) (err error) {
+			ready[i], err = r.edit(paths[i], func(*metainfo.MetaInfo) (map[string][]byte, error) { return changes, nil })
+			return err
+		},
+		func(i int) error {
+			if err := ready[i].write(); err != nil {
+				return err
+			}
+			return done(ready[i].path, ready[i].was)
+		})
 }
 
 // appendTiers encodes an announce-list.
@@ -115,8 +156,8 @@ func (r *run) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 
 // reannounce runs btreannounce.
 func (r *run) reannounce(ctx context.Context) error {
-	announce := r.args[0]
-	if err := torrentfile.CheckTracker("the tracker", announce); err != nil {
+	announce, err := torrentfile.TrackerURL("the tracker", r.args[0])
+	if err != nil {
 		return err
 	}
 	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
@@ -133,16 +174,7 @@ func (r *run) reannounce(ctx context.Context) error {
 // setTrackers changes the .torrent files of all arguments but the first, and prints their
 // previous trackers.
 func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error {
-	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		path, m, raw, err := r.readMetainfo(path)
-		if err != nil {
-			return err
-		}
-		if err := change(path, raw, changes); err != nil {
-			return err
-		}
-		return r.oldAnnounce(path, m)
-	})
+	return r.editEach(ctx, r.args[1:], changes, r.oldAnnounce)
 }
 
 // copyAnnounce runs btcopyannounce.
@@ -158,11 +190,14 @@ func (r *run) copyAnnounce(ctx context.Context) error {
 	if len(from.AnnounceList) == 0 {
 		return fault.New(fault.Failed, "", "%s has no trackers to copy", r.args[0])
 	}
+	from.AnnounceList = weburl.ASCIITiers(from.AnnounceList)
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
-	for key := range changes {
-		if value, _, err := bencode.Find(src.Torrent, key); err == nil && value != nil {
-			changes[key] = value
-		}
+	if value, _, err := bencode.Find(src.Torrent, "announce"); err == nil && value != nil {
+		url := bencode.NewDecoder(value, bencode.Options{}).String()
+		changes["announce"] = bencode.AppendString(nil, weburl.ASCIIOrSame(url))
+	}
+	if value, _, err := bencode.Find(src.Torrent, "announce-list"); err == nil && value != nil {
+		changes["announce-list"] = appendTiers(from.AnnounceList)
 	}
 	s := "new announce: " + termsafe.Line(from.AnnounceList[0][0]) + "\n"
 	if changes["announce-list"] != nil {
@@ -180,20 +215,17 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 	if r.args[0] != "0" {
 		list := bencode.AppendList(nil)
 		for s := range strings.SplitSeq(r.args[0], "|") {
-			if err := torrentfile.CheckURL("the HTTP seed", s, "http", "https"); err != nil {
+			s, err := torrentfile.URL("the HTTP seed", s, "http", "https")
+			if err != nil {
 				return err
 			}
 			list = bencode.AppendString(list, s)
 		}
 		changes["httpseeds"] = bencode.AppendEnd(list)
 	}
-	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		path, m, raw, err := r.readMetainfo(path)
-		if err != nil {
-			return err
-		}
-		if err := change(path, raw, changes); err != nil || len(m.HTTPSeeds) == 0 {
-			return err
+	return r.editEach(ctx, r.args[1:], changes, func(path string, m *metainfo.MetaInfo) error {
+		if len(m.HTTPSeeds) == 0 {
+			return nil
 		}
 		return r.Print("old http-seed list for " + termsafe.Line(path) + ": " + termsafe.Line(strings.Join(m.HTTPSeeds, "|")) + "\n")
 	})
@@ -205,17 +237,16 @@ func (r *run) rename(context.Context) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return r.usage("%q cannot be the name of a file", name)
 	}
-	path, m, raw, err := r.readMetainfo(r.args[0])
-	if err != nil {
-		return err
+	e, err := r.edit(r.args[0], func(m *metainfo.MetaInfo) (map[string][]byte, error) {
+		info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
+		return map[string][]byte{"info": info}, err
+	})
+	if err == nil {
+		err = e.write()
 	}
-	info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
 	if err != nil {
-		return err
-	}
-	if err := change(path, raw, map[string][]byte{"info": info}); err != nil {
 		return err
 	}
 	return r.Print(r.tool.Name + " 20021119 - change the suggested filename in a .torrent file\n\n" +
-		"old filename: " + termsafe.Line(m.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
+		"old filename: " + termsafe.Line(e.was.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
 }

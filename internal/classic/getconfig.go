@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate/internal/daemon"
+	"spate/internal/units"
 	"spate/torrent"
 	"spate/tracker"
 )
@@ -116,7 +117,7 @@ func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 		}
 	}
 	if len(prio) != len(real) {
-		return fmt.Errorf("%d priorities for %d files", len(prio), len(real))
+		return fmt.Errorf("%s for %s", units.Plural(len(prio), "priority"), units.Plural(len(real), "file"))
 	}
 	for i, file := range real {
 		if err := t.SetPriority(prio[i], file); err != nil {

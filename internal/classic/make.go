@@ -15,6 +15,7 @@ import (
 	"spate/internal/folder"
 	"spate/internal/source"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -42,7 +43,8 @@ func (r *run) urlAndPaths() (announce string, paths []string, err error) {
 			return "", nil, err
 		}
 	}
-	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
+	announce, err = torrentfile.TrackerURL("the tracker", announce)
+	return announce, paths, err
 }
 
 // making holds the settings from the options of btmakemetafile and btcompletedir.
@@ -80,7 +82,7 @@ func (r *run) making(announce string) (*making, error) {
 		if s == "" && !r.v.Given("httpseeds") {
 			continue
 		}
-		if err := torrentfile.CheckURL("--httpseeds", s, "http", "https"); err != nil {
+		if s, err = torrentfile.URL("--httpseeds", s, "http", "https"); err != nil {
 			return nil, err
 		}
 		m.httpSeeds = append(m.httpSeeds, s)
@@ -97,14 +99,7 @@ func (r *run) announceList() ([][]string, error) {
 	if list == nil {
 		return nil, r.usage("--announce_list %q has no tracker URL", r.v.Text("announce_list"))
 	}
-	for _, tier := range list {
-		for _, u := range tier {
-			if err := torrentfile.CheckTracker("--announce_list", u); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return list, nil
+	return torrentfile.CheckTiers("--announce_list", list)
 }
 
 // bytes returns the .torrent of m.
@@ -138,28 +133,9 @@ func (r *run) makeMetafile(ctx context.Context) error {
 		outs = append(outs, cmp.Or(target, atomicfile.Derived(filepath.Clean(path), ".torrent")))
 	}
 	same := torrentfile.CheckTargets(outs)
-	good := map[string]string{} // the .torrent of each path without an error
-	var first error
-	for i, path := range paths {
-		err := cmp.Or(same[i], k.check(ctx, path, outs[i]))
-		if err == nil {
-			good[path] = outs[i]
-			continue
-		}
-		if len(paths) == 1 {
-			return err
-		}
-		r.Warnf("%v", err) // before the other paths are hashed
-		first = cmp.Or(first, err)
-	}
-	failed := len(paths)
-	paths = slices.DeleteFunc(paths, func(path string) bool { return good[path] == "" })
-	failed -= len(paths)
-	err = r.eachFile(ctx, paths, func(path string) error { return r.makeOne(ctx, path, good[path], k) })
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d of %d files failed%w", failed, failed+len(paths), fault.Quiet(first))
-	}
-	return err
+	return r.eachChecked(ctx, paths,
+		func(i int) error { return cmp.Or(same[i], k.check(ctx, paths[i], outs[i])) },
+		func(i int) error { return r.makeOne(ctx, paths[i], outs[i], k) })
 }
 
 // check returns the errors of a torrent of path that are known before hashing.
@@ -201,19 +177,45 @@ func (r *run) completeDir(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.eachFile(ctx, dirs, func(dir string) error { return r.completeOne(ctx, dir, k) })
+	all := make([]*completion, len(dirs))
+	defer func() {
+		for _, c := range all {
+			if c != nil {
+				c.in.Close()
+			}
+		}
+	}()
+	return r.eachChecked(ctx, dirs,
+		func(i int) (err error) {
+			all[i], err = r.completion(ctx, dirs[i], k)
+			return err
+		},
+		func(i int) error { return r.complete(ctx, all[i], k) })
 }
 
-func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
+// completion holds the entries of a directory that btcompletedir makes torrents of.
+type completion struct {
+	in      *folder.Folder
+	list    []*torrentfile.Entry
+	options maker.Options
+}
+
+// completion lists the entries of dir without a .torrent. It prints the errors of entries that
+// are known before hashing.
+func (r *run) completion(ctx context.Context, dir string, k *making) (_ *completion, err error) {
 	follow, err := r.FollowLinks()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer in.Close()
+	defer func() {
+		if err != nil {
+			in.Close()
+		}
+	}()
 	into := dir
 	if t := r.v.Text("target"); t != "" {
 		into = t
@@ -222,10 +224,13 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	o.Root, o.Written = in.Root(), r.OutputFiles()
 	list, err := incomplete(ctx, in, into, o)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := atomicfile.ProbeNew(into); err != nil && len(list) > 0 {
+		return nil, fault.WithSetting(err, "output-file")
 	}
 	if err := os.MkdirAll(into, 0o777); err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range list {
 		e.Err = cmp.Or(e.Err, torrentfile.CheckTarget(e.Out, true))
@@ -234,8 +239,14 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 			e.Said = true
 		}
 	}
-	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
-	torrentfile.MakeEach(ctx, list, o, bar.Update)
+	return &completion{in, list, o}, nil
+}
+
+// complete makes and writes the torrents of c.
+func (r *run) complete(ctx context.Context, c *completion, k *making) error {
+	list := c.list
+	bar := r.NewProgress(fmt.Sprintf("hashing %s", units.Plural(len(list), "torrent")))
+	torrentfile.MakeEach(ctx, list, c.options, bar.Update)
 	bar.Finish()
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -263,7 +274,7 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d torrents were not made%w", failed, len(list), fault.Quiet(first))
+		return fmt.Errorf("%s not made%w", units.PartIs(failed, len(list), "torrent", "was", "were"), fault.Quiet(first))
 	}
 	return nil
 }

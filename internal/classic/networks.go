@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"strings"
+
+	"spate/internal/units"
 )
 
 // maxNetworks is the maximum number of networks in a file.
@@ -65,7 +67,7 @@ func networks(r io.Reader, parse func(string) ([]netip.Prefix, error)) (all []ne
 		}
 		all = append(all, p...)
 		if len(all) > maxNetworks {
-			return nil, fmt.Errorf("line %d: more than %d networks", n, maxNetworks)
+			return nil, fmt.Errorf("line %d: more than %s", n, units.Plural(maxNetworks, "network"))
 		}
 	}
 	return all, sc.Err()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"spate/internal/units"
 )
 
 // Values are the options of one command line.
@@ -53,7 +55,7 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 	}
 	switch {
 	case len(args) < t.Min:
-		err = fmt.Errorf("at least %d arguments are needed", t.Min)
+		err = fmt.Errorf("at least %s %s needed", units.Plural(t.Min, "argument"), units.Agree(t.Min, "is", "are"))
 	case t.Max >= 0 && len(args) > t.Max:
 		err = fmt.Errorf("too many arguments: the maximum is %d, and %q is one more", t.Max, args[t.Max])
 	}

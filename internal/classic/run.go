@@ -1,6 +1,7 @@
 package classic
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/units"
 )
 
 // Env holds what the tools need from the calling program. All fields are required.
@@ -80,25 +82,39 @@ func (r *run) usage(format string, args ...any) error {
 
 // eachFile calls f for each path, and continues after errors.
 func (r *run) eachFile(ctx context.Context, files []string, f func(path string) error) error {
+	return r.eachChecked(ctx, files, func(int) error { return nil }, func(i int) error { return f(files[i]) })
+}
+
+// eachChecked calls check with the index of each file, and then f for the files without an error,
+// so that an error that is known at once is printed before the first file is hashed or written.
+// It continues after an error if there are several files.
+func (r *run) eachChecked(ctx context.Context, files []string, check, f func(i int) error) error {
 	var first error
 	failed := 0
-	for _, path := range files {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if err := f(path); err != nil {
+	bad := make([]bool, len(files))
+	for _, step := range []func(int) error{check, f} {
+		for i := range files {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if bad[i] {
+				continue
+			}
+			err := step(i)
+			if err == nil {
+				continue
+			}
 			if len(files) == 1 {
 				return err
 			}
 			r.Warnf("%v", err)
+			bad[i] = true
 			failed++
-			if first == nil {
-				first = err
-			}
+			first = cmp.Or(first, err)
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files failed%w", failed, len(files), fault.Quiet(first))
+		return fmt.Errorf("%s failed%w", units.PartOf(failed, len(files), "file"), fault.Quiet(first))
 	}
 	return nil
 }

@@ -174,7 +174,8 @@ func (r *run) home() (http.Handler, error) {
 	}
 	root := http.Handler(http.RedirectHandler("/stats", http.StatusSeeOther))
 	if u := r.v.Text("infopage_redirect"); u != "" {
-		if err := torrentfile.CheckURL("--infopage_redirect", u, "http", "https"); err != nil {
+		u, err := torrentfile.URL("--infopage_redirect", u, "http", "https")
+		if err != nil {
 			return nil, err
 		}
 		root = http.RedirectHandler(u, http.StatusFound)

@@ -11,6 +11,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -142,8 +143,8 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 		}
 		return a.PrintJSON(out)
 	}
-	s := fmt.Sprintf("%s seeds, %s leechers, %s downloaded; answered in %s\n",
-		count(r.Complete), count(r.Incomplete), count(r.Downloaded), took.Round(100*time.Microsecond))
+	s := fmt.Sprintf("%s, %s, %s downloaded; answered in %s\n",
+		counted(r.Complete, "seed"), counted(r.Incomplete, "leecher"), count(r.Downloaded), took.Round(100*time.Microsecond))
 	s += "next announce in " + r.Interval.String()
 	if r.MinInterval > 0 {
 		s += ", at the earliest in " + r.MinInterval.String()
@@ -155,7 +156,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	if r.ExternalIP.IsValid() {
 		s += "it sees this machine at " + r.ExternalIP.String() + "\n"
 	}
-	s += fmt.Sprintf("%d peers%s\n", len(r.Peers), map[bool]string{true: ":"}[len(r.Peers) > 0])
+	s += fmt.Sprintf("%s%s\n", units.Plural(len(r.Peers), "peer"), map[bool]string{true: ":"}[len(r.Peers) > 0])
 	for _, p := range r.Peers {
 		s += "  " + p.String() + "\n"
 	}
@@ -176,4 +177,12 @@ func count(n int) string {
 		return "unknown"
 	}
 	return fmt.Sprint(n)
+}
+
+// counted is like count with a noun.
+func counted(n int, noun string) string {
+	if n == tracker.Unknown {
+		return "unknown " + noun + "s"
+	}
+	return units.Plural(n, noun)
 }

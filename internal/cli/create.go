@@ -93,7 +93,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
+	m.Collections, m.NoTailPadding, m.Workers = o.collections, o.noTail, o.jobs
 	m.Like = maker.Like(o.like)
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
 		return m, fault.Usagef("--like %s: the value must be mktorrent, transmission or libtorrent", o.like)
@@ -107,10 +107,8 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	if !ok {
 		return m, fault.Usagef("--links %s: the value must be keep, follow or skip", o.links)
 	}
-	for _, n := range o.nodes {
-		if err := checkHostPort("--node", n); err != nil {
-			return m, err
-		}
+	if m.Nodes, err = torrentfile.HostPorts("--node", o.nodes); err != nil {
+		return m, err
 	}
 	for _, s := range o.similar {
 		h, err := spate.ParseInfoHash(s)

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"syscall"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/maker"
 )
@@ -46,7 +48,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 		return err
 	}
 	o.Skipped, o.Unmatched = nil, nil // entries has reported them
-	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	bar := a.NewProgress(fmt.Sprintf("hashing %s", units.Plural(len(list), "torrent")))
 	torrentfile.MakeEach(ctx, list, o, bar.Update)
 	bar.Finish()
 	return a.writeEach(ctx, list, opt)
@@ -70,6 +72,9 @@ func (a *app) readyEach(list []*torrentfile.Entry, opt *createOptions) error {
 		return err
 	}
 	if opt.output != "" {
+		if err := atomicfile.ProbeNew(opt.output); err != nil {
+			return fault.WithSetting(err, "output-file")
+		}
 		return os.MkdirAll(opt.output, 0o777)
 	}
 	return nil
@@ -196,5 +201,5 @@ func failedEach(list []*torrentfile.Entry) error {
 	if failed == 0 {
 		return nil
 	}
-	return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not made", failed, len(list))
+	return fault.New(fault.CodeOf(first), hintFor(first), "%s not made", units.PartIs(failed, len(list), "torrent", "was", "were"))
 }

@@ -14,6 +14,8 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
 
@@ -87,7 +89,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return err
 	}
 	if opt.output != "" && len(paths) > 1 {
-		return fault.Usagef("-o names one file, but there are %d torrents", len(paths))
+		return fault.Usagef("-o names one file, but there are %s", units.Plural(len(paths), "torrent"))
 	}
 	if opt.output == "-" && a.JSON {
 		return fault.Usagef("-o - and --json: standard output can hold only one of them")
@@ -96,7 +98,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	if opt.given["name"] && len(paths) > 1 {
-		return fault.Usagef("--name would give %d torrents the same name", len(paths))
+		return fault.Usagef("--name would give %s the same name", units.Plural(len(paths), "torrent"))
 	}
 	// What is wrong with any of them is said before the first is written.
 	var list []*edited
@@ -124,7 +126,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		}
 	}
 	if failed > 0 {
-		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not changed", failed, len(paths))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%s not changed", units.PartIs(failed, len(paths), "torrent", "was", "were"))
 	}
 	return nil
 }
@@ -148,10 +150,13 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range append(o.webSeeds[:len(o.webSeeds):len(o.webSeeds)], o.addWebSeeds...) {
-		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {
-			return nil, err
-		}
+	webSeeds, err := torrentfile.WebSeeds("--web-seed", o.webSeeds)
+	if err != nil {
+		return nil, err
+	}
+	addedSeeds, err := torrentfile.WebSeeds("--add-web-seed", o.addWebSeeds)
+	if err != nil {
+		return nil, err
 	}
 	any := func(flags ...string) bool {
 		return slices.ContainsFunc(flags, func(name string) bool { return o.given[name] })
@@ -169,16 +174,18 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 		notes = vainURLs("tracker", slices.Concat(m.AnnounceList...), o.dropAnnounce, slices.Concat(added...))
 		m.AnnounceList = editTiers(m.AnnounceList, added, o.dropAnnounce)
 		if o.given["web-seed"] {
-			m.WebSeeds, m.HTTPSeeds = o.webSeeds, nil
+			m.WebSeeds, m.HTTPSeeds = webSeeds, nil
 		}
-		notes = append(notes, vainURLs("web seed", slices.Concat(m.WebSeeds, m.HTTPSeeds), o.dropWebSeeds, o.addWebSeeds)...)
+		notes = append(notes, vainURLs("web seed", slices.Concat(m.WebSeeds, m.HTTPSeeds), o.dropWebSeeds, addedSeeds)...)
 		dropped := func(s string) bool {
-			return slices.Contains(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
+			return hasURL(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
 		}
 		m.WebSeeds = slices.DeleteFunc(slices.Clone(m.WebSeeds), dropped)
 		m.HTTPSeeds = slices.DeleteFunc(slices.Clone(m.HTTPSeeds), dropped)
-		for _, s := range o.addWebSeeds {
-			m.WebSeeds = appendNew(m.WebSeeds, s)
+		for _, s := range addedSeeds {
+			if !hasURL(m.WebSeeds, s) {
+				m.WebSeeds = append(m.WebSeeds, s)
+			}
 		}
 		return notes
 	}, nil
@@ -206,9 +213,9 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 	for _, tier := range list {
 		var keep []string
 		for _, u := range tier {
-			if !slices.Contains(drop, u) && !slices.Contains(drop, "all") {
+			if !hasURL(drop, u) && !slices.Contains(drop, "all") {
 				keep = append(keep, u)
-				has[u] = true
+				has[weburl.ASCIIOrSame(u)] = true
 			}
 		}
 		if len(keep) > 0 {
@@ -240,7 +247,7 @@ func (o *editOptions) announceFromFile() ([][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		return m.AnnounceList, nil
+		return weburl.ASCIITiers(m.AnnounceList), nil
 	}
 	var values []string
 	for block := range strings.SplitSeq(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n\n") {
@@ -377,10 +384,8 @@ func (a *app) warnLeftovers(path string, b []byte, before, after []string) {
 	}
 }
 
-// appendNew appends s to list unless list contains it.
-func appendNew(list []string, s string) []string {
-	if slices.Contains(list, s) {
-		return list
-	}
-	return append(list, s)
+// hasURL reports whether list contains the URL s. A-labels and U-labels of one host are equal.
+func hasURL(list []string, s string) bool {
+	ascii := weburl.ASCIIOrSame(s)
+	return slices.ContainsFunc(list, func(other string) bool { return weburl.ASCIIOrSame(other) == ascii })
 }

@@ -13,12 +13,12 @@ func vainURLs(noun string, list, removed, added []string) (notes []string) {
 		switch {
 		case u == "all" && len(list) == 0:
 			notes = append(notes, "the torrent has no "+noun+" to remove")
-		case u != "all" && !slices.Contains(list, u):
+		case u != "all" && !hasURL(list, u):
 			notes = append(notes, noun+" "+u+" is not in the torrent")
 		}
 	}
 	for i, u := range added {
-		kept := slices.Contains(list, u) && !slices.Contains(removed, u) && !slices.Contains(removed, "all")
+		kept := hasURL(list, u) && !hasURL(removed, u) && !slices.Contains(removed, "all")
 		if kept || slices.Contains(added[:i], u) {
 			notes = append(notes, noun+" "+u+" is in the torrent already")
 		}

@@ -59,6 +59,7 @@ var settingHints = map[string]string{
 	"exclude":       "exclude files with --exclude",
 	"force":         "overwrite it with --force, or name another path with -o",
 	"hidden":        "include hidden files with --hidden, and check --include and --exclude",
+	"keep-dir":      "choose another directory with --keep-dir DIR",
 	"log":           "choose another file with --log FILE, or --log off",
 	"output":        "choose another directory with -o DIR",
 	"output-apart":  "write to a path outside of the data, or leave the file out with --exclude",

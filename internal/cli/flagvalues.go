@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
-	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/units"
 	"spate/torrent"
@@ -122,16 +121,6 @@ func (v *seedModeValue) Set(s string) error {
 }
 func (v *seedModeValue) String() string { return seedModes[*v] }
 func (v *seedModeValue) Type() string   { return "MODE" }
-
-// checkHostPort returns an error if s is not HOST:PORT.
-func checkHostPort(flag, s string) error {
-	host, port, err := net.SplitHostPort(s)
-	n, perr := strconv.ParseUint(port, 10, 16)
-	if err != nil || perr != nil || n == 0 || host == "" {
-		return fault.Usagef("%s %s is not HOST:PORT", flag, s)
-	}
-	return nil
-}
 
 // addrValue is a flag with a local address. The address is invalid if the flag is not given.
 type addrValue struct{ netip.Addr }

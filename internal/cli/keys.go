@@ -84,6 +84,9 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 			return err
 		}
 	}
+	if err := atomicfile.ProbeNew(filepath.Dir(path)); err != nil {
+		return fault.WithHint(err, "name a FILE in another directory")
+	}
 	password, err := pw.new(ctx, a)
 	if err != nil {
 		return err

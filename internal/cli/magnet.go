@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -57,10 +58,9 @@ writes BEP 53.`,
 // magnet returns the link of a source.
 func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g metainfo.Magnet, err error) {
 	a.saveMemory()
-	for _, p := range opt.peers {
-		if err := checkHostPort("--peer", p); err != nil {
-			return g, err
-		}
+	peers, err := torrentfile.HostPorts("--peer", opt.peers)
+	if err != nil {
+		return g, err
 	}
 	r := a.sources(opt.bind.Addr)
 	src, err := r.Resolve(ctx, arg)
@@ -92,7 +92,7 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g meta
 			return g, err
 		}
 	}
-	g.Peers = append(g.Peers, opt.peers...)
+	g.Peers = append(g.Peers, peers...)
 	return g, nil
 }
 

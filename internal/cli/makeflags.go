@@ -50,7 +50,7 @@ func (m *makeFlags) add(f *pflag.FlagSet) {
 func (m *makeFlags) options() (maker.Options, error) {
 	o := maker.Options{
 		Format: metainfo.Format(strings.ToLower(m.format)), PieceLength: int64(m.pieceLength.sizeValue), Name: m.name,
-		WebSeeds: m.webSeeds, Private: m.private, Comment: m.comment, Source: m.source,
+		Private: m.private, Comment: m.comment, Source: m.source,
 		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
 	}
 	if !slices.Contains([]metainfo.Format{"", metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
@@ -59,10 +59,9 @@ func (m *makeFlags) options() (maker.Options, error) {
 	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
 		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 hashes need a power of two from 16KiB", n)
 	}
-	for _, s := range m.webSeeds {
-		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {
-			return o, err
-		}
+	var err error
+	if o.WebSeeds, err = torrentfile.WebSeeds("--web-seed", m.webSeeds); err != nil {
+		return o, err
 	}
 	if err := checkTexts(m.comment, m.source, m.createdBy); err != nil {
 		return o, err
@@ -72,7 +71,6 @@ func (m *makeFlags) options() (maker.Options, error) {
 			return o, fault.Usagef("%s: %w", flag, err)
 		}
 	}
-	var err error
 	o.Announce, err = torrentfile.ParseTiers("--announce", m.announce)
 	return o, err
 }

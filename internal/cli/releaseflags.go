@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -47,7 +48,7 @@ func (r *releaseFlags) readNotes() (string, error) {
 	case err != nil:
 		return "", err
 	case len(b) > publish.MaxNotes:
-		return "", fault.Usagef("--notes %s is larger than the limit of %d bytes", r.notesFile, publish.MaxNotes)
+		return "", fault.Usagef("--notes %s is larger than the limit of %s", r.notesFile, units.Plural(publish.MaxNotes, "byte"))
 	case !utf8.Valid(b):
 		return "", fault.Usagef("--notes %s is not text in UTF-8", r.notesFile)
 	}

@@ -23,7 +23,7 @@ func renamed(mi *metainfo.MetaInfo) int {
 }
 
 // noteRenames prints a note if names of a torrent are changed, because not every system can
-// store them, and logs the names with -v.
+// store them or because they are decoded from a charset, and logs the names with -v.
 func (a *app) noteRenames(mi *metainfo.MetaInfo) {
 	n := renamed(mi)
 	if n == 0 {
@@ -32,6 +32,12 @@ func (a *app) noteRenames(mi *metainfo.MetaInfo) {
 	what := "names are changed, because not every system can store them"
 	if n == 1 {
 		what = "name is changed, because not every system can store it"
+	}
+	if mi.Info.Decoded() {
+		what = "names are decoded from " + mi.Encoding
+		if n == 1 {
+			what = "name is decoded from " + mi.Encoding
+		}
 	}
 	if a.Verbose == 0 {
 		what += "; -v names each"

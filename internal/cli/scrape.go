@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,9 @@ func (a *app) scrapeAll(ctx context.Context, url string, args []string, bind add
 			return err
 		}
 		for _, t := range s.Trackers {
-			trackers = appendNew(trackers, t)
+			if !slices.Contains(trackers, t) {
+				trackers = append(trackers, t)
+			}
 			hashes[t] = append(hashes[t], s.Hashes...)
 		}
 	}

@@ -132,7 +132,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {
-		return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %d torrents can be seeded", len(files))
+		return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %s can be seeded", units.Plural(len(files), "torrent"))
 	}
 	c, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
@@ -356,7 +356,7 @@ func (a *app) tellSeed(j *seedJob) error {
 		return nil
 	}
 	if st.PiecesHave < st.Pieces {
-		a.Warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
+		a.Warnf("%s: only %s good; the others are not seeded", j.mi.Info.Name, units.PartIs(st.PiecesHave, st.Pieces, "piece", "is", "are"))
 	}
 	return a.seedingEvent(j)
 }

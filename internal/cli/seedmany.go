@@ -247,9 +247,9 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		ended = nil // report the result only once
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
-			return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %d torrents can be seeded", m.total)
+			return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %s can be seeded", units.Plural(m.total, "torrent"))
 		case n > 0:
-			m.app.Warnf("%d of %d torrents cannot be seeded", n, m.total)
+			m.app.Warnf("%s cannot be seeded", units.PartOf(n, m.total, "torrent"))
 		}
 		return nil
 	})

@@ -150,7 +150,7 @@ func (a *app) printStatus(s api.Status) error {
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
 		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
 		{"sending", units.Rate(t.UpRate)},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
+		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(t.Completed, "download"), t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
 	for _, f := range s.Folders {
 		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
@@ -189,7 +189,7 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"left out", leftOut}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
+		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(r.Completed, "download"), r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
 		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
@@ -296,6 +296,9 @@ func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 		}
 	} else {
 		defer lock.Close()
+		if err := torrentfile.CheckTarget(path, false); err != nil {
+			return err
+		}
 		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.Now())
 		if err != nil {
 			return err

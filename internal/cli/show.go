@@ -116,7 +116,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo, file []byte) {
 		s.row("info-hash v2", h.String())
 		layers := "all there"
 		if n := m.MissingLayers(); n > 0 {
-			layers = fmt.Sprintf("missing for %d files", n)
+			layers = fmt.Sprintf("missing for %s", units.Plural(n, "file"))
 		}
 		s.row("piece layers", layers)
 	}
@@ -223,9 +223,9 @@ func files(i *metainfo.Info) int {
 }
 
 func size(n int64, files int) string {
-	s := fmt.Sprintf("%s (%s bytes)", units.Bytes(n), units.Count(n))
+	s := fmt.Sprintf("%s (%s)", units.Bytes(n), units.Plural(n, "byte"))
 	if files != 1 {
-		s += fmt.Sprintf(" in %s files", units.Count(int64(files)))
+		s += " in " + units.Plural(files, "file")
 	}
 	return s
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/atomicfile"
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
@@ -83,6 +84,9 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 		return err
 	}
 	pages.BaseURL, pages.Log = base, a.Log
+	if err := atomicfile.ProbeNew(filepath.Dir(filepath.Clean(dir))); err != nil { // the export is made beside dir
+		return fault.WithHint(err, "choose another DIR")
+	}
 	state := a.stateDir(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
 		return fault.WithHint(err, "spate serve creates it; name its state directory with --state DIR")

@@ -219,7 +219,7 @@ func copies(n int64) string {
 	if n == 1 {
 		return "1 copy"
 	}
-	return fmt.Sprintf("%d copies", n)
+	return units.Plural(n, "copy")
 }
 
 // Detail implements [tui.Source].

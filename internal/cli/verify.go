@@ -121,7 +121,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 // dataError returns the error about the data at path, which does not match the torrent in file.
 func dataError(path, file string, r *maker.Report) error {
 	if r.Incomplete() {
-		return fault.New(fault.BadData, "spate get fetches the rest", "%s is not complete: %d of %d pieces are missing", path, r.Missing, r.Pieces)
+		return fault.New(fault.BadData, "spate get fetches the rest", "%s is not complete: %s missing", path, units.PartIs(r.Missing, r.Pieces, "piece", "is", "are"))
 	}
 	hint := ""
 	if r.Differ > 0 {
@@ -144,7 +144,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 		}
 		fmt.Fprintln(&s, fileLine(f))
 	}
-	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
+	fmt.Fprintf(&s, "%s good", units.PartIs(r.Good, r.Pieces, "piece", "is", "are"))
 	sep := "; files: "
 	for _, st := range []maker.FileState{
 		maker.FileWhole, maker.FileIncomplete, maker.FileDamaged, maker.FileMissing, maker.FileTooLong, maker.FileUnverified, maker.FileUnreadable,
@@ -168,7 +168,7 @@ func detail(f *maker.FileReport) string {
 	var parts []string
 	switch f.State {
 	case maker.FileTooLong:
-		return fmt.Sprintf(": %d bytes more than %d", f.Size-f.Length, f.Length)
+		return fmt.Sprintf(": %s more than %d", units.Plural(f.Size-f.Length, "byte"), f.Length)
 	case maker.FileUnreadable:
 		return ": " + f.Err.Error()
 	case maker.FileIncomplete:
@@ -186,7 +186,7 @@ func detail(f *maker.FileReport) string {
 			s += fmt.Sprintf(" and %d more places", n)
 		}
 		if f.Size < f.Length {
-			s += fmt.Sprintf("; it has %d of %d bytes", f.Size, f.Length)
+			s += fmt.Sprintf("; it has %s", units.PartOf(f.Size, f.Length, "byte"))
 		}
 		return s
 	case maker.FileUnverified:

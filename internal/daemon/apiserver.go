@@ -13,6 +13,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
+	"spate/internal/units"
 )
 
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
@@ -37,7 +38,7 @@ const maxSocketPath = 100
 // if the path is too long for a socket.
 func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
-		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
+		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %s, and the limit is %d", path, units.Plural(len(path), "byte"), maxSocketPath), "short-state")
 	}
 	if _, err := atomicfile.SetAsideNonSocket(path); err != nil {
 		return err

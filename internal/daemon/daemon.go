@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
 )
@@ -161,6 +163,11 @@ func (d *Daemon) openCatalog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.conf.Older > 0 {
+		if err := atomicfile.ProbeNew(d.conf.KeepDir); err != nil {
+			return fault.WithSetting(err, "keep-dir")
+		}
+	}
 	if err := keeper.Sweep(ctx, db); err != nil {
 		d.env.Warnf("data of old versions was not removed: %v", err)
 	}
@@ -256,7 +263,7 @@ type Change struct {
 // Change changes the release ref, or all versions and variants of the slug ref.
 func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
 	if c.Notes != nil && len(*c.Notes) > publish.MaxNotes {
-		return fault.Usagef("the notes are longer than the limit of %d bytes", publish.MaxNotes)
+		return fault.Usagef("the notes are longer than the limit of %s", units.Plural(publish.MaxNotes, "byte"))
 	}
 	var err error
 	switch {

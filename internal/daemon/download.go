@@ -175,6 +175,7 @@ type Download struct {
 // other data and Force is not set. progress starts the display of a check, and the function
 // finish ends it. [Download.Release] releases the claim.
 func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c DownloadConfig, progress func() (update func(done, total int64), finish func())) (*Download, error) {
+	c.Name = undecodedName(mi, c)
 	d := &Download{MetaInfo: mi, Path: filepath.Join(c.Dir, c.Name), conf: c}
 	var err error
 	if d.claim, err = env.ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
@@ -185,6 +186,23 @@ func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c Dow
 		return nil, err
 	}
 	return d, nil
+}
+
+// undecodedName returns the name of the data in c.Dir: the name without the charset of the torrent
+// if the data was downloaded under that name, as from a magnet link or by an earlier release.
+func undecodedName(mi *metainfo.MetaInfo, c DownloadConfig) string {
+	if !mi.Info.Decoded() || c.Name != mi.Info.Name {
+		return c.Name
+	}
+	if _, err := os.Lstat(filepath.Join(c.Dir, c.Name)); !errors.Is(err, fs.ErrNotExist) {
+		return c.Name
+	}
+	for _, name := range mi.OtherNames()[:min(1, len(mi.OtherNames()))] {
+		if _, err := os.Lstat(filepath.Join(c.Dir, name)); err == nil {
+			return name
+		}
+	}
+	return c.Name
 }
 
 // Release releases the claim on the path.
@@ -252,7 +270,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 	case report.Good == 0 && (report.Bad > 0 || report.Zeros == 0) && !d.conf.Force:
 		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
 	}
-	env.Notef("%s: %d of %d pieces are already complete", d.Path, report.Good, report.Pieces)
+	env.Notef("%s: %s already complete", d.Path, units.PartIs(report.Good, report.Pieces, "piece", "is", "are"))
 	return false, nil
 }
 

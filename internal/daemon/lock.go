@@ -22,13 +22,13 @@ var ErrLocked = errors.New("locked by another process")
 func LockFile(path, what string) (*os.File, error) {
 	f, err := openLock(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.WithSetting(err, "state")
 	}
 	err = tryLock(f)
 	for try := 0; err == nil && try < 10 && !isAt(f, path); try++ { // another process has just removed the file
 		f.Close()
 		if f, err = openLock(path); err != nil {
-			return nil, err
+			return nil, fault.WithSetting(err, "state")
 		}
 		err = tryLock(f)
 	}

@@ -12,6 +12,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/maker"
 	"spate/metainfo"
@@ -42,11 +43,19 @@ type PublishRequest struct {
 	first *maker.Selection // what Measure has found at the first path
 }
 
-// Check checks that all paths exist and that no two of them get the same page by accident. It
-// sets Variants if several paths have one slug.
+// Check checks the URLs, that all paths exist, and that no two of them get the same page by
+// accident. It sets Variants if several paths have one slug, and writes the hosts of URLs in
+// ASCII.
 func (r *PublishRequest) Check() error {
+	var err error
+	if r.Trackers, err = torrentfile.CheckTiers("the tracker", r.Trackers); err != nil {
+		return err
+	}
+	if r.Make.WebSeeds, err = torrentfile.WebSeeds("the web seed", r.Make.WebSeeds); err != nil {
+		return err
+	}
 	if r.Make.Name != "" && len(r.Paths) > 1 {
-		return fault.UsageHint("publish them one by one", "one name cannot be used for %d paths", len(r.Paths))
+		return fault.UsageHint("publish them one by one", "one name cannot be used for %s", units.Plural(len(r.Paths), "path"))
 	}
 	seen := map[string]string{}
 	var names []string
@@ -69,14 +78,14 @@ func (r *PublishRequest) Check() error {
 	n := len(r.Paths)
 	switch {
 	case r.Slug == "" && n > 1 && (len(r.Variants) > 0 || r.Version != ""):
-		return fault.WithSetting(fault.Usagef("%d paths with a version or variants need one release name", n), "release")
+		return fault.WithSetting(fault.Usagef("%s with a version or variants need one release name", units.Plural(n, "path")), "release")
 	case r.Slug != "" && n > 1 && len(r.Variants) == 0:
 		r.Variants = variantsOf(names)
 		if r.Variants == nil {
-			return fault.WithSetting(fault.Usagef("the variants cannot be derived from the names of the %d paths", n), "variant")
+			return fault.WithSetting(fault.Usagef("the variants cannot be derived from the names of the %s", units.Plural(n, "path")), "variant")
 		}
 	case len(r.Variants) > 0 && len(r.Variants) != n:
-		return fault.WithSetting(fault.Usagef("%d paths need %d variants, but %d are given", n, n, len(r.Variants)), "variant")
+		return fault.WithSetting(fault.Usagef("%s need %s, but %d are given", units.Plural(n, "path"), units.Plural(n, "variant"), len(r.Variants)), "variant")
 	}
 	for i, v := range r.Variants {
 		if slices.Contains(r.Variants[:i], v) {

@@ -17,6 +17,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
+	"spate/internal/units"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -227,7 +228,7 @@ func (n *TrackerNode) run(ctx context.Context, s *sockets, h http.Handler) error
 	n.saveNow() // after the last announce
 	if n.activity != nil {
 		if dropped, failed := n.activity.Lost(); dropped+failed > 0 {
-			n.env.Warnf("the log of downloads lost %d entries: %d because the disk was too slow, %d because writing failed", dropped+failed, dropped, failed)
+			n.env.Warnf("the log of downloads lost %s: %d because the disk was too slow, %d because writing failed", units.Plural(dropped+failed, "entry"), dropped, failed)
 		}
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+
+	"spate/internal/units"
 )
 
 // ErrOutside is the cause of every [*LinkError].
@@ -84,5 +86,5 @@ func (e *SizeError) Error() string {
 	case e.Limit > 0 && e.Limit%(1<<10) == 0:
 		return fmt.Sprintf("%s is larger than %d KiB", e.Path, e.Limit>>10)
 	}
-	return fmt.Sprintf("%s is larger than %d bytes", e.Path, e.Limit)
+	return fmt.Sprintf("%s is larger than %s", e.Path, units.Plural(e.Limit, "byte"))
 }

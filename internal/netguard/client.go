@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"spate/internal/units"
 )
 
 // Client sends GET requests to web servers within a reach and follows their redirects.
@@ -157,7 +159,7 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 		case seen[next.String()]:
 			err = &RedirectError{Status: resp.StatusCode, Reason: "the redirects lead in a circle"}
 		case hop == MaxRedirects:
-			err = &RedirectError{Status: resp.StatusCode, Reason: fmt.Sprintf("more than %d redirects", hop)}
+			err = &RedirectError{Status: resp.StatusCode, Reason: fmt.Sprintf("more than %s", units.Plural(hop, "redirect"))}
 		default:
 			err = waitForRedirect(req.Context(), resp)
 		}

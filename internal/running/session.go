@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/tui"
+	"spate/internal/units"
 	"spate/torrent"
 	"spate/tracker"
 )
@@ -138,5 +139,5 @@ func TrackerWords(t *torrent.TrackerStats) string {
 	case t.Complete == tracker.Unknown:
 		return "the tracker answered"
 	}
-	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
+	return fmt.Sprintf("the tracker counts %s, %s", units.Plural(t.Complete, "seed"), units.Plural(t.Incomplete, "leecher"))
 }

@@ -18,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 	"spate/signature"
 )
 
@@ -303,7 +304,7 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 // onlyLink returns the only one of links. If there are more, the error names some.
 func onlyLink(links []string, name string) (*url.URL, error) {
 	if len(links) > 1 {
-		return nil, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", name, len(links))
+		return nil, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %s", name, units.Plural(len(links), "torrent"))
 	}
 	return url.Parse(links[0])
 }

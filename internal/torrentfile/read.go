@@ -12,6 +12,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -126,7 +127,7 @@ func ReadLimited(path string, most int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s is larger than %d bytes", path, most)
+		err = fmt.Errorf("%s is larger than %s", path, units.Plural(most, "byte"))
 	}
 	return b, err
 }

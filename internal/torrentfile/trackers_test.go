@@ -6,8 +6,8 @@ import (
 	"spate/internal/fault"
 )
 
-// TestCheckTracker checks that URLs which no client can use are errors of usage.
-func TestCheckTracker(t *testing.T) {
+// TestTrackerURL checks that URLs which no client can use are errors of usage.
+func TestTrackerURL(t *testing.T) {
 	t.Parallel()
 	for url, good := range map[string]bool{
 		"http://a/announce": true, "https://a.example:443/x?y=z": true, "udp://a:6969": true, "udp://a:6969/announce": true,
@@ -18,7 +18,7 @@ func TestCheckTracker(t *testing.T) {
 		"http://a:0/": false, "http://a:65536/": false, "http://a:99999/": false, "http://a:/": false, "http://a:x/": false, "http://:80/": false,
 		"http://a b/": false, "http://a/b c": false, "http://a/b\tc": false, "http://a/b\n": false, " http://a/": false, "http://a/\u00a0": false,
 	} {
-		err := CheckTracker("--announce", url)
+		_, err := TrackerURL("--announce", url)
 		switch {
 		case good && err != nil:
 			t.Errorf("%q: %v", url, err)

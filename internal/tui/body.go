@@ -85,7 +85,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 	}
 	out = append(out,
 		m.labelled("total", fmt.Sprintf("%s received, %s sent, ratio %s", units.Bytes(t.Downloaded), units.Bytes(t.Uploaded), ratio)),
-		m.labelled("peers", fmt.Sprintf("%d connected, %d of them seeds; %d more known", t.Peers, t.Seeds, t.Known)))
+		m.labelled("peers", fmt.Sprintf("%d connected, %d of them %s; %d more known", t.Peers, t.Seeds, units.Agree(t.Seeds, "a seed", "seeds"), t.Known)))
 	if d.Pieces != nil {
 		out = append(out, m.labelled("pieces", pieceCounts(d.Pieces)))
 	}
@@ -146,7 +146,7 @@ func (m *model) piecesBody(d *Detail) []string {
 	rows, each := pieceMap(d.Pieces, m.inner(), max(1, m.bodyHeight()-2))
 	what := "a mark is a piece"
 	if each > 1 {
-		what = fmt.Sprintf("a mark is %d pieces", each)
+		what = fmt.Sprintf("a mark is %s", units.Plural(each, "piece"))
 	}
 	out := []string{fit(pieceCounts(d.Pieces)+"; "+what, m.inner()), faint.Render("█ complete  ▓▒░ partly complete  ◦ downloading  · missing")}
 	for _, r := range rows {

@@ -3,6 +3,8 @@ package tui
 import (
 	"fmt"
 	"strings"
+
+	"spate/internal/units"
 )
 
 // pieceMap draws the pieces as cells in at most height rows. Each cell stands for
@@ -55,7 +57,7 @@ func pieceCounts(pieces []Piece) string {
 	for _, p := range pieces {
 		n[min(p, Skipped)]++
 	}
-	s := fmt.Sprintf("%d of %d pieces", n[Have], len(pieces)-n[Skipped])
+	s := units.PartOf(n[Have], len(pieces)-n[Skipped], "piece")
 	if n[Open] > 0 {
 		s += fmt.Sprintf(", %d downloading", n[Open])
 	}

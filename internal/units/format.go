@@ -34,12 +34,45 @@ func Rate(bytesPerSecond float64) string { return Bytes(int64(bytesPerSecond)) +
 // Count formats a whole number with a comma after every three digits: "12,345".
 func Count(n int64) string { return humanize.Comma(n) }
 
-// Plural formats a count and its noun: "1 file", "2,000 files".
-func Plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+// Integer is a type of counts.
+type Integer interface {
+	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
+}
+
+// Plural formats a count and its noun: "1 file", "2,000 files", "0 entries".
+func Plural[N Integer](n N, noun string) string {
+	return Count(int64(n)) + " " + Agree(n, noun, plural(noun))
+}
+
+// plural returns the regular plural of a noun.
+func plural(noun string) string {
+	stem, y := strings.CutSuffix(noun, "y")
+	switch {
+	case y && stem != "" && !strings.ContainsAny(stem[len(stem)-1:], "aeiou"):
+		return stem + "ies"
+	case strings.HasSuffix(noun, "sh"), strings.HasSuffix(noun, "ch"), strings.HasSuffix(noun, "s"), strings.HasSuffix(noun, "x"):
+		return noun + "es"
 	}
-	return Count(int64(n)) + " " + noun + "s"
+	return noun + "s"
+}
+
+// PartOf formats a part of a count: "1 of 2,000 files", "0 of 1 file".
+func PartOf[N Integer](part, total N, noun string) string {
+	return Count(int64(part)) + " of " + Plural(total, noun)
+}
+
+// PartIs is like [PartOf] with a verb, which agrees with the noun: "1 of 3 files are", "0 of 1 file
+// is".
+func PartIs[N Integer](part, total N, noun, one, many string) string {
+	return PartOf(part, total, noun) + " " + Agree(total, one, many)
+}
+
+// Agree returns one if n is 1, and many otherwise, such as "is" or "are".
+func Agree[N Integer](n N, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // Duration formats d in its two largest units: "45s", "2m05s", "3h20m", "4d06h". It

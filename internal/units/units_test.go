@@ -89,3 +89,18 @@ func TestDurations(t *testing.T) {
 		}
 	}
 }
+
+// TestCounts checks that nouns and verbs agree with their counts.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		Plural(0, "file"): "0 files", Plural(1, "file"): "1 file", Plural(int64(2000), "file"): "2,000 files", Plural(2, "entry"): "2 entries", Plural(1, "entry"): "1 entry",
+		Plural(2, "key"): "2 keys", Plural(3, "info-hash"): "3 info-hashes", Plural(2, "copy"): "2 copies", Plural(uint32(1), "box"): "1 box", Plural(2, "box"): "2 boxes",
+		PartOf(1, 1, "piece"): "1 of 1 piece", PartOf(0, 2000, "piece"): "0 of 2,000 pieces", PartIs(0, 1, "piece", "is", "are"): "0 of 1 piece is",
+		PartIs(1, 2, "piece", "is", "are"): "1 of 2 pieces are", Agree(1, "was", "were"): "was", Agree(0, "was", "were"): "were",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

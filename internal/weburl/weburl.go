@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -115,6 +116,9 @@ func hostName(name string, bracketed bool) (string, error) {
 // an error if name is no domain name. A dot at the end stays.
 func ASCIIName(name string) (string, error) {
 	ascii := strings.ToLower(name)
+	if !utf8.ValidString(name) {
+		return "", fmt.Errorf("%q is not a host name", name)
+	}
 	if strings.ContainsFunc(name, func(c rune) bool { return c > unicode.MaxASCII }) {
 		var err error
 		if ascii, err = idna.Lookup.ToASCII(name); err != nil {

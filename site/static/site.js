@@ -13,6 +13,7 @@ for (const box of document.querySelectorAll("[data-live]")) {
       rate: now.rate_text,
       saved: now.saved_text,
       delivered: now.delivered.toLocaleString("en"),
+      downloads: now.delivered === 1 ? "download" : "downloads",
       first_copy: now.first_text,
       problem: now.problem,
     };

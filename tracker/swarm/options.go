@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"time"
+
+	"spate/internal/units"
 )
 
 // Options configures a [Table]. The zero value of each field selects the default in its
@@ -86,7 +88,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("swarm: limits must be at least 1 (peers %d, swarms %d, per swarm %d, per address %d)",
 			o.MaxPeers, o.MaxSwarms, o.MaxPerSwarm, o.MaxPerAddr)
 	case o.MaxMemory != 0 && o.MaxMemory < int64(o.Shards)*4*segSize:
-		return fmt.Errorf("swarm: max memory %d: want at least %d for %d shards", o.MaxMemory, o.Shards*4*segSize, o.Shards)
+		return fmt.Errorf("swarm: max memory %d: want at least %d for %s", o.MaxMemory, o.Shards*4*segSize, units.Plural(o.Shards, "shard"))
 	case o.NumWant < 0 || o.NumWant > o.MaxNumWant || o.MaxNumWant > 10_000:
 		return fmt.Errorf("swarm: numwant %d of at most %d: want 0 to 10000", o.NumWant, o.MaxNumWant)
 	case o.Interval < time.Second || o.MinInterval < 0 || o.MinInterval > o.Interval:

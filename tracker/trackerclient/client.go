@@ -22,6 +22,7 @@ import (
 
 	"spate"
 	"spate/internal/netguard"
+	"spate/internal/units"
 	"spate/tracker"
 )
 
@@ -209,7 +210,7 @@ func someOf(peers []netip.AddrPort, n int) []netip.AddrPort {
 // tracker does not know.
 func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
 	if len(hashes) == 0 || len(hashes) > tracker.MaxScrapeUDP {
-		return nil, fmt.Errorf("trackerclient: a scrape must have 1 to %d info-hashes, not %d", tracker.MaxScrapeUDP, len(hashes))
+		return nil, fmt.Errorf("trackerclient: a scrape must have 1 to %s, not %d", units.Plural(tracker.MaxScrapeUDP, "info-hash"), len(hashes))
 	}
 	u, err := parseURL(rawURL)
 	if err != nil {

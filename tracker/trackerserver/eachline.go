@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"spate/internal/units"
 )
 
 // maxListLine limits the length of a line in the files of Options, in bytes.
@@ -28,7 +30,7 @@ func eachLine(b []byte, f func(line string) error) error {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("line %d has more than %d bytes", n+1, maxListLine)
+		return fmt.Errorf("line %d has more than %s", n+1, units.Plural(maxListLine, "byte"))
 	}
 	return lines.Err()
 }

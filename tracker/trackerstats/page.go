@@ -53,7 +53,11 @@ func (st *Statistics) Handler(t Tracker) http.Handler {
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		httpcontent.Send(w, r, "text/css; charset=utf-8", css)
 	})
-	mux.Handle("GET /metrics", st.metricsHandler(t))
+	metrics := st.metricsHandler(t)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // each request has other values, and no validators
+		metrics.ServeHTTP(w, r)
+	})
 	if st.opts.AllowGet {
 		mux.HandleFunc("GET /stats/torrent/{name}", func(w http.ResponseWriter, r *http.Request) {
 			ih, err := spate.ParseInfoHash(strings.TrimSuffix(r.PathValue("name"), ".torrent"))

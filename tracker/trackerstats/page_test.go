@@ -22,6 +22,21 @@ func TestAllRoutes(t *testing.T) {
 	for _, path := range []string{"/stats", "/stats?past=week", "/stats.json", "/stats/stats.css"} {
 		contenttest.Content(t, u.st.Handler(u.s), path, contenttest.Exempt{})
 	}
+	// The metrics change with each request, so they have no validators.
+	contenttest.Content(t, u.st.Handler(u.s), "/metrics", contenttest.Exempt{ETag: true})
+
+	file := filepath.Join(t.TempDir(), "a.torrent")
+	if err := os.WriteFile(file, []byte("d4:infode"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u = newFixture(t, Options{AllowGet: true})
+	named, _ := u.traffic()
+	if err := u.s.Allow(named, tracker.Note{Torrent: file}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/stats/torrent/" + named.String() + ".torrent", "/file?info_hash=" + url.QueryEscape(string(named[:]))} {
+		contenttest.Content(t, u.st.Handler(u.s), path, contenttest.Exempt{})
+	}
 }
 
 // TestPage checks the page and its charts: that it escapes text, has no scripts and no

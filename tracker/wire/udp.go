@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"spate"
+	"spate/internal/units"
 	"spate/tracker"
 )
 
@@ -300,7 +301,7 @@ func ParseUDPAnnounceReply(body []byte, v6 bool) (*tracker.AnnounceResponse, err
 func ParseUDPScrapeReply(body []byte, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
 	n := min(len(body)/udpScrapeEntryLen, len(hashes))
 	if n == 0 {
-		return nil, fmt.Errorf("udp scrape reply: %w: %d bytes for %d info-hashes", ErrShortPacket, len(body), len(hashes))
+		return nil, fmt.Errorf("udp scrape reply: %w: %s for %s", ErrShortPacket, units.Plural(len(body), "byte"), units.Plural(len(hashes), "info-hash"))
 	}
 	out := make([]tracker.ScrapeEntry, n)
 	for i := range out {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/peerwire"
 )
@@ -27,7 +28,7 @@ type PieceError struct {
 }
 
 func (e *PieceError) Error() string {
-	return fmt.Sprintf("protocol: metadata piece %d of %d bytes was not requested", e.Piece, e.Length)
+	return fmt.Sprintf("protocol: metadata piece %d of %s was not requested", e.Piece, units.Plural(e.Length, "byte"))
 }
 
 // Peer is a peer that is asked for metadata. Make one with [Fetch.Join].

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"spate/bitfield"
+	"spate/internal/units"
 )
 
 // PeerID identifies a peer of the Picker. The engine chooses small numbers below
@@ -80,7 +81,7 @@ func (k *Picker) join(p PeerID) *peer {
 // seed. PeerJoined panics if have has another length than NumPieces.
 func (k *Picker) PeerJoined(p PeerID, have bitfield.Bitfield) {
 	if have.Len() != k.numPieces {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
+		panic(fmt.Sprintf("picker: bitfield of %s for a torrent of %d", units.Plural(have.Len(), "piece"), k.numPieces))
 	}
 	if have.All() {
 		k.SeedJoined(p)

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"spate/bitfield"
+	"spate/internal/units"
 )
 
 // BlockSize is the length in bytes of a block (BEP 3). The last block of a piece
@@ -108,7 +109,7 @@ type Picker struct {
 // pieces are all wanted. Its error wraps [ErrConfig].
 func New(c Config) (*Picker, error) {
 	if c.NumPieces < 1 || c.NumPieces > maxPieces || c.PieceSize == nil {
-		return nil, fmt.Errorf("%w: %d pieces", ErrConfig, c.NumPieces)
+		return nil, fmt.Errorf("%w: %s", ErrConfig, units.Plural(c.NumPieces, "piece"))
 	}
 	if c.MaxOpen == 0 {
 		c.MaxOpen = defaultMaxOpen
@@ -117,7 +118,7 @@ func New(c Config) (*Picker, error) {
 	for i := range c.NumPieces {
 		size := c.PieceSize(i)
 		if size < 1 || size > maxPieceSize {
-			return nil, fmt.Errorf("%w: piece %d of %d bytes", ErrConfig, i, size)
+			return nil, fmt.Errorf("%w: piece %d of %s", ErrConfig, i, units.Plural(size, "byte"))
 		}
 		largest = max(largest, size)
 	}

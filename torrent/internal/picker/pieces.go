@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spate/bitfield"
+	"spate/internal/units"
 )
 
 // SetHave makes the pieces that are set in have verified and the others missing,
@@ -13,7 +14,7 @@ import (
 // NumPieces.
 func (k *Picker) SetHave(have bitfield.Bitfield) {
 	if have.Len() != k.numPieces {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
+		panic(fmt.Sprintf("picker: bitfield of %s for a torrent of %d", units.Plural(have.Len(), "piece"), k.numPieces))
 	}
 	copy(k.have.Bytes(), have.Bytes())
 	k.recount()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/internal/units"
 )
 
 // reachOf returns where a request for the URL of a web seed may go.
@@ -124,7 +125,7 @@ func checkAnswer(resp *http.Response, off, size int64) (span, error) {
 		}
 	}
 	if l := resp.ContentLength; l >= 0 && l != s.end-s.begin {
-		return s, fmt.Errorf("the server sends %d bytes of %d", l, s.end-s.begin)
+		return s, fmt.Errorf("the server sends %s of %d", units.Plural(l, "byte"), s.end-s.begin)
 	}
 	return s, nil
 }
@@ -142,7 +143,7 @@ func parseRange(v string, size int64) (span, error) {
 		if t, err := strconv.ParseUint(total, 10, 63); err != nil {
 			return span{}, malformed
 		} else if int64(t) != size {
-			return span{}, fmt.Errorf("the file of the server is %d bytes long, not %d", t, size)
+			return span{}, fmt.Errorf("the file of the server is %s long, not %d", units.Plural(t, "byte"), size)
 		}
 	}
 	begin, err := strconv.ParseUint(first, 10, 63)
