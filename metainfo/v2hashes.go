@@ -37,7 +37,7 @@ func ParseV2Hashes(i *Info, b []byte) (*V2Hashes, error) {
 	}
 	pieces, files := merkle.HashSize*i.NumPieces(), merkle.HashSize*len(i.Files)
 	if len(b) != pieces+files {
-		return nil, v2HashesError("%d bytes instead of %d", len(b), pieces+files)
+		return nil, v2HashesError("the length is %d instead of %d", len(b), pieces+files)
 	}
 	h := &V2Hashes{Pieces: b[:pieces:pieces], Files: b[pieces:]}
 	for k := range i.Files {

@@ -10,6 +10,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/termsafe"
+	"spate/internal/units"
 )
 
 // swarms returns the swarms of the SOURCE arg for the verb. If tracker is not empty, it is the URL of
@@ -69,7 +70,7 @@ func (a *app) eachTracker(ctx context.Context, trackers []string, ask func(url s
 		}
 	}
 	if failed == len(trackers) {
-		return fault.New(fault.CodeOf(first), hintFor(first), "none of %d trackers answered", failed)
+		return fault.New(fault.CodeOf(first), hintFor(first), "none of %s answered", units.Plural(failed, "tracker"))
 	}
 	return nil
 }

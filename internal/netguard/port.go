@@ -34,7 +34,7 @@ func (r Reach) checkPort(network, host string, port uint16) error {
 	case port == 0:
 		return &AddressError{Host: host, Reason: "its port is 0"}
 	case r&anyPort == 0 && !strings.HasPrefix(network, "udp") && ServicePort(port):
-		return &AddressError{Host: host, Reason: fmt.Sprintf("port %d belongs to another service, such as mail or logins", port)}
+		return &AddressError{Host: host, Reason: fmt.Sprintf("port %d is that of another service, such as mail or logins", port)}
 	}
 	return nil
 }

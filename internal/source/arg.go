@@ -12,6 +12,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 )
 
 // hasScheme reports whether s begins with a scheme, in upper or lower case, and a colon.
@@ -41,7 +42,7 @@ func linkIn(s string) (string, error) {
 		}
 	}
 	if n > 1 {
-		return "", fault.UsageHint("write each as an argument", "%s: one SOURCE is needed, but these are %d links", termsafe.Clip(s, 70), n)
+		return "", fault.UsageHint("write each as an argument", "%s: one SOURCE is needed, but these are %s", termsafe.Clip(s, 70), units.Plural(n, "link"))
 	}
 	return lineBreak.ReplaceAllString(s, ""), nil
 }

@@ -17,6 +17,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
+	"spate/internal/units"
 )
 
 // Source is the torrent of a SOURCE argument: the bytes of a .torrent, a magnet link, or both
@@ -81,7 +82,7 @@ func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	}
 	if almostHash.MatchString(arg) {
 		return nil, fault.UsageHint("an info-hash has 40 or 64 hexadecimal digits, or 32 base32 digits",
-			"%s is neither a file nor an info-hash: it has %d digits", arg, len(arg))
+			"%s is neither a file nor an info-hash: it has %s", arg, units.Plural(len(arg), "digit"))
 	}
 	return nil, fault.WithHint(err, "a SOURCE is "+sourceKinds)
 }

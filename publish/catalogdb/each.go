@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -101,7 +102,7 @@ func (d *DB) batch(ctx context.Context, list []*publish.Release) ([]*whole, erro
 		return nil, err
 	}
 	if len(ids) < len(out) {
-		return nil, fmt.Errorf("the database has %d of %d releases", len(ids), len(out))
+		return nil, fmt.Errorf("the database has %s", units.PartOf(len(ids), len(out), "release"))
 	}
 	return out, d.batchFiles(ctx, ids, byID)
 }
