@@ -230,13 +230,14 @@ func TestLimitsCanBeSet(t *testing.T) {
 	long := func(first string, n int64) io.Reader {
 		return io.MultiReader(strings.NewReader(first), io.LimitReader(zeros{}, n))
 	}
-	if _, err := (metainfo.Options{Limits: metainfo.Limits{Size: 1000}}).Read(long("d", 1000)); !errors.Is(err, metainfo.ErrLimit) {
+	const head = "d4:info400000000:" // the zeros are the rest of a string
+	if _, err := (metainfo.Options{Limits: metainfo.Limits{Size: 1000}}).Read(long(head, 1000)); !errors.Is(err, metainfo.ErrLimit) {
 		t.Errorf("Read of a long input returned %v, want ErrLimit", err)
 	}
-	if _, err := metainfo.ReadAll(long("d", metainfo.MaxSize)); !errors.Is(err, metainfo.ErrLimit) {
+	if _, err := metainfo.ReadAll(long(head, metainfo.MaxSize)); !errors.Is(err, metainfo.ErrLimit) {
 		t.Errorf("ReadAll of a long input returned %v, want ErrLimit", err)
 	}
-	if b, err := metainfo.ReadAll(long("d", metainfo.MaxSize-1)); err != nil || len(b) != metainfo.MaxSize {
+	if b, err := metainfo.ReadAll(long(head, metainfo.MaxSize-int64(len(head)))); err != nil || len(b) != metainfo.MaxSize {
 		t.Errorf("ReadAll of an input of the maximum size returned %d bytes, %v", len(b), err)
 	}
 	rest := long("x", 1<<20)
