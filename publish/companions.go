@@ -20,8 +20,9 @@ import (
 // removed, become a release of their own. Until then the other may be on its way.
 const aloneFor = 15 * time.Second
 
-// isAlone reports whether the file name has been without its companion for aloneFor. now has
-// the files that are without their companions at present.
+// isAlone reports whether aloneFor has passed since the notes in the file name were first seen
+// without their entry, or since the .torrent name was first missed. It adds name to now, which
+// becomes f.alone.
 func (f *Folder) isAlone(name string, now map[string]time.Time) bool {
 	t := f.pub.opts.Now()
 	since, ok := f.alone[name]

@@ -70,7 +70,7 @@ type Folder struct {
 
 	// The fields below are used by step only.
 	torrents map[string]torrentFile
-	alone    map[string]time.Time // when notes were first seen without their entry, by name
+	alone    map[string]time.Time // when notes without their entry were first seen, or a .torrent was first missed; by name
 	keptSeen map[string]time.Time // when all kept files of a release were last looked at
 	empty    bool                 // whether the log already reports that the folder is empty
 }
@@ -379,47 +379,4 @@ func (f *Folder) dataPath(in *folder.Folder, it item) (string, error) {
 	}
 	at, _, err := locate(f.named(in, name), in.Root())
 	return at, err
-}
-
-// retire marks old as an older version, or withdraws it if its data is not kept. It then
-// withdraws the oldest versions if there are more than FolderOptions.Older.
-func (f *Folder) retire(ctx context.Context, old *Release) error {
-	full, err := f.pub.opts.Catalog.Get(ctx, old.Ref())
-	if err != nil {
-		return err
-	}
-	// The kept data is not intact if it is a hard link and the entry was written to. The
-	// replacement of the entry has removed a link to the kept data, which touches it.
-	changed := full.Intact()
-	if errors.Is(changed, ErrTouched) {
-		changed = nil
-	}
-	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || changed != nil {
-		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
-			return err
-		}
-		f.opt.OnChange("withdrawn", old)
-		return nil
-	}
-	none, stamp := "", replaced
-	if err := f.pub.opts.Catalog.Update(ctx, old.Ref(), Change{Watched: &none, Stamp: &stamp}); err != nil {
-		return err
-	}
-	list, err := f.pub.opts.Catalog.Family(ctx, old.Slug)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	older := 0
-	for _, r := range list {
-		if r.Stamp != replaced || r.Variant != old.Variant {
-			continue
-		}
-		older++
-		if older > f.opt.Older {
-			errs = append(errs, f.pub.Withdraw(ctx, r.Ref()))
-			f.opt.OnChange("withdrawn", r)
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -184,9 +184,6 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 	return out
 }
 
-// replaced is the stamp of versions that a newer version has replaced.
-const replaced = "replaced"
-
 // readNotes reads the notes in the file name. If name is "" it returns "".
 func readNotes(in *folder.Folder, name string) (string, error) {
 	if name == "" {

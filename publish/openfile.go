@@ -22,6 +22,9 @@ var ErrNoFile = errors.New("no such file in the release")
 // permissions do not allow it, or its disk is not mounted. It may become readable again.
 var ErrGone = errors.New("cannot be read at the path it was published from")
 
+// ErrUnchecked is the cause if a file was touched ([ErrTouched]) and its data was not checked yet.
+var ErrUnchecked = errors.New("its data has not been checked since a program touched it")
+
 // ErrChanged is the cause if a file has changed or was replaced since it was hashed.
 var ErrChanged = errors.New("not what was hashed")
 

@@ -97,9 +97,9 @@ type Options struct {
 	// earlier run; nil: such releases are listed, but not served.
 	OpenStore func(context.Context, *Release) (storage.Storage, error)
 	// Recheck checks the data of a release whose files were touched ([ErrTouched]), and returns
-	// nil if the data is good and the seeder seeds it. It returns an error that wraps [ErrGone]
-	// if the check takes longer than a visitor can wait. nil: files that were touched are not
-	// sent.
+	// nil if the data is good and the seeder seeds it. It returns an error that wraps
+	// [ErrUnchecked] if the check takes longer than a visitor can wait. nil: files that were
+	// touched are not sent.
 	Recheck func(context.Context, *Release) error
 }
 

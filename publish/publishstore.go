@@ -192,7 +192,7 @@ func (f *File) check(open *os.File) error {
 
 // Open opens file i of r, in the file system or in the storage that it was published from.
 // The errors are those of [Release.Open]. If a file was touched ([ErrTouched]), Open and
-// [Content.Check] wait for [Options.Recheck].
+// [Content.Check] wait for [Options.Recheck], and may return [ErrUnchecked].
 func (p *Publisher) Open(ctx context.Context, r *Release, i int) (*Content, error) {
 	if r.Path != "" {
 		return p.openRechecked(ctx, r, i)

@@ -51,8 +51,8 @@ func (p *Publisher) SetServed(r *Release, served bool) error {
 	return err
 }
 
-// Unverified reports whether the release with the main info-hash ih had other files than were
-// recorded when the seeder was last started, or files whose state was not completely recorded.
+// Unverified reports whether the seeder was last started with files of the release with the main
+// info-hash ih that differed from the recorded ones, or whose recorded state was not complete.
 func (p *Publisher) Unverified(ih spate.InfoHash) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -84,7 +84,7 @@ func (p *Publisher) recheckNow(ctx context.Context, r *Release) (*Release, error
 		err = p.Reaccept(ctx, now, check)
 	}
 	switch {
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, ErrGone), errors.Is(err, ErrUnchecked):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrChanged, err)

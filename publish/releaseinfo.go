@@ -159,16 +159,8 @@ func (i ReleaseInfo) Summary() ReleaseInfo {
 	return i
 }
 
-// InfoOf returns [Release.Info] of r. It reads latest and the counts from the catalog c.
-func InfoOf(ctx context.Context, c Catalog, base *url.URL, r *Release) (ReleaseInfo, error) {
-	list, err := InfosOf(ctx, c, base, []*Release{r})
-	if err != nil {
-		return ReleaseInfo{}, err
-	}
-	return list[0], nil
-}
-
-// InfosOf returns InfoOf of each release of list, in the same order.
+// InfosOf returns [Release.Info] of each release of list, in the same order. It reads latest and
+// the counts from the catalog c.
 func InfosOf(ctx context.Context, c Catalog, base *url.URL, list []*Release) ([]ReleaseInfo, error) {
 	latest, err := AreLatest(ctx, c, list)
 	if err != nil {

@@ -3,6 +3,7 @@ package site
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spate/publish"
 )
 
 // random creates a file of n random bytes and returns its path and content.
@@ -177,6 +180,20 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 				t.Error("the response has no header Retry-After")
 			}
 		})
+	}
+}
+
+// TestFileBeingChecked checks that the site names the reason, and asks to come back, while the data
+// of a file is checked.
+func TestFileBeingChecked(t *testing.T) {
+	f := newFixture(t, Options{Open: func(context.Context, *publish.Release, int) (*publish.Content, error) {
+		return nil, publish.ErrUnchecked
+	}})
+	f.tree(t, "tree", "a")
+	resp := f.get("GET", "/d/tree/a")
+	got := body(t, resp)
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(got, "The file is being checked") || strings.Contains(got, "cannot be read") {
+		t.Errorf("the response is %s with the body %q, want 503, Retry-After and the reason", resp.Status, got)
 	}
 }
 

@@ -103,8 +103,8 @@ func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 	httpcontent.Send(w, r, "application/json", append(data, '\n'))
 }
 
-// shareXML is share for the XML document that document returns for the releases that q
-// selects.
+// shareXML answers r, as share does, with the XML document of the media type kind that the
+// function document makes of the releases that q selects.
 func (s *Site) shareXML(w http.ResponseWriter, r *http.Request, kind string, q publish.Query, document func(base *url.URL, list []*publish.Release, numbers numbersOf) any) {
 	s.share(w, r, kind, q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
 		list, _, err := s.catalog.List(r.Context(), q)

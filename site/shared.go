@@ -110,35 +110,39 @@ type renderer func(r *http.Request, numbers numbersOf) ([]byte, error)
 // there can be any number of them, and neither are the pages of an export, which records their
 // links.
 func (s *Site) share(w http.ResponseWriter, r *http.Request, kind string, q publish.Query, render renderer) {
+	var doc *document
+	var err error
 	if q.Text != "" || s.visits != nil {
-		doc, err := s.newDocument(r, render)
-		if err != nil {
-			s.broken(w, r, err)
-			return
-		}
-		httpcontent.SendTagged(w, r, kind, doc.data, doc.etag)
-		return
+		doc, err = s.newDocument(r, render)
+	} else {
+		doc, err = s.kept(r, documentKey{r.URL.Path, s.base(r).String(), q}, render)
 	}
-	key := documentKey{r.URL.Path, s.base(r).String(), q}
-	at := s.shared.slot(key)
-	select {
-	case at.turn <- struct{}{}:
-	case <-r.Context().Done():
-		return
-	}
-	doc, err := at.doc, error(nil)
-	if !s.current(r.Context(), doc) {
-		if doc, err = s.newDocument(r, render); err == nil {
-			at.doc = doc
-			s.shared.sized(key, at, len(doc.data))
-		}
-	}
-	<-at.turn
 	if err != nil {
 		s.broken(w, r, err)
 		return
 	}
 	httpcontent.SendTagged(w, r, kind, doc.data, doc.etag)
+}
+
+// kept returns the document of key, and makes it if the site does not keep a current one. It
+// waits while another request does the same.
+func (s *Site) kept(r *http.Request, key documentKey, render renderer) (*document, error) {
+	at := s.shared.slot(key)
+	select {
+	case at.turn <- struct{}{}:
+		defer func() { <-at.turn }()
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
+	}
+	if s.current(r.Context(), at.doc) {
+		return at.doc, nil
+	}
+	doc, err := s.newDocument(r, render)
+	if err == nil {
+		at.doc = doc
+		s.shared.sized(key, at, len(doc.data))
+	}
+	return doc, err
 }
 
 // current reports whether doc can be sent. It reads the numbers in doc again if they are older

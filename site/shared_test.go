@@ -276,3 +276,22 @@ func TestDocumentsAreBounded(t *testing.T) {
 		t.Error("the size of a dropped document is counted")
 	}
 }
+
+// TestDocumentAfterAPanic checks that a request that panics does not block later requests for the
+// same document.
+func TestDocumentAfterAPanic(t *testing.T) {
+	f := newFixture(t, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ask := func(render renderer) (answer *httptest.ResponseRecorder) {
+		answer = httptest.NewRecorder()
+		defer func() { recover() }()
+		f.share(answer, httptest.NewRequestWithContext(ctx, "GET", "/feed.xml", nil), "text/plain", publish.Query{}, render)
+		return answer
+	}
+	ask(func(*http.Request, numbersOf) ([]byte, error) { panic("a fault of a template function") })
+	answer := ask(func(*http.Request, numbersOf) ([]byte, error) { return []byte("the document"), nil })
+	if got := answer.Body.String(); got != "the document" {
+		t.Errorf("the answer after a panic is %q, want the document", got)
+	}
+}

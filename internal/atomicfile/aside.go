@@ -156,26 +156,3 @@ func CreateAnew(path string) (*os.File, error) {
 	}
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
-
-// MkdirIn creates the directory with the given names in the directory base, and base, if they are
-// missing. Only the owner can use new directories. If an entry below base is not a directory,
-// MkdirIn calls [SetAside] for it and returns the new path.
-func MkdirIn(base string, names ...string) (aside string, err error) {
-	if err := os.MkdirAll(base, 0o700); err != nil {
-		return "", err
-	}
-	for _, name := range names {
-		base = filepath.Join(base, name)
-		moved, err := SetAsideNonDir(base)
-		if err == nil {
-			err = os.MkdirAll(base, 0o700)
-		}
-		if err != nil {
-			return aside, err
-		}
-		if moved != "" {
-			aside = moved
-		}
-	}
-	return aside, nil
-}

@@ -99,7 +99,7 @@ func (r *run) announceList() ([][]string, error) {
 	if list == nil {
 		return nil, r.usage("--announce_list %q has no tracker URL", r.v.Text("announce_list"))
 	}
-	return torrentfile.CheckTiers("--announce_list", list)
+	return torrentfile.Tiers("--announce_list", list)
 }
 
 // bytes returns the .torrent of m.

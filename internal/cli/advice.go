@@ -18,7 +18,7 @@ func advice(m *metainfo.MetaInfo, file []byte) []string {
 	i := &m.Info
 	length := units.BinaryBytes(i.PieceLength)
 	if i.Format() == metainfo.V2 {
-		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it, but could fetch a hybrid")
+		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it, but can fetch a v1 torrent with v2 hashes")
 	}
 	switch seeds := len(m.WebSeeds)+len(m.HTTPSeeds) > 0; {
 	case i.PieceLength > 16<<20:

@@ -100,7 +100,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	if opt.given["name"] && len(paths) > 1 {
 		return fault.Usagef("--name would give %s the same name", units.Plural(len(paths), "torrent"))
 	}
-	// What is wrong with any of them is said before the first is written.
+	// All errors are reported before the first torrent is written.
 	var list []*edited
 	var first error
 	failed := 0

@@ -43,8 +43,9 @@ func (a *app) getCmd() *cobra.Command {
 		Short: "fetch from a release page, a .torrent or its URL",
 		Long: `Fetch the data of a torrent. A SOURCE is a .torrent file or its URL, the URL of a
 release page, the URL of a file whose server names the torrent, a Metalink, a magnet
-link, or an info-hash; - is standard input. get keeps data that is already there: run the same command again to
-resume. With -o - it writes one file to standard output while it fetches it.`,
+link, or an info-hash; - is standard input. get keeps data that is already there:
+run the same command again to resume. With -o - it writes one file to standard
+output while it fetches it.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -83,6 +84,9 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 		return a.getStream(ctx, args, opt)
 	}
 	a.resumable.Store(true)
+	if err := a.daemonEnv().PrepareState(a.stateDir(opt.state)); err != nil {
+		return err
+	}
 	s, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
 		return a.getFailed(nil, err)

@@ -32,7 +32,7 @@ type makeFlags struct {
 
 func (m *makeFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVarP(&m.announce, "announce", "a", nil, "name the tracker `URL`[,URL...]; repeat for further tiers")
-	f.StringVar(&m.format, "format", "", "make `v1`, v2 or hybrid (default: v1 with v2 hashes)")
+	f.StringVar(&m.format, "format", "", "make this `FORMAT`: v1, v2 or hybrid (default: v1 with v2 hashes)")
 	f.Var(&m.pieceLength, "piece-length", "cut the data into pieces of `SIZE` (default: chosen by size)")
 	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "name a web server with the data at `URL`; repeatable")
 	f.BoolVar(&m.private, "private", false, "let clients find peers by trackers only")

@@ -6,10 +6,10 @@ import (
 	"spate/metainfo"
 )
 
-// gcPercent is the garbage collector's target (GOGC) for verbs that read or make a torrent and
-// end, and for torrents of at least manyFiles files. A torrent of a million files takes 440 MB instead of 530 MB to make with it, for a
-// sixth more CPU time.
 const (
+	// gcPercent is the garbage collector's target (GOGC) for verbs that read or make a torrent
+	// and end, and for torrents of at least manyFiles files. With it, create takes 440 MB
+	// instead of 530 MB for a million files, and a sixth more CPU time.
 	gcPercent = 30
 	manyFiles = 100_000
 )

@@ -50,11 +50,11 @@ current directory. It checks the data before it offers it, and never writes to i
 	return cmd
 }
 
-// torrentFile is a .torrent file that is an argument, or that is in a directory that is an
-// argument, or the torrent of a URL or of standard input.
+// torrentFile is a torrent that an argument names: a .torrent file, one of the .torrent files in
+// a directory, or the torrent of another SOURCE.
 type torrentFile struct {
-	path   string         // or the argument
-	src    *source.Source // the torrent of an argument that is no .torrent file; nil for such a file
+	path   string         // the path of the file, or the argument that names another SOURCE
+	src    *source.Source // the torrent of another SOURCE; nil for a .torrent file
 	dir    string         // the directory that contains it, which other users may change; empty if the file is an argument
 	follow bool           // follow links that lead out of directories
 }
@@ -106,13 +106,14 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if err != nil {
 		return err
 	}
-	if len(files) > manyTorrents && len(opt.peers) == 0 {
-		return a.seedMany(ctx, args, files, opt)
-	}
-	env, state := a.daemonEnv(), a.downloadState(opt.state)
+	env := a.daemonEnv()
 	if err := env.PrepareState(a.stateDir(opt.state)); err != nil {
 		return err
 	}
+	if len(files) > manyTorrents && len(opt.peers) == 0 {
+		return a.seedMany(ctx, args, files, opt)
+	}
+	state := a.downloadState(opt.state)
 	var jobs []*seedJob
 	defer func() {
 		for _, j := range jobs {
@@ -238,8 +239,8 @@ func (f torrentFile) load(data string, alone bool) (*seedJob, error) {
 }
 
 // findData returns the directory that contains the data of a torrent, and the name of the
-// data there. file is the path of the .torrent, or "" if it has none. If alone is set, data may also be the path of the data itself, with another
-// name.
+// data there. file is the path of the .torrent, or "" if it has none. If alone is set, data may
+// also be the path of the data itself, with another name.
 func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name string, err error) {
 	dirs := []string{"."}
 	switch {

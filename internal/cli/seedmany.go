@@ -45,9 +45,6 @@ type manySeeds struct {
 // its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := a.downloadState(opt.state)
-	if err := a.daemonEnv().PrepareState(a.stateDir(opt.state)); err != nil {
-		return err
-	}
 	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
 	if err != nil {
 		return err

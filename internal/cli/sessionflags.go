@@ -88,17 +88,13 @@ func (a *app) daemonEnv() *daemon.Env {
 	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Notef: a.Notef, Warnf: a.Warnf}
 }
 
-// openSession starts the engine of get or seed.
+// openSession starts the engine of get or seed. The caller has prepared the state directory.
 func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
 	c, err := s.config(a.downloadState(s.state))
 	if err != nil {
 		return nil, err
 	}
-	env := a.daemonEnv()
-	if err := env.PrepareState(a.stateDir(s.state)); err != nil {
-		return nil, err
-	}
-	return daemon.OpenSession(env, c)
+	return daemon.OpenSession(a.daemonEnv(), c)
 }
 
 // downloadState returns the directory of the resume data and locks of get and seed. dir is

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
-	"sync"
 
 	"spate/internal/torrentfile"
 	"spate/maker"
@@ -31,35 +30,6 @@ func (a *app) warnPattern(flag, pattern, what string, paths ...string) {
 		what += "; " + hint
 	}
 	a.warn(fmt.Sprintf("%s %q %s", flag, pattern, what))
-}
-
-// warn prints a warning about the data or the torrent of a command, and records it for the next
-// result that the command prints as JSON.
-func (a *app) warn(text string) {
-	a.Warnf("%s", text)
-	a.recordWarning(text)
-}
-
-// recordWarning records a warning that the user has read elsewhere, such as in the log.
-func (a *app) recordWarning(text string) {
-	a.warned.mu.Lock()
-	defer a.warned.mu.Unlock()
-	a.warned.list = append(a.warned.list, text)
-}
-
-// takeWarnings returns the recorded warnings and forgets them.
-func (a *app) takeWarnings() []string {
-	a.warned.mu.Lock()
-	defer a.warned.mu.Unlock()
-	list := a.warned.list
-	a.warned.list = nil
-	return list
-}
-
-// warnings are the warnings of a command that no result contains yet.
-type warnings struct {
-	mu   sync.Mutex
-	list []string
 }
 
 // leftOut returns a function that records an entry that no torrent contains and logs it with

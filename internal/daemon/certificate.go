@@ -40,7 +40,7 @@ func (e *Env) LoadCertificate(cert, key string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
-// load reads the files. It warns about their modes only at the first time.
+// load reads the files. It warns about their modes only when it reads them first.
 func (c *certificate) load() (tls.Certificate, error) {
 	warn := c.env.Warnf
 	if c.have != nil {

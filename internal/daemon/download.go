@@ -197,12 +197,14 @@ func undecodedName(mi *metainfo.MetaInfo, c DownloadConfig) string {
 	if _, err := os.Lstat(filepath.Join(c.Dir, c.Name)); !errors.Is(err, fs.ErrNotExist) {
 		return c.Name
 	}
-	for _, name := range mi.OtherNames()[:min(1, len(mi.OtherNames()))] {
-		if _, err := os.Lstat(filepath.Join(c.Dir, name)); err == nil {
-			return name
-		}
+	others := mi.OtherNames()
+	if len(others) == 0 {
+		return c.Name
 	}
-	return c.Name
+	if _, err := os.Lstat(filepath.Join(c.Dir, others[0])); err != nil {
+		return c.Name
+	}
+	return others[0]
 }
 
 // Release releases the claim on the path.

@@ -48,7 +48,7 @@ type PublishRequest struct {
 // ASCII.
 func (r *PublishRequest) Check() error {
 	var err error
-	if r.Trackers, err = torrentfile.CheckTiers("the tracker", r.Trackers); err != nil {
+	if r.Trackers, err = torrentfile.Tiers("the tracker", r.Trackers); err != nil {
 		return err
 	}
 	if r.Make.WebSeeds, err = torrentfile.WebSeeds("the web seed", r.Make.WebSeeds); err != nil {

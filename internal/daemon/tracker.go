@@ -27,16 +27,16 @@ type TrackerConfig struct {
 // TokensFile is the file of the users' tokens in the state directory.
 const TokensFile = "tokens"
 
-// OpenTokens reads the tokens in the file named, or else in the file name in the state directory. It
-// sets aside a damaged file in the state directory and warns. A damaged file that the user named is
-// an error.
-func (e *Env) OpenTokens(state, name, named string) (*trackerserver.Tokens, error) {
-	path := cmp.Or(named, filepath.Join(state, name))
+// OpenTokens reads the tokens in the file at the path given or, if given is empty, in the file name
+// in the state directory. It renames a damaged file in the state directory and warns. A damaged
+// file at the path given is an error.
+func (e *Env) OpenTokens(state, name, given string) (*trackerserver.Tokens, error) {
+	path := cmp.Or(given, filepath.Join(state, name))
 	if err := filetrust.Check(path, filetrust.Power, e.Warnf); err != nil {
 		return nil, err
 	}
-	if named != "" {
-		return trackerserver.OpenTokens(named)
+	if given != "" {
+		return trackerserver.OpenTokens(given)
 	}
 	t, damaged, err := trackerserver.RepairTokens(path)
 	if damaged != nil {
@@ -59,7 +59,7 @@ type Tracker struct {
 func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, err error) {
 	tls, err := env.LoadCertificate(c.CertFile, c.KeyFile)
 	if err != nil {
-		return nil, fault.WithHint(err, "both are files in the PEM format")
+		return nil, err
 	}
 	t := &Tracker{home: c.Home}
 	defer func() {

@@ -36,8 +36,8 @@ func ParseTiers(what string, values []string) ([][]string, error) {
 	return all, nil
 }
 
-// CheckTiers returns tiers with each URL in the form of [TrackerURL].
-func CheckTiers(what string, tiers [][]string) (_ [][]string, err error) {
+// Tiers returns tiers with each URL in the form of [TrackerURL].
+func Tiers(what string, tiers [][]string) (_ [][]string, err error) {
 	out := make([][]string, len(tiers))
 	for i, tier := range tiers {
 		for _, s := range tier {
@@ -92,6 +92,7 @@ func URL(what, s string, schemes ...string) (string, error) {
 	return ascii, nil
 }
 
+// checkURL returns a usage error if s is not a URL with a host and one of the schemes.
 func checkURL(what, s string, schemes []string) error {
 	u, err := url.Parse(s)
 	switch {
