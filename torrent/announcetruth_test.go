@@ -109,6 +109,61 @@ func TestAnnouncesAreTrue(t *testing.T) {
 			},
 			want: []string{"started 0", "stopped 0", "started 0", "stopped 0"},
 		},
+		"a seed whose file is deleted and restored": {
+			seeds: true,
+			do: func(t *testing.T, w *world) {
+				path := filepath.Join(w.out, "tree", "a")
+				if err := os.Rename(path, path+".away"); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Minute)
+				if err := os.Rename(path+".away", path); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Minute)
+			},
+			want: []string{"started 0", "stopped 0", "started 0", "stopped 0"},
+		},
+		"a seed that is removed": {
+			seeds: true,
+			do: func(t *testing.T, w *world) {
+				w.session.Remove(w.tor.MetaInfo().Hash())
+				time.Sleep(time.Hour)
+			},
+			want: []string{"started 0", "stopped 0"},
+		},
+		"a seed that is removed and added again, as in a pause": {
+			seeds: true,
+			do: func(t *testing.T, w *world) {
+				mi := w.tor.MetaInfo()
+				w.session.Remove(mi.Hash())
+				time.Sleep(time.Minute)
+				w.add(w.session, mi, torrent.AddOptions{Dir: w.out, SeedOnly: true})
+				time.Sleep(time.Minute)
+			},
+			want: []string{"started 0", "stopped 0", "started 0", "stopped 0"},
+		},
+		"a halted seed that is removed": {
+			seeds: true,
+			do: func(t *testing.T, w *world) {
+				overwrite(t, filepath.Join(w.out, "tree", "a"))
+				w.tor.Recheck(t.Context())
+				time.Sleep(time.Minute)
+				w.session.Remove(w.tor.MetaInfo().Hash())
+				time.Sleep(time.Minute)
+			},
+			want: []string{"started 0", "stopped 0"},
+		},
+		"a seed that is only touched": {
+			seeds: true,
+			do: func(t *testing.T, w *world) {
+				if err := os.Chmod(filepath.Join(w.out, "tree", "a"), 0o600); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(2 * time.Minute)
+			},
+			want: []string{"started 0", "stopped 0"},
+		},
 		"a download": {
 			do:   func(t *testing.T, w *world) { time.Sleep(11 * time.Minute) },
 			want: []string{"started 4500000", "completed 0", "regular 0", "stopped 0"},

@@ -16,6 +16,7 @@ import (
 	"spate/internal/source"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
+	"spate/internal/watch"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -145,9 +146,18 @@ func (k *making) check(ctx context.Context, path, out string) error {
 	}
 	o := k.options
 	o.Skipped, o.Written = nil, torrentfile.Written(o.Written, out)
-	_, _, err := maker.Measure(ctx, path, o)
-	return torrentfile.MakeError(err)
+	var err error
+	if o.Selected, err = maker.Select(ctx, path, o); err == nil {
+		_, _, err = maker.Measure(ctx, path, o)
+	}
+	if err != nil {
+		return torrentfile.MakeError(err)
+	}
+	return fault.WithHint(watch.CheckNamed(path, o.Selected.Paths()), writtenHint)
 }
+
+// writtenHint is the hint of a [watch.WrittenError]. The tools of 2005 have no option to go on.
+const writtenHint = "wait until it is complete, or use spate create --force"
 
 // makeOne writes the torrent of path to out.
 func (r *run) makeOne(ctx context.Context, path, out string, k *making) error {
@@ -296,6 +306,9 @@ func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Opt
 		e.Measure(ctx, o)
 		if e.Err == nil && e.Size == 0 {
 			continue
+		}
+		if e.Err == nil { // a later run makes the torrent
+			e.Err = fault.WithHint(watch.CheckWriters(in, d.Name(), e.Files.Paths()), writtenHint)
 		}
 		list = append(list, e)
 	}

@@ -41,11 +41,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "sparse": sparse, "hole": hole, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
+			"exits": exits, "start": start, "hold": hold, "letgo": letgo, "await": await, "halt": halt, "random": random, "sparse": sparse, "hole": hole, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Values[servicesKey{}] = services{}
+			e.Values[heldFilesKey{}] = heldFiles{}
 			e.Setenv("WORLD", world.URL)
 			e.Setenv("CERT", cert) // for 127.0.0.1
 			e.Setenv("KEY", key)

@@ -27,6 +27,7 @@ type seedOptions struct {
 	sessionFlags
 	data   string
 	follow bool // --follow-links
+	force  bool
 }
 
 func (a *app) seedCmd() *cobra.Command {
@@ -37,7 +38,8 @@ func (a *app) seedCmd() *cobra.Command {
 		Long: `Seed the data of torrents. A TORRENT is a .torrent file, its URL, the URL of its
 page, or - for standard input; a directory stands for the .torrent files in it.
 seed looks for the data in --data DIR, or else beside the .torrent and in the
-current directory. It checks the data before it offers it, and never writes to it.`,
+current directory. It checks the data before it offers it, and never writes to it.
+It waits while another program still writes the data.`,
 		Example: `  spate seed debian.iso.torrent --data /srv/images
   spate seed /srv/torrents --data /srv/images --up 2M`,
 		Args: need(1, -1, "a TORRENT"),
@@ -46,6 +48,7 @@ current directory. It checks the data before it offers it, and never writes to i
 	f := cmd.Flags()
 	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
 	followLinksFlag(f, &opt.follow, "the directories")
+	f.BoolVar(&opt.force, "force", false, "seed data that a program is still writing")
 	opt.sessionFlags.add(f)
 	return cmd
 }
@@ -92,10 +95,11 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 type seedJob struct {
 	file  string // the .torrent
 	mi    *metainfo.MetaInfo
-	dir   string // directory that contains the data
-	name  string // name of the data in dir
-	t     *torrent.Torrent
+	dir   string           // directory that contains the data
+	name  string           // name of the data in dir
+	t     *torrent.Torrent // nil while the data is still being written
 	claim daemon.Claim
+	waits bool // the user has read that the data is still being written
 	told  bool // the user has read whether the torrent is seeded
 
 	problem error // why it cannot be seeded; nil if it can
@@ -141,16 +145,15 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	}
 	defer c.Stop()
 	for _, j := range jobs {
-		j.t, err = c.Add(j.mi, torrent.AddOptions{ResumeDir: j.claim.ResumeDir, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
-		if err != nil {
-			return fault.WithHint(err, j.file)
+		if err := a.addSeed(c, j, opt); err != nil {
+			return err
 		}
 	}
 	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session), a.Log)()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}
-	return a.seedLoop(ctx, c, jobs)
+	return a.seedLoop(ctx, c, jobs, opt)
 }
 
 // torrentFiles returns the torrents that args name, and those in the directories that args
@@ -317,9 +320,9 @@ func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
 	return a.PrintJSON(r)
 }
 
-// seedLoop shows the state of the torrents until ctx ends. It returns an error if no torrent
-// can be seeded.
-func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) error {
+// seedLoop shows the state of the torrents until ctx ends, and adds those whose data is complete
+// at last. It returns an error if no torrent can be seeded.
+func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob, opt *seedOptions) error {
 	s := a.newStatus(c.Session)
 	defer s.finish()
 	left := len(jobs)
@@ -328,7 +331,7 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 			if j.told {
 				continue
 			}
-			if err := a.tellSeed(j); err != nil {
+			if err := a.lookAtSeed(c, j, opt); err != nil {
 				return err
 			}
 			if j.problem == nil {

@@ -17,6 +17,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
+	"spate/internal/watch"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -31,6 +32,7 @@ type manySeeds struct {
 	c     *daemon.Session
 	state string
 	data  string
+	force bool // --force
 	total int
 	known map[string]bool // names of directories with the resume data of single torrents
 
@@ -55,7 +57,7 @@ func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, 
 		return err
 	}
 	defer c.Stop()
-	m := &manySeeds{app: a, c: c, state: state, data: opt.data, total: len(files), known: map[string]bool{}}
+	m := &manySeeds{app: a, c: c, state: state, data: opt.data, force: opt.force, total: len(files), known: map[string]bool{}}
 	entries, err := os.ReadDir(state)
 	if err != nil {
 		return err
@@ -99,8 +101,10 @@ func (m *manySeeds) ready() error {
 	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total})
 }
 
-// load adds all torrents, as many at the same time as there are processors.
-func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
+// addAll adds the torrents in files, as many at the same time as there are processors. It
+// returns those whose data is still being written, and calls unseeded with the error of each.
+func (m *manySeeds) addAll(ctx context.Context, files []torrentFile, unseeded func(error)) (waiting []torrentFile) {
+	var mu sync.Mutex // guards waiting
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -110,7 +114,15 @@ func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 				if i >= len(files) {
 					return
 				}
-				if err := m.add(files[i]); err != nil && ctx.Err() == nil {
+				err := m.add(files[i])
+				if written := (*watch.WrittenError)(nil); errors.As(err, &written) {
+					unseeded(written)
+					mu.Lock()
+					waiting = append(waiting, files[i])
+					mu.Unlock()
+					continue
+				}
+				if err != nil && ctx.Err() == nil {
 					m.failed.Add(1)
 					m.app.Warnf("%v", err)
 				}
@@ -120,6 +132,7 @@ func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 	}
 	workers.Wait()
 	debug.FreeOSMemory() // loading allocates much more memory than seeding needs
+	return waiting
 }
 
 // add adds the torrent of one file.
@@ -170,7 +183,7 @@ func (l *seedLoader) load() (*seedJob, *metainfo.MetaInfo, torrent.AddOptions, e
 }
 
 // firstLoad is a seedLoader whose first call fills in the job and checks that no other process
-// uses the torrent.
+// uses the torrent, and that no program is still writing its data.
 type firstLoad struct {
 	*seedLoader
 	job *seedJob // nil after the first load
@@ -185,6 +198,9 @@ func (l *firstLoad) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 	if err == nil {
 		*l.job = *j
 		opt.ResumeDir, err = l.many.visit(j)
+	}
+	if err == nil && !l.many.force {
+		err = j.checkWriters()
 	}
 	return mi, opt, err
 }

@@ -35,6 +35,7 @@ type trackerState struct {
 	url   string
 	id    string // the tracker id that it sent
 	known bool   // the tracker lists this peer
+	maybe bool   // an announce was canceled, which the tracker may have received
 }
 
 // state returns the state of the tracker at url, or nil if it has never responded.
@@ -103,7 +104,8 @@ func (t *Tiers) Listed(url, id string) { t.answered(url, tracker.EventStarted, i
 // Announce tries the trackers in order until one responds, and returns the response and
 // the URL of the tracker. A regular announce to a tracker that does not list this peer
 // is sent as "started". "completed" and "stopped" go first to the tracker that
-// responded last, and "stopped" goes only to trackers that list this peer. If all
+// responded last. "stopped" goes to every tracker that lists this peer or may list it,
+// because an announce to it was canceled; Announce returns the first response. If all
 // trackers fail, Announce returns their errors joined. It does not retry.
 func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, string, error) {
 	order := t.order(req.Event)
@@ -111,19 +113,47 @@ func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.Announce
 		return nil, "", ErrNoTrackers
 	}
 	var errs []error
+	var first *tracker.AnnounceResponse
+	var from string
 	for _, url := range order {
 		own := t.prepare(url, req)
 		resp, err := c.Announce(ctx, url, &own)
-		if err == nil {
-			t.answered(url, own.Event, resp.TrackerID)
-			return resp, url, nil
+		if err != nil {
+			errs = append(errs, err)
+			if ctx.Err() != nil {
+				t.canceled(ctx, url, own.Event)
+				break
+			}
+			continue
 		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
+		t.answered(url, own.Event, resp.TrackerID)
+		if first == nil {
+			first, from = resp, url
+		}
+		if own.Event != tracker.EventStopped {
 			break
 		}
 	}
-	return nil, "", allFailedError(errs)
+	if first == nil {
+		return nil, "", allFailedError(errs)
+	}
+	return first, from, nil
+}
+
+// canceled records that an announce ended with its context. If the context was canceled, the
+// tracker may have received the announce and list this peer.
+func (t *Tiers) canceled(ctx context.Context, url string, event tracker.Event) {
+	if event == tracker.EventStopped || !errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.state(url)
+	if h == nil {
+		t.states = append(t.states, trackerState{url: url})
+		h = &t.states[len(t.states)-1]
+	}
+	h.maybe = true
 }
 
 // allFailedError holds the errors of all trackers.
@@ -161,7 +191,7 @@ func (t *Tiers) order(event tracker.Event) []string {
 	if event == tracker.EventStopped {
 		order = slices.DeleteFunc(order, func(u string) bool {
 			h := t.state(u)
-			return h == nil || !h.known
+			return h == nil || !h.known && !h.maybe
 		})
 	}
 	return order
@@ -191,7 +221,7 @@ func (t *Tiers) answered(url string, event tracker.Event, id string) {
 		t.states = append(t.states, trackerState{url: url})
 		h = &t.states[len(t.states)-1]
 	}
-	h.known = event != tracker.EventStopped
+	h.known, h.maybe = event != tracker.EventStopped, false
 	if h.known {
 		t.last = url
 	}

@@ -56,8 +56,7 @@ func TestTiers(t *testing.T) {
 	announce(tracker.EventCompleted, third+" completed@"+third)
 	delete(s.down, "a")
 	announce(tracker.EventNone, "a started")
-	announce(tracker.EventStopped, "a stopped@a")
-	announce(tracker.EventStopped, third+" stopped@"+third)
+	announce(tracker.EventStopped, "a stopped@a, "+third+" stopped@"+third)
 	announce(tracker.EventStopped, "")
 
 	if _, _, err := trackerclient.NewTiers(nil, nil).Announce(t.Context(), s, &tracker.AnnounceRequest{}); !errors.Is(err, trackerclient.ErrNoTrackers) {

@@ -41,7 +41,7 @@ func (s *Scheduler) Poll(ctx context.Context, url string, hash spate.InfoHash, t
 		event = tracker.EventNone
 		s.mu.Lock()
 		next := p.allowed()
-		p.listed = p.listed || err == nil
+		p.listed = p.listed || err == nil || ctx.Err() != nil // the tracker may have received a canceled announce
 		s.mu.Unlock()
 		wait = time.Until(next)
 		if err == nil {

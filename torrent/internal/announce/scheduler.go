@@ -170,7 +170,11 @@ func (s *Scheduler) recallLocked(w *Swarm, port uint16) {
 		p.resume(port)
 		w.paces = append(w.paces, p)
 		if p.listed {
-			w.tiers.Listed(url, p.kept.id)
+			id := ""
+			if p.kept != nil {
+				id = p.kept.id
+			}
+			w.tiers.Listed(url, id)
 			p.listed = false
 		}
 		if p.kept == nil {

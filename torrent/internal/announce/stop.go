@@ -134,7 +134,11 @@ func (s *Scheduler) Leave() {
 	s.mu.Lock()
 	for k, p := range s.past.by {
 		if p.listed {
-			all = append(all, listing{k.hash, k.url, p.kept.id})
+			l := listing{hash: k.hash, url: k.url}
+			if p.kept != nil {
+				l.id = p.kept.id
+			}
+			all = append(all, l)
 			p.listed, p.restart = false, p.floor()
 		}
 	}
