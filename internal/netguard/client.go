@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"spate/internal/units"
@@ -91,7 +93,11 @@ func (c *Client) transport(within Reach) *http.Transport {
 		t = c.opt.Transport()
 		t.Proxy, t.DialTLSContext = nil, nil
 		t.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
-			return c.opt.Dialer.DialContext(ctx, within, c.opt.Network, address)
+			conn, err := c.opt.Dialer.DialContext(ctx, within, c.opt.Network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &webConn{Conn: conn}, nil
 		}
 		c.transports[within] = t
 	}
@@ -133,7 +139,8 @@ func (e *RedirectError) Error() string { return e.Reason }
 // from the URL and ignores an Authorization header. The caller closes the body of the
 // answer. Every error is a [*url.Error] with the failed URL without its password. Its
 // cause is a [*ConnectError], which may contain an [*AddressError], a [*RedirectError], or
-// an error of the connection.
+// an error of the connection. It is [io.EOF] or [io.ErrUnexpectedEOF] if the server ended the
+// connection before or inside the header of its answer.
 func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 	seen := map[string]bool{}
 	for hop := 0; ; hop++ {
@@ -195,9 +202,9 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 		return nil, netip.Addr{}, err
 	}
 	var at netip.Addr
-	connected := false
+	var conn net.Conn
 	req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { at, connected = remoteAddr(info.Conn), true }, // a retry overwrites the address
+		GotConn: func(info httptrace.GotConnInfo) { conn, at = info.Conn, remoteAddr(info.Conn) }, // a retry overwrites them
 	}))
 	req.Header.Del("Authorization")
 	if u := req.URL.User; u != nil {
@@ -205,10 +212,40 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 		req.SetBasicAuth(u.Username(), password)
 	}
 	resp, err := c.transport(within).RoundTrip(req)
-	if err != nil && !connected {
+	switch {
+	case err != nil && conn == nil:
 		err = &ConnectError{err}
+	case err != nil && !errors.Is(err, io.EOF) && endedByServer(conn):
+		err = fmt.Errorf("the connection ended inside the header of the answer: %w", io.ErrUnexpectedEOF)
 	}
 	return resp, at, err
+}
+
+// webConn is a connection to a web server. It records whether the server has ended it, because
+// package http reports a header whose last line is cut as a malformed one.
+type webConn struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+// Read reads from the connection.
+func (c *webConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// endedByServer reports whether the server has ended conn, and package http has read up to the
+// end. A server that ends TLS with its alert has said that it sent everything, so that this does
+// not count.
+func endedByServer(conn net.Conn) bool {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	w, ok := conn.(*webConn)
+	return ok && w.ended.Load()
 }
 
 // remoteAddr returns the server's address of a connection that package http got from a
@@ -216,6 +253,9 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 func remoteAddr(conn net.Conn) netip.Addr {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
+	}
+	if w, ok := conn.(*webConn); ok {
+		conn = w.Conn
 	}
 	if d, ok := conn.(*dialled); ok {
 		return d.at

@@ -170,7 +170,9 @@ func explainFetch(err error) error {
 	}
 	hint := ""
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection inside the header of its answer", target)}
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection without an answer", target)}
 	case errors.As(err, &forbidden) && !forbidden.Addr.IsValid():
 		err, hint = forbidden, "give a host name, or an address in its usual form such as 192.0.2.1, and the port of a web server"

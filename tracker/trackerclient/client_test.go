@@ -385,6 +385,29 @@ func TestDeadTrackerDoesNotBlockOthers(t *testing.T) {
 	wg.Wait()
 }
 
+// TestCutAnswers checks that an answer that is cut gives the same error wherever the tracker ends
+// the connection: before the header, inside it, or inside the body.
+func TestCutAnswers(t *testing.T) {
+	t.Parallel()
+	const whole = "HTTP/1.1 200 OK\r\nServer: a\r\nContent-Length: 27\r\n\r\nd8:intervali1800e5:peers0:e"
+	for n := range len(whole) {
+		base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.WriteString(conn, whole[:n])
+			conn.Close()
+		})
+		_, err := newClient(t, trackerclient.Options{}).Announce(t.Context(), base+"/announce", request())
+		var answer *trackerclient.AnswerError
+		if !errors.As(err, &answer) || !strings.Contains(err.Error(), "ended before the response was complete") {
+			t.Errorf("%q: %v, want an AnswerError that says that the answer was cut", whole[:n], err)
+		}
+	}
+}
+
 // TestRetryAfter checks that the error about an answer carries the pause that the web server or
 // the tracker asks for.
 func TestRetryAfter(t *testing.T) {

@@ -3,6 +3,7 @@ package trackerstats
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -171,12 +172,16 @@ func (w *bufferedWriter) WriteHeader(status int)      { w.status = status }
 func (w *bufferedWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
 
 // buffered returns a handler that sends the answer of h after h has returned, so that a
-// client that reads slowly does not use up the requests that h limits.
+// client that reads slowly does not use up the requests that h limits. The answer to HEAD
+// has the header of the answer to GET.
 func buffered(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b := bufferedWriter{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(&b, r)
+		w.Header().Set("Content-Length", strconv.Itoa(b.body.Len()))
 		w.WriteHeader(b.status)
-		b.body.WriteTo(w)
+		if r.Method != http.MethodHead {
+			b.body.WriteTo(w)
+		}
 	})
 }

@@ -2,6 +2,7 @@ package trackerstats
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -36,6 +37,48 @@ func TestAllRoutes(t *testing.T) {
 	}
 	for _, path := range []string{"/stats/torrent/" + named.String() + ".torrent", "/file?info_hash=" + url.QueryEscape(string(named[:]))} {
 		contenttest.Content(t, u.st.Handler(u.s), path, contenttest.Exempt{})
+	}
+}
+
+// TestPollingGivesNotModified checks that a client that polls the statistics gets 304 as long as
+// only the clock advances, up to a minute, and the new numbers after that or after an announce.
+func TestPollingGivesNotModified(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/stats", "/stats?past=week", "/stats.json"} {
+		u := newFixture(t, Options{ShowNames: true})
+		u.traffic()
+		u.st.Sample(u.s)
+		tag := u.get(path).Header().Get("ETag")
+		poll := func(want int, when string) {
+			t.Helper()
+			for _, method := range []string{"GET", "HEAD"} {
+				r := httptest.NewRequest(method, path, nil)
+				r.Header.Set("If-None-Match", tag)
+				w := httptest.NewRecorder()
+				u.st.Handler(u.s).ServeHTTP(w, r)
+				if w.Code != want || w.Body.Len() > 0 && (want == http.StatusNotModified || method == "HEAD") {
+					t.Errorf("%s %s %s: %d with %d bytes, want %d", method, path, when, w.Code, w.Body.Len(), want)
+				}
+			}
+			tag = u.get(path).Header().Get("ETag")
+		}
+		poll(http.StatusNotModified, "at once")
+		for range 5 {
+			u.now = u.now.Add(10 * time.Second)
+			u.st.Sample(u.s)
+			poll(http.StatusNotModified, "when only the clock has advanced")
+		}
+		u.now = u.now.Add(10 * time.Second)
+		poll(http.StatusOK, "after a minute")
+		if got := u.st.Report(u.s).Time; !got.Equal(u.now) {
+			t.Errorf("%s: the time of the report is %v, want %v", path, got, u.now)
+		}
+		u.announce(spate.InfoHash{2}, "203.0.113.9", "-TR4050-", "&left=1")
+		poll(http.StatusNotModified, "while the report is reused")
+		u.now = u.now.Add(reportAge)
+		poll(http.StatusOK, "after an announce")
+		u.now = u.now.Add(-time.Hour)
+		poll(http.StatusOK, "after the clock was set back")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ type Statistics struct {
 
 	mu     sync.Mutex // guards the fields below
 	report *Report    // the last report
-	made   time.Time  // when report was made
+	made   time.Time  // when report was made, or last found unchanged
 }
 
 // New returns statistics that start now. The tracker must call [Statistics.Observe] for
@@ -133,8 +134,9 @@ func (st *Statistics) Sample(t Tracker) {
 
 // Report holds all statistics of a tracker at one time.
 type Report struct {
-	Title   string    `json:"title"`
-	Version string    `json:"version"` // version of spate
+	Title   string `json:"title"`
+	Version string `json:"version"` // version of spate
+	// Time is when the other fields were last seen to change, at most a minute ago.
 	Time    time.Time `json:"time"`
 	Started time.Time `json:"started"`
 
@@ -217,6 +219,10 @@ type TorrentStats struct {
 // swarms.
 const reportAge = 2 * time.Second
 
+// unchangedAge is the age up to which a report without changes is kept with its Time. The
+// pages then stay the same to the byte, and a client that polls them gets 304.
+const unchangedAge = time.Minute
+
 // Report returns the statistics of t, which may be two seconds old. The report is shared:
 // the caller must not change it.
 func (st *Statistics) Report(t Tracker) *Report {
@@ -224,9 +230,24 @@ func (st *Statistics) Report(t Tracker) *Report {
 	defer st.mu.Unlock()
 	now := st.opts.Now()
 	if st.report == nil || now.Sub(st.made) >= reportAge || now.Before(st.made) {
-		st.report, st.made = st.make(t, now), now
+		r := st.make(t, now)
+		if !st.report.stands(r) {
+			st.report = r
+		}
+		st.made = now
 	}
 	return st.report
+}
+
+// stands reports whether r can be kept in place of the newer report next, because only
+// the time has changed, by less than unchangedAge.
+func (r *Report) stands(next *Report) bool {
+	if r == nil || next.Time.Before(r.Time) || next.Time.Sub(r.Time) >= unchangedAge {
+		return false
+	}
+	same := *next
+	same.Time = r.Time
+	return reflect.DeepEqual(r, &same)
 }
 
 func (st *Statistics) make(t Tracker, now time.Time) *Report {
