@@ -2,7 +2,6 @@ package torrent
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ type hashWant struct {
 	span  merkle.Span
 	asked picker.PeerID // the peer that was asked, if at is not zero
 	at    time.Time
+	index int // position in v2Hashes.missing
 }
 
 // hashState records whether one peer can send piece hashes (BEP 52).
@@ -42,6 +42,27 @@ type v2Hashes struct {
 	byRange      map[peerwire.HashRange]*hashWant // missing by the message field that requests it
 	partLayers   map[[32]byte][]byte              // piece layers of which some hashes are known
 	bothVerified bitfield.Bitfield                // pieces that both v1 and v2 hashes verified, while the check of a hybrid by v2 is pending; else empty
+}
+
+// setMissing records the parts that are not known.
+func (v *v2Hashes) setMissing(wants []*hashWant) {
+	v.missing = wants
+	v.byRange = make(map[peerwire.HashRange]*hashWant, len(wants))
+	for i, w := range wants {
+		w.index = i
+		v.byRange[*rangeOf(w)] = w
+	}
+}
+
+// found removes w from the missing parts. It moves at most one other part, whatever order a peer
+// sends the parts in.
+func (v *v2Hashes) found(w *hashWant) {
+	delete(v.byRange, *rangeOf(w))
+	last := len(v.missing) - 1
+	moved := v.missing[last]
+	v.missing[w.index], v.missing[last] = moved, nil
+	moved.index = w.index
+	v.missing = v.missing[:last]
 }
 
 // pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
@@ -167,10 +188,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		return badPeer("hashes: %v", err)
 	}
 	c.hashes.received = true
-	delete(t.v2.byRange, r)
-	i := slices.Index(t.v2.missing, w)
-	copy(t.v2.missing[1:], t.v2.missing[:i]) // moves few, because peers are asked in order
-	t.v2.missing = t.v2.missing[1:]
+	t.v2.found(w)
 	t.keepHashesLocked(w, body)
 	c.askHashesLocked(now)
 	return nil
