@@ -1,7 +1,9 @@
 package torrent
 
 import (
+	"bytes"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,7 +167,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		return &protocolError{err.Error()}
 	}
 	t := c.t
-	if p := t.parkedFor(&r); p != nil {
+	if p := c.parkedFor(&r); p != nil {
 		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
 	w := t.v2.byRange[r]
@@ -334,19 +336,25 @@ func (t *Torrent) pieceOfRoot(root [merkle.HashSize]byte) (piece int, ok bool) {
 		return 0, false
 	}
 	t.roots.once.Do(func() {
-		t.roots.pieces = make(map[[merkle.HashSize]byte]int, t.info.NumPieces())
-		for i := t.info.NumPieces() - 1; i >= 0; i-- {
-			t.roots.pieces[[merkle.HashSize]byte(h.PieceRoot(i))] = i
+		pieces := make([]int32, t.info.NumPieces())
+		for i := range pieces {
+			pieces[i] = int32(i)
 		}
+		slices.SortStableFunc(pieces, func(a, b int32) int { return bytes.Compare(h.PieceRoot(int(a)), h.PieceRoot(int(b))) })
+		t.roots.pieces = pieces
 	})
-	piece, ok = t.roots.pieces[root]
-	return piece, ok
+	at, ok := slices.BinarySearchFunc(t.roots.pieces, root[:], func(i int32, root []byte) int { return bytes.Compare(h.PieceRoot(int(i)), root) })
+	if !ok {
+		return 0, false
+	}
+	return int(t.roots.pieces[at]), true
 }
 
 // rootIndex finds files by their pieces roots (BEP 52), and the pieces of a v1 torrent by the
-// roots of its v2 hashes.
+// roots of its v2 hashes. The first request of any peer makes it, so pieces needs little memory:
+// a map of a million roots would need about 100 MB.
 type rootIndex struct {
 	once   sync.Once
 	files  map[[merkle.HashSize]byte]*metainfo.File // made by once, not changed afterwards
-	pieces map[[merkle.HashSize]byte]int            // likewise
+	pieces []int32                                  // likewise; ordered by their roots, equal ones by index
 }
