@@ -151,7 +151,7 @@ func (t *Torrent) parkLocked(fp failedPiece) bool {
 		return false
 	}
 	tree := t.pieceTree(fp.index)
-	if tree.root == nil || tree.ask.Length > peerwire.MaxHashes {
+	if tree.root == nil || tree.ask.Length == 0 || tree.ask.Length > peerwire.MaxHashes {
 		return false
 	}
 	p := &parkedPiece{failedPiece: fp, root: [merkle.HashSize]byte(tree.root), tried: map[*conn]bool{}, ask: tree.ask}
@@ -190,14 +190,20 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 // peer of a v1 torrent that says that it knows the v2 hashes.
 func (c *conn) givesBlockHashesLocked() bool { return c.peer.v2 || c.ext.handshake.V2Hashes }
 
-// parkedFor returns the parked piece that waits for the hashes of r, or nil.
-func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
-	for _, p := range t.bad.parked {
-		if p.ask == *r {
+// parkedFor returns the parked piece for which the peer was asked for the hashes of r, or nil.
+// Pieces of a v1 torrent with equal data have the same r. Of these it prefers one that still
+// waits for this peer.
+func (c *conn) parkedFor(r *peerwire.HashRange) (found *parkedPiece) {
+	for _, p := range c.t.bad.parked {
+		switch {
+		case p.ask != *r || !p.tried[c]:
+		case p.asked == c:
 			return p
+		default:
+			found = p
 		}
 	}
-	return nil
+	return found
 }
 
 // blockHashesLocked handles the block hashes of a parked piece, or a peer's refusal to
@@ -205,18 +211,15 @@ func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
 // bad blocks are banned.
 func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) error {
 	t := c.t
-	if refused {
+	if refused || t.pieceTree(p.index).root == nil { // the second after dropV2Hashes
 		if p.asked == c {
 			t.parkedAgainLocked(p)
 		}
 		return nil
 	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != p.root {
-		if p.tried[c] {
-			t.banLocked(c.peer.key, p.index)
-			return errWrongHashes
-		}
-		return nil
+		t.banLocked(c.peer.key, p.index)
+		return errWrongHashes
 	}
 	delete(t.bad.parked, p.index)
 	found := false

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -27,6 +28,7 @@ type hashWant struct {
 	span  merkle.Span
 	asked picker.PeerID // the peer that was asked, if at is not zero
 	at    time.Time
+	index int // position in v2Hashes.missing
 }
 
 // hashState records whether one peer can send piece hashes (BEP 52).
@@ -42,6 +44,27 @@ type v2Hashes struct {
 	byRange      map[peerwire.HashRange]*hashWant // missing by the message field that requests it
 	partLayers   map[[32]byte][]byte              // piece layers of which some hashes are known
 	bothVerified bitfield.Bitfield                // pieces that both v1 and v2 hashes verified, while the check of a hybrid by v2 is pending; else empty
+}
+
+// setMissing records the parts that are not known.
+func (v *v2Hashes) setMissing(wants []*hashWant) {
+	v.missing = wants
+	v.byRange = make(map[peerwire.HashRange]*hashWant, len(wants))
+	for i, w := range wants {
+		w.index = i
+		v.byRange[*rangeOf(w)] = w
+	}
+}
+
+// found removes w from the missing parts. It moves at most one other part, whatever order a peer
+// sends the parts in.
+func (v *v2Hashes) found(w *hashWant) {
+	delete(v.byRange, *rangeOf(w))
+	last := len(v.missing) - 1
+	moved := v.missing[last]
+	v.missing[w.index], v.missing[last] = moved, nil
+	moved.index = w.index
+	v.missing = v.missing[:last]
 }
 
 // pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
@@ -144,7 +167,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		return &protocolError{err.Error()}
 	}
 	t := c.t
-	if p := t.parkedFor(&r); p != nil {
+	if p := c.parkedFor(&r); p != nil {
 		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
 	w := t.v2.byRange[r]
@@ -167,10 +190,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		return badPeer("hashes: %v", err)
 	}
 	c.hashes.received = true
-	delete(t.v2.byRange, r)
-	i := slices.Index(t.v2.missing, w)
-	copy(t.v2.missing[1:], t.v2.missing[:i]) // moves few, because peers are asked in order
-	t.v2.missing = t.v2.missing[1:]
+	t.v2.found(w)
 	t.keepHashesLocked(w, body)
 	c.askHashesLocked(now)
 	return nil
@@ -316,19 +336,25 @@ func (t *Torrent) pieceOfRoot(root [merkle.HashSize]byte) (piece int, ok bool) {
 		return 0, false
 	}
 	t.roots.once.Do(func() {
-		t.roots.pieces = make(map[[merkle.HashSize]byte]int, t.info.NumPieces())
-		for i := t.info.NumPieces() - 1; i >= 0; i-- {
-			t.roots.pieces[[merkle.HashSize]byte(h.PieceRoot(i))] = i
+		pieces := make([]int32, t.info.NumPieces())
+		for i := range pieces {
+			pieces[i] = int32(i)
 		}
+		slices.SortStableFunc(pieces, func(a, b int32) int { return bytes.Compare(h.PieceRoot(int(a)), h.PieceRoot(int(b))) })
+		t.roots.pieces = pieces
 	})
-	piece, ok = t.roots.pieces[root]
-	return piece, ok
+	at, ok := slices.BinarySearchFunc(t.roots.pieces, root[:], func(i int32, root []byte) int { return bytes.Compare(h.PieceRoot(int(i)), root) })
+	if !ok {
+		return 0, false
+	}
+	return int(t.roots.pieces[at]), true
 }
 
 // rootIndex finds files by their pieces roots (BEP 52), and the pieces of a v1 torrent by the
-// roots of its v2 hashes.
+// roots of its v2 hashes. The first request of any peer makes it, so pieces needs little memory:
+// a map of a million roots would need about 100 MB.
 type rootIndex struct {
 	once   sync.Once
 	files  map[[merkle.HashSize]byte]*metainfo.File // made by once, not changed afterwards
-	pieces map[[merkle.HashSize]byte]int            // likewise
+	pieces []int32                                  // likewise; ordered by their roots, equal ones by index
 }

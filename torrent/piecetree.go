@@ -13,7 +13,8 @@ type pieceTree struct {
 	size int64  // number of bytes of the piece that the tree covers; zeros follow them
 	top  int    // the layer of root
 	// ask requests the hashes of all blocks. A v1 torrent has no root of a file that a
-	// request could name, so it names the root of the piece.
+	// request could name, so it names the root of the piece. Length is 0 if a request cannot
+	// name the blocks, because their numbers do not fit into 32 bits.
 	ask peerwire.HashRange
 }
 
@@ -39,6 +40,9 @@ func (t *Torrent) pieceTree(piece int) pieceTree {
 	tree := pieceTree{
 		size: min(t.info.PieceLength, f.Length-int64(n)*t.info.PieceLength), top: top,
 		ask: peerwire.HashRange{PiecesRoot: *f.PiecesRoot, Index: uint32(n << top), Length: 1 << top},
+	}
+	if int64(n+1)<<top > 1<<32 {
+		tree.ask.Length = 0
 	}
 	if layer := mi.PieceLayer(f); len(layer) >= merkle.HashSize*(n+1) {
 		tree.root = layer[merkle.HashSize*n : merkle.HashSize*(n+1)]

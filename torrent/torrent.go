@@ -17,7 +17,6 @@ import (
 	"spate/bitfield"
 	"spate/internal/ratelimit"
 	"spate/metainfo"
-	"spate/peerwire"
 	"spate/storage"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
@@ -213,11 +212,8 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.super.SetSwarm(k)
 	t.pieces.bufs, t.pieces.mostOpen = nil, open
 	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
-	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
-	t.v2.byRange = make(map[peerwire.HashRange]*hashWant, len(t.v2.missing))
-	for _, w := range t.v2.missing {
-		t.v2.byRange[*rangeOf(w)] = w
-	}
+	t.v2.setMissing(t.missingHashes())
+	t.v2.partLayers = map[[32]byte][]byte{}
 	t.bad.parked = map[int]*parkedPiece{}
 	t.v2.bothVerified = (bitfield.Bitfield{})
 	if len(t.v2.missing) > 0 && t.info.HasV1() {

@@ -87,6 +87,7 @@ type List struct {
 	notBefore time.Time // Next returns no candidate before this time
 	last6     bool      // the last candidate that Next returned has an IPv6 address
 	out       []netip.AddrPort
+	worst     worstFirst
 }
 
 type state uint8
@@ -126,59 +127,6 @@ func New(opt Options) *List {
 
 // Len returns the number of candidates.
 func (l *List) Len() int { return len(l.all) }
-
-// Add adds addresses from a source and returns how many were new. It ignores addresses that
-// are not usable (see [List.Usable]) or are banned. A known address keeps its failures, and
-// gets the better of its two sources.
-func (l *List) Add(addrs []netip.AddrPort, src Source) int {
-	n := 0
-	for _, a := range addrs {
-		if l.add(a, src) {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *List) add(a netip.AddrPort, src Source) bool {
-	a = spate.CanonicalAddr(a)
-	if !l.Usable(a, src) || l.Banned(a) {
-		return false
-	}
-	if src == SourceLSD && l.local >= max(1, l.opt.Max/localShare) {
-		return false
-	}
-	if i, known := l.index[a]; known {
-		if c := &l.all[i]; src > c.source {
-			l.counted(c, -1)
-			c.source = src
-			l.counted(c, 1)
-		}
-		return false
-	}
-	c := candidate{addr: a, source: src, prio: l.priority(a)}
-	l.notBefore = time.Time{}
-	if len(l.all) < l.opt.Max {
-		l.index[a] = len(l.all)
-		l.all = append(l.all, c)
-		l.counted(&c, 1)
-		return true
-	}
-	worst := -1
-	for i := range l.all {
-		if l.all[i].state == idle && (worst < 0 || l.all[worst].before(&l.all[i])) {
-			worst = i
-		}
-	}
-	if worst < 0 || !c.before(&l.all[worst]) {
-		return false
-	}
-	delete(l.index, l.all[worst].addr)
-	l.counted(&l.all[worst], -1)
-	l.all[worst], l.index[a] = c, worst
-	l.counted(&c, 1)
-	return true
-}
 
 // counted adds by to the number of candidates of SourceLSD, if c is such a candidate.
 func (l *List) counted(c *candidate, by int) {
