@@ -61,11 +61,11 @@ func v2HashesError(format string, a ...any) *Error {
 // keyV2Hashes is the key of the v2 hashes in a torrent file.
 const keyV2Hashes = "v2 hashes"
 
-// wholePieces reports whether f has at least two pieces of its own, so that its tree is made
-// of the trees of the pieces.
+// wholePieces reports whether f consists of pieces of its own, at least one of them of the full
+// length, so that its tree is made of the trees of the pieces.
 func (i *Info) wholePieces(f *File) bool {
 	end := f.Offset + f.Length
-	return f.Length > i.PieceLength && f.Offset%i.PieceLength == 0 &&
+	return f.Length >= i.PieceLength && f.Offset%i.PieceLength == 0 &&
 		(end%i.PieceLength == 0 || end == i.TotalLength())
 }
 

@@ -40,7 +40,7 @@ func withV2Hashes(t *testing.T, files ...metainfo.File) *metainfo.MetaInfo {
 		switch {
 		case f.Length == 0:
 			root = [32]byte{}
-		case f.Offset%info.PieceLength == 0 && f.Length > info.PieceLength && (f.Offset+f.Length == total || (f.Offset+f.Length)%info.PieceLength == 0):
+		case f.Offset%info.PieceLength == 0 && f.Length >= info.PieceLength && (f.Offset+f.Length == total || (f.Offset+f.Length)%info.PieceLength == 0):
 			root = merkle.Root(h.Pieces[32*first:32*last], 1)
 		}
 		h.Files = append(h.Files, root[:]...)
