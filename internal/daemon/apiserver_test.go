@@ -89,6 +89,7 @@ func TestUnfinishedRequestsEnd(t *testing.T) {
 			if err := <-served; err != nil {
 				t.Error(err)
 			}
+			time.Sleep(shutdownTimeout) // the server looks from time to time whether its connections have ended
 		})
 	}
 }
