@@ -120,7 +120,7 @@ func TestScreens(t *testing.T) {
 		e.keys("4")
 		e.sees(`^ peer +has +down +up +flags +client`, `^ 10\.93\.0\.1:\d+ +100 % .*spate`)
 		e.keys("Tab")
-		e.sees(`^ http://10\.93\.0\.1:6969/announce`, `the tracker counts 1 seeds, 1 leechers`)
+		e.sees(`^ http://10\.93\.0\.1:6969/announce`, `the tracker counts 1 seed, 1 leecher`)
 		e.tmux("resize-window", "-x", "200", "-y", "50")
 		s := e.sees("^─{200}$", `^ http://10\.93\.0\.1:6969/announce`)
 		if n := strings.Count(s, "\n"); n != 50 {
