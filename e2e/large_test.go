@@ -21,7 +21,8 @@ import (
 // The tests of this file download one file of torrents that are too large to be stored. The
 // test program itself is the web seed: it computes the data of each file from its path.
 
-// inventedEnv is the environment variable that makes the test program a web server.
+// inventedEnv is an environment variable. If it is set, the test program runs as a web server of
+// invented data instead of running tests.
 const inventedEnv = "SPATE_E2E_INVENTED"
 
 // inventedPort is the port of the web server.

@@ -278,7 +278,8 @@ func (t *Torrent) webAloneLocked(s *webSeed, now time.Time) bool {
 	return t.peerConns.n == 0 && !t.otherWebSeedLocked(s, -1, now)
 }
 
-// hasWantedLocked reports whether a piece is set in have, missing, wanted and not in except.
+// hasWantedLocked reports whether a piece is set in have, is wanted, has not arrived yet, and is
+// not in except.
 func (t *Torrent) hasWantedLocked(have bitfield.Bitfield, except map[int]*webFault) bool {
 	for i := range t.info.NumPieces() {
 		if have.Get(i) && !t.pick.Have(i) && t.pick.Priority(i) > 0 && except[i] == nil {
