@@ -26,6 +26,7 @@ type member struct {
 	leave          time.Duration // when it leaves, complete or not; zero means at the end
 	leavesWhenDone bool          // it leaves as soon as it is complete
 	freeRide       bool          // it unchokes no peer
+	program        program       // the program that it runs; "" means spate
 
 	// Results.
 	began, done, left time.Duration // done is zero if the download did not complete
@@ -37,6 +38,7 @@ type member struct {
 type swarm struct {
 	size, piece int
 	origin      simnet.Link
+	originRuns  program // the program that the origin runs; "" means spate
 	members     []*member
 	seed        uint64
 
@@ -168,16 +170,11 @@ func (sw *swarm) simulate(t *testing.T) {
 	defer cancel()
 	sw.t, sw.tracker, sw.finished = t, newMemTracker(), make(chan struct{})
 	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
-	origin := sw.session(0, sw.origin, false)
-	wg.Go(func() { origin.Run(ctx) })
-	from, err := origin.Add(sw.mi, torrent.AddOptions{Storage: storage.NewMemoryOf(sw.data), Verified: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	originStats := sw.startOrigin(ctx, &wg)
 	time.Sleep(time.Second) // the origin has announced
 	sw.start = time.Now()
 	sw.written = &writtenPieces{pieceLength: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), whenComplete: func() {
-		sw.firstCopy = from.Stats().Uploaded
+		sw.firstCopy = originStats().Uploaded
 		sw.firstAt = time.Since(sw.start)
 	}}
 	for i, m := range sw.members {
@@ -190,13 +187,34 @@ func (sw *swarm) simulate(t *testing.T) {
 	})
 	sw.waiting.Wait()
 	limit.Stop()
-	sw.originStats = from.Stats()
+	sw.originStats = originStats()
 	close(sw.finished)
+}
+
+// startOrigin starts the origin, and returns a function that returns its statistics.
+func (sw *swarm) startOrigin(ctx context.Context, wg *sync.WaitGroup) (stats func() torrent.Stats) {
+	if sw.originRuns != "" {
+		p := sw.foreignPeer(0, sw.origin, sw.originRuns, true)
+		wg.Go(func() { sw.runForeign(ctx, p) })
+		return p.currentStats
+	}
+	s := sw.session(0, sw.origin, false)
+	wg.Go(func() { s.Run(ctx) })
+	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: storage.NewMemoryOf(sw.data), Verified: true})
+	if err != nil {
+		sw.t.Fatal(err)
+	}
+	return tor.Stats
+}
+
+// addrOf returns the address of member i; the origin is 0.
+func addrOf(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
 }
 
 // session returns session i of the swarm; the origin is 0.
 func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
-	addr := netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
+	addr := addrOf(i)
 	host := sw.world.Host(addr, link)
 	var network torrent.Network = host
 	if freeRide {
@@ -215,6 +233,10 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 // runMember starts member i and waits until it leaves.
 func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
 	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // no two members start at the same time
+	if m.program != "" {
+		sw.runForeignMember(ctx, i, m)
+		return
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := sw.session(i, m.link, m.freeRide)

@@ -1,0 +1,352 @@
+package torrent_test
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"spate/bitfield"
+	"spate/peerwire"
+)
+
+// foreignRequest is a request that was sent, or that waits in the queue of the model.
+type foreignRequest struct {
+	foreignBlock
+	at        time.Time // when it was sent
+	abandoned bool      // the block may be requested elsewhere, although it can still arrive
+	busy      bool      // the block was requested on another connection before
+}
+
+// foreignConn is a connection of a foreignPeer. The lock of the peer guards all fields but
+// the first three.
+type foreignConn struct {
+	p      *foreignPeer
+	conn   net.Conn
+	remote netip.Addr
+
+	ready bool // handshakes were exchanged
+	gone  bool
+	fast  bool // both sides support the Fast extension
+
+	known        bitfield.Bitfield // pieces that the peer has
+	choked       bool              // the peer chokes us
+	amInterested bool
+	asked        []*foreignRequest // requests without an answer, in the order in which they were sent
+
+	amChoking  bool
+	interested bool           // the peer is interested in us
+	uploads    []foreignBlock // requests of the peer
+	control    []byte         // messages to send before the next block
+	writing    bool
+
+	down, up trafficMeter
+
+	lt libtorrentConn
+}
+
+// trafficMeter counts the bytes of one direction of a connection.
+type trafficMeter struct{ total int64 }
+
+func (m *trafficMeter) add(n int64) { m.total += n }
+
+// shakeHands exchanges handshakes and sends the messages that follow.
+func (c *foreignConn) shakeHands(hs *peerwire.Handshake, first bool) error {
+	out := hs.Append(nil)
+	if first {
+		if _, err := c.conn.Write(out); err != nil {
+			return err
+		}
+	}
+	var in [peerwire.HandshakeLen]byte
+	if _, err := io.ReadFull(c.conn, in[:]); err != nil {
+		return err
+	}
+	theirs, err := peerwire.ParseHandshake(in[:])
+	if err != nil {
+		return err
+	}
+	p := c.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.gone {
+		return net.ErrClosed
+	}
+	if !first {
+		c.control = append(c.control, out...)
+	}
+	c.ready, c.fast, c.known = true, hs.Reserved.Fast() && theirs.Reserved.Fast(), p.noBitfield()
+	if theirs.Reserved.Extended() {
+		c.control = peerwire.AppendExtHandshake(c.control, &peerwire.ExtHandshake{
+			Client: p.model.traits().name, Reqq: 500, UploadOnly: p.pieces.have.All(),
+		})
+	}
+	switch have := p.pieces.have; {
+	case c.fast && have.All():
+		c.control = peerwire.AppendSimple(c.control, peerwire.HaveAll)
+	case c.fast && have.None():
+		c.control = peerwire.AppendSimple(c.control, peerwire.HaveNone)
+	case !have.None():
+		c.control = peerwire.AppendBytes(c.control, peerwire.Bitfield, have.Bytes())
+	}
+	p.model.joined(c)
+	p.flush()
+	return nil
+}
+
+// read reads and handles messages until the connection ends.
+func (c *foreignConn) read() {
+	buf, n := make([]byte, 128<<10), 0
+	for {
+		k, err := c.conn.Read(buf[n:])
+		if err != nil {
+			return
+		}
+		n += k
+		c.p.mu.Lock()
+		used, ok := c.handleAll(buf[:n])
+		c.p.flush()
+		c.p.mu.Unlock()
+		if !ok {
+			return
+		}
+		n = copy(buf, buf[used:n])
+	}
+}
+
+// handleAll handles the complete messages in b, and returns their length. It returns false
+// if the connection has to end.
+func (c *foreignConn) handleAll(b []byte) (used int, ok bool) {
+	for !c.gone {
+		var m peerwire.Message
+		n, _, err := peerwire.Parse(b[used:], &m)
+		if err != nil {
+			c.p.bad("peer %v sent a malformed message: %v", c.remote, err)
+			return used, false
+		}
+		if n == 0 {
+			return used, true
+		}
+		used += n
+		c.handle(&m)
+	}
+	return used, false
+}
+
+// handle handles a message.
+func (c *foreignConn) handle(m *peerwire.Message) {
+	p := c.p
+	switch m.ID {
+	case peerwire.Choke, peerwire.Unchoke:
+		if c.choked != (m.ID == peerwire.Choke) {
+			c.choked = !c.choked
+			if c.choked && !c.fast {
+				c.dropRequests()
+			}
+			p.model.chokeChanged(c)
+		}
+	case peerwire.Interested, peerwire.NotInterested:
+		if c.interested != (m.ID == peerwire.Interested) {
+			c.interested = !c.interested
+			p.model.interestChanged(c)
+		}
+	case peerwire.Have:
+		if i := int(m.Index); !c.known.Get(i) {
+			c.known.Set(i)
+			p.pieces.peers[i]++
+			p.model.has(c, i)
+		}
+	case peerwire.Bitfield, peerwire.HaveAll:
+		if m.ID == peerwire.HaveAll {
+			c.learn(nil)
+		} else {
+			c.learn(m.Payload)
+		}
+		p.model.has(c, -1)
+	case peerwire.Request:
+		b := foreignBlock{int(m.Index), int(m.Begin) / peerwire.BlockLen}
+		switch {
+		case !c.amChoking && p.pieces.have.Get(b.piece):
+			c.uploads = append(c.uploads, b)
+		default:
+			c.reject(b)
+		}
+	case peerwire.Cancel:
+		c.uploads = slices.DeleteFunc(c.uploads, func(b foreignBlock) bool {
+			return b.piece == int(m.Index) && b.index == int(m.Begin)/peerwire.BlockLen
+		})
+	case peerwire.Reject:
+		if r := c.takeRequest(foreignBlock{int(m.Index), int(m.Begin) / peerwire.BlockLen}); r != nil {
+			if !r.abandoned {
+				p.pieces.release(r.foreignBlock)
+			}
+			p.model.rejected(c)
+		}
+	case peerwire.Piece:
+		r, missing := p.store(c, int(m.Index), int(m.Begin), m.Payload)
+		switch {
+		case missing:
+			p.model.received(c, r)
+		case r != nil:
+			p.model.wasted(c)
+		}
+	}
+}
+
+// learn records the pieces of a bitfield; nil stands for all pieces.
+func (c *foreignConn) learn(b []byte) {
+	all := c.p.noBitfield()
+	if b == nil {
+		all.SetAll()
+	} else {
+		copy(all.Bytes(), b)
+	}
+	for i := range all.Ones() {
+		if !c.known.Get(i) {
+			c.known.Set(i)
+			c.p.pieces.peers[i]++
+		}
+	}
+}
+
+// ask sends a request for a block. The caller has recorded it with foreignPieces.request.
+func (c *foreignConn) ask(r *foreignRequest) {
+	r.at = time.Now()
+	c.asked = append(c.asked, r)
+	c.control = peerwire.AppendBlock(c.control, peerwire.Request, uint32(r.piece), uint32(r.index*peerwire.BlockLen), uint32(c.p.pieces.size(r.foreignBlock)))
+}
+
+// cancel sends a cancel message for a request. The answer is still awaited.
+func (c *foreignConn) cancel(r *foreignRequest) {
+	c.control = peerwire.AppendBlock(c.control, peerwire.Cancel, uint32(r.piece), uint32(r.index*peerwire.BlockLen), uint32(c.p.pieces.size(r.foreignBlock)))
+}
+
+// takeRequest removes the request for a block from the list, or returns nil.
+func (c *foreignConn) takeRequest(b foreignBlock) *foreignRequest {
+	i := slices.IndexFunc(c.asked, func(r *foreignRequest) bool { return r.foreignBlock == b })
+	if i < 0 {
+		return nil
+	}
+	r := c.asked[i]
+	c.asked = slices.Delete(c.asked, i, i+1)
+	return r
+}
+
+// dropRequests forgets all requests without an answer.
+func (c *foreignConn) dropRequests() {
+	for _, r := range c.asked {
+		if !r.abandoned {
+			c.p.pieces.release(r.foreignBlock)
+		}
+	}
+	c.asked = nil
+}
+
+// setInterested tells the peer whether we are interested.
+func (c *foreignConn) setInterested(yes bool) {
+	if c.amInterested == yes {
+		return
+	}
+	c.amInterested = yes
+	id := peerwire.NotInterested
+	if yes {
+		id = peerwire.Interested
+	}
+	c.control = peerwire.AppendSimple(c.control, id)
+}
+
+// setChoking chokes or unchokes the peer. A choke ends its requests.
+func (c *foreignConn) setChoking(yes bool) {
+	if c.amChoking == yes {
+		return
+	}
+	c.amChoking = yes
+	if !yes {
+		c.control = peerwire.AppendSimple(c.control, peerwire.Unchoke)
+		return
+	}
+	c.control = peerwire.AppendSimple(c.control, peerwire.Choke)
+	for _, b := range c.uploads {
+		c.reject(b)
+	}
+	c.uploads = nil
+}
+
+// reject rejects a request if the peer understands that.
+func (c *foreignConn) reject(b foreignBlock) {
+	if c.fast {
+		c.control = peerwire.AppendBlock(c.control, peerwire.Reject, uint32(b.piece), uint32(b.index*peerwire.BlockLen), uint32(c.p.pieces.size(b)))
+	}
+}
+
+// tellHave sends a have message.
+func (c *foreignConn) tellHave(piece int) {
+	c.control = peerwire.AppendIndexed(c.control, peerwire.Have, uint32(piece))
+}
+
+// isSeed reports whether the peer has announced all pieces.
+func (c *foreignConn) isSeed() bool { return c.known.All() }
+
+// kick starts a writer if there is something to send and none runs.
+func (c *foreignConn) kick() {
+	if c.writing || c.gone || !c.ready || len(c.control) == 0 && len(c.uploads) == 0 {
+		return
+	}
+	c.writing = true
+	c.p.inTurn(c.write)
+}
+
+// write sends control messages and requested blocks until none are left.
+func (c *foreignConn) write() {
+	p := c.p
+	var b []byte
+	for {
+		p.mu.Lock()
+		b = append(b[:0], c.control...)
+		c.control = c.control[:0]
+		n := 0
+		if len(b) == 0 && len(c.uploads) > 0 {
+			u := c.uploads[0]
+			c.uploads = c.uploads[1:]
+			n = p.pieces.size(u)
+			off := p.pieces.offset(u)
+			b = peerwire.AppendPieceHeader(b, uint32(u.piece), uint32(u.index*peerwire.BlockLen), uint32(n))
+			b = append(b, p.data[off:off+n]...)
+		}
+		if len(b) == 0 || c.gone {
+			c.writing = false
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		_, err := c.conn.Write(b)
+		p.mu.Lock()
+		if err != nil {
+			c.end()
+		} else {
+			c.up.add(int64(n))
+			p.stats.Uploaded += int64(n)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// end closes the connection and forgets all that was known about it.
+func (c *foreignConn) end() {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	c.conn.Close()
+	p := c.p
+	p.conns = slices.DeleteFunc(p.conns, func(o *foreignConn) bool { return o == c })
+	if !c.ready {
+		return
+	}
+	for i := range c.known.Ones() {
+		p.pieces.peers[i]--
+	}
+	c.dropRequests()
+	p.model.left(c)
+}

@@ -1,0 +1,140 @@
+package torrent_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/internal/simnet"
+	"spate/torrent"
+)
+
+// program is a BitTorrent program that a member of a simulated swarm runs.
+type program string
+
+const libtorrent program = "libtorrent"
+
+// newModel returns the model of a program for a peer.
+func (g program) newModel(p *foreignPeer) clientModel {
+	switch g {
+	case libtorrent:
+		return newLibtorrent(p)
+	}
+	panic("no model of " + string(g))
+}
+
+// foreignPeer returns member i, which runs another program; the origin is 0.
+func (sw *swarm) foreignPeer(i int, link simnet.Link, runs program, complete bool) *foreignPeer {
+	p := newForeignPeer(sw.world.Host(addrOf(i), link), sw.seed*1000+uint64(i+1), sw.data, sw.piece, sw.mi.Hash(), complete)
+	p.id = spate.PeerID([]byte(fmt.Sprintf("-XX0100-%012d", i)))
+	p.bad = sw.t.Errorf
+	if !complete {
+		p.written = sw.written
+	}
+	p.model = runs.newModel(p)
+	return p
+}
+
+// runForeign runs a peer until ctx is done.
+func (sw *swarm) runForeign(ctx context.Context, p *foreignPeer) {
+	if err := p.run(ctx, sw.tracker.announcerAt(p.addr.Addr())); err != nil && ctx.Err() == nil {
+		sw.t.Errorf("the peer at %v failed: %v", p.addr, err)
+	}
+}
+
+// runForeignMember does what runMember does, for a member that runs another program.
+func (sw *swarm) runForeignMember(ctx context.Context, i int, m *member) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := sw.foreignPeer(i, m.link, m.program, false)
+	m.began = time.Since(sw.start)
+	if m.leave > 0 {
+		time.AfterFunc(m.leave-m.began, cancel)
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		sw.runForeign(ctx, p)
+	}()
+	select {
+	case <-p.done:
+		m.done = time.Since(sw.start)
+	case <-ctx.Done():
+	}
+	sw.waiting.Done()
+	if !m.leavesWhenDone {
+		select {
+		case <-sw.finished:
+		case <-ctx.Done():
+		}
+	}
+	cancel()
+	<-gone
+	m.stats = p.currentStats()
+	m.left = time.Since(sw.start)
+}
+
+func (p *foreignPeer) currentStats() torrent.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats
+}
+
+// fastLink returns a link with these rates in Mbit/s; 0 is unlimited.
+func fastLink(up, down int64) simnet.Link {
+	return simnet.Link{Up: up * mbit, Down: down * mbit, Latency: 2 * time.Millisecond}
+}
+
+// membersRunning returns n members that run a program, with usual fast links.
+func membersRunning(runs program, n int) []*member {
+	all := membersWith(n, fastLink(40, 100))
+	for _, m := range all {
+		m.program = runs
+	}
+	return all
+}
+
+// foreignSwarm is a swarm with our seed as the origin, and the bars that hold for it.
+type foreignSwarm struct {
+	name    string
+	size    int
+	members func() []*member
+	times   float64 // most that the duration may be, as a multiple of the lower bound
+	copies  float64 // most copies that the origin may send
+}
+
+// check plays the swarm with every random seed and checks its bars.
+func (f foreignSwarm) check(t *testing.T) {
+	t.Run(f.name, func(t *testing.T) {
+		t.Parallel()
+		eachSeed(t, func(t *testing.T, seed uint64) {
+			sw := &swarm{size: f.size, piece: 16 << 10, origin: fastLink(20, 100), members: f.members(), seed: seed}
+			sw.run(t)
+			if times, copies := sw.report(t); times > f.times || copies > f.copies {
+				t.Errorf("took %.3f times the bound and %.3f copies, want at most %v and %v", times, copies, f.times, f.copies)
+			}
+		})
+	})
+}
+
+// TestForeignPeers checks swarms of four peers that run another program.
+func TestForeignPeers(t *testing.T) {
+	for _, f := range []foreignSwarm{
+		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
+	} {
+		f.check(t)
+	}
+}
+
+// TestForeignCrowds checks larger swarms of peers that run another program.
+func TestForeignCrowds(t *testing.T) {
+	for _, f := range []foreignSwarm{
+		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
+		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.35, 1.35},
+		{"16 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.35, 1.35},
+	} {
+		f.check(t)
+	}
+}
