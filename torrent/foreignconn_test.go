@@ -30,7 +30,9 @@ type foreignConn struct {
 	gone  bool
 	fast  bool // both sides support the Fast extension
 
+	introduced   bool              // the peer has sent its bitfield, or a message in its place
 	known        bitfield.Bitfield // pieces that the peer has
+	uploadOnly   bool              // the peer has said that it downloads nothing (BEP 21)
 	choked       bool              // the peer chokes us
 	amInterested bool
 	asked        []*foreignRequest // requests without an answer, in the order in which they were sent
@@ -152,15 +154,17 @@ func (c *foreignConn) handle(m *peerwire.Message) {
 			p.model.interestChanged(c)
 		}
 	case peerwire.Have:
+		c.introduced = true
 		if i := int(m.Index); !c.known.Get(i) {
 			c.known.Set(i)
 			p.pieces.peers[i]++
 			p.model.has(c, i)
 		}
-	case peerwire.Bitfield, peerwire.HaveAll:
+	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:
+		c.introduced = true
 		if m.ID == peerwire.HaveAll {
 			c.learn(nil)
-		} else {
+		} else if m.ID == peerwire.Bitfield {
 			c.learn(m.Payload)
 		}
 		p.model.has(c, -1)
@@ -182,6 +186,11 @@ func (c *foreignConn) handle(m *peerwire.Message) {
 				p.pieces.release(r.foreignBlock)
 			}
 			p.model.rejected(c)
+		}
+	case peerwire.Extended:
+		if h, err := peerwire.ParseExtHandshake(m.Payload); err == nil && m.Index == 0 {
+			c.uploadOnly = h.UploadOnly
+			p.model.has(c, -1)
 		}
 	case peerwire.Piece:
 		r, missing := p.store(c, int(m.Index), int(m.Begin), m.Payload)

@@ -27,8 +27,8 @@ type clientModel interface {
 	joined(c *foreignConn)
 	// interestChanged is called when the peer's interest has begun or ended.
 	interestChanged(c *foreignConn)
-	// has is called when the peer has announced a piece, or all pieces of its bitfield, in
-	// which case piece is -1.
+	// has is called when the peer has announced a piece. It is called with piece -1 after a
+	// bitfield and after an extension handshake.
 	has(c *foreignConn, piece int)
 	// chokeChanged is called when the peer has choked or unchoked us.
 	chokeChanged(c *foreignConn)
@@ -71,7 +71,8 @@ type foreignPeer struct {
 	pieces foreignPieces
 	conns  []*foreignConn
 	stats  torrent.Stats
-	done   chan struct{} // closed when all pieces are complete
+	ctx    context.Context // ends when the peer leaves
+	done   chan struct{}   // closed when all pieces are complete
 	ended  bool
 	tasks  sync.WaitGroup
 }
@@ -105,8 +106,9 @@ func (p *foreignPeer) run(ctx context.Context, announcer torrent.Announcer) erro
 	if err != nil {
 		return err
 	}
+	p.ctx = ctx
 	for _, to := range resp.Peers {
-		p.inTurn(func() { p.dial(ctx, to) })
+		p.dialSoon(to)
 	}
 	tick := time.NewTicker(p.model.traits().tick)
 	defer tick.Stop()
@@ -166,11 +168,14 @@ func (p *foreignPeer) accept(l net.Listener) {
 	}
 }
 
-func (p *foreignPeer) dial(ctx context.Context, to netip.AddrPort) {
-	c, err := p.host.DialContext(ctx, "tcp", to.String())
-	if err == nil {
-		p.connected(c, true)
-	}
+// dialSoon connects to a peer in the background.
+func (p *foreignPeer) dialSoon(to netip.AddrPort) {
+	p.inTurn(func() {
+		c, err := p.host.DialContext(p.ctx, "tcp", to.String())
+		if err == nil {
+			p.connected(c, true)
+		}
+	})
 }
 
 // connected exchanges handshakes over a connection and serves it until it ends. A second

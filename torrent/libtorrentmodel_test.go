@@ -3,6 +3,7 @@ package torrent_test
 import (
 	"cmp"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -22,6 +23,7 @@ const (
 	ltRandomPieces       = 4                // initial_picker_threshold
 	ltPieceTimeout       = 20 * time.Second // piece_timeout
 	ltRequestTimeout     = 60 * time.Second // request_timeout
+	ltReconnectTime      = 60 * time.Second // min_reconnect_time
 	ltSeedQuota          = 20               // seeding_piece_quota: pieces that a seed sends in one turn
 	ltSlowStartSlack     = 5000             // growth of the rate below which the slow start ends, in bytes a second
 	ltRequestTimeSamples = 20               // weight of the past in the average time of a request
@@ -91,16 +93,18 @@ func (m *libtorrentModel) joined(c *foreignConn) {
 }
 
 func (m *libtorrentModel) has(c *foreignConn, piece int) {
-	switch {
-	case piece >= 0:
+	if piece >= 0 {
 		m.order[piece] = m.p.rng.Int64()
+		if c.isSeed() && m.closedIfUseless(c) { // before the interest in the last piece begins
+			return
+		}
 		if !m.p.pieces.have.Get(piece) && !c.amInterested {
 			m.becomeInterested(c)
 		}
-	case m.p.pieces.have.Lacks(c.known):
+	} else if m.p.pieces.have.Lacks(c.known) {
 		m.becomeInterested(c)
 	}
-	m.closeIfUseless(c)
+	m.closedIfUseless(c)
 }
 
 // becomeInterested tells the peer so and requests blocks.
@@ -109,11 +113,22 @@ func (m *libtorrentModel) becomeInterested(c *foreignConn) {
 	m.request(c)
 }
 
-// closeIfUseless ends the connection if both sides have all pieces.
-func (m *libtorrentModel) closeIfUseless(c *foreignConn) {
-	if c.isSeed() && m.p.pieces.have.All() {
-		c.end()
+// closedIfUseless ends the connection to a peer that downloads nothing and in which there is
+// no interest, and reports whether it did. It dials the peer again later if pieces are missing.
+func (m *libtorrentModel) closedIfUseless(c *foreignConn) bool {
+	if c.gone || c.amInterested || !c.introduced || !c.uploadOnly && !c.isSeed() {
+		return c.gone
 	}
+	c.end()
+	to := netip.AddrPortFrom(c.remote, m.p.addr.Port())
+	time.AfterFunc(ltReconnectTime, func() {
+		m.p.mu.Lock()
+		defer m.p.mu.Unlock()
+		if !m.p.ended && !m.p.pieces.have.All() {
+			m.p.dialSoon(to)
+		}
+	})
+	return true
 }
 
 func (m *libtorrentModel) chokeChanged(c *foreignConn) {
@@ -209,7 +224,7 @@ func (m *libtorrentModel) completed(piece int) {
 			c.lt.slowStart = false
 			fallthrough
 		default:
-			m.closeIfUseless(c)
+			m.closedIfUseless(c)
 		}
 	}
 }
