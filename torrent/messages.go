@@ -19,6 +19,7 @@ type wireState struct {
 	peerInterested bool
 	gotFirst       bool // a bitfield, have all, have none or have message has arrived
 	gotMessage     bool // any message but a keep-alive has arrived
+	sent           sentPieces
 }
 
 // handleLocked applies one message. An error ends the connection.
@@ -84,7 +85,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 			}
 			return c.moreLocked(have.Ones())
 		case peerwire.HaveAll:
-			if c.t.pick.PeerIsSeed(c.id) {
+			if c.t.pick.PeerIsSeed(c.id) && c.wire.sent.n == 0 {
 				return nil
 			}
 			return c.moreLocked(c.t.emptyLocked().Zeros())
@@ -115,12 +116,13 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	more := false
 	for i := range pieces {
+		c.wire.sent.announced(i)
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
 			c.hasPieceLocked(uint32(i))
 		}
 	}
-	if !more {
+	if !more && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
 	return c.knowsMoreLocked()
@@ -131,6 +133,7 @@ func (c *conn) haveLocked(piece int64) error {
 		return badPeer("have of piece %d of %d", piece, c.t.info.NumPieces())
 	}
 	c.wire.gotFirst = true
+	c.wire.sent.announced(int(piece))
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
@@ -141,12 +144,12 @@ func (c *conn) haveLocked(piece int64) error {
 // knowsMoreLocked updates this side's interest after the peer announced pieces. It returns
 // errBothSeeds if neither side needs the other.
 func (c *conn) knowsMoreLocked() error {
-	if c.t.pick.PeerIsSeed(c.id) {
+	if c.t.pick.PeerIsSeed(c.id) && c.wire.sent.n == 0 {
 		if c.ext.listens.IsValid() {
 			c.t.peers.SetSeed(c.ext.listens, true)
 		}
 		c.t.super.OtherSeed(time.Now())
-		if c.t.status.state == StateSeeding && !c.owesHashesLocked() {
+		if c.neitherNeedsLocked(time.Now()) {
 			return errBothSeeds
 		}
 	}

@@ -76,6 +76,7 @@ func (c *conn) writtenLocked(blocks []upload) {
 			i++
 		}
 		if t.super.Written(c.id, piece, n) && t.pick.PeerHave(c.id, int(piece)) {
+			c.wire.sent.add(int(piece), t.info.NumPieces())
 			c.hasPieceLocked(piece)
 		}
 	}

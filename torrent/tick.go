@@ -81,6 +81,10 @@ func (c *conn) tickLocked(now time.Time) {
 	c.refillLocked(now)
 	c.tellPEXLocked(now)
 	c.askHashesLocked(now)
+	if c.neitherNeedsLocked(now) {
+		c.dropLocked(errBothSeeds)
+		return
+	}
 	if now.UnixNano()-c.lastRead.Load() > int64(idleTimeout) {
 		c.dropLocked(errIdle)
 		return
