@@ -33,6 +33,7 @@ type foreignConn struct {
 	introduced   bool              // the peer has sent its bitfield, or a message in its place
 	known        bitfield.Bitfield // pieces that the peer has
 	uploadOnly   bool              // the peer has said that it downloads nothing (BEP 21)
+	reqq         int               // requests that the peer queues; 0 if it has not said
 	choked       bool              // the peer chokes us
 	amInterested bool
 	asked        []*foreignRequest // requests without an answer, in the order in which they were sent
@@ -41,11 +42,13 @@ type foreignConn struct {
 	interested bool           // the peer is interested in us
 	uploads    []foreignBlock // requests of the peer
 	control    []byte         // messages to send before the next block
+	released   int            // bytes of control that may be sent, if the model batches messages
 	writing    bool
 
 	down, up trafficMeter
 
 	lt libtorrentConn
+	tr transmissionConn
 }
 
 // trafficMeter counts the bytes of one direction of a connection.
@@ -93,6 +96,7 @@ func (c *foreignConn) shakeHands(hs *peerwire.Handshake, first bool) error {
 		c.control = peerwire.AppendBytes(c.control, peerwire.Bitfield, have.Bytes())
 	}
 	p.model.joined(c)
+	c.release() // what follows the handshake never waits
 	p.flush()
 	return nil
 }
@@ -189,7 +193,7 @@ func (c *foreignConn) handle(m *peerwire.Message) {
 		}
 	case peerwire.Extended:
 		if h, err := peerwire.ParseExtHandshake(m.Payload); err == nil && m.Index == 0 {
-			c.uploadOnly = h.UploadOnly
+			c.uploadOnly, c.reqq = h.UploadOnly, h.Reqq
 			p.model.has(c, -1)
 		}
 	case peerwire.Piece:
@@ -297,9 +301,15 @@ func (c *foreignConn) tellHave(piece int) {
 // isSeed reports whether the peer has announced all pieces.
 func (c *foreignConn) isSeed() bool { return c.known.All() }
 
+// release lets the messages that were collected until now be sent.
+func (c *foreignConn) release() { c.released = len(c.control) }
+
 // kick starts a writer if there is something to send and none runs.
 func (c *foreignConn) kick() {
-	if c.writing || c.gone || !c.ready || len(c.control) == 0 && len(c.uploads) == 0 {
+	if !c.p.model.traits().batches {
+		c.release()
+	}
+	if c.writing || c.gone || !c.ready || c.released == 0 && len(c.uploads) == 0 {
 		return
 	}
 	c.writing = true
@@ -312,9 +322,13 @@ func (c *foreignConn) write() {
 	var b []byte
 	for {
 		p.mu.Lock()
-		b = append(b[:0], c.control...)
-		c.control = c.control[:0]
+		if !p.model.traits().batches {
+			c.release()
+		}
+		b = append(b[:0], c.control[:c.released]...)
+		c.control = append(c.control[:0], c.control[c.released:]...)
 		n := 0
+		c.released = 0
 		if len(b) == 0 && len(c.uploads) > 0 {
 			u := c.uploads[0]
 			c.uploads = c.uploads[1:]
@@ -336,6 +350,7 @@ func (c *foreignConn) write() {
 		} else {
 			c.up.add(int64(n))
 			p.stats.Uploaded += int64(n)
+			p.model.wrote(c)
 		}
 		p.mu.Unlock()
 	}

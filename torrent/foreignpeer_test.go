@@ -40,6 +40,8 @@ type clientModel interface {
 	rejected(c *foreignConn)
 	// completed is called after a piece is complete.
 	completed(piece int)
+	// wrote is called after a block or other messages were written to the connection.
+	wrote(c *foreignConn)
 	// left is called after a connection has ended.
 	left(c *foreignConn)
 	// tick is called once in each tick of clientTraits.
@@ -51,6 +53,8 @@ type clientTraits struct {
 	name string
 	fast bool          // the program supports the Fast extension
 	tick time.Duration // time between two ticks
+
+	batches bool // messages wait until the model calls foreignConn.release
 }
 
 // foreignPeer is a peer of a simulated swarm that behaves like another BitTorrent program. It

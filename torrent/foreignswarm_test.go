@@ -14,13 +14,18 @@ import (
 // program is a BitTorrent program that a member of a simulated swarm runs.
 type program string
 
-const libtorrent program = "libtorrent"
+const (
+	libtorrent   program = "libtorrent"
+	transmission program = "Transmission"
+)
 
 // newModel returns the model of a program for a peer.
 func (g program) newModel(p *foreignPeer) clientModel {
 	switch g {
 	case libtorrent:
 		return newLibtorrent(p)
+	case transmission:
+		return newTransmission(p)
 	}
 	panic("no model of " + string(g))
 }
@@ -123,6 +128,7 @@ func (f foreignSwarm) check(t *testing.T) {
 func TestForeignPeers(t *testing.T) {
 	for _, f := range []foreignSwarm{
 		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
+		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 5, 3},
 	} {
 		f.check(t)
 	}
@@ -134,6 +140,9 @@ func TestForeignCrowds(t *testing.T) {
 		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
 		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.35, 1.35},
 		{"16 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.35, 1.35},
+		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.3, 2.3},
+		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.3, 2.3},
+		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 4, 3},
 	} {
 		f.check(t)
 	}

@@ -229,6 +229,8 @@ func (m *libtorrentModel) completed(piece int) {
 	}
 }
 
+func (m *libtorrentModel) wrote(*foreignConn) {}
+
 func (m *libtorrentModel) left(c *foreignConn) {
 	m.clearQueue(c)
 	if m.optimisticNow == c {
