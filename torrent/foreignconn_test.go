@@ -19,6 +19,12 @@ type foreignRequest struct {
 	busy      bool      // the block was requested on another connection before
 }
 
+// foreignUpload is a request of the peer.
+type foreignUpload struct {
+	foreignBlock
+	before []byte // messages to send before the block
+}
+
 // foreignConn is a connection of a foreignPeer. The lock of the peer guards all fields but
 // the first three.
 type foreignConn struct {
@@ -39,16 +45,18 @@ type foreignConn struct {
 	asked        []*foreignRequest // requests without an answer, in the order in which they were sent
 
 	amChoking  bool
-	interested bool           // the peer is interested in us
-	uploads    []foreignBlock // requests of the peer
-	control    []byte         // messages to send before the next block
-	released   int            // bytes of control that may be sent, if the model batches messages
+	interested bool            // the peer is interested in us
+	uploads    []foreignUpload // requests of the peer
+	control    []byte          // messages to send before the next block
+	released   int             // bytes of control that may be sent, if the model batches messages
 	writing    bool
+	uploading  int // length of the block that is being written
 
 	down, up trafficMeter
 
 	lt libtorrentConn
 	tr transmissionConn
+	a2 aria2Conn
 }
 
 // trafficMeter counts the bytes of one direction of a connection.
@@ -112,6 +120,7 @@ func (c *foreignConn) read() {
 		n += k
 		c.p.mu.Lock()
 		used, ok := c.handleAll(buf[:n])
+		c.p.model.handled(c)
 		c.p.flush()
 		c.p.mu.Unlock()
 		if !ok {
@@ -176,14 +185,16 @@ func (c *foreignConn) handle(m *peerwire.Message) {
 		b := foreignBlock{int(m.Index), int(m.Begin) / peerwire.BlockLen}
 		switch {
 		case !c.amChoking && p.pieces.have.Get(b.piece):
-			c.uploads = append(c.uploads, b)
+			c.upload(b)
 		default:
 			c.reject(b)
 		}
 	case peerwire.Cancel:
-		c.uploads = slices.DeleteFunc(c.uploads, func(b foreignBlock) bool {
-			return b.piece == int(m.Index) && b.index == int(m.Begin)/peerwire.BlockLen
-		})
+		if !p.model.traits().ordered {
+			c.uploads = slices.DeleteFunc(c.uploads, func(u foreignUpload) bool {
+				return u.piece == int(m.Index) && u.index == int(m.Begin)/peerwire.BlockLen
+			})
+		}
 	case peerwire.Reject:
 		if r := c.takeRequest(foreignBlock{int(m.Index), int(m.Begin) / peerwire.BlockLen}); r != nil {
 			if !r.abandoned {
@@ -280,10 +291,22 @@ func (c *foreignConn) setChoking(yes bool) {
 		return
 	}
 	c.control = peerwire.AppendSimple(c.control, peerwire.Choke)
-	for _, b := range c.uploads {
-		c.reject(b)
+	if c.p.model.traits().ordered {
+		return // the blocks have left the hands of the program
+	}
+	for _, u := range c.uploads {
+		c.reject(u.foreignBlock)
 	}
 	c.uploads = nil
+}
+
+// upload accepts a request of the peer.
+func (c *foreignConn) upload(b foreignBlock) {
+	u := foreignUpload{foreignBlock: b}
+	if c.p.model.traits().ordered {
+		u.before, c.control = c.control, nil
+	}
+	c.uploads = append(c.uploads, u)
 }
 
 // reject rejects a request if the peer understands that.
@@ -316,27 +339,14 @@ func (c *foreignConn) kick() {
 	c.p.inTurn(c.write)
 }
 
-// write sends control messages and requested blocks until none are left.
+// write sends messages and requested blocks until none are left.
 func (c *foreignConn) write() {
 	p := c.p
 	var b []byte
 	for {
 		p.mu.Lock()
-		if !p.model.traits().batches {
-			c.release()
-		}
-		b = append(b[:0], c.control[:c.released]...)
-		c.control = append(c.control[:0], c.control[c.released:]...)
-		n := 0
-		c.released = 0
-		if len(b) == 0 && len(c.uploads) > 0 {
-			u := c.uploads[0]
-			c.uploads = c.uploads[1:]
-			n = p.pieces.size(u)
-			off := p.pieces.offset(u)
-			b = peerwire.AppendPieceHeader(b, uint32(u.piece), uint32(u.index*peerwire.BlockLen), uint32(n))
-			b = append(b, p.data[off:off+n]...)
-		}
+		b = c.next(b[:0])
+		n := c.uploading
 		if len(b) == 0 || c.gone {
 			c.writing = false
 			p.mu.Unlock()
@@ -354,6 +364,32 @@ func (c *foreignConn) write() {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// next appends what has to be written next to b: messages, or a block. It sets c.uploading to
+// the length of the block.
+func (c *foreignConn) next(b []byte) []byte {
+	p, traits := c.p, c.p.model.traits()
+	c.uploading = 0
+	if !traits.batches {
+		c.release()
+	}
+	if c.released > 0 && !(traits.ordered && len(c.uploads) > 0) {
+		b = append(b, c.control[:c.released]...)
+		c.control = append(c.control[:0], c.control[c.released:]...)
+		c.released = 0
+		return b
+	}
+	if len(c.uploads) == 0 {
+		return b
+	}
+	u := c.uploads[0]
+	c.uploads = c.uploads[1:]
+	c.uploading = p.pieces.size(u.foreignBlock)
+	off := p.pieces.offset(u.foreignBlock)
+	b = append(b, u.before...)
+	b = peerwire.AppendPieceHeader(b, uint32(u.piece), uint32(u.index*peerwire.BlockLen), uint32(c.uploading))
+	return append(b, p.data[off:off+c.uploading]...)
 }
 
 // end closes the connection and forgets all that was known about it.

@@ -40,6 +40,8 @@ type clientModel interface {
 	rejected(c *foreignConn)
 	// completed is called after a piece is complete.
 	completed(piece int)
+	// handled is called after the messages that had arrived were handled.
+	handled(c *foreignConn)
 	// wrote is called after a block or other messages were written to the connection.
 	wrote(c *foreignConn)
 	// left is called after a connection has ended.
@@ -55,6 +57,7 @@ type clientTraits struct {
 	tick time.Duration // time between two ticks
 
 	batches bool // messages wait until the model calls foreignConn.release
+	ordered bool // messages wait behind the blocks that the peer requested before
 }
 
 // foreignPeer is a peer of a simulated swarm that behaves like another BitTorrent program. It

@@ -17,6 +17,7 @@ type program string
 const (
 	libtorrent   program = "libtorrent"
 	transmission program = "Transmission"
+	aria2        program = "aria2"
 )
 
 // newModel returns the model of a program for a peer.
@@ -26,6 +27,8 @@ func (g program) newModel(p *foreignPeer) clientModel {
 		return newLibtorrent(p)
 	case transmission:
 		return newTransmission(p)
+	case aria2:
+		return newAria2(p)
 	}
 	panic("no model of " + string(g))
 }
@@ -101,6 +104,16 @@ func membersRunning(runs program, n int) []*member {
 	return all
 }
 
+// mixedMembers returns n members that run each program, in turn.
+func mixedMembers(n int) (all []*member) {
+	for range n {
+		for _, runs := range []program{"", libtorrent, transmission, aria2} {
+			all = append(all, membersRunning(runs, 1)...)
+		}
+	}
+	return all
+}
+
 // foreignSwarm is a swarm with our seed as the origin, and the bars that hold for it.
 type foreignSwarm struct {
 	name    string
@@ -128,7 +141,8 @@ func (f foreignSwarm) check(t *testing.T) {
 func TestForeignPeers(t *testing.T) {
 	for _, f := range []foreignSwarm{
 		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
-		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 5, 3},
+		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 6, 3.5},
+		{"4 aria2", 16 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.35, 1.25},
 	} {
 		f.check(t)
 	}
@@ -143,6 +157,11 @@ func TestForeignCrowds(t *testing.T) {
 		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.3, 2.3},
 		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.3, 2.3},
 		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 4, 3},
+		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.35, 1.25},
+		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.35, 1.25},
+		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.35, 1.25},
+		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.35},
+		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2.2, 1.35},
 	} {
 		f.check(t)
 	}

@@ -231,6 +231,8 @@ func (m *libtorrentModel) completed(piece int) {
 
 func (m *libtorrentModel) wrote(*foreignConn) {}
 
+func (m *libtorrentModel) handled(*foreignConn) {}
+
 func (m *libtorrentModel) left(c *foreignConn) {
 	m.clearQueue(c)
 	if m.optimisticNow == c {

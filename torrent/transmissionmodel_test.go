@@ -113,6 +113,8 @@ func (m *transmissionModel) completed(piece int) {
 	}
 }
 
+func (m *transmissionModel) handled(*foreignConn) {}
+
 func (m *transmissionModel) left(c *foreignConn) {
 	if m.optimistic == c {
 		m.optimistic = nil
