@@ -16,7 +16,6 @@ type foreignRequest struct {
 	foreignBlock
 	at        time.Time // when it was sent
 	abandoned bool      // the block may be requested elsewhere, although it can still arrive
-	busy      bool      // the block was requested on another connection before
 }
 
 // foreignUpload is a request of the peer.
@@ -52,17 +51,12 @@ type foreignConn struct {
 	writing    bool
 	uploading  int // length of the block that is being written
 
-	down, up trafficMeter
+	down, up int64 // bytes of blocks that were received and sent
 
 	lt libtorrentConn
 	tr transmissionConn
 	a2 aria2Conn
 }
-
-// trafficMeter counts the bytes of one direction of a connection.
-type trafficMeter struct{ total int64 }
-
-func (m *trafficMeter) add(n int64) { m.total += n }
 
 // shakeHands exchanges handshakes and sends the messages that follow.
 func (c *foreignConn) shakeHands(hs *peerwire.Handshake, first bool) error {
@@ -358,7 +352,7 @@ func (c *foreignConn) write() {
 		if err != nil {
 			c.end()
 		} else {
-			c.up.add(int64(n))
+			c.up += int64(n)
 			p.stats.Uploaded += int64(n)
 			p.model.wrote(c)
 		}

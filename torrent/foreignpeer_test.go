@@ -56,6 +56,8 @@ type clientTraits struct {
 	fast bool          // the program supports the Fast extension
 	tick time.Duration // time between two ticks
 
+	dialAfter time.Duration // time from the answer of the tracker until the peer dials
+
 	batches bool // messages wait until the model calls foreignConn.release
 	ordered bool // messages wait behind the blocks that the peer requested before
 }
@@ -99,6 +101,7 @@ func newForeignPeer(host *simnet.Host, seed uint64, data []byte, pieceLength int
 
 // run takes part in the swarm until ctx is done.
 func (p *foreignPeer) run(ctx context.Context, announcer torrent.Announcer) error {
+	p.ctx = ctx
 	l, err := p.host.Listen(ctx, "tcp", p.addr.String())
 	if err != nil {
 		return err
@@ -113,10 +116,14 @@ func (p *foreignPeer) run(ctx context.Context, announcer torrent.Announcer) erro
 	if err != nil {
 		return err
 	}
-	p.ctx = ctx
-	for _, to := range resp.Peers {
-		p.dialSoon(to)
-	}
+	dialling := time.AfterFunc(p.model.traits().dialAfter, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, to := range resp.Peers {
+			p.dialSoon(to)
+		}
+	})
+	defer dialling.Stop()
 	tick := time.NewTicker(p.model.traits().tick)
 	defer tick.Stop()
 	done := p.done
@@ -175,8 +182,11 @@ func (p *foreignPeer) accept(l net.Listener) {
 	}
 }
 
-// dialSoon connects to a peer in the background.
+// dialSoon connects to a peer in the background. The caller holds the lock.
 func (p *foreignPeer) dialSoon(to netip.AddrPort) {
+	if p.ended {
+		return
+	}
 	p.inTurn(func() {
 		c, err := p.host.DialContext(p.ctx, "tcp", to.String())
 		if err == nil {
@@ -223,7 +233,7 @@ func (p *foreignPeer) store(c *foreignConn, piece, begin int, block []byte) (*fo
 	}
 	n := int64(len(block))
 	p.stats.Downloaded += n
-	c.down.add(n)
+	c.down += n
 	r := c.takeRequest(b)
 	if r == nil || !p.pieces.store(b, c) {
 		p.stats.Wasted += n

@@ -3,6 +3,7 @@ package torrent_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,9 +141,9 @@ func (f foreignSwarm) check(t *testing.T) {
 // TestForeignPeers checks swarms of four peers that run another program.
 func TestForeignPeers(t *testing.T) {
 	for _, f := range []foreignSwarm{
-		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
-		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 6, 3.5},
-		{"4 aria2", 16 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.35, 1.25},
+		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.4, 1.4},
+		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 6.5, 3.5},
+		{"4 aria2", 16 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.7, 1.3},
 	} {
 		f.check(t)
 	}
@@ -151,18 +152,46 @@ func TestForeignPeers(t *testing.T) {
 // TestForeignCrowds checks larger swarms of peers that run another program.
 func TestForeignCrowds(t *testing.T) {
 	for _, f := range []foreignSwarm{
-		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.35, 1.35},
-		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.35, 1.35},
-		{"16 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.35, 1.35},
-		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.3, 2.3},
-		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.3, 2.3},
-		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 4, 3},
-		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.35, 1.25},
-		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.35, 1.25},
-		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.35, 1.25},
-		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.35},
-		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2.2, 1.35},
+		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.4, 1.4},
+		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.4, 1.4},
+		{"16 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.4, 1.4},
+		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.5, 2.4},
+		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.5, 2.4},
+		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 4, 2.5},
+		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.5, 1.3},
+		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.5, 1.3},
+		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.6, 1.3},
+		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 2, 1.5},
+		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2.5, 1.9},
 	} {
 		f.check(t)
+	}
+}
+
+// TestSameSeedSameForeignSwarm checks that a swarm of other programs has equal results with
+// the same random seed.
+func TestSameSeedSameForeignSwarm(t *testing.T) {
+	t.Parallel()
+	play := func(seed uint64) (all []string) {
+		sw := &swarm{size: 2 << 20, piece: 32 << 10, origin: fastLink(20, 100), originRuns: libtorrent, seed: seed}
+		for range 2 {
+			sw.members = append(sw.members, membersRunning(libtorrent, 1)...)
+			sw.members = append(sw.members, membersRunning(transmission, 1)...)
+			sw.members = append(sw.members, membersRunning(aria2, 1)...)
+		}
+		sw.members[1].leave = 12 * time.Second
+		sw.members[5].join = time.Second
+		sw.run(t)
+		for _, m := range sw.members {
+			all = append(all, fmt.Sprint(m.done, m.left, m.stats.Downloaded, m.stats.Uploaded, m.stats.Wasted))
+		}
+		return append(all, fmt.Sprint(sw.originStats.Uploaded))
+	}
+	first := play(1)
+	if second := play(1); !slices.Equal(first, second) {
+		t.Errorf("the same seed gave\n%v\nand\n%v", first, second)
+	}
+	if other := play(2); slices.Equal(first, other) {
+		t.Error("another seed gave the same")
 	}
 }

@@ -2,7 +2,6 @@ package torrent_test
 
 import (
 	"cmp"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -63,14 +62,14 @@ type libtorrentConn struct {
 	endgame      bool
 	snubbed      bool
 	rate         float64 // average of the last seconds, bytes a second
-	second       int64   // down.total at the last tick
+	second       int64   // down at the last tick
 	lastSecond   int64   // bytes that arrived in the second before the last tick
 	blockAt      time.Time
 	waitingSince time.Time // when the answer to the next request began to be awaited
 	requestedAt  time.Time // when a request was last sent
 	requestTime  averageTime
 
-	roundDown, roundUp int64 // down.total and up.total at the last round
+	roundDown, roundUp int64 // down and up at the last round
 	upAtUnchoke        int64
 	unchokedAt         time.Time
 	optimisticAt       time.Time
@@ -124,7 +123,7 @@ func (m *libtorrentModel) closedIfUseless(c *foreignConn) bool {
 	time.AfterFunc(ltReconnectTime, func() {
 		m.p.mu.Lock()
 		defer m.p.mu.Unlock()
-		if !m.p.ended && !m.p.pieces.have.All() {
+		if !m.p.pieces.have.All() {
 			m.p.dialSoon(to)
 		}
 	})
@@ -268,8 +267,8 @@ func (m *libtorrentModel) tickConn(c *foreignConn, now time.Time) {
 	if len(c.asked) > 0 && now.Sub(lt.waitingSince) > lt.requestTime.timeout() {
 		m.snub(c)
 	}
-	arrived := c.down.total - lt.second
-	lt.second = c.down.total
+	arrived := c.down - lt.second
+	lt.second = c.down
 	if lt.slowStart && !c.choked && lt.lastSecond > 0 && lt.lastSecond+ltSlowStartSlack >= arrived {
 		lt.slowStart = false
 	}
@@ -332,7 +331,7 @@ func (m *libtorrentModel) unchoked() (n int) {
 
 func (m *libtorrentModel) unchoke(c *foreignConn) {
 	c.setChoking(false)
-	c.lt.unchokedAt, c.lt.upAtUnchoke = time.Now(), c.up.total
+	c.lt.unchokedAt, c.lt.upAtUnchoke = time.Now(), c.up
 }
 
 func (m *libtorrentModel) choke(c *foreignConn) {
@@ -353,7 +352,7 @@ func (m *libtorrentModel) unchokeRound(now time.Time) {
 	}
 	slices.SortStableFunc(peers, func(a, b *foreignConn) int {
 		return cmp.Or(
-			cmp.Compare(b.down.total-b.lt.roundDown, a.down.total-a.lt.roundDown),
+			cmp.Compare(b.down-b.lt.roundDown, a.down-a.lt.roundDown),
 			cmp.Compare(m.turnOver(a, now), m.turnOver(b, now)),
 			cmp.Compare(m.sentInRound(b), m.sentInRound(a)),
 			a.lt.unchokedAt.Compare(b.lt.unchokedAt),
@@ -361,7 +360,7 @@ func (m *libtorrentModel) unchokeRound(now time.Time) {
 	})
 	free := ltSlots - ltOptimisticSlots
 	for _, c := range peers {
-		c.lt.roundDown, c.lt.roundUp = c.down.total, c.up.total
+		c.lt.roundDown, c.lt.roundUp = c.down, c.up
 		switch {
 		case free > 0:
 			free--
@@ -379,7 +378,7 @@ func (m *libtorrentModel) unchokeRound(now time.Time) {
 
 // turnOver returns 1 if a peer has had its slot for long enough, and 0 otherwise.
 func (m *libtorrentModel) turnOver(c *foreignConn, now time.Time) int {
-	if !c.amChoking && c.up.total-c.lt.upAtUnchoke > int64(m.p.pieces.length)*ltSeedQuota && now.Sub(c.lt.unchokedAt) > time.Minute {
+	if !c.amChoking && c.up-c.lt.upAtUnchoke > int64(m.p.pieces.length)*ltSeedQuota && now.Sub(c.lt.unchokedAt) > time.Minute {
 		return 1
 	}
 	return 0
@@ -390,7 +389,7 @@ func (m *libtorrentModel) sentInRound(c *foreignConn) int64 {
 	if c.amChoking {
 		return 0
 	}
-	return c.up.total - c.lt.roundUp
+	return c.up - c.lt.roundUp
 }
 
 // optimisticRound gives the optimistic slot to the peer that has waited longest for it.
@@ -410,34 +409,4 @@ func (m *libtorrentModel) optimisticRound(now time.Time) {
 	m.optimisticNow = next
 	next.lt.optimisticAt = now
 	m.unchoke(next)
-}
-
-// averageTime is an average of durations and of their deviation.
-type averageTime struct {
-	n               int
-	mean, deviation float64 // seconds
-}
-
-func (a *averageTime) add(d time.Duration) {
-	s := d.Seconds()
-	off := math.Abs(a.mean - s)
-	a.n = min(a.n+1, ltRequestTimeSamples)
-	a.mean += (s - a.mean) / float64(a.n)
-	if a.n > 1 {
-		a.deviation += (off - a.deviation) / float64(a.n-1)
-	}
-}
-
-// timeout returns the time after which a request has taken too long, in whole seconds.
-func (a *averageTime) timeout() time.Duration {
-	var s float64
-	switch a.n {
-	case 0:
-		return ltRequestTimeout
-	case 1:
-		s = a.mean * 1.2
-	default:
-		s = a.mean + 4*a.deviation
-	}
-	return min(max(2*time.Second, time.Duration(math.Ceil(s))*time.Second), ltRequestTimeout)
 }

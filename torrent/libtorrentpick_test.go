@@ -66,7 +66,7 @@ func (m *libtorrentModel) chooseBusy(c *foreignConn) {
 	if len(blocks) > 0 {
 		b := blocks[m.p.rng.IntN(len(blocks))]
 		f.request(b, c)
-		c.lt.queue = append(c.lt.queue, &foreignRequest{foreignBlock: b, busy: true})
+		c.lt.queue = append(c.lt.queue, &foreignRequest{foreignBlock: b})
 	}
 }
 

@@ -79,7 +79,7 @@ func (m *transmissionModel) traits() clientTraits {
 }
 
 func (m *transmissionModel) joined(c *foreignConn) {
-	c.tr.since = time.Now()
+	c.tr.since, c.tr.batchFor = time.Now(), trSlowBatch
 }
 
 func (m *transmissionModel) interestChanged(*foreignConn) {}
@@ -146,7 +146,7 @@ func (m *transmissionModel) pulse(c *foreignConn, now time.Time) {
 	tr := &c.tr
 	tr.want = 0
 	if !m.p.pieces.have.All() && !c.choked && c.amInterested {
-		tr.want = max(trMinQueue, int(tr.down.rate(now, c.down.total)*trQueueTime)/blockLen)
+		tr.want = max(trMinQueue, int(tr.down.rate(now, c.down)*trQueueTime)/blockLen)
 		if c.reqq > 0 {
 			tr.want = min(tr.want, c.reqq)
 		}
@@ -279,9 +279,9 @@ func (m *transmissionModel) chooseUploads(now time.Time) {
 		case c.isSeed():
 			m.setChoking(c, true, now)
 		case c != m.optimistic:
-			rate := c.tr.down.rate(now, c.down.total)
+			rate := c.tr.down.rate(now, c.down)
 			if m.p.pieces.have.All() {
-				rate = c.tr.up.rate(now, c.up.total)
+				rate = c.tr.up.rate(now, c.up)
 			}
 			all = append(all, candidate{c, rate, m.p.rng.Int64()})
 		}
@@ -385,37 +385,4 @@ func (m *transmissionModel) setInterested(c *foreignConn, yes bool) {
 		c.setInterested(yes)
 		c.tr.batchFor = min(c.tr.batchFor, trFastBatch)
 	}
-}
-
-// history counts events of the last minute.
-type history []time.Time
-
-func (h *history) add(now time.Time) { *h = append(*h, now) }
-
-func (h *history) count(now time.Time) int {
-	for len(*h) > 0 && now.Sub((*h)[0]) > trHistory*time.Second {
-		*h = (*h)[1:]
-	}
-	return len(*h)
-}
-
-// windowRate is the rate of the last two seconds.
-type windowRate struct {
-	totals [trRateSlots]int64 // total at the start of each slot
-	slot   int64              // number of the newest slot
-	value  float64
-}
-
-// rate returns the rate in bytes a second; total is the number of bytes until now.
-func (w *windowRate) rate(now time.Time, total int64) float64 {
-	slot := now.UnixNano() / int64(trRateSlot)
-	if slot == w.slot {
-		return w.value
-	}
-	for i := max(w.slot+1, slot-trRateSlots+1); i <= slot; i++ {
-		w.totals[i%trRateSlots] = total
-	}
-	w.slot = slot
-	w.value = float64(total-w.totals[(slot+1)%trRateSlots]) / (trRateSlots - 1) / trRateSlot.Seconds()
-	return w.value
 }
