@@ -38,7 +38,8 @@ func (s *sentPieces) announced(piece int) {
 		return
 	}
 	s.set.Clear(piece)
-	if s.n--; s.n == 0 {
+	s.n--
+	if s.n == 0 {
 		*s = sentPieces{}
 	}
 }

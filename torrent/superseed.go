@@ -31,19 +31,8 @@ func (t *Torrent) foundSeeds(complete int) {
 func (c *conn) hidesPiecesLocked(now time.Time) bool {
 	t := c.t
 	return t.super.Join(superseed.Joining{
-		ID: c.id, Connected: c.peer.since, Alone: c.aloneLocked(), Complete: t.maySuperSeedLocked(),
-	}, now, t.rng)
-}
-
-// aloneLocked reports whether there is no other peer. A connection that is being
-// dropped does not count: when both sides dial at once, it belongs to the same peer.
-func (c *conn) aloneLocked() bool {
-	for _, o := range c.t.peerConns.byID {
-		if o != nil && o != c && !o.end.gone && !o.closing.Load() {
-			return false
-		}
-	}
-	return true
+		ID: c.id, Connected: c.peer.since, Complete: t.maySuperSeedLocked(),
+	}, now)
 }
 
 // readyLocked shows pieces to a peer that has sent a bitfield or an extension handshake.
@@ -81,9 +70,25 @@ func (c *conn) writtenLocked(blocks []upload) {
 		}
 	}
 	if len(blocks) > 0 && len(c.tx.uploads) == 0 && !c.wire.amChoking {
-		t.super.Drained(c.id, c.tx.meter.rate)
+		t.super.Drained(c.id, c.upRateLocked(time.Now()))
 		c.showPiecesLocked()
 	}
+}
+
+// upRateLocked returns the rate to the peer in bytes a second. The meter measures over
+// seconds, so the rate of a peer that was just unchoked is computed from the bytes that it has
+// acknowledged since.
+func (c *conn) upRateLocked(now time.Time) float64 {
+	since := now.Sub(c.tx.unchokedAt)
+	if since > 2*time.Second {
+		return c.tx.meter.rate
+	}
+	unacked, known := c.sock.Unacked()
+	if !known {
+		return c.tx.meter.rate
+	}
+	n := c.sent.Load() - c.slot.sentAtUnchoke - int64(unacked)
+	return max(c.tx.meter.rate, float64(n)/max(since, time.Millisecond).Seconds())
 }
 
 // showPiecesLocked shows the peer the pieces that it may ask for next.
@@ -91,9 +96,10 @@ func (c *conn) showPiecesLocked() {
 	if !c.t.super.Hides(c.id) {
 		return
 	}
+	now := time.Now()
 	pieces, retry := c.t.super.Show(c.id, superseed.Link{
-		Choked: c.wire.amChoking, Queued: len(c.tx.uploads), Rate: c.tx.meter.rate, Unacked: c.sock.Unacked,
-	}, time.Now())
+		Choked: c.wire.amChoking, Queued: len(c.tx.uploads), Rate: c.upRateLocked(now), Unacked: c.sock.Unacked,
+	}, now)
 	c.appendHavesLocked(pieces)
 	if retry > 0 {
 		time.AfterFunc(retry, c.showPiecesAgain)

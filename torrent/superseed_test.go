@@ -7,51 +7,43 @@ import (
 	"spate/storage"
 )
 
-// TestOnlyPeerIsToldOfAllPieces checks that the only seed tells a peer of all pieces after
-// its only other peer has left, because the peer can then pass pieces on to no other peer.
+// TestOnlyPeerIsToldOfAllPieces checks that the only seed tells a peer of all pieces while it
+// is the only one, because the peer can pass pieces on to no other peer: the first peer, and
+// a peer whose only other peer has left.
 func TestOnlyPeerIsToldOfAllPieces(t *testing.T) {
 	t.Parallel()
 	const pieces = 400
 	data, mi := noiseTorrent(t, pieces<<14, 1<<14)
 	s := testSession(t, Options{})
 	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	toldOfAll := func(p *scriptedPeer) {
+		for told := map[uint32]bool{}; len(told) < pieces; {
+			told[p.await(peerwire.Have).Index] = true
+		}
+	}
 	first := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
-	first.await(peerwire.HaveAll)
+	toldOfAll(first)
 	second := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	second.await(peerwire.HaveNone)
 	first.c.Close()
-	for told := map[uint32]bool{}; len(told) < pieces; {
-		told[second.await(peerwire.Have).Index] = true
-	}
+	toldOfAll(second)
 }
 
-// TestPeerInSlotOfUselessPeerIsToldOfAllPieces checks that a peer that gets the slot of a
-// useless peer at the only seed is told of all pieces. It counts as the only peer from the
-// start, even while the connection of the useless peer is still ending.
-func TestPeerInSlotOfUselessPeerIsToldOfAllPieces(t *testing.T) {
+// TestFirstPiecesAreShownInOrder checks that a peer is shown the beginning of the data first,
+// for readers of files that are still downloading.
+func TestFirstPiecesAreShownInOrder(t *testing.T) {
 	t.Parallel()
-	data, mi := noiseTorrent(t, 4<<14, 1<<14)
-	s := testSession(t, Options{MaxConnsPerTorrent: 1})
+	data, mi := noiseTorrent(t, 400<<14, 1<<14)
+	s := testSession(t, Options{})
 	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
-	useless := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
-	useless.await(peerwire.HaveAll)
-	for range uselessFlips + 1 {
-		useless.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.NotInterested))
-	}
-	if !useless.alive(0) { // the seed has read all messages
-		t.Fatal("the useless peer was dropped before its slot was needed")
-	}
-	next := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
-	for {
-		m, err := next.next()
-		if err != nil || m.ID == peerwire.HaveNone {
-			t.Fatalf("pieces are hidden from the peer (%v)", err)
-		}
-		if m.ID == peerwire.HaveAll {
-			break
+	p := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
+	p.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
+	p.send(peerwire.AppendSimple(nil, peerwire.Interested))
+	for want := range uint32(4) {
+		if got := p.await(peerwire.Have).Index; got != want {
+			t.Fatalf("piece %d is shown, want %d", got, want)
 		}
 	}
-	useless.dropped()
 }
 
 // TestWriterOfGonePeerChangesNothing checks that the last blocks of a connection that is gone
@@ -61,7 +53,7 @@ func TestWriterOfGonePeerChangesNothing(t *testing.T) {
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
-	dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast()).await(peerwire.HaveAll)
+	dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast()).await(peerwire.HaveNone)
 	old := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	old.await(peerwire.HaveNone)
 	tor.mu.Lock()

@@ -1,7 +1,6 @@
 package superseed
 
 import (
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +36,6 @@ type model struct {
 	pick  *picker.Picker
 	peers map[picker.PeerID]*modelPeer
 	now   time.Time
-	rng   *rand.Rand
 	other bool // another seed was seen
 }
 
@@ -45,7 +43,6 @@ func newModel(t *rapid.T) *model {
 	n := rapid.IntRange(1, 40).Draw(t, "pieces")
 	m := &model{
 		t: t, n: n, peers: map[picker.PeerID]*modelPeer{}, now: time.Unix(1e9, 0),
-		rng: rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "seed"))),
 	}
 	var err error
 	if m.pick, err = picker.New(picker.Config{NumPieces: n, PieceSize: func(int) int { return 2 * block }}); err != nil {
@@ -139,8 +136,8 @@ func (m *model) join(*rapid.T) {
 	}
 	p := &modelPeer{know: bitfield.New(m.n), have: bitfield.New(m.n), choked: true}
 	m.pick.PeerJoined(id, bitfield.New(m.n))
-	p.hidden = m.s.Join(Joining{ID: id, Connected: m.now, Alone: len(m.peers) == 0, Complete: true}, m.now, m.rng)
-	if want := len(m.peers) > 0 && !m.other && m.pick.Seeds() == 0; p.hidden != want {
+	p.hidden = m.s.Join(Joining{ID: id, Connected: m.now, Complete: true}, m.now)
+	if want := !m.other && m.pick.Seeds() == 0; p.hidden != want {
 		m.t.Fatalf("pieces are hidden: %v", p.hidden)
 	}
 	if !p.hidden {

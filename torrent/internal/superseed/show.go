@@ -51,6 +51,10 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 		received, known = l.received()
 	}
 	if received {
+		if known && p.delivered {
+			p.window = max(p.window, min(2*p.window, maxWindow)) // the link to the peer is idle
+		}
+		p.delivered = false
 		p.repeats = 1 << min(p.starved/2, 8)
 		p.starved++
 	}

@@ -10,8 +10,8 @@
 // shown pieces before it needs them, and more pieces the faster it downloads. A choked peer
 // is shown one piece, so that it can become interested.
 //
-// The first peer of a swarm is told of all pieces. A peer that stays the only one is also
-// told of all pieces, because it has no other peer to pass pieces on to.
+// A peer that stays the only one is told of all pieces, because it has no other peer to pass
+// pieces on to.
 //
 // A [Seed] is a plain data structure: no lock, no clock, no goroutine, no socket.
 // The caller holds the torrent's lock around every call, reports events and carries
@@ -32,7 +32,6 @@
 package superseed
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"spate/bitfield"
@@ -52,6 +51,7 @@ const (
 	firstRetry    = 20 * time.Millisecond  // first time between two checks whether a peer has received the written bytes
 	lastRetry     = time.Second            // longest time between two such checks
 	aloneWait     = 900 * time.Millisecond // how long a peer is the only one until it is told of all pieces
+	maxWindow     = 64 << 20               // most bytes that a peer is shown before it needs them
 	expected      = 1 << 8                 // added in Seed.shown for each peer that is expected to get the piece from the seed
 )
 
@@ -100,6 +100,7 @@ type peer struct {
 	ready     bool              // it has said which pieces it has, or readyWait has passed
 	repeats   int               // pieces it may be shown although other peers are expected to get them
 	starved   int               // times in a row that it had received everything and only such pieces were left
+	delivered bool              // bytes were written to it since it last had received everything
 	retrying  bool              // the caller will call Retry
 	retries   int               // retries since it was last shown a piece
 	rest      int               // once on is false: the first piece that Rest has not examined
@@ -145,25 +146,30 @@ func (s *Seed) onlySeed(complete bool, now time.Time) bool {
 type Joining struct {
 	ID        picker.PeerID
 	Connected time.Time
-	Alone     bool // there is no other peer
 	Complete  bool // the seed has every piece and may super-seed
 }
 
 // Join decides whether a peer that joins is shown pieces one by one. If it reports
-// false, the caller tells the peer of all pieces. rng draws the first piece.
-func (s *Seed) Join(j Joining, now time.Time, rng *rand.Rand) bool {
-	if j.Alone || !s.onlySeed(j.Complete, now) {
+// false, the caller tells the peer of all pieces.
+func (s *Seed) Join(j Joining, now time.Time) bool {
+	if !s.onlySeed(j.Complete, now) {
 		return false
 	}
 	if s.shown == nil {
 		s.shown = make([]uint16, s.pieces.Num)
-		s.cursor = rng.IntN(s.pieces.Num)
 	}
 	*s.enter(j.ID) = peer{
-		on: true, told: bitfield.New(s.pieces.Num), window: s.pieces.Length,
+		on: true, told: bitfield.New(s.pieces.Num), window: s.firstWindow(),
 		connected: j.Connected, asked: now,
 	}
 	return true
+}
+
+// firstWindow returns how many bytes a new peer is shown before it needs them: at least one
+// piece, and no more than leaves enough for a hundred other peers.
+func (s *Seed) firstWindow() int64 {
+	const share, most = 128, 256 << 10
+	return max(s.pieces.Length, min(s.pieces.Length*int64(s.pieces.Num)/share, most))
 }
 
 // Ready records that the peer has said which pieces it has.
@@ -223,6 +229,7 @@ func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
 		return false
 	}
 	p.open[i].sent += n
+	p.delivered = true
 	return p.open[i].sent >= s.pieces.Size(int(piece))
 }
 

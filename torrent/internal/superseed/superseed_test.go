@@ -2,7 +2,6 @@ package superseed
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +11,7 @@ import (
 )
 
 // newSeed returns a seed of n pieces of one block each, with peers that were shown no
-// piece yet. Peer 0 joined first and was told of all pieces.
+// piece yet.
 func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
 	tb.Helper()
 	k, err := picker.New(picker.Config{NumPieces: n, PieceSize: func(int) int { return block }})
@@ -21,12 +20,12 @@ func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
 	}
 	s := New(Pieces{Num: n, Length: block, Size: func(int) int64 { return block }})
 	s.SetSwarm(k)
-	now, rng := time.Unix(1e9, 0), rand.New(rand.NewPCG(1, 2))
+	now := time.Unix(1e9, 0)
 	for i := range peers {
 		id := picker.PeerID(i)
 		k.PeerJoined(id, bitfield.New(n))
-		if hides := s.Join(Joining{ID: id, Connected: now, Alone: i == 0, Complete: true}, now, rng); hides != (i > 0) {
-			tb.Fatalf("peer %d: pieces are hidden: %v", i, hides)
+		if hides := s.Join(Joining{ID: id, Connected: now, Complete: true}, now); !hides {
+			tb.Fatalf("peer %d is told of all pieces", i)
 		}
 		s.Ready(id)
 	}
@@ -75,7 +74,7 @@ func TestFirstCopyCostsLittle(t *testing.T) {
 						}
 					}
 					if len(queues[id]) == 0 {
-						s.Drained(id, 100*block)
+						s.Drained(id, 1e6)
 					}
 					show(id)
 				}
@@ -117,6 +116,7 @@ func TestSilentPeersDoNotDelayOthers(t *testing.T) {
 func TestChokeWaitsForPiece(t *testing.T) {
 	t.Parallel()
 	s, k, now := newSeed(t, 100, 2)
+	s.peers[1].window = block
 	s.Unchoked(1, now)
 	pieces, _ := s.Show(1, Link{}, now)
 	piece := pieces[0]
@@ -265,6 +265,7 @@ func TestRequestOfPeerThatKnowsAllPiecesCounts(t *testing.T) {
 		"left":   func(s *Seed, now time.Time) { s.Leave(0) },
 	} {
 		s, _, now := newSeed(t, 100, 2)
+		s.Leave(0) // it was told of all pieces, and needs no record
 		if !s.Request(0, piece, block, now) || s.shown[piece] != 1+expected {
 			t.Errorf("%s: count %d", name, s.shown[piece])
 		}
@@ -276,19 +277,33 @@ func TestRequestOfPeerThatKnowsAllPiecesCounts(t *testing.T) {
 }
 
 // TestFastPeerIsShownMorePieces checks that a peer is shown twice as many pieces each time
-// that it has received everything, up to four seconds of its rate.
+// that it has received everything: up to maxWindow if the link to it is idle, otherwise up to
+// four seconds of its rate.
 func TestFastPeerIsShownMorePieces(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
 	for _, want := range []int64{2, 4, 8, 16, 16} {
-		s.Drained(1, 3*block)
+		s.Drained(1, 4*block)
 		if s.peers[1].window != want*block {
 			t.Fatalf("the window is %d bytes, want %d", s.peers[1].window, want*block)
 		}
 	}
 	s.Unchoked(1, now)
-	if list, _ := s.Show(1, Link{Queued: 6}, now); len(list) != 10 {
-		t.Errorf("%d pieces are shown to a peer with 6 blocks to come, want 10", len(list))
+	list, _ := s.Show(1, Link{Queued: 6}, now)
+	if len(list) != 10 {
+		t.Fatalf("%d pieces are shown to a peer with 6 blocks to come, want 10", len(list))
+	}
+	idle := Link{Unacked: func() (int, bool) { return 0, true }}
+	for _, want := range []int64{2, 4, 8, 8} {
+		for _, piece := range slices.Clone(list) {
+			s.Request(1, piece, block, now)
+			s.Written(1, piece, block)
+			s.Has(1, piece, now)
+		}
+		list, _ = s.Show(1, idle, now)
+		if got := s.peers[1].window; len(list) > 0 && got != want*16*block {
+			t.Fatalf("the window is %d bytes, want %d", got, want*16*block)
+		}
 	}
 }
 
@@ -299,13 +314,14 @@ func TestCanceledRequestCounts(t *testing.T) {
 	s.Unchoked(1, now)
 	list, _ := s.Show(1, Link{}, now)
 	piece := list[0]
+	shown := int64(len(list)) * block
 	s.Request(1, piece, block, now)
-	if n := s.ahead(s.peers[1], &Link{}, now); n != 0 {
-		t.Errorf("%d bytes are ahead after the request", n)
+	if n := s.ahead(s.peers[1], &Link{}, now); n != shown-block {
+		t.Errorf("%d bytes are ahead after the request, want %d", n, shown-block)
 	}
 	s.Cancel(1, piece, block)
-	if n := s.ahead(s.peers[1], &Link{}, now); n != block {
-		t.Errorf("%d bytes are ahead after the cancel, want %d", n, block)
+	if n := s.ahead(s.peers[1], &Link{}, now); n != shown {
+		t.Errorf("%d bytes are ahead after the cancel, want %d", n, shown)
 	}
 }
 
@@ -363,8 +379,10 @@ func TestEndOfSuperSeeding(t *testing.T) {
 			t.Errorf("second %d: the peer is told of %d pieces, want %d", tick, len(rest), want)
 		}
 	}
-	s.Rest(2)
-	s.Rest(2)
+	for range 2 {
+		s.Rest(0)
+		s.Rest(2)
+	}
 	s.Tick(3, true, now)
 	if s.Active() {
 		t.Error("super-seeding goes on beside another seed")
