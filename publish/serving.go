@@ -90,7 +90,7 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	case p.listed <- struct{}{}:
 	default: // Run has not handled the previous release yet, and will then handle both
 	}
-	return p.opts.Catalog.Get(ctx, r.Ref())
+	return r.Filled(l.torrents), nil
 }
 
 // serve allows a release on the tracker and, unless it is paused, seeds it. It adds to undo a
