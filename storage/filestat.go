@@ -76,8 +76,8 @@ type fileState struct {
 	// expected is the state of the file after the last change by this process.
 	// hasExpected reports whether it is known. slot.mu guards both.
 	expected    FileStat
-	hasExpected bool
 	copies      int32 // the number of copies of the location when expected was recorded
+	hasExpected bool
 	// sized means that this process has given the file its length in the torrent, so that any
 	// other length is the work of another program. own means that this process has written to
 	// the file, so that it may cut what was appended since. slot.mu guards both.

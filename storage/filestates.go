@@ -15,7 +15,8 @@ type fileStates struct {
 // stateBlock holds the states of up to statesTogether files in a row.
 type stateBlock struct{ states []fileState }
 
-const statesTogether = 64
+// statesTogether states of 72 bytes fill an allocation of 4 KiB.
+const statesTogether = 56
 
 func newFileStates(n int) fileStates {
 	return fileStates{n: n, blocks: make([]atomic.Pointer[stateBlock], (n+statesTogether-1)/statesTogether)}

@@ -41,6 +41,7 @@ type PublishRequest struct {
 	Unmatched func(maker.Unmatched)
 
 	first *firstSelection // what Measure has found at the first path
+	files int             // the number of files of all paths, which Measure has counted
 }
 
 // firstSelection holds a selection until it is used, so that copies of a request do not keep it.
@@ -121,7 +122,9 @@ func (r *PublishRequest) Measure(ctx context.Context) error {
 		o.Skipped, o.Unmatched = r.skippedAt(path), patterns.Torrent()
 		var err error
 		if o.Selected, err = maker.Select(ctx, path, o); err == nil {
-			_, _, err = maker.Measure(ctx, path, o)
+			var files int
+			_, files, err = maker.Measure(ctx, path, o)
+			r.files += files
 		}
 		if err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
@@ -137,6 +140,9 @@ func (r *PublishRequest) Measure(ctx context.Context) error {
 	}
 	return nil
 }
+
+// NumFiles returns how many files Measure has found at all paths together.
+func (r *PublishRequest) NumFiles() int { return r.files }
 
 // skippedAt returns the function for [maker.Options.Skipped] of a path, or nil.
 func (r *PublishRequest) skippedAt(path string) func(maker.Skipped) {
