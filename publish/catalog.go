@@ -21,8 +21,9 @@ var ErrExists = errors.New("the release exists already")
 // resolve a ref without a version to the newest version. Methods that change a release need
 // the exact reference, which [Release.Ref] returns.
 //
-// Implementations are safe for concurrent use. They copy their arguments, and never change
-// a release that they have returned. publishtest.TestCatalog tests an implementation.
+// Implementations are safe for concurrent use. They copy their arguments, except for lists of
+// files, which the caller must not change afterwards. They never change a release that they
+// have returned. publishtest.TestCatalog tests an implementation.
 type Catalog interface {
 	// Put adds r and its torrents. It returns [ErrExists] if its reference or one of
 	// its info-hashes is taken, and [ErrLabel] if Slug, Version or Variant cannot be

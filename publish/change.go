@@ -12,7 +12,7 @@ import (
 const firstVersion = "1"
 
 // Filled returns a copy of r in the form in which a catalog stores it with t: with a slug,
-// a version and the sizes of the torrents.
+// a version and the sizes of the torrents. The copy shares the list of files with r.
 func (r *Release) Filled(t Torrents) *Release {
 	full := *r
 	if full.Slug == "" {
@@ -21,7 +21,7 @@ func (r *Release) Filled(t Torrents) *Release {
 	if full.Version == "" {
 		full.Version = firstVersion
 	}
-	full.Files, full.WebSeeds, full.Announce = slices.Clone(r.Files), slices.Clone(r.WebSeeds), cloneTiers(r.Announce)
+	full.WebSeeds, full.Announce = slices.Clone(r.WebSeeds), cloneTiers(r.Announce)
 	full.TorrentSize, full.Twin.TorrentSize = len(t.Main), len(t.Twin)
 	full.Reindex()
 	return &full

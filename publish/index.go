@@ -54,7 +54,7 @@ func (x *Index) check(r *Release) error {
 
 // Add adds r, or returns the error of Check.
 func (x *Index) Add(r *Release) error {
-	short := r.listed()
+	short := r.Listed()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.check(r); err != nil {
@@ -86,7 +86,7 @@ func (x *Index) Remove(ref string) bool {
 // Replace replaces the release with the same reference by r. r must have the same
 // info-hashes and the same Published time.
 func (x *Index) Replace(r *Release) {
-	short := r.listed()
+	short := r.Listed()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	old := x.exact(r.Ref())
@@ -300,8 +300,8 @@ func (x *Index) Groups() []GroupCount {
 	return out
 }
 
-// listed returns a copy of r without files and notes.
-func (r *Release) listed() *Release {
+// Listed returns a copy of r without files and notes, as [Catalog.List] returns it.
+func (r *Release) Listed() *Release {
 	short := *r
 	short.Files, short.index, short.Notes = nil, nil, ""
 	return &short

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
 
+	"spate/bitfield"
 	"spate/internal/folder"
 	"spate/internal/units"
 	"spate/maker"
@@ -136,16 +138,25 @@ func (r *Release) nameIn(path string) string {
 	return filepath.FromSlash(path)
 }
 
+// states yields the states of files before hashing, by path.
+type states = iter.Seq2[string, storage.FileStat]
+
+// noStates yields nothing: the states before hashing are unknown.
+func noStates(func(string, storage.FileStat) bool) {}
+
 // snapshot holds the states of files before hashing, by path.
 type snapshot map[string]storage.FileStat
 
-// snapshotOf returns the states of the files that were selected. Their change times are unknown.
-func snapshotOf(s *maker.Selection) snapshot {
-	before := snapshot{}
-	for path, f := range s.Files() {
-		before[path] = storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode}
+// statesOf yields the states of the files that were selected, by path. Their change times are
+// unknown.
+func statesOf(s *maker.Selection) states {
+	return func(yield func(string, storage.FileStat) bool) {
+		for path, f := range s.Files() {
+			if !yield(path, storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode}) {
+				return
+			}
+		}
 	}
-	return before
 }
 
 // takeSnapshot returns the state of the file at path, or of all files in the directory.
@@ -182,33 +193,54 @@ func takeSnapshot(path string) (snapshot, error) {
 
 // record stores the present state of the files in r.Files. It returns an error if the state
 // of a file differs from the state in before, or its length from the length in the torrent.
-func (r *Release) record(before snapshot) error {
+func (r *Release) record(before states) error {
 	in, err := r.folder()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	known := r.recordBefore(before)
+	at := dirStat{in: in}
+	defer at.close()
 	for i := range r.Files {
 		f := &r.Files[i]
 		name := r.nameIn(f.Path)
-		info, err := in.Stat(name)
+		info, err := at.stat(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
 		now := storage.StatOf(info)
-		was, ok := before[f.Path]
-		if !ok {
-			was = now
+		if !known.Get(i) {
+			f.setState(now)
 		}
-		if was.Change == 0 {
-			was.Change = now.Change
+		if f.Change == 0 {
+			f.Change = now.Change
 		}
-		f.setState(was)
 		if err := f.Same(info); err != nil {
 			return fmt.Errorf("%s changed while it was read: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// recordBefore stores the states in before in r.Files, and returns the indexes of the files that
+// have one. It is fastest if before has the order of r.Files.
+func (r *Release) recordBefore(before states) bitfield.Bitfield {
+	known := bitfield.New(len(r.Files))
+	next := 0
+	for path, state := range before {
+		if next == len(r.Files) || r.Files[next].Path != path {
+			i, ok := r.Lookup(path)
+			if !ok {
+				continue
+			}
+			next = i
+		}
+		r.Files[next].setState(state)
+		known.Set(next)
+		next++
+	}
+	return known
 }
 
 // useOtherPaths changes the paths of the files that exist only at another path
@@ -265,9 +297,11 @@ func (r *Release) locationAt(path string) (*Location, error) {
 		return nil, err
 	}
 	defer in.Close()
+	at := dirStat{in: in}
+	defer at.close()
 	for i, f := range r.Files {
 		name := moved.nameIn(f.Path)
-		info, err := in.Stat(name)
+		info, err := at.stat(name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}

@@ -212,6 +212,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
+	spec.Selected = nil // so that the list can be freed; r has one too
 	return p.finish(ctx, m, r, &spec)
 }
 
@@ -355,7 +356,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
 	r.Base = p.base()
-	return m, r, r.record(snapshotOf(opts.Selected))
+	return m, r, r.record(statesOf(opts.Selected))
 }
 
 // reserve locks a slug until the caller calls the returned function. It returns [ErrExists]

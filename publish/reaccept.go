@@ -22,7 +22,7 @@ func (p *Publisher) Reaccept(ctx context.Context, r *Release, check func() error
 	}
 	at := *full
 	at.Files = slices.Clone(full.Files)
-	if err := at.record(nil); err != nil {
+	if err := at.record(noStates); err != nil {
 		return err
 	}
 	if slices.EqualFunc(at.Files, full.Files, sameState) {

@@ -31,7 +31,7 @@ func TestReaccept(t *testing.T) {
 			}
 			r := &Release{Slug: "a", Name: "a", Version: "1", Single: true, NumFiles: 1, Path: path, Files: []File{{Length: 4}}}
 			r.HashV1[0] = 1
-			if err := r.record(nil); err != nil {
+			if err := r.record(noStates); err != nil {
 				t.Fatal(err)
 			}
 			catalog := NewMemory()

@@ -1,7 +1,9 @@
 package publish
 
 import (
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"spate"
@@ -74,8 +76,8 @@ type Release struct {
 	// replaced. Stamp identifies the state of the entry. The site shows neither.
 	Watched, Stamp string
 
-	// index holds the indexes of Files, sorted by path.
-	index []int
+	// index holds the indexes of Files, sorted by path. It is nil if Files is sorted by path.
+	index []int32
 }
 
 // MaxNotes is the maximum length of [Release.Notes], in bytes.
@@ -136,20 +138,31 @@ func (r *Release) AllHashes() []spate.InfoHash {
 // Lookup returns the index of the file with the given [File.Path], and whether there is
 // such a file.
 func (r *Release) Lookup(path string) (int, bool) {
-	i := sort.Search(len(r.index), func(i int) bool { return r.Files[r.index[i]].Path >= path })
-	if i == len(r.index) || r.Files[r.index[i]].Path != path {
+	at := func(i int) int {
+		if r.index == nil {
+			return i
+		}
+		return int(r.index[i])
+	}
+	n := len(r.Files)
+	i := sort.Search(n, func(i int) bool { return r.Files[at(i)].Path >= path })
+	if i == n || r.Files[at(i)].Path != path {
 		return 0, false
 	}
-	return r.index[i], true
+	return at(i), true
 }
 
 // Reindex prepares [Release.Lookup]. A catalog calls it after it has filled in Files.
 func (r *Release) Reindex() {
-	r.index = make([]int, len(r.Files))
-	for i := range r.index {
-		r.index[i] = i
+	r.index = nil
+	if slices.IsSortedFunc(r.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) }) {
+		return
 	}
-	sort.Slice(r.index, func(a, b int) bool { return r.Files[r.index[a]].Path < r.Files[r.index[b]].Path })
+	r.index = make([]int32, len(r.Files))
+	for i := range r.index {
+		r.index[i] = int32(i)
+	}
+	slices.SortFunc(r.index, func(a, b int32) int { return strings.Compare(r.Files[a].Path, r.Files[b].Path) })
 }
 
 // isListed reports whether f has an entry in [Release.Files].

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"spate/internal/units"
@@ -103,9 +104,11 @@ func (r *Release) changed(first bool) (bytes int64, err error) {
 	}
 	defer in.Close()
 	var touched error
+	at := dirStat{in: in}
+	defer at.close()
 	for i := range r.Files {
 		name := r.nameIn(r.Files[i].Path)
-		info, problem := in.Stat(name)
+		info, problem := at.stat(name)
 		if problem != nil {
 			problem = fmt.Errorf("%s %w: %w", name, ErrGone, bare(problem))
 		} else if problem = r.Files[i].Same(info); problem != nil {
@@ -254,7 +257,7 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	if err := r.useOtherPaths(m); err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
-	if err := r.record(before); err != nil {
+	if err := r.record(maps.All(before)); err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
 	return p.finish(ctx, m, r, &spec)
@@ -328,7 +331,7 @@ func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp 
 		location := &Location{Path: path, Files: append([]File{}, full.Files...)}
 		at := *full
 		at.Path, at.Files = path, location.Files
-		if err := at.record(nil); err != nil {
+		if err := at.record(noStates); err != nil {
 			return err
 		}
 		c.Location = location

@@ -27,6 +27,12 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	if l.torrents.Main, err = m.Bytes(); err != nil {
 		return nil, err
 	}
+	if h := m.V2Hashes; h != nil && len(l.torrents.Main) < len(m.InfoBytes)+len(h.Pieces)+len(h.Files) {
+		// The torrent file would be too large with the v2 hashes, so no peer will have them.
+		without := *m
+		without.V2Hashes = nil
+		l.main = &without
+	}
 	if !twin || m.Info.Format() != metainfo.Hybrid {
 		return l, nil
 	}
@@ -90,7 +96,7 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	case p.listed <- struct{}{}:
 	default: // Run has not handled the previous release yet, and will then handle both
 	}
-	return p.opts.Catalog.Get(ctx, r.Ref())
+	return r.Filled(l.torrents), nil
 }
 
 // serve allows a release on the tracker and, unless it is paused, seeds it. It adds to undo a

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"spate/bitfield"
 )
@@ -45,8 +46,7 @@ func (d *Dir) stat(i int) (st FileStat, err error) {
 
 // stored reports whether file i is stored on disk.
 func (d *Dir) stored(i int) bool {
-	f := &d.layout.files[i]
-	return !f.Pad && f.Link == ""
+	return !d.layout.isPad(i) && d.layout.files[i].Symlink == nil
 }
 
 // Accept implements [ChangeDetector]: it records the current state of all files as
@@ -55,7 +55,7 @@ func (d *Dir) stored(i int) bool {
 func (d *Dir) Accept() error {
 	wanted := bitfield.New(len(d.layout.files))
 	for i := range d.layout.files {
-		if d.stored(i) && !d.files[i].skip.Load() {
+		if d.stored(i) && !d.skip.has(i) {
 			wanted.Set(i)
 		}
 	}
@@ -64,7 +64,7 @@ func (d *Dir) Accept() error {
 		return err
 	}
 	for i := range wanted.Ones() {
-		st := &d.files[i]
+		st := d.file(i)
 		st.slot.mu.Lock()
 		replaced := st.hasExpected && !st.expected.sameFile(stats[i])
 		if replaced || st.sized && stats[i].Size != st.expected.Size {
@@ -89,7 +89,10 @@ func (d *Dir) Accepted() []FileStat {
 
 // accepted returns the expected state of file i, or the zero value if it has none.
 func (d *Dir) accepted(i int) FileStat {
-	st := &d.files[i]
+	if !d.states.isUsed(i) {
+		return FileStat{}
+	}
+	st := d.file(i)
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	st.forgetIfCopied(d.location.Load())
@@ -107,7 +110,7 @@ func (d *Dir) RecordStats() ([]FileStat, error) {
 		return nil, err
 	}
 	for i := range stats {
-		if was := d.accepted(i); was.Exists && d.stored(i) && !d.files[i].skip.Load() {
+		if was := d.accepted(i); was.Exists && d.stored(i) && !d.skip.has(i) {
 			stats[i] = was
 		}
 	}
@@ -123,15 +126,54 @@ func (d *Dir) Check(off, n int64) error {
 		return err
 	}
 	var errs []error
+	some := make([]int, 0, statsAtOnce)
 	for e := range d.layout.Extents(off, n) {
-		if e.Pad || d.files[e.File].skip.Load() {
+		if e.Pad || d.skip.has(e.File) {
 			continue
 		}
-		if err := d.checkFile(e.File); err != nil {
+		if some = append(some, e.File); len(some) == statsAtOnce {
+			errs = append(errs, d.checkSome(some)...)
+			some = some[:0]
+		}
+	}
+	return joined(append(errs, d.checkSome(some)...))
+}
+
+// checkSome checks the files of a sorted list, and returns an error for each that differs. It
+// examines them together, because each file alone would cost opening its directory.
+func (d *Dir) checkSome(files []int) (errs []error) {
+	at := d.location.Load()
+	stats := make([]FileStat, len(files))
+	failed := d.eachStat(files, func(p *parents, i int) (err error) {
+		k, _ := slices.BinarySearch(files, i)
+		stats[k], err = d.statIn(p, i)
+		return err
+	})
+	for k, i := range files {
+		if failed == nil && d.matches(i, stats[k], at) {
+			continue
+		}
+		if err := d.checkFile(i); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return joined(errs)
+	return errs
+}
+
+// matches reports whether now, the state of file i at a location, is the expected state. If the
+// file has no expected state, now becomes it.
+func (d *Dir) matches(i int, now FileStat, at *location) bool {
+	st := d.file(i)
+	st.slot.mu.Lock()
+	defer st.slot.mu.Unlock()
+	if at != d.location.Load() {
+		return false // the data was moved in the meantime
+	}
+	st.forgetIfCopied(at)
+	if !st.hasExpected {
+		st.setExpected(now, at)
+	}
+	return st.compare(now, d.unsynced.has(i))
 }
 
 // Device returns a number for the file system of the directory when it was opened, or 0 if
@@ -153,7 +195,7 @@ func (d *Dir) checkRoot() error {
 }
 
 func (d *Dir) checkFile(i int) error {
-	st := &d.files[i]
+	st := d.file(i)
 	// A write or a Sync can happen between reading the state of the file and reading
 	// the expected state, so compare three times before reporting a difference.
 	for try := 0; ; try++ {
@@ -171,7 +213,7 @@ func (d *Dir) checkFile(i int) error {
 		if !st.hasExpected {
 			st.setExpected(now, at)
 		}
-		was, ok := st.expected, st.compare(now)
+		was, ok := st.expected, st.compare(now, d.unsynced.has(i))
 		if !ok && try == 2 {
 			st.slot.dropLocked() // so that the next read opens the changed file
 		}
@@ -230,7 +272,7 @@ type absentDir struct {
 // contains reports whether file i is in a directory that does not exist, and is not in the
 // parts file.
 func (a *absentDir) contains(i int) bool {
-	return a.gone && path.Dir(a.d.name(i)) == a.path && !(a.parts && a.d.files[i].skip.Load())
+	return a.gone && path.Dir(a.d.name(i)) == a.path && !(a.parts && a.d.skip.has(i))
 }
 
 // note looks for the directory of file i, in which no data was found.
@@ -264,7 +306,7 @@ func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
 		defer h.release()
 		at, ok = nextData(h.file, off)
 		return at, ok && at < off+n
-	case errors.Is(err, ErrMissing) && d.files[i].skip.Load():
+	case errors.Is(err, ErrMissing) && d.skip.has(i):
 		at, ok, err = d.nextParts(begin+off, n)
 		if err == nil {
 			return at - begin, ok
@@ -283,7 +325,7 @@ func (d *Dir) Prepare() error {
 	const most = 100
 	var errs []error
 	for i := range d.layout.files {
-		if !d.stored(i) || d.files[i].skip.Load() {
+		if !d.stored(i) || d.skip.has(i) {
 			continue
 		}
 		if err := d.prepareFile(i); err != nil {
@@ -297,7 +339,7 @@ func (d *Dir) Prepare() error {
 }
 
 func (d *Dir) prepareFile(i int) error {
-	st := &d.files[i]
+	st := d.file(i)
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	return d.withRoot("open", func(root *os.Root) error {

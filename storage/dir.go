@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -47,10 +46,13 @@ type Dir struct {
 	layout *Layout
 	pool   *Pool
 	opts   DirOptions
-	cut    int            // length of the first element of the layout's paths
-	files  []fileState    // the files of the layout, then the parts file
+	states fileStates     // of the files of the layout, then of the parts file
+	skip   fileSet        // unwanted files, which are not created
 	other  map[int]string // files that exist at one of opts.OtherPaths
 	closed atomic.Bool
+
+	unsynced fileSet // files that were written since the last Sync
+	creating fileSet // unwanted files that SetWanted creates now
 
 	// moving is locked for writing while location changes, and for reading while a path is
 	// resolved. A goroutine that holds the lock of a slot may lock moving. A goroutine that
@@ -92,42 +94,17 @@ func OpenDir(dir string, info *metainfo.Info, pool *Pool, opts DirOptions) (*Dir
 	return OpenLayout(dir, l, pool, opts)
 }
 
-// LayoutOf returns the layout of a torrent's files. All paths start with the name of
-// the torrent.
-func LayoutOf(info *metainfo.Info) (*Layout, error) {
-	files := make([]File, len(info.Files))
-	for i := range info.Files {
-		f := &info.Files[i]
-		files[i] = File{
-			Path:   path.Join(append([]string{info.Name}, f.Path...)...),
-			Length: f.Length, Offset: f.Offset, Exec: f.Executable(),
-			// Nothing on disk stands for a link that must not be created.
-			Pad: f.Pad() || f.IsSymlink() && f.Symlink == nil,
-		}
-		if f.Symlink != nil && !files[i].Pad {
-			files[i].Link = path.Join(append([]string{info.Name}, f.Symlink.Target...)...)
-		}
-	}
-	return NewLayout(files)
-}
-
 // OpenLayout is like [OpenDir] for a layout that does not come from a torrent. All
 // paths must have the same first element.
 func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error) {
-	top := ""
-	for i := range l.files {
-		if f := &l.files[i]; !f.Pad {
-			first := topOf(f.Path)
-			if top != "" && first != top {
-				return nil, fmt.Errorf("%w: paths start with both %q and %q", ErrLayout, top, first)
-			}
-			top = first
-		}
+	top, err := l.firstElement()
+	if err != nil {
+		return nil, err
 	}
 	d := &Dir{
-		layout: l, pool: pool, opts: opts, cut: len(top),
-		files: make([]fileState, len(l.files)+1),
-		dirs:  map[string]bool{},
+		layout: l, pool: pool, opts: opts,
+		states: newFileStates(len(l.files) + 1), skip: newFileSet(len(l.files) + 1), unsynced: newFileSet(len(l.files) + 1),
+		creating: newFileSet(len(l.files) + 1), dirs: map[string]bool{},
 	}
 	if opts.Name != "" {
 		if err := checkPath(opts.Name); err != nil || topOf(opts.Name) != opts.Name {
@@ -140,7 +117,9 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		return nil, err
 	}
 	for i := range min(len(opts.Skip), len(l.files)) {
-		d.files[i].skip.Store(opts.Skip[i])
+		if opts.Skip[i] {
+			d.skip.set(i)
+		}
 	}
 	d.location.Store(&location{root: root, top: top, parts: partsName(top)})
 	d.findParts()
@@ -195,8 +174,11 @@ func (d *Dir) name(i int) string {
 	if p, ok := d.other[i]; ok {
 		return top + p
 	}
-	return top + d.layout.files[i].Path[d.cut:]
+	return joinPath(top, d.layout.below(i))
 }
+
+// file returns the state of file i.
+func (d *Dir) file(i int) *fileState { return d.states.at(i) }
 
 // length returns the length that file i must have, or -1 for the parts file, which has
 // none.
@@ -255,9 +237,7 @@ func (d *Dir) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	for i := range d.files {
-		d.files[i].slot.drop()
-	}
+	d.dropAll()
 	d.syncing.Lock()
 	d.mu.Lock()
 	if d.watched != nil {

@@ -54,7 +54,7 @@ func fill(t testing.TB, d *Dir) []byte {
 		for i < len(d.layout.files) && pos >= d.layout.files[i].Offset+d.layout.files[i].Length {
 			i++
 		}
-		if f := &d.layout.files[i]; f.Pad || pos < f.Offset {
+		if f := &d.layout.files[i]; f.Pad() || pos < f.Offset {
 			data[pos] = 0
 		}
 	}
@@ -185,7 +185,11 @@ func TestDirName(t *testing.T) {
 			t.Errorf("OpenLayout with the name %q returned %v, want ErrLayout", bad, err)
 		}
 	}
-	if _, err := OpenLayout(dir, &Layout{files: []File{{Path: "a/x"}, {Path: "b/x"}}}, d.pool, DirOptions{}); !errors.Is(err, ErrLayout) {
+	twoTops, err := NewLayout([]File{{Path: "a/x"}, {Path: "b/x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenLayout(dir, twoTops, d.pool, DirOptions{}); !errors.Is(err, ErrLayout) {
 		t.Errorf("OpenLayout of paths with two first elements returned %v, want ErrLayout", err)
 	}
 }

@@ -70,17 +70,14 @@ const writebackAfter = 64 << 20
 
 // fileState is the state of one file of a Dir.
 type fileState struct {
-	slot     slot
-	written  atomic.Int64 // number of bytes written by this process
-	writing  atomic.Int32 // number of writes in progress
-	dirty    atomic.Bool  // written since the last Sync
-	skip     atomic.Bool  // the file is unwanted and is not created
-	creating atomic.Bool  // create the file although skip is set, for SetWanted
+	slot    slot
+	written atomic.Uint32 // number of bytes written by this process, modulo 2^32
+	writing atomic.Int32  // number of writes in progress
 	// expected is the state of the file after the last change by this process.
 	// hasExpected reports whether it is known. slot.mu guards both.
 	expected    FileStat
-	hasExpected bool
 	copies      int32 // the number of copies of the location when expected was recorded
+	hasExpected bool
 	// sized means that this process has given the file its length in the torrent, so that any
 	// other length is the work of another program. own means that this process has written to
 	// the file, so that it may cut what was appended since. slot.mu guards both.
@@ -152,7 +149,7 @@ func (d *Dir) fail(op string, i int, reason, err error) error {
 
 // readFile reads len(p) bytes of file i at offset off.
 func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
-	if d.files[i].skip.Load() {
+	if d.skip.has(i) {
 		return d.readSkipped(i, p, off)
 	}
 	return d.readReal(i, p, off)
@@ -160,7 +157,7 @@ func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 
 // writeFile writes p to file i at offset off.
 func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
-	if d.files[i].skip.Load() {
+	if d.skip.has(i) {
 		return d.writeSkipped(i, p, off)
 	}
 	return d.writeReal(i, p, off)
@@ -190,7 +187,7 @@ func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 
 // writeReal writes to the file itself.
 func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
-	st := &d.files[i]
+	st := d.file(i)
 	st.writing.Add(1)
 	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
@@ -211,7 +208,7 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	// Mark the file after the write. If it were marked before, a Sync that is in progress
 	// could count these bytes as synced.
 	d.markDirty(i)
-	if now := st.written.Add(int64(n)); now/writebackAfter != (now-int64(n))/writebackAfter {
+	if now := st.written.Add(uint32(n)); now/writebackAfter != (now-uint32(n))/writebackAfter {
 		startWriteback(h.file)
 	}
 	h.release()

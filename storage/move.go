@@ -28,16 +28,16 @@ func (d *Dir) Remove() error {
 
 // dropAll closes all files. Files in use are closed after their use.
 func (d *Dir) dropAll() {
-	for i := range d.files {
-		d.files[i].slot.drop()
+	for st := range d.states.used() {
+		st.slot.drop()
 	}
 }
 
 func (d *Dir) removeFiles() error {
 	var errs []error
 	dirs := map[string]bool{}
-	for i := range d.files {
-		if i < len(d.layout.files) && d.layout.files[i].Pad {
+	for i := range d.states.n {
+		if i < len(d.layout.files) && d.layout.isPad(i) {
 			continue
 		}
 		for p := path.Dir(d.name(i)); p != "." && !dirs[p]; p = path.Dir(p) {
@@ -139,7 +139,7 @@ func (d *Dir) move(ctx context.Context, from, to *location) error {
 	if err := d.copyTo(ctx, fresh); err != nil {
 		return errors.Join(err, fresh.Remove())
 	}
-	old := &Dir{layout: d.layout, pool: d.pool, other: d.other, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
+	old := &Dir{layout: d.layout, pool: d.pool, other: d.other, states: newFileStates(d.states.n), skip: newFileSet(d.states.n), dirs: map[string]bool{}}
 	old.location.Store(from)
 	to.copies++
 	d.moving.Lock()
@@ -169,12 +169,12 @@ func (d *Dir) rename(from, to *location) error {
 
 // acceptRenamed accepts the new change time of a file that was renamed, and of the parts file.
 func (d *Dir) acceptRenamed() {
-	for i := range d.files {
-		if i < len(d.layout.files) && len(d.layout.files[i].Path) != d.cut {
+	for i := range d.states.n {
+		if i < len(d.layout.files) && (d.layout.isPad(i) || len(d.layout.below(i)) > 0) {
 			continue // a directory was renamed
 		}
 		now, err := d.stat(i)
-		st := &d.files[i]
+		st := d.file(i)
 		st.slot.mu.Lock()
 		if err == nil && st.expected.sameFile(now) && st.expected.Touched(now) {
 			st.expected.Change = now.Change
@@ -209,7 +209,7 @@ func (d *Dir) syncRename(from, to *location) error {
 // copyTo copies all files to another Dir, without their holes, and syncs it.
 func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 	buf := make([]byte, 1<<20)
-	for i := range d.files {
+	for i := range d.states.n {
 		if i < len(d.layout.files) && !d.stored(i) {
 			continue
 		}
@@ -254,7 +254,7 @@ func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
 			}
 			return d.fail("read", i, classify(err, false), err)
 		}
-		to.files[i].skip.Store(false) // the file exists, so its copy must not be stored in the parts file
+		to.skip.clear(i) // the file exists, so its copy must not be stored in the parts file
 		if _, err := to.writeFile(i, buf[:n], at); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 
 // acquire returns the handle of file i with a reference. The caller must release it.
 func (d *Dir) acquire(i int, write bool) (*handle, error) {
-	s := &d.files[i].slot
+	s := &d.file(i).slot
 	if h := s.hit(write); h != nil {
 		return h, nil
 	}
@@ -60,11 +60,11 @@ func (d *Dir) openRead(root *os.Root, i int) (openFile, error) {
 // directories, unless the file has existed before and was removed.
 func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	name := d.name(i)
-	st := &d.files[i]
+	st := d.file(i)
 	var f *os.File
 	d.watchErrors(root)
 	err := fs.ErrExist
-	if !(st.hasExpected && st.expected.Exists) && (!st.skip.Load() || st.creating.Load()) {
+	if !(st.hasExpected && st.expected.Exists) && (!d.skip.has(i) || d.creating.has(i)) {
 		f, err = d.create(root, i)
 	}
 	created := err == nil
@@ -109,7 +109,7 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		d.noteDirs(dir)
 	}
 	perm := fs.FileMode(filePerm)
-	if i < len(d.layout.files) && d.layout.files[i].Exec {
+	if i < len(d.layout.files) && d.layout.files[i].Executable() {
 		perm = execPerm
 	}
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, perm)
@@ -189,9 +189,9 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	if !fi.Mode().IsRegular() {
 		return 0, d.obstructed(i, "not a regular file")
 	}
-	st, now, at := &d.files[i], StatOf(fi), d.location.Load()
+	st, now, at := d.file(i), StatOf(fi), d.location.Load()
 	st.forgetIfCopied(at)
-	if st.hasExpected && !st.compare(now) {
+	if st.hasExpected && !st.compare(now, d.unsynced.has(i)) {
 		return 0, d.changed("open", i, st.expected, now)
 	}
 	if !st.hasExpected || !st.expected.Exists {
@@ -201,10 +201,10 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 }
 
 // compare reports whether now is the expected state. While this process writes to the
-// file, the time may differ, and the size until the file has its final length. The caller
-// holds slot.mu.
-func (st *fileState) compare(now FileStat) bool {
-	if st.writing.Load() > 0 || st.dirty.Load() {
+// file, the time may differ, and the size until the file has its final length. unsynced means that
+// the file was written since the last Sync. The caller holds slot.mu.
+func (st *fileState) compare(now FileStat, unsynced bool) bool {
+	if st.writing.Load() > 0 || unsynced {
 		return !st.expected.Exists || st.expected.sameFile(now) && (!st.sized || now.Size == st.expected.Size)
 	}
 	return st.expected.Same(now)
@@ -212,11 +212,11 @@ func (st *fileState) compare(now FileStat) bool {
 
 // isExpected reports whether now is the expected state of file i.
 func (d *Dir) isExpected(i int, now FileStat) bool {
-	st := &d.files[i]
+	st := d.file(i)
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	st.forgetIfCopied(d.location.Load())
-	return !st.hasExpected || st.compare(now)
+	return !st.hasExpected || st.compare(now, d.unsynced.has(i))
 }
 
 // resize sets a file that was opened for writing to its final length. The added part is
@@ -226,7 +226,7 @@ func (d *Dir) resize(f *os.File, i int, size int64) error {
 	if size == want || want < 0 {
 		return nil
 	}
-	if size > want && !d.opts.Force && !d.files[i].own {
+	if size > want && !d.opts.Force && !d.file(i).own {
 		return d.tooLong(i, size)
 	}
 	d.markDirty(i)

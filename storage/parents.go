@@ -78,7 +78,7 @@ func (d *Dir) eachStat(files []int, stat func(p *parents, i int) error) error {
 // statIn returns the state of file i. Anything but a regular file counts as missing.
 func (d *Dir) statIn(p *parents, i int) (st FileStat, err error) {
 	fi, err := p.stat(d.name(i), true)
-	if classify(err, false) == ErrMissing && d.files[i].skip.Load() {
+	if classify(err, false) == ErrMissing && d.skip.has(i) {
 		if !p.hasParts {
 			p.hasParts = true
 			p.parts, p.partsErr = p.root.Lstat(d.name(len(d.layout.files)))

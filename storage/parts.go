@@ -52,7 +52,7 @@ func (d *Dir) readSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
 	n, err := d.readReal(i, p, off)
-	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+	if n == 0 && d.skip.has(i) && errors.Is(err, ErrMissing) {
 		return d.readParts(p, d.layout.files[i].Offset+off)
 	}
 	return n, err
@@ -64,30 +64,33 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
 	n, err := d.writeReal(i, p, off)
-	if n == 0 && d.files[i].skip.Load() && (errors.Is(err, ErrMissing) || errors.Is(err, ErrName)) {
+	if n == 0 && d.skip.has(i) && (errors.Is(err, ErrMissing) || errors.Is(err, ErrName)) {
 		return d.writeParts(p, d.layout.files[i].Offset+off)
 	}
 	return n, err
 }
 
 // Wanted reports whether file i is wanted.
-func (d *Dir) Wanted(i int) bool { return !d.files[i].skip.Load() }
+func (d *Dir) Wanted(i int) bool { return !d.skip.has(i) }
 
 // SetWanted implements [FileSelector]: it changes whether file i is wanted. When the file
 // becomes wanted, SetWanted copies its data from the parts file to the file. When the file
 // becomes unwanted, it stays. Reads and writes of the file wait meanwhile.
 func (d *Dir) SetWanted(i int, wanted bool) error {
-	st := &d.files[i]
-	if !wanted || !d.stored(i) {
-		st.skip.Store(!wanted)
+	switch {
+	case !wanted:
+		d.skip.set(i)
 		return nil
-	}
-	if !st.skip.Load() {
+	case !d.skip.has(i):
+		return nil
+	case !d.stored(i):
+		d.skip.clear(i)
 		return nil
 	}
 	d.parts.Lock()
 	defer d.parts.Unlock()
 	// Drop the expected state, which is that of the parts file.
+	st := d.file(i)
 	st.slot.mu.Lock()
 	st.expected, st.hasExpected = FileStat{}, false
 	st.slot.mu.Unlock()
@@ -98,13 +101,13 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 		return err
 	}
 	if !there {
-		st.creating.Store(true)
-		defer st.creating.Store(false)
+		d.creating.set(i)
+		defer d.creating.clear(i)
 		if err := d.copyFromParts(i); err != nil {
 			return err
 		}
 	}
-	st.skip.Store(false)
+	d.skip.clear(i)
 	return nil
 }
 
@@ -159,7 +162,7 @@ func (d *Dir) DropParts() error {
 	defer d.parts.Unlock()
 	defer d.index.forget() // its lock is locked before that of a slot
 	i := len(d.layout.files)
-	st := &d.files[i]
+	st := d.file(i)
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	st.slot.dropLocked()

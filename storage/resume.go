@@ -307,7 +307,7 @@ func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, 
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
 	for i, v := range verdicts {
 		f := &l.files[i]
-		if v == Unchanged || f.Pad || f.Length == 0 {
+		if v == Unchanged || l.isPad(i) || f.Length == 0 {
 			continue
 		}
 		last := int((f.Offset + f.Length - 1) / pieceLength)

@@ -44,7 +44,7 @@ func (d *Dir) Finish() error {
 func (d *Dir) finishLengths() (errs []error) {
 	var wanted, wrong []int
 	for i := range d.layout.files {
-		if d.stored(i) && !d.files[i].skip.Load() {
+		if d.stored(i) && !d.skip.has(i) {
 			wanted = append(wanted, i)
 		}
 	}
@@ -59,7 +59,7 @@ func (d *Dir) finishLengths() (errs []error) {
 		return []error{err}
 	}
 	for _, i := range wrong {
-		d.files[i].slot.drop() // open the file at the path
+		d.file(i).slot.drop() // open the file at the path
 		h, err := d.acquire(i, true)
 		if err != nil {
 			errs = append(errs, err)
@@ -72,8 +72,7 @@ func (d *Dir) finishLengths() (errs []error) {
 
 // isLink reports whether entry i is a symbolic link.
 func (d *Dir) isLink(i int) bool {
-	f := &d.layout.files[i]
-	return !f.Pad && f.Link != ""
+	return !d.layout.isPad(i) && d.layout.files[i].Symlink != nil
 }
 
 // targets holds the possible targets of links, by the paths of the layout.
@@ -85,16 +84,16 @@ type targets struct {
 func (d *Dir) newTargets() *targets {
 	t := &targets{links: map[string]string{}, real: map[string]bool{}}
 	for i := range d.layout.files {
-		f := &d.layout.files[i]
+		at := d.layout.path(i)
 		switch {
-		case f.Pad:
+		case d.layout.isPad(i):
 			continue
-		case f.Link != "":
-			t.links[f.Path] = f.Link
+		case d.isLink(i):
+			t.links[at] = d.layout.link(i)
 		default:
-			t.real[f.Path] = true
+			t.real[at] = true
 		}
-		for p := path.Dir(f.Path); p != "." && !t.real[p]; p = path.Dir(p) {
+		for p := path.Dir(at); p != "." && !t.real[p]; p = path.Dir(p) {
 			t.real[p] = true
 		}
 	}
@@ -123,8 +122,8 @@ func (t *targets) resolves(p string) bool {
 }
 
 func (d *Dir) makeLink(root *os.Root, i int, t *targets) error {
-	f := &d.layout.files[i]
-	if !t.resolves(f.Link) || strings.HasPrefix(f.Path, f.Link+"/") {
+	at, link := d.layout.path(i), d.layout.link(i)
+	if !t.resolves(link) || strings.HasPrefix(at, link+"/") {
 		return d.fail("link", i, ErrObstructed, errors.New("the target is not in the torrent, or contains the link"))
 	}
 	name := d.name(i)
@@ -145,7 +144,7 @@ func (d *Dir) makeLink(root *os.Root, i int, t *targets) error {
 	}
 	// The user may have renamed the torrent, so use the relative path from the link to
 	// its target.
-	target, err := filepath.Rel(filepath.FromSlash(path.Dir(f.Path)), filepath.FromSlash(f.Link))
+	target, err := filepath.Rel(filepath.FromSlash(path.Dir(at)), filepath.FromSlash(link))
 	if err == nil {
 		err = root.Symlink(target, name)
 	}

@@ -13,7 +13,7 @@ import (
 
 // markDirty records that file i must be synced.
 func (d *Dir) markDirty(i int) {
-	if st := &d.files[i]; !st.dirty.Load() && st.dirty.CompareAndSwap(false, true) {
+	if !d.unsynced.has(i) && d.unsynced.set(i) {
 		d.mu.Lock()
 		d.dirty = append(d.dirty, i)
 		d.mu.Unlock()
@@ -33,7 +33,7 @@ func (d *Dir) Unsynced(off, n int64) {
 		}
 		i := e.File
 		h, err := d.acquire(i, false)
-		if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
+		if errors.Is(err, ErrMissing) && d.skip.has(i) {
 			i = len(d.layout.files)
 			h, err = d.acquire(i, false)
 		}
@@ -93,7 +93,7 @@ const manyFiles = 512
 // watchErrors opens the top directory before the first write to a torrent with many
 // files. syncfs(2) then reports all write errors that occur after this call.
 func (d *Dir) watchErrors(root *os.Root) {
-	if !canSyncFS || len(d.files) < manyFiles {
+	if !canSyncFS || d.states.n < manyFiles {
 		return
 	}
 	d.mu.Lock()
@@ -116,12 +116,12 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 		return files
 	}
 	for _, i := range files {
-		d.files[i].writing.Add(1) // until expected is updated
-		d.files[i].dirty.Store(false)
+		d.file(i).writing.Add(1) // until expected is updated
+		d.unsynced.clear(i)
 	}
 	defer func() {
 		for _, i := range files {
-			d.files[i].writing.Add(-1)
+			d.file(i).writing.Add(-1)
 		}
 	}()
 	on, err := top.Stat()
@@ -148,7 +148,7 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 
 // synced records now as the expected state of file i.
 func (d *Dir) synced(i int, now fs.FileInfo) {
-	st := &d.files[i]
+	st := d.file(i)
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	st.setExpected(StatOf(now), d.location.Load())
@@ -156,19 +156,19 @@ func (d *Dir) synced(i int, now fs.FileInfo) {
 
 // syncFile syncs one file and records its state as expected.
 func (d *Dir) syncFile(i int) error {
-	st := &d.files[i]
+	st := d.file(i)
 	st.writing.Add(1) // until expected is updated
 	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
 	if err != nil {
-		st.dirty.Store(false)
-		if st.skip.Load() && errors.Is(err, ErrMissing) {
+		d.unsynced.clear(i)
+		if d.skip.has(i) && errors.Is(err, ErrMissing) {
 			return nil // it was created and could not get its length
 		}
 		d.markDirty(i)
 		return err
 	}
-	st.dirty.Store(false)
+	d.unsynced.clear(i)
 	if err = h.file.Sync(); err != nil {
 		dropCache(h.file)
 	}

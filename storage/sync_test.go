@@ -30,7 +30,7 @@ func TestSyncMany(t *testing.T) {
 	if err := os.WriteFile(other+".new", []byte("xyz"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d.files[replaced].slot.drop() // Windows cannot replace an open file
+	d.file(replaced).slot.drop() // Windows cannot replace an open file
 	if err := os.Rename(other+".new", other); err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +46,8 @@ func TestSyncMany(t *testing.T) {
 		t.Errorf("Sync: %v, want that file %d has changed", err, replaced)
 	}
 	for i := range count {
-		st := &d.files[i]
-		if dirty := st.dirty.Load(); dirty != (i == replaced) || st.writing.Load() != 0 {
+		st := d.file(i)
+		if dirty := d.unsynced.has(i); dirty != (i == replaced) || st.writing.Load() != 0 {
 			t.Fatalf("file %d has dirty %v and %d writes in progress after Sync", i, dirty, st.writing.Load())
 		}
 		now, err := d.stat(i)

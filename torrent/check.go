@@ -28,6 +28,7 @@ type diskState struct {
 	saved        time.Time         // when resume data was last written
 	recordClean  bool              // the resume data says that no piece was being written
 	filesChecked time.Time         // when the files were last compared with their accepted state
+	checkTook    time.Duration     // how long that comparison took
 	rechecked    recheckState      // the pieces that retry has hashed since the torrent halted
 	synced       bitfield.Bitfield // pieces that are certainly on disk; length 0 means unknown
 	dataFound    bool              // the pieces on disk are known
@@ -208,13 +209,18 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 // checkFiles halts a running torrent if one of its files was changed or removed.
 func (t *Torrent) checkFiles() {
 	t.mu.Lock()
-	t.disk.filesChecked = time.Now()
+	began := time.Now()
+	t.disk.filesChecked = began
 	running := t.status.state == StateSeeding || t.status.state == StateDownloading
 	t.mu.Unlock()
 	if !running {
 		return
 	}
-	if err := t.withFiles(func() error { return t.unchanged(0, t.info.TotalLength()) }); err != nil {
+	err := t.withFiles(func() error { return t.unchanged(0, t.info.TotalLength()) })
+	t.mu.Lock()
+	t.disk.checkTook = time.Since(began)
+	t.mu.Unlock()
+	if err != nil {
 		t.fail(err)
 	}
 }

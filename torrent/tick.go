@@ -16,6 +16,7 @@ const (
 	resumeEvery     = 20 * time.Second
 	checkFilesEvery = 5 * time.Second
 	checkIdleEvery  = 30 * time.Second // like checkFilesEvery, while no peer is connected
+	checkFilesShare = 20               // the check takes at most this fraction of the time: a twentieth
 	retryEvery      = 10 * time.Second
 )
 
@@ -50,6 +51,7 @@ func (t *Torrent) tick(now time.Time) {
 	if t.peerConns.n == 0 && t.status.state != StateDownloading {
 		every = checkIdleEvery
 	}
+	every = max(every, checkFilesShare*t.disk.checkTook) // a torrent of a million files takes seconds
 	check := running && detects && now.Sub(t.disk.filesChecked) >= every
 	retry := t.status.state == StateFailed && now.Sub(t.status.failedAt) >= retryEvery && !errors.Is(t.status.err, ErrHybridMismatch)
 	t.mu.Unlock()

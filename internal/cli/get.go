@@ -291,7 +291,7 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 			return nil, c, err
 		}
 	}
-	a.saveMemoryFor(mi)
+	a.saveMemoryFor(len(mi.Info.Files))
 	c.Peers = append(c.Peers, opt.peers...)
 	return mi, c, nil
 }

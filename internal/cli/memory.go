@@ -1,10 +1,6 @@
 package cli
 
-import (
-	"runtime/debug"
-
-	"spate/metainfo"
-)
+import "runtime/debug"
 
 const (
 	// gcPercent is the garbage collector's target (GOGC) for verbs that read or make a torrent
@@ -23,9 +19,9 @@ func (a *app) saveMemory() {
 	}
 }
 
-// saveMemoryFor is like saveMemory for verbs that run longer, if m has very many files.
-func (a *app) saveMemoryFor(m *metainfo.MetaInfo) {
-	if len(m.Info.Files) >= manyFiles {
+// saveMemoryFor is like saveMemory for verbs that run longer, if there are very many files.
+func (a *app) saveMemoryFor(files int) {
+	if files >= manyFiles {
 		a.saveMemory()
 	}
 }

@@ -115,6 +115,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	a.warnLeftOut(left)
+	a.saveMemoryFor(req.NumFiles())
 	if c.Key, err = opt.sign.key(ctx, a); err != nil {
 		return err
 	}

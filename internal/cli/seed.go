@@ -133,7 +133,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			a.Warnf("%v", err)
 			continue
 		}
-		a.saveMemoryFor(j.mi)
+		a.saveMemoryFor(len(j.mi.Info.Files))
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {

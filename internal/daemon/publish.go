@@ -40,7 +40,24 @@ type PublishRequest struct {
 	// Unmatched is called for each pattern that matches nothing at any of the paths; may be nil.
 	Unmatched func(maker.Unmatched)
 
-	first *maker.Selection // what Measure has found at the first path
+	first *firstSelection // what Measure has found at the first path
+	files int             // the number of files of all paths, which Measure has counted
+}
+
+// firstSelection holds a selection until it is used, so that copies of a request do not keep it.
+type firstSelection struct{ s *maker.Selection }
+
+// take returns the selection if it is still up to date, and otherwise nil.
+func (f *firstSelection) take() *maker.Selection {
+	if f == nil || f.s == nil {
+		return nil
+	}
+	s := f.s
+	f.s = nil
+	if s.Outdated() {
+		return nil
+	}
+	return s
 }
 
 // Check checks the URLs, that all paths exist, and that no two of them get the same page by
@@ -105,13 +122,15 @@ func (r *PublishRequest) Measure(ctx context.Context) error {
 		o.Skipped, o.Unmatched = r.skippedAt(path), patterns.Torrent()
 		var err error
 		if o.Selected, err = maker.Select(ctx, path, o); err == nil {
-			_, _, err = maker.Measure(ctx, path, o)
+			var files int
+			_, files, err = maker.Measure(ctx, path, o)
+			r.files += files
 		}
 		if err != nil {
 			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
 		}
 		if i == 0 {
-			r.first = o.Selected
+			r.first = &firstSelection{o.Selected}
 		}
 	}
 	if r.Unmatched != nil {
@@ -121,6 +140,9 @@ func (r *PublishRequest) Measure(ctx context.Context) error {
 	}
 	return nil
 }
+
+// NumFiles returns how many files Measure has found at all paths together.
+func (r *PublishRequest) NumFiles() int { return r.files }
 
 // skippedAt returns the function for [maker.Options.Skipped] of a path, or nil.
 func (r *PublishRequest) skippedAt(path string) func(maker.Skipped) {
@@ -158,8 +180,8 @@ func (p *Publisher) writes() (list []os.FileInfo) {
 }
 
 // Publish publishes the paths of a request that [PublishRequest.Check] and
-// [PublishRequest.Measure] accepted. It calls done for each release and stops at the first
-// error. An error that is known without hashing is returned before the first release is made.
+// [PublishRequest.Measure] accepted. It calls done with each release, without its files and
+// notes, and stops at the first error. An error that is known without hashing is returned before the first release is made.
 func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
 	r.Make.Written = append(slices.Clip(r.Make.Written), p.writes()...)
 	for i, path := range r.Paths {
@@ -174,8 +196,8 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 				r.Progress(path, g)
 			}
 		}
-		if i == 0 && r.first != nil && !r.first.Outdated() {
-			spec.Selected = r.first // the others may change while the first is hashed
+		if i == 0 {
+			spec.Selected = r.first.take() // the others may change while the first is hashed
 		}
 		release, err := p.publishComplete(ctx, path, spec, &r)
 		if err != nil {
@@ -187,7 +209,7 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		if r.Slug != "" {
 			r.Version = release.Version // for the next variants
 		}
-		if err := done(path, release); err != nil {
+		if err := done(path, release.Listed()); err != nil {
 			return err
 		}
 	}
@@ -231,7 +253,9 @@ func (p *Publisher) publishComplete(ctx context.Context, path string, spec publi
 		if err != nil {
 			return nil, err
 		}
-		release, err := p.publisher.Publish(ctx, path, spec)
+		now := spec
+		spec.Selected = nil // so that the list can be freed once the torrent is made
+		release, err := p.publisher.Publish(ctx, path, now)
 		var changed *maker.ChangedError
 		if r.Force || !errors.As(err, &changed) && !errors.Is(err, publish.ErrChanged) {
 			return release, err
@@ -246,8 +270,10 @@ func (p *Publisher) Exceeded(ctx context.Context, r *publish.Release) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	m, err := metainfo.Parse(torrents.Main)
-	if err != nil {
+	var m *metainfo.MetaInfo
+	if t := p.session.Torrent(r.Hash()); t != nil {
+		m = t.MetaInfo()
+	} else if m, err = metainfo.Parse(torrents.Main); err != nil {
 		return nil, err
 	}
 	var list []string

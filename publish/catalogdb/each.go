@@ -3,6 +3,7 @@ package catalogdb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"spate/internal/units"
@@ -121,6 +122,9 @@ func (d *DB) batchFiles(ctx context.Context, ids []any, byID map[int64]*whole) e
 			return err
 		}
 		r := byID[id].r
+		if r.Files == nil {
+			r.Files = slices.Grow(r.Files, r.NumFiles)
+		}
 		r.Files = append(r.Files, f)
 	}
 	for _, w := range byID {

@@ -63,29 +63,54 @@ func (d *DB) recordPath(r *publish.Release, ext string) string {
 func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
 		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
-	for i := range r.Files {
-		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode, Change: r.Files[i].Change}
-		if r.Summed {
-			f.SHA256 = r.Files[i].SHA256[:]
-		}
-		rec.Files = append(rec.Files, f)
-	}
-	body, err := json.Marshal(rec)
+	text, err := rec.encode(r)
 	if err != nil {
 		return err
 	}
-	// The line before the record is its checksum.
-	sum := sha256.Sum256(body)
-	body = append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
 	if torrent != nil {
 		if err := atomicfile.Write(d.recordPath(r, ".torrent"), torrent); err != nil {
 			return err
 		}
 	}
-	if err := atomicfile.Write(d.recordPath(r, ".json"), body); err != nil {
+	if err := atomicfile.Write(d.recordPath(r, ".json"), text); err != nil {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Join(d.dir, recordDir))
+}
+
+// encode returns the file that contains the record with the files of r. The line before the record
+// is its checksum. encode adds one file after the other, because there can be a million.
+func (rec record) encode(r *publish.Release) ([]byte, error) {
+	rec.Files = []recordFile{}
+	head, err := json.Marshal(rec)
+	if err != nil {
+		return nil, err
+	}
+	const sumLine, perFile = 2*sha256.Size + 1, 160
+	var b bytes.Buffer
+	b.Grow(sumLine + len(head) + perFile*len(r.Files))
+	b.Write(make([]byte, sumLine))
+	b.Write(bytes.TrimSuffix(head, []byte("]}")))
+	for i := range r.Files {
+		f := recordFile{Path: []byte(r.Files[i].Path), ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode, Change: r.Files[i].Change}
+		if r.Summed {
+			f.SHA256 = r.Files[i].SHA256[:]
+		}
+		text, err := json.Marshal(f)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(text)
+	}
+	b.WriteString("]}")
+	text := b.Bytes()
+	sum := sha256.Sum256(text[sumLine:])
+	hex.Encode(text, sum[:])
+	text[sumLine-1] = '\n'
+	return text, nil
 }
 
 func (d *DB) removeRecord(r *publish.Release) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,7 @@ func (d *DB) full(ctx context.Context, short *publish.Release) (*publish.Release
 		return nil, err
 	}
 	defer rows.Close()
+	r.Files = slices.Grow(r.Files, r.NumFiles)
 	for rows.Next() {
 		f, err := scanFile(rows)
 		if err != nil {

@@ -71,7 +71,7 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 	r := Release("a", "1.0", "amd64", day0)
 	tor := torrents(r)
 	put(t, c, r)
-	r.Files[0].Path, r.Announce[0][0], r.Notes = "changed by the caller", "x", "y"
+	r.Announce[0][0], r.Notes = "x", "changed by the caller"
 	r = Release("a", "1.0", "amd64", day0)
 	want := r.Filled(tor)
 	got, err := c.Get(ctx, r.Ref())
