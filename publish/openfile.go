@@ -139,11 +139,11 @@ func (r *Release) nameIn(path string) string {
 // snapshot holds the states of files before hashing, by path.
 type snapshot map[string]storage.FileStat
 
-// snapshotOf returns the states of the files that were selected. Their change times are unknown.
+// snapshotOf returns the states of the files when they were selected.
 func snapshotOf(s *maker.Selection) snapshot {
 	before := snapshot{}
 	for path, f := range s.Files() {
-		before[path] = storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode}
+		before[path] = storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode, Change: f.Change}
 	}
 	return before
 }
@@ -199,9 +199,6 @@ func (r *Release) record(before snapshot) error {
 		was, ok := before[f.Path]
 		if !ok {
 			was = now
-		}
-		if was.Change == 0 {
-			was.Change = now.Change
 		}
 		f.setState(was)
 		if err := f.Same(info); err != nil {
