@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-	"time"
 
 	"spate/merkle"
 	"spate/metainfo"
@@ -15,8 +14,8 @@ import (
 
 // TestSeedServesBlockHashes checks that a seed proves the block hashes of a piece
 // (BEP 52) up to the piece's hash, as spate requests them, and up to the root, as
-// libtorrent requests them. After hashBurst requests it rejects more of them and
-// keeps the connection.
+// libtorrent requests them. After a burst it rejects more of them and keeps the connection, and
+// it rejects those of another connection from the same address too.
 func TestSeedServesBlockHashes(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
@@ -34,7 +33,19 @@ func TestSeedServesBlockHashes(t *testing.T) {
 			}
 			return root(layer, index)
 		}
-		for i := range hashBurst + 8 {
+		const answered = 8
+		for i := range answered + 8 {
+			switch i {
+			case answered: // the rest would need an hour to be allowed again
+				s.hashBudgets.mu.Lock()
+				for _, b := range s.hashBudgets.by {
+					b.spent += 3600 * hashRate
+				}
+				s.hashBudgets.mu.Unlock()
+			case answered + 4:
+				f = dialPeer(t, s.Addr(), v2HashOf(mi), extendedAndFast())
+				f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
+			}
 			span := merkle.Span{Index: int64(4 * (13 + i%8)), Length: 4}
 			if i%2 == 1 {
 				span.Proof = merkle.Height(blocks) - 1
@@ -49,8 +60,8 @@ func TestSeedServesBlockHashes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := i < hashBurst; (m.ID == peerwire.Hashes) != want {
-				t.Fatalf("%s, request %d: the answer is %v, want hashes for the first %d requests and a reject after them", format, i, m.ID, hashBurst)
+			if want := i < answered; (m.ID == peerwire.Hashes) != want {
+				t.Fatalf("%s, request %d: the answer is %v, want hashes for the first %d requests and a reject after them", format, i, m.ID, answered)
 			}
 			if m.ID == peerwire.HashReject {
 				continue
@@ -150,34 +161,6 @@ func TestWrongV2HashesAreDropped(t *testing.T) {
 	})
 	if wrong.V2Hashes == nil {
 		t.Error("the caller's metainfo was changed")
-	}
-}
-
-// TestHashBudget checks that a peer may request hashBurst pieces at once, then one
-// for each hashInterval, and the whole burst after a long time.
-func TestHashBudget(t *testing.T) {
-	var b hashBudget
-	now := time.Unix(1e9, 0)
-	takeAll := func() (n int) {
-		for b.take(now) {
-			n++
-		}
-		return n
-	}
-	if n := takeAll(); n != hashBurst {
-		t.Errorf("%d pieces are allowed at first, want %d", n, hashBurst)
-	}
-	now = now.Add(2*hashInterval + time.Second)
-	if n := takeAll(); n != 2 {
-		t.Errorf("%d pieces are allowed after two intervals and a second, want 2", n)
-	}
-	now = now.Add(hashInterval - time.Second)
-	if n := takeAll(); n != 1 {
-		t.Errorf("%d pieces are allowed after the rest of the third interval, want 1", n)
-	}
-	now = now.Add(time.Hour)
-	if n := takeAll(); n != hashBurst {
-		t.Errorf("%d pieces are allowed after an hour, want %d", n, hashBurst)
 	}
 }
 
