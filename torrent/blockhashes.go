@@ -114,7 +114,7 @@ type parkedPiece struct {
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
 // if no peer can be asked for them.
 func (t *Torrent) parkLocked(fp failedPiece) bool {
-	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, t.pieces.mostOpen/2) {
+	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, t.pieces.mostOpen/2) || t.hashesBeside() && !t.mayTryLocked(fp.index) {
 		return false
 	}
 	tree := t.pieceTree(fp.index)
@@ -175,7 +175,7 @@ func (c *conn) parkedFor(r *peerwire.HashRange) (found *parkedPiece) {
 
 // blockHashesLocked handles the block hashes of a parked piece, or a peer's refusal to
 // send them. Good blocks stay, bad blocks are requested again, and the peers that sent
-// bad blocks are banned.
+// bad blocks are banned, at once or at the end of a trial.
 func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) error {
 	t := c.t
 	if refused || t.pieceTree(p.index).root == nil { // the second after dropV2Hashes
@@ -184,11 +184,29 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		}
 		return nil
 	}
+	beside := t.hashesBeside()
+	if beside && p.asked != c {
+		return nil // the peer has answered before, or too late
+	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != p.root {
+		if beside {
+			p.hashers = append(p.hashers, c.peer.key)
+			t.parkedAgainLocked(p)
+			return nil
+		}
 		t.banLocked(c.peer.key, p.index)
 		return errWrongHashes
 	}
 	delete(t.bad.parked, p.index)
+	if beside {
+		tr := t.suspectLocked(p.failedPiece)
+		if tr == nil { // other pieces have failed meanwhile
+			t.beginTrialLocked(p.failedPiece)
+			t.refillOthersLocked()
+			return nil
+		}
+		tr.rounds++
+	}
 	found := false
 	for i := range p.blockHashes {
 		if p.blockHashes[i] == [merkle.HashSize]byte(hashes[i*merkle.HashSize:]) {
@@ -198,7 +216,9 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		bad := t.pick.BlockAt(p.index, i)
 		t.count.wasted.Add(int64(bad.Length))
 		t.pick.BlockFailed(bad)
-		t.banLocked(p.senders[i], p.index)
+		if !beside {
+			t.banLocked(p.senders[i], p.index)
+		}
 	}
 	if !found {
 		t.beginTrialLocked(p.failedPiece) // the bad bytes lie after the end of the file
