@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/filestat"
 	"spate/metainfo"
 
 	"go.uber.org/goleak"
@@ -31,6 +32,19 @@ func TestChangingFile(t *testing.T) {
 		"modified": func(t *testing.T, path string) {
 			poke(t, path, 10)
 			must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))) // some systems have a coarse clock
+		},
+		"changed": func(t *testing.T, path string) {
+			fi, err := os.Stat(path)
+			must(t, err)
+			if filestat.ChangeTime(fi) == 0 {
+				t.Skip("the system has no change time")
+			}
+			for now := fi; filestat.ChangeTime(now) == filestat.ChangeTime(fi); { // some systems have a coarse clock
+				poke(t, path, 10)
+				must(t, os.Chtimes(path, time.Time{}, fi.ModTime()))
+				now, err = os.Stat(path)
+				must(t, err)
+			}
 		},
 		"replaced": func(t *testing.T, path string) {
 			b, err := os.ReadFile(path)

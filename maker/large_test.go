@@ -78,8 +78,8 @@ func TestLargeTorrents(t *testing.T) {
 	} {
 		for _, format := range c.formats {
 			t.Run(fmt.Sprintf("%s, %d of %.0e bytes", format, c.files, float64(c.size)), func(t *testing.T) {
-				if c.long && testing.Short() {
-					t.Skip("takes seconds")
+				if c.long && (raceEnabled || testing.Short()) {
+					t.Skip("takes seconds; scripts/check runs it without the race detector")
 				}
 				m := largeTorrent(t, format, c.files, c.size)
 				b, err := m.Bytes()

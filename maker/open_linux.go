@@ -114,7 +114,7 @@ func (f *openFile) stat() (fileStat, bool, error) {
 }
 
 func fileStatOf(st *unix.Stat_t) fileStat {
-	return fileStat{size: st.Size, mtime: st.Mtim.Nano(), dev: st.Dev, ino: st.Ino}
+	return fileStat{size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), dev: st.Dev, ino: st.Ino}
 }
 
 // stat returns the current state of the file at rel.

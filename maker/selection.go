@@ -47,6 +47,7 @@ type SelectedFile struct {
 	Length  int64 // bytes
 	ModTime time.Time
 	Inode   uint64 // 0 if the system has none
+	Change  int64  // when the data or an attribute last changed, in nanoseconds since 1970; 0 if unknown
 }
 
 // Files yields the files by their paths below the top directory, with slashes. The path of a
@@ -55,7 +56,7 @@ func (s *Selection) Files() iter.Seq2[string, SelectedFile] {
 	return func(yield func(string, SelectedFile) bool) {
 		for i := range s.t.entries {
 			e := &s.t.entries[i]
-			if e.link == "" && !yield(e.rel, SelectedFile{e.stat.size, time.Unix(0, e.stat.mtime), e.stat.ino}) {
+			if e.link == "" && !yield(e.rel, SelectedFile{e.stat.size, time.Unix(0, e.stat.mtime), e.stat.ino, e.stat.ctime}) {
 				return
 			}
 		}

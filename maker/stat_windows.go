@@ -2,13 +2,8 @@ package maker
 
 import (
 	"io/fs"
-	"os"
 	"syscall"
 )
-
-// inodeOf returns zeros, because a FileInfo has no inode number on Windows. A change is
-// detected by size and time only.
-func inodeOf(os.FileInfo) (dev, ino uint64) { return 0, 0 }
 
 // hiddenByAttribute reports whether a file has the attribute hidden or system.
 func hiddenByAttribute(d fs.DirEntry) bool {

@@ -301,7 +301,8 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	if err != nil {
 		f.opt.Log.Warn("publish: publishing an entry of a watched folder failed", "path", path, "err", err)
 		no := refusal{stamp: it.Stamp, why: err.Error()}
-		if errors.Is(err, ErrExists) && same == nil || errors.Is(err, ErrTouched) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
+		var changed *maker.ChangedError // the stamp is the same if the modification time was put back
+		if errors.Is(err, ErrExists) && same == nil || errors.As(err, &changed) || errors.Is(err, ErrTouched) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
 			no.again = f.pub.opts.Now().Add(retryAfter)
 		}
 		f.mu.Lock()

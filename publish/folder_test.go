@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/filestat"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -345,6 +346,59 @@ func TestFolderChangesMeanwhile(t *testing.T) {
 	h.expect(map[string]string{})
 	h.update()
 	h.expect(map[string]string{"a~1": "other"})
+}
+
+// TestFolderChangesMeanwhileWithTheSameTime checks that a file whose data changes during or
+// after hashing is not published, although its modification time was put back, and is hashed
+// again later.
+func TestFolderChangesMeanwhileWithTheSameTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ when, file, listed string }{
+		{"during", "a", "ONE"}, {"during", "a/b", "b=ONE"}, {"after", "a", "ONE"}, {"after", "a/b", "b=ONE"},
+	} {
+		t.Run(c.when+", "+c.file, func(t *testing.T) {
+			t.Parallel()
+			h := newFolderFixture(t, 1)
+			h.write(c.file, "one")
+			change := func() {
+				h.toMake, h.whenMade = nil, nil
+				rewriteKeepingTime(t, filepath.Join(h.in, filepath.FromSlash(c.file)), "ONE")
+			}
+			if c.when == "during" {
+				h.toMake = change
+			} else {
+				h.whenMade = func(string) { change() }
+			}
+			h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
+			h.folder.step(t.Context())
+			h.expect(map[string]string{})
+			now := h.pub.opts.Now
+			h.pub.opts.Now = func() time.Time { return now().Add(retryAfter) }
+			h.update()
+			h.expect(map[string]string{"a~1": c.listed})
+		})
+	}
+}
+
+// rewriteKeepingTime writes data of the same length into a file, puts its modification time
+// back, and waits until the clock of the file system shows the change.
+func rewriteKeepingTime(t *testing.T, path, data string) {
+	t.Helper()
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filestat.ChangeTime(before) == 0 {
+		t.Skip("the system has no change time")
+	}
+	for now := before; filestat.ChangeTime(now) == filestat.ChangeTime(before); {
+		if err := errors.Join(os.WriteFile(path, []byte(data), 0o644), os.Chtimes(path, time.Time{}, before.ModTime())); err != nil {
+			t.Fatal(err)
+		}
+		if now, err = os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestFolderKilled adds, replaces and removes files at random, and stops the publisher between

@@ -147,12 +147,11 @@ func noStates(func(string, storage.FileStat) bool) {}
 // snapshot holds the states of files before hashing, by path.
 type snapshot map[string]storage.FileStat
 
-// statesOf yields the states of the files that were selected, by path. Their change times are
-// unknown.
+// statesOf yields the states of the files when they were selected, by path.
 func statesOf(s *maker.Selection) states {
 	return func(yield func(string, storage.FileStat) bool) {
 		for path, f := range s.Files() {
-			if !yield(path, storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode}) {
+			if !yield(path, storage.FileStat{Exists: true, Size: f.Length, ModTime: f.ModTime.UnixNano(), Inode: f.Inode, Change: f.Change}) {
 				return
 			}
 		}
@@ -212,9 +211,6 @@ func (r *Release) record(before states) error {
 		now := storage.StatOf(info)
 		if !known.Get(i) {
 			f.setState(now)
-		}
-		if f.Change == 0 {
-			f.Change = now.Change
 		}
 		if err := f.Same(info); err != nil {
 			return fmt.Errorf("%s changed while it was read: %w", name, err)

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -78,4 +79,47 @@ func TestRestartReadsTheCatalogOnce(t *testing.T) {
 			t.Errorf("with %d releases the restart called %v, want %v", releases, c.n, want)
 		}
 	}
+}
+
+// notes is a tracker that records the note of each torrent that it allows.
+type notes map[spate.InfoHash]Note
+
+func (n notes) Allow(ih spate.InfoHash, note Note) error { n[ih] = note; return nil }
+func (n notes) Disallow(ih spate.InfoHash) error         { delete(n, ih); return nil }
+
+// TestTrackerGoesOnWithoutThisSeed checks that the tracker still tracks a release that cannot be
+// seeded after a restart, or when it is resumed, but does not list this machine as a seed.
+func TestTrackerGoesOnWithoutThisSeed(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	r, err := w.publisher().Publish(t.Context(), w.write("a", "1"), Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("the disk is broken")
+	w.fail["seed"] = broken
+	p, n := w.publisher(), notes{}
+	p.opts.Tracker = n
+	out, err := p.Restore(t.Context())
+	if err != nil || len(out.Problems) != 1 || !errors.Is(out.Problems[0], broken) || !errors.Is(p.NotSeeded(r.Hash()), broken) {
+		t.Errorf("Restore returned %v, %v; not seeded because of %v", out.Problems, err, p.NotSeeded(r.Hash()))
+	}
+	expect := func(when string, paused bool) {
+		t.Helper()
+		if note, ok := n[r.Hash()]; !ok || len(n) != len(r.AllHashes()) || note.Paused != paused {
+			t.Errorf("%s: the tracker has %+v, want the torrent, paused %t", when, n, paused)
+		}
+	}
+	expect("after the restart", true)
+	p.Pause(t.Context(), r.Ref())
+	if err := p.Resume(t.Context(), r.Ref()); !errors.Is(err, broken) {
+		t.Errorf("Resume returned %v", err)
+	}
+	expect("after a pause", true)
+	w.fail["seed"] = nil
+	p.Pause(t.Context(), r.Ref())
+	if err := p.Resume(t.Context(), r.Ref()); err != nil {
+		t.Error(err)
+	}
+	expect("when it is seeded again", false)
 }

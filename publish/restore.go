@@ -54,7 +54,8 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	return p.restoreWith(ctx, r, t, out)
 }
 
-// restoreWith tracks and seeds r, whose torrents are t.
+// restoreWith tracks and seeds r, whose torrents are t. If r cannot be seeded, the tracker still
+// tracks it, because other peers may have the data, but does not list this machine as a seed.
 func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out *Restored) error {
 	problem := p.intact(ctx, r)
 	verified := problem == nil
@@ -64,7 +65,7 @@ func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out
 	l, err := parsed(r, t)
 	if err != nil {
 		p.setUnseeded(r.Hash(), err)
-		return errors.Join(problem, err)
+		return errors.Join(problem, err, p.SetServed(r, false))
 	}
 	changed, unsigned, err := p.repoint(ctx, l)
 	if err != nil { // the release is still available at its old URLs
@@ -77,11 +78,14 @@ func (p *Publisher) restoreWith(ctx context.Context, r *Release, t Torrents, out
 		out.Unsigned = append(out.Unsigned, r.Ref())
 	}
 	var undo undoStack
-	step, err := p.serve(ctx, l, verified, &undo)
+	step, err := p.allow(r, new(undoStack))
+	if err == nil {
+		step, err = p.start(ctx, l, verified, &undo)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", step, err)
 		p.setUnseeded(r.Hash(), err)
-		return errors.Join(problem, err, undo.run(ctx))
+		return errors.Join(problem, err, undo.run(ctx), p.SetServed(r, false))
 	}
 	return problem
 }

@@ -105,6 +105,11 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 	if step, err := p.allow(l.r, undo); err != nil {
 		return step, err
 	}
+	return p.start(ctx, l, verified, undo)
+}
+
+// start seeds a release unless it is paused. It is the second part of serve.
+func (p *Publisher) start(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
 	p.setUnseeded(l.r.Hash(), nil)
 	if l.r.Paused {
 		return "", nil

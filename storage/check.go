@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"spate/bitfield"
+	"spate/internal/filestat"
 )
 
 // Stats returns the current state of each file in the order of the layout. Padding and
@@ -179,7 +180,7 @@ func (d *Dir) matches(i int, now FileStat, at *location) bool {
 // Device returns a number for the file system of the directory when it was opened, or 0 if
 // the system has no such numbers. A caller can use it to distinguish an empty directory
 // from one whose disk is not mounted.
-func (d *Dir) Device() uint64 { return device(d.location.Load().root.id) }
+func (d *Dir) Device() uint64 { return filestat.Device(d.location.Load().root.id) }
 
 // checkRoot checks that the directory is still the one that was opened.
 func (d *Dir) checkRoot() error {

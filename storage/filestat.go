@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"spate/internal/filestat"
 	"spate/internal/folder"
 )
 
@@ -31,7 +32,7 @@ type FileStat struct {
 
 // StatOf returns the FileStat of an existing file.
 func StatOf(fi fs.FileInfo) FileStat {
-	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi), Change: changeTime(fi)}
+	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: filestat.Inode(fi), Change: filestat.ChangeTime(fi)}
 }
 
 // Same reports whether the file appears unchanged between s and now.

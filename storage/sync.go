@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"spate/internal/atomicfile"
+	"spate/internal/filestat"
 	"spate/internal/folder"
 )
 
@@ -137,7 +138,7 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 	})
 	for _, i := range files {
 		now := all[i]
-		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isExpected(i, StatOf(now)) {
+		if now == nil || !now.Mode().IsRegular() || filestat.Device(now) != filestat.Device(on) || !d.isExpected(i, StatOf(now)) {
 			rest = append(rest, i)
 			continue
 		}

@@ -4,7 +4,6 @@ package storage
 
 import (
 	"errors"
-	"io/fs"
 	"syscall"
 )
 
@@ -39,22 +38,6 @@ func classifyErrno(err syscall.Errno, write bool) error {
 		return ErrDescriptors
 	}
 	return nil
-}
-
-// inode returns the inode number, which differs if another file has replaced a file.
-func inode(fi fs.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
-	}
-	return 0
-}
-
-// device returns the number of the file system that contains a file.
-func device(fi fs.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Dev)
-	}
-	return 0
 }
 
 // maxDescriptors returns the number of descriptors that the process may open.

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"io/fs"
 	"syscall"
 )
 
@@ -45,15 +44,8 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	return nil
 }
 
-// inode returns 0, because a FileInfo has no inode number on Windows. A change is detected
-// by size and time only.
-func inode(fs.FileInfo) uint64 { return 0 }
-
 func maxDescriptors() int { return 4096 }
 
 // isCrossDevice reports whether a rename failed because the paths are on different file
 // systems (ERROR_NOT_SAME_DEVICE).
 func isCrossDevice(err error) bool { return errors.Is(err, syscall.Errno(17)) }
-
-// device returns 0, because a FileInfo has no number of the file system on Windows.
-func device(fs.FileInfo) uint64 { return 0 }

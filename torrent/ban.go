@@ -13,6 +13,11 @@ import (
 // the piece and the torrent has v2 hashes, another peer is asked for the hashes of the
 // blocks, which show the bad blocks (BEP 52, blockhashes.go). Otherwise the whole piece is
 // downloaded again, and the good piece is compared with the blocks that were sent before.
+//
+// The info-hash of a v1 torrent does not cover the v2 hashes beside it, so these can be wrong
+// and accuse honest peers. They choose the blocks that are requested again, but nobody is banned
+// until the piece passes its v1 hash: then the good piece shows the bad blocks, and whether the
+// v2 hashes were right.
 
 // failedPiece describes a piece that failed its hash.
 type failedPiece struct {
@@ -20,6 +25,7 @@ type failedPiece struct {
 	senders     []PeerKey               // the sender of each block
 	sums        [][sha1.Size]byte       // the SHA-1 of each block
 	blockHashes [][merkle.HashSize]byte // the SHA-256 of each block of the file; nil without v2 hashes
+	hashers     []PeerKey               // peers whose block hashes do not lead to the root; only for hashes beside a v1 torrent
 }
 
 // sentBy reports whether the peer sent a block of the piece.
@@ -37,6 +43,10 @@ type badData struct {
 // copy of the piece shows which blocks were bad.
 type trial struct {
 	blocks map[int32][]sentBlock // the key is the offset of the block in the piece
+	// hashers are the peers that sent block hashes which do not lead to the root of the piece in
+	// the v2 hashes beside a v1 torrent.
+	hashers []PeerKey
+	rounds  int // how often block hashes chose the blocks that were requested again
 }
 
 // sentBlock is the hash of a block and the peer that sent the block.
@@ -49,6 +59,7 @@ type sentBlock struct {
 const (
 	maxTrials     = 64  // pieces in badData.suspects
 	maxSentBlocks = 8   // copies of one block in a trial
+	maxHashRounds = 3   // trial.rounds, until the whole piece is requested again
 	maxBanned     = 100 // peers in badData.banned
 )
 
@@ -88,30 +99,51 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 func (t *Torrent) beginTrialLocked(fp failedPiece) {
 	t.count.wasted.Add(t.info.PieceSize(fp.index))
 	t.pick.Failed(nil, fp.index)
+	t.suspectLocked(fp)
+}
+
+// mayTryLocked reports whether block hashes may choose once more which blocks of a piece are
+// requested again, before the piece has shown that they are right.
+func (t *Torrent) mayTryLocked(piece int) bool {
+	tr := t.bad.suspects[piece]
+	return tr != nil && tr.rounds < maxHashRounds || tr == nil && len(t.bad.suspects) < maxTrials
+}
+
+// suspectLocked records which peer sent each block of a piece, and returns the record. It returns
+// nil if there are too many records.
+func (t *Torrent) suspectLocked(fp failedPiece) *trial {
 	tr := t.bad.suspects[fp.index]
 	if tr == nil && len(t.bad.suspects) >= maxTrials {
-		return
+		return nil
 	}
 	if tr == nil {
 		tr = &trial{blocks: map[int32][]sentBlock{}}
 		t.bad.suspects[fp.index] = tr
 	}
+	tr.hashers = append(tr.hashers, fp.hashers[:min(len(fp.hashers), maxSentBlocks)]...)
 	for i, from := range fp.senders {
 		at := int32(i * picker.BlockSize)
 		if len(tr.blocks[at]) < maxSentBlocks {
 			tr.blocks[at] = append(tr.blocks[at], sentBlock{from, fp.sums[i]})
 		}
 	}
+	return tr
 }
 
 // endTrialLocked compares a good piece with the blocks that peers sent of it before, and
-// bans each peer whose block differs.
+// bans each peer whose block differs. It also bans the peers that sent wrong block hashes, if the
+// piece matches the v2 hashes.
 func (t *Torrent) endTrialLocked(w completePiece) {
 	tr := t.bad.suspects[w.index]
 	if tr == nil {
 		return
 	}
 	delete(t.bad.suspects, w.index)
+	if t.pieceTree(w.index).root != nil { // otherwise dropV2Hashes was called
+		for _, key := range tr.hashers {
+			t.banLocked(key, w.index)
+		}
+	}
 	for at, sent := range tr.blocks {
 		good := sha1.Sum(w.data[at:min(int(at)+picker.BlockSize, len(w.data))])
 		for _, b := range sent {

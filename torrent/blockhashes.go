@@ -9,39 +9,6 @@ import (
 	"spate/peerwire"
 )
 
-// Bounds of the answers to requests for block hashes (BEP 52), which a peer sends after a
-// piece has failed its hash. Block hashes are not stored, so a request of 53 bytes makes
-// this side read and hash a whole piece. The bounds keep peers from overloading this side.
-const (
-	hashBurst      = 8               // pieces that are hashed for one peer without a pause
-	hashInterval   = 5 * time.Second // after a burst, the time until one more piece is hashed
-	maxHashing     = 2               // connections of a session that hash at the same time
-	maxHashedPiece = 128 << 20       // bytes of the longest piece that is hashed for peers
-)
-
-// hashBudget bounds the pieces that are hashed for one peer. The zero value allows a whole
-// burst. The reader of the connection owns it.
-type hashBudget struct {
-	spent int       // pieces that count against hashBurst
-	at    time.Time // when spent was computed
-}
-
-// take reports whether one more piece may be hashed, and counts it.
-func (b *hashBudget) take(now time.Time) bool {
-	back := int(now.Sub(b.at) / hashInterval)
-	if b.at.IsZero() || back >= b.spent {
-		b.spent, b.at = 0, now
-	} else {
-		b.spent -= back
-		b.at = b.at.Add(time.Duration(back) * hashInterval)
-	}
-	if b.spent >= hashBurst {
-		return false
-	}
-	b.spent++
-	return true
-}
-
 // proveBlockHashes computes the answer to a request for hashes below the piece layer of a
 // file. The torrent must have the piece.
 func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, bool) {
@@ -80,7 +47,7 @@ func (c *conn) provePieceBlocks(r *peerwire.HashRange) ([]byte, bool) {
 
 // blockHashesFor reads the piece of size bytes at offset at for the peer, and returns the
 // hashes of its blocks. It returns false if the torrent does not have the piece, or if the
-// peer has asked too often.
+// peers at its address have asked for too much.
 func (c *conn) blockHashesFor(at, size int64) ([]byte, bool) {
 	t := c.t
 	if size <= merkle.BlockSize || size > maxHashedPiece {
@@ -89,7 +56,7 @@ func (c *conn) blockHashesFor(at, size int64) ([]byte, bool) {
 	t.mu.Lock()
 	have := t.pick.Have(int(at/t.info.PieceLength)) && c.mayServeLocked()
 	t.mu.Unlock()
-	if !have || !c.rx.hashBudget.take(time.Now()) {
+	if !have || !t.s.hashBudgets.take(c.peer.key, size, time.Now()) {
 		return nil, false
 	}
 	select {
@@ -147,7 +114,7 @@ type parkedPiece struct {
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
 // if no peer can be asked for them.
 func (t *Torrent) parkLocked(fp failedPiece) bool {
-	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, t.pieces.mostOpen/2) {
+	if len(fp.blockHashes) < 2 || len(t.bad.parked) >= max(1, t.pieces.mostOpen/2) || t.hashesBeside() && !t.mayTryLocked(fp.index) {
 		return false
 	}
 	tree := t.pieceTree(fp.index)
@@ -208,7 +175,7 @@ func (c *conn) parkedFor(r *peerwire.HashRange) (found *parkedPiece) {
 
 // blockHashesLocked handles the block hashes of a parked piece, or a peer's refusal to
 // send them. Good blocks stay, bad blocks are requested again, and the peers that sent
-// bad blocks are banned.
+// bad blocks are banned, at once or at the end of a trial.
 func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) error {
 	t := c.t
 	if refused || t.pieceTree(p.index).root == nil { // the second after dropV2Hashes
@@ -217,11 +184,29 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		}
 		return nil
 	}
+	beside := t.hashesBeside()
+	if beside && p.asked != c {
+		return nil // the peer has answered before, or too late
+	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != p.root {
+		if beside {
+			p.hashers = append(p.hashers, c.peer.key)
+			t.parkedAgainLocked(p)
+			return nil
+		}
 		t.banLocked(c.peer.key, p.index)
 		return errWrongHashes
 	}
 	delete(t.bad.parked, p.index)
+	if beside {
+		tr := t.suspectLocked(p.failedPiece)
+		if tr == nil { // other pieces have failed meanwhile
+			t.beginTrialLocked(p.failedPiece)
+			t.refillOthersLocked()
+			return nil
+		}
+		tr.rounds++
+	}
 	found := false
 	for i := range p.blockHashes {
 		if p.blockHashes[i] == [merkle.HashSize]byte(hashes[i*merkle.HashSize:]) {
@@ -231,7 +216,9 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		bad := t.pick.BlockAt(p.index, i)
 		t.count.wasted.Add(int64(bad.Length))
 		t.pick.BlockFailed(bad)
-		t.banLocked(p.senders[i], p.index)
+		if !beside {
+			t.banLocked(p.senders[i], p.index)
+		}
 	}
 	if !found {
 		t.beginTrialLocked(p.failedPiece) // the bad bytes lie after the end of the file

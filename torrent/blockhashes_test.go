@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"testing"
-	"time"
 
 	"spate/merkle"
 	"spate/metainfo"
@@ -15,8 +14,8 @@ import (
 
 // TestSeedServesBlockHashes checks that a seed proves the block hashes of a piece
 // (BEP 52) up to the piece's hash, as spate requests them, and up to the root, as
-// libtorrent requests them. After hashBurst requests it rejects more of them and
-// keeps the connection.
+// libtorrent requests them. After a burst it rejects more of them and keeps the connection, and
+// it rejects those of another connection from the same address too.
 func TestSeedServesBlockHashes(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
@@ -34,7 +33,19 @@ func TestSeedServesBlockHashes(t *testing.T) {
 			}
 			return root(layer, index)
 		}
-		for i := range hashBurst + 8 {
+		const answered = 8
+		for i := range answered + 8 {
+			switch i {
+			case answered: // the rest would need an hour to be allowed again
+				s.hashBudgets.mu.Lock()
+				for _, b := range s.hashBudgets.by {
+					b.spent += 3600 * hashRate
+				}
+				s.hashBudgets.mu.Unlock()
+			case answered + 4:
+				f = dialPeer(t, s.Addr(), v2HashOf(mi), extendedAndFast())
+				f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
+			}
 			span := merkle.Span{Index: int64(4 * (13 + i%8)), Length: 4}
 			if i%2 == 1 {
 				span.Proof = merkle.Height(blocks) - 1
@@ -49,8 +60,8 @@ func TestSeedServesBlockHashes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := i < hashBurst; (m.ID == peerwire.Hashes) != want {
-				t.Fatalf("%s, request %d: the answer is %v, want hashes for the first %d requests and a reject after them", format, i, m.ID, hashBurst)
+			if want := i < answered; (m.ID == peerwire.Hashes) != want {
+				t.Fatalf("%s, request %d: the answer is %v, want hashes for the first %d requests and a reject after them", format, i, m.ID, answered)
 			}
 			if m.ID == peerwire.HashReject {
 				continue
@@ -153,39 +164,12 @@ func TestWrongV2HashesAreDropped(t *testing.T) {
 	}
 }
 
-// TestHashBudget checks that a peer may request hashBurst pieces at once, then one
-// for each hashInterval, and the whole burst after a long time.
-func TestHashBudget(t *testing.T) {
-	var b hashBudget
-	now := time.Unix(1e9, 0)
-	takeAll := func() (n int) {
-		for b.take(now) {
-			n++
-		}
-		return n
-	}
-	if n := takeAll(); n != hashBurst {
-		t.Errorf("%d pieces are allowed at first, want %d", n, hashBurst)
-	}
-	now = now.Add(2*hashInterval + time.Second)
-	if n := takeAll(); n != 2 {
-		t.Errorf("%d pieces are allowed after two intervals and a second, want 2", n)
-	}
-	now = now.Add(hashInterval - time.Second)
-	if n := takeAll(); n != 1 {
-		t.Errorf("%d pieces are allowed after the rest of the third interval, want 1", n)
-	}
-	now = now.Add(time.Hour)
-	if n := takeAll(); n != hashBurst {
-		t.Errorf("%d pieces are allowed after an hour, want %d", n, hashBurst)
-	}
-}
-
 // TestWrongBlockHashesGetTheirSenderBanned checks what happens after a piece with
 // blocks of two peers has failed, and a third peer sends block hashes that accuse
 // the honest one of them. The hashes do not lead to the root, so that the third
 // peer is banned. With the correct hashes of another peer, the sender of the bad
-// block is banned.
+// block is banned. In a v1 torrent both are banned when the good piece has shown that the hashes
+// beside it are right.
 func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 	t.Parallel()
 	t.Run("v2", func(t *testing.T) { testWrongBlockHashes(t, metainfo.V2) })
@@ -242,10 +226,16 @@ func testWrongBlockHashes(t *testing.T, format metainfo.Format) {
 		wrong := bytes.Clone(blockHashes)
 		wrong[len(wrong)-1] ^= 1 // the hash of a block that the honest peer sent
 		answer(badHashes, peerwire.Hashes, wrong)
-		badHashes.dropped()
+		if format == metainfo.V2 {
+			badHashes.dropped()
+		}
 		answer(badBlocks, peerwire.HashReject, nil)
 		answer(honest, peerwire.Hashes, blockHashes)
-		badBlocks.dropped()
+		if format == metainfo.V2 {
+			badBlocks.dropped()
+		} else if len(tor.Banned()) > 0 {
+			t.Errorf("banned %v before the piece is good", tor.Banned())
+		}
 		m := honest.await(peerwire.Request)
 		if m.Begin != 0 {
 			t.Errorf("the block at %d is requested again, want only the bad one at 0", m.Begin)
@@ -256,6 +246,87 @@ func testWrongBlockHashes(t *testing.T, format metainfo.Format) {
 			t.Errorf("banned %v, want the sender of the wrong hashes %v, then the sender of the bad block %v", b, addrOf(badHashes), addrOf(badBlocks))
 		}
 	})
+}
+
+// TestWrongV2HashesBanNobody checks that v2 hashes beside a v1 torrent that accuse the block of an
+// honest peer ban nobody for them. One attacker sends a bad block, and another one sends the block
+// hashes that lead to the wrong root. The download ends with the good piece, which shows the bad
+// block.
+func TestWrongV2HashesBanNobody(t *testing.T) {
+	t.Parallel()
+	for _, lead := range []bool{true, false} { // whether the block hashes lead to the wrong root
+		data, mi := torrentOfFormat(t, 64<<10, 64<<10, "")
+		evil := bytes.Clone(data)
+		evil[16<<10] ^= 1 // the bad block
+		leaves := hashBlocks(evil)
+		leaves[0][0] ^= 1 // accuses the honest peer
+		var blockHashes []byte
+		for _, h := range leaves {
+			blockHashes = append(blockHashes, h[:]...)
+		}
+		root := merkle.Root(blockHashes, 0)
+		wrong := *mi
+		wrong.V2Hashes = &metainfo.V2Hashes{Pieces: root[:], Files: root[:]}
+		rounds := maxHashRounds
+		if !lead {
+			blockHashes[len(blockHashes)-1] ^= 1
+			rounds = 1
+		}
+		withSimSession(t, Options{}, func(y *simSession) {
+			tor := added(t, y.s, &wrong, AddOptions{Storage: storage.NewMemoryLike(data)})
+			dial := func(hashes bool, more ...peerwire.ID) *scriptedPeer {
+				f := y.dial(mi.Hash())
+				f.send(peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{V2Hashes: hashes}))
+				for _, id := range append([]peerwire.ID{peerwire.HaveAll}, more...) {
+					f.send(peerwire.AppendSimple(nil, id))
+				}
+				return f
+			}
+			send := func(f *scriptedPeer, m peerwire.Message, from []byte) {
+				f.send(append(peerwire.AppendPieceHeader(nil, 0, m.Begin, m.Length), from[m.Begin:][:m.Length]...))
+			}
+			badBlock := dial(false, peerwire.Unchoke)
+			for range 4 {
+				if m := badBlock.await(peerwire.Request); m.Begin == 16<<10 {
+					send(badBlock, m, evil)
+				} else {
+					badBlock.send(peerwire.AppendSimple(nil, peerwire.Choke))
+					badBlock.send(peerwire.AppendBlock(nil, peerwire.Reject, 0, m.Begin, m.Length))
+				}
+			}
+			badHashes := dial(true)
+			badHashes.await(peerwire.Interested)
+			honest := dial(false, peerwire.Unchoke)
+			for range 3 {
+				send(honest, honest.await(peerwire.Request), data)
+			}
+			for i := range rounds {
+				m := badHashes.await(peerwire.HashRequest)
+				r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				badHashes.send(peerwire.AppendHashRange(nil, peerwire.Hashes, &r, blockHashes))
+				if lead {
+					if m := honest.await(peerwire.Request); m.Begin != 0 {
+						t.Errorf("round %d: the block at %d is requested again, want the accused one at 0", i, m.Begin)
+					} else {
+						send(honest, m, data)
+					}
+				}
+			}
+			for range 4 {
+				send(honest, honest.await(peerwire.Request), data)
+			}
+			until(t, "the download is complete", func() bool { return tor.Stats().State == StateSeeding })
+			if b := tor.Banned(); len(b) != 1 || b[0].Addr().Addr() != addrOf(badBlock) {
+				t.Errorf("hashes that lead to the root: %t: banned %v, want the sender of the bad block %v", lead, b, addrOf(badBlock))
+			}
+			if tor.MetaInfo().V2Hashes != nil {
+				t.Error("the wrong hashes were kept")
+			}
+		})
+	}
 }
 
 // addrOf returns the IP address of a peer of the test.

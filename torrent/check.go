@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if err := t.accept(); err != nil {
 		return have, err
 	}
+	unsure = t.leaveOutLonger(unsure, have, touched)
 	err := t.checkTouched(touched, have)
 	if err == nil {
 		err = t.hashPieces(t.life.ctx, unsure, have)
@@ -101,6 +103,28 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		}
 	}
 	return have, err
+}
+
+// leaveOutLonger removes the pieces of files that are longer than in the torrent from pieces and
+// from sets if the torrent only seeds. Such a file is not the one of the torrent, although its
+// beginning may be.
+func (t *Torrent) leaveOutLonger(pieces []int, sets ...bitfield.Bitfield) []int {
+	if t.data.files == nil || !t.readOnly() {
+		return pieces
+	}
+	longer := bitfield.New(t.info.NumPieces())
+	for k, f := range t.data.files.Accepted() {
+		if f.Size <= t.info.Files[k].Length {
+			continue
+		}
+		for i, end := t.piecesOfFile(k); i < end; i++ {
+			longer.Set(i)
+			for _, s := range sets {
+				s.Clear(i)
+			}
+		}
+	}
+	return slices.DeleteFunc(pieces, longer.Get)
 }
 
 // accept records the current state of the data as expected, if the storage can detect
@@ -341,6 +365,7 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	if err := t.accept(); err != nil {
 		return have, err
 	}
+	unsure = t.leaveOutLonger(unsure, have)
 	for i := range touched.Ones() {
 		if !have.Get(i) {
 			touched.Clear(i)

@@ -85,8 +85,7 @@ type receiveState struct {
 	copies       []arrival            // blocks of the batch that were claimed
 	completed    []completePiece      // pieces that the batch completed
 	hashRequests []peerwire.HashRange // requests of the batch that are answered after it
-	hashBudget   hashBudget
-	replay       []byte // bytes that arrived before the connection had a torrent
+	replay       []byte               // bytes that arrived before the connection had a torrent
 }
 
 // connEnd records how a connection ends, and which other connections wait for the end.

@@ -75,6 +75,9 @@ func (p *pieceTree) matches(data []byte) (bool, [][merkle.HashSize]byte) {
 	return tree.RootAt(p.top) == [merkle.HashSize]byte(p.root), blockHashes
 }
 
+// hashesBeside reports whether the v2 hashes stand beside a v1 torrent, so that they can be wrong.
+func (t *Torrent) hashesBeside() bool { return !t.info.HasV2() }
+
 // dropV2Hashes forgets the v2 hashes of a v1 torrent, because they do not describe the data
 // of the v1 hashes. The info-hash covers only the v1 hashes, so the download goes on by them.
 func (t *Torrent) dropV2Hashes(piece int) {

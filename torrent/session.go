@@ -49,6 +49,7 @@ type Session struct {
 	disk         chan struct{}       // a token for each disk operation in progress
 	helpers      chan struct{}       // a token for each helper that finishes pieces; see finishpieces.go
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
+	hashBudgets  hashBudgets
 	announcer    *announce.Scheduler
 	web          *webseed.Client
 

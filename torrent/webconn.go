@@ -82,7 +82,7 @@ func (c *webConn) next() bool {
 	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		return false
 	}
-	c.seed.workedLocked()
+	c.seed.workedLocked(time.Now())
 	if !t.web.use.on {
 		return false
 	}

@@ -51,6 +51,7 @@ type webFault struct {
 	notYet time.Time // the file or piece is not requested before
 	late   bool      // the fault is not likely to pass soon
 	wrong  int       // pieces of the file that failed their hash
+	err    error     // the last failure; nil if the file or piece is requested
 	// noRanges says that the server sends only the whole file.
 	noRanges bool
 }
@@ -66,11 +67,12 @@ func fault(m *map[int]*webFault, key int) *webFault {
 	return (*m)[key]
 }
 
-// failed sets the pause after another failure.
-func (f *webFault) failed(now time.Time, late bool, asked time.Duration) {
+// failed records err and sets the pause after another failure.
+func (f *webFault) failed(now time.Time, err error, late bool, asked time.Duration) {
 	if now.Before(f.notYet) {
 		return // another connection has failed before
 	}
+	f.err = err
 	b := webRetry
 	if late {
 		b = webLateRetry
@@ -106,7 +108,7 @@ func (s *webSeed) fileWorkedLocked(t *Torrent, off, n int64) {
 		switch {
 		case file.Offset >= off+n || file.Offset+file.Length <= off || f.wrong > 0:
 		case f.noRanges:
-			f.fails = 0
+			f.fails, f.err = 0, nil
 		default:
 			delete(s.faults.files, k)
 		}
@@ -134,7 +136,7 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 			t.log.Info("web seed sends whole files only", "url", s.src, "err", err)
 			return
 		}
-		f.failed(now, !file.Temporary, file.RetryAfter)
+		f.failed(now, err, !file.Temporary, file.RetryAfter)
 		t.webFileFailedLocked(s, file.File)
 		t.log.Warn("a file of a web seed is not used for some time", "url", s.src, "err", err, "retry", f.notYet.Sub(now))
 		s.faultsInRow++
@@ -152,7 +154,7 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	if busy != nil && len(t.info.Files) > 1 {
 		// Other files are requested first after the pause, because the server may be busy for
 		// this file only.
-		fault(&s.faults.files, busy.File).failed(s.notYet, false, 0)
+		fault(&s.faults.files, busy.File).failed(s.notYet, err, false, 0)
 	}
 	t.log.Info("web seed failed", "url", s.src, "err", err, "retry", s.notYet.Sub(now))
 }
@@ -170,13 +172,13 @@ func (s *webSeed) stopLocked(t *Torrent, now time.Time) {
 func (s *webSeed) stopped(now time.Time) bool { return now.Before(s.stopUntil) }
 
 // workedLocked records that the server has answered all requests of a run.
-func (s *webSeed) workedLocked() {
+func (s *webSeed) workedLocked(now time.Time) {
 	s.proven, s.fails, s.faultsInRow = true, 0, 0
 	if s.faults.wrong < maxWrongTotal-maxWrongPieces {
 		s.stops = 0 // the address was not allowed before
 	}
-	if len(s.faults.files)+len(s.faults.pieces) == 0 {
-		s.err = nil
+	if !s.stopped(now) {
+		s.err = nil // the faults keep the errors of their files and pieces
 	}
 }
 
@@ -200,7 +202,7 @@ func (t *Torrent) webSentWrongDataLocked(key PeerKey, piece int) {
 			continue
 		}
 		s.err = fmt.Errorf("%v: piece %d: %w", s.src, piece, errWrongData)
-		fault(&s.faults.pieces, piece).failed(now, true, 0)
+		fault(&s.faults.pieces, piece).failed(now, s.err, true, 0)
 		for c := range s.conns {
 			t.pick.PeerDontHave(c.id, piece)
 		}
@@ -220,7 +222,7 @@ func (t *Torrent) webSentWrongDataLocked(key PeerKey, piece int) {
 			f := fault(&s.faults.files, k)
 			f.wrong++
 			if f.wrong >= maxWrongPieces {
-				f.failed(now, true, 0)
+				f.failed(now, s.err, true, 0)
 				t.web.stopConns(s) // their requests may be for this file
 			}
 		}
@@ -283,6 +285,50 @@ func (t *Torrent) webAloneLocked(s *webSeed, now time.Time) bool {
 func (t *Torrent) hasWantedLocked(have bitfield.Bitfield, except map[int]*webFault) bool {
 	for i := range t.info.NumPieces() {
 		if have.Get(i) && !t.pick.Have(i) && t.pick.Priority(i) > 0 && except[i] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// webErrLocked returns the reason why missing data cannot be had from a web seed: the error of
+// the whole server, or of a file or piece that is wanted and missing. If several failed, faults
+// that last long come first, then files, then the first in the torrent. Otherwise it returns the
+// error of the last request if it failed.
+func (t *Torrent) webErrLocked(s *webSeed, now time.Time) error {
+	var file *webseed.FileError
+	if t.pick == nil || s.stopped(now) || s.fails > 0 && !errors.As(s.err, &file) {
+		return s.err
+	}
+	var cause *webFault
+	first := 0
+	consider := func(f *webFault, from, to int) {
+		switch {
+		case f.err == nil || cause != nil && (cause.late && !f.late || cause.late == f.late && first <= from):
+		case t.lacksWantedLocked(from, to):
+			cause, first = f, from
+		}
+	}
+	for k, f := range s.faults.files {
+		from, to := t.piecesOfFile(k)
+		consider(f, from, to)
+	}
+	if cause == nil || !cause.late {
+		for i, f := range s.faults.pieces {
+			consider(f, i, i+1)
+		}
+	}
+	if cause == nil {
+		return s.err
+	}
+	return cause.err
+}
+
+// lacksWantedLocked reports whether a piece from "from" to before "to" is wanted and has not
+// arrived yet.
+func (t *Torrent) lacksWantedLocked(from, to int) bool {
+	for i := from; i < to; i++ {
+		if !t.pick.Have(i) && t.pick.Priority(i) > 0 {
 			return true
 		}
 	}

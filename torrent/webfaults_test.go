@@ -144,6 +144,52 @@ var faults = map[string]func(w http.ResponseWriter, r *http.Request, data []byte
 	},
 }
 
+// TestErrorOfWebSeedNamesMissingFile checks that the error of a web seed is the fault of the
+// file that is missing, whatever else the server does.
+func TestErrorOfWebSeedNamesMissingFile(t *testing.T) {
+	five := newFiveFiles(t, metainfo.V2)
+	for name, rest := range map[string]func(w http.ResponseWriter, r *http.Request, data []byte){
+		"with ranges": func(w http.ResponseWriter, r *http.Request, data []byte) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+		},
+		"without ranges": faults["no ranges"],
+		"that is busy at first": func(w http.ResponseWriter, r *http.Request, data []byte) {
+			if strings.HasSuffix(r.URL.Path, "/1") && time.Now().Second() < 20 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+		},
+	} {
+		for _, missing := range []string{"tree/0", "tree/2", "tree/4"} {
+			t.Run(name+", "+missing, func(t *testing.T) {
+				out := t.TempDir()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWeb(t)
+					defer w.end()
+					srv := w.serve(simnet.Link{Up: 8 * mbit}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						file := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+						if file == missing {
+							http.NotFound(w, r)
+							return
+						}
+						rest(w, r, five.data[file])
+					}))
+					tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(five.mi, srv.url), torrent.AddOptions{Dir: out})
+					time.Sleep(100 * time.Second)
+					st := tor.Stats()
+					if err := st.WebSeeds[0].Err; err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "404") {
+						t.Errorf("the error is %v, want 404 of %s: %+v", err, missing, st.WebSeeds[0])
+					}
+					if st.State == torrent.StateSeeding || st.BytesDone == 0 {
+						t.Errorf("%d of %d bytes arrived", st.BytesDone, st.BytesTotal)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestFaultCostsOneFileOnly checks that a fault of one file of five costs only the pieces of
 // this file at this server, that the file is not requested again at once, and that a second
 // web seed sends the rest.

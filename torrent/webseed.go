@@ -51,7 +51,7 @@ type WebSeedStats struct {
 	Conns      int    // connections
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
-	Err        error     // error of the last request that failed; nil if all is well again
+	Err        error     // why missing data cannot be had from it, or the error of the last request; nil if all is well
 	Stopped    bool      // nothing that is missing can be had from it because of Err, and no pause will soon change that
 	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
@@ -72,7 +72,7 @@ type webSeed struct {
 	key    PeerKey
 	conns  map[*webConn]bool
 	proven bool      // the server has answered a request
-	err    error     // error of the last request that failed; nil if all is well again
+	err    error     // error of the last request, or of the stop; nil if it succeeded
 	fails  int       // failures in a row
 	faults webFaults // files and pieces that failed
 	// faultsInRow counts the failures of files since data arrived.
@@ -281,7 +281,7 @@ func (t *Torrent) webStatsLocked() []WebSeedStats {
 		next, stopped := t.webNextTryLocked(s, now)
 		all[i] = WebSeedStats{
 			URL: s.src.String(), Conns: len(s.conns), Downloaded: s.received, DownRate: s.meter.rate,
-			Err: s.err, Stopped: stopped, NextTry: next,
+			Err: t.webErrLocked(s, now), Stopped: stopped, NextTry: next,
 		}
 	}
 	return all

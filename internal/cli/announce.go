@@ -18,7 +18,7 @@ import (
 
 // announceOptions are the flags of announce.
 type announceOptions struct {
-	bind    addrValue
+	sourceFlags
 	port    uint16
 	event   string
 	left    int64
@@ -43,7 +43,7 @@ type announceResult struct {
 }
 
 func (a *app) announceCmd() *cobra.Command {
-	var opt announceOptions
+	opt := announceOptions{sourceFlags: sourceFlags{readOnly: true}}
 	cmd := &cobra.Command{
 		Use:   "announce [URL] SOURCE",
 		Short: "ask a tracker for peers and show its answer",
@@ -68,14 +68,14 @@ event "stopped" follows at once, unless --stay is given.`,
 	f.Uint16Var(&opt.port, "peer-port", 6881, "announce this `PORT`")
 	f.BoolVar(&opt.stay, "stay", false, "send no \"stopped\" after the announce")
 	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this `TIME`")
-	bindFlag(f, &opt.bind)
+	opt.sourceFlags.add(f)
 	return cmd
 }
 
 // announceAll announces the torrent arg to the tracker at url or, if url is empty, to the trackers
 // that arg names.
 func (a *app) announceAll(ctx context.Context, url, arg string, opt announceOptions) error {
-	s, err := a.swarms(ctx, "announce", url, arg, opt.bind)
+	s, err := a.swarms(ctx, "announce", url, arg, &opt.sourceFlags)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type editOptions struct {
 
 	output string
 	force  bool
-	bind   addrValue
+	sourceFlags
 }
 
 func (a *app) editCmd() *cobra.Command {
@@ -74,7 +74,7 @@ variables. With -o, TORRENT may be any SOURCE of show that has a .torrent.`,
 	f.BoolVar(&opt.rehash, "rehash-info", false, "allow changes of the info-hash")
 	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE` instead; -: standard output")
 	f.BoolVar(&opt.force, "force", false, "overwrite the file of -o")
-	bindFlag(f, &opt.bind)
+	opt.sourceFlags.add(f)
 	takesEmpty(f, "comment", "created-by", "source")
 	return cmd
 }
@@ -276,7 +276,7 @@ type edited struct {
 // may be any SOURCE with a .torrent.
 func (a *app) readEdited(ctx context.Context, arg string, opt *editOptions) (path string, raw []byte, err error) {
 	if opt.output != "" {
-		src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate edit", arg)
+		src, err := a.resolveTorrent(ctx, "spate edit", arg, &opt.sourceFlags)
 		if err != nil {
 			return "", nil, err
 		}
@@ -284,6 +284,13 @@ func (a *app) readEdited(ctx context.Context, arg string, opt *editOptions) (pat
 	}
 	if path, err = source.LocalPath(arg, "spate edit changes a .torrent file", "name the file of the result with -o FILE"); err != nil {
 		return "", nil, err
+	}
+	if keyGiven(opt.key) {
+		src, err := a.resolve(ctx, path, &opt.sourceFlags)
+		if err != nil {
+			return "", nil, err
+		}
+		return path, src.Torrent, nil
 	}
 	raw, err = torrentfile.ReadFile(path)
 	return path, raw, err

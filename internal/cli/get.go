@@ -59,7 +59,7 @@ output while it fetches it.`,
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after this `TIME` without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files with other data")
-	f.StringVar(&opt.key, "verify-key", "", "accept only this minisign `KEY` or key file; off: unchecked")
+	verifyKeyFlag(f, &opt.key)
 	f.BoolVar(&opt.tui, "tui", false, "show files, pieces, peers and rates on a screen")
 	opt.sessionFlags.add(f)
 	return cmd
@@ -195,7 +195,7 @@ func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string
 		list = append(list, f)
 	}
 	for _, f := range list {
-		if err := a.checkSignature(ctx, f.src, opt.key, a.stateDir(opt.state), opt.bind.Addr); err != nil {
+		if err := a.checkSignature(ctx, f.src, &sourceFlags{bind: opt.bind, key: opt.key, state: opt.state}); err != nil {
 			return nil, err
 		}
 	}

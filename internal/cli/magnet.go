@@ -13,7 +13,7 @@ import (
 
 // magnetOptions are the flags of magnet.
 type magnetOptions struct {
-	bind  addrValue
+	sourceFlags
 	peers []string
 	sel   []string
 }
@@ -27,7 +27,7 @@ type magnetJSON struct {
 }
 
 func (a *app) magnetCmd() *cobra.Command {
-	var opt magnetOptions
+	opt := magnetOptions{sourceFlags: sourceFlags{readOnly: true}}
 	cmd := &cobra.Command{
 		Use:   "magnet TORRENT...",
 		Short: "print the magnet link",
@@ -51,7 +51,7 @@ writes BEP 53.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&opt.peers, "peer", nil, "add the peer `HOST:PORT`; repeatable")
 	f.StringArrayVar(&opt.sel, "select", nil, "select only files that match this `GLOB`; repeatable")
-	bindFlag(f, &opt.bind)
+	opt.sourceFlags.add(f)
 	return cmd
 }
 
@@ -62,10 +62,9 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g meta
 	if err != nil {
 		return g, err
 	}
-	r := a.sources(opt.bind.Addr)
-	src, err := r.Resolve(ctx, arg)
+	src, err := a.resolve(ctx, arg, &opt.sourceFlags)
 	if err == nil && len(opt.sel) > 0 {
-		err = r.FetchTorrent(ctx, src)
+		err = a.sources(opt.bind.Addr).FetchTorrent(ctx, src)
 	}
 	if err != nil {
 		return g, err

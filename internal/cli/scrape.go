@@ -28,7 +28,7 @@ type scrapeResult struct {
 }
 
 func (a *app) scrapeCmd() *cobra.Command {
-	var bind addrValue
+	opt := sourceFlags{readOnly: true}
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "scrape [URL] SOURCE...",
@@ -44,12 +44,12 @@ SOURCE names.`,
 			if len(args) > 1 && isTracker(args[0]) {
 				url, args = source.Unquote(args[0]), args[1:]
 			}
-			return a.scrapeAll(cmd.Context(), url, args, bind, timeout)
+			return a.scrapeAll(cmd.Context(), url, args, &opt, timeout)
 		},
 	}
 	f := cmd.Flags()
 	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this `TIME`")
-	bindFlag(f, &bind)
+	opt.add(f)
 	return cmd
 }
 
@@ -61,8 +61,8 @@ func isTracker(arg string) bool {
 }
 
 // scrapeAll asks the tracker at url, or if url is empty the trackers that each of args names.
-func (a *app) scrapeAll(ctx context.Context, url string, args []string, bind addrValue, timeout time.Duration) error {
-	c, err := trackerclient.New(trackerclient.Options{LocalAddr: bind.Addr, Timeout: timeout})
+func (a *app) scrapeAll(ctx context.Context, url string, args []string, opt *sourceFlags, timeout time.Duration) error {
+	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: timeout})
 	if err != nil {
 		return fault.Usagef("%w", err)
 	}
@@ -70,7 +70,7 @@ func (a *app) scrapeAll(ctx context.Context, url string, args []string, bind add
 	hashes := map[string][]spate.InfoHash{} // by tracker
 	var trackers []string
 	for _, arg := range args {
-		s, err := a.swarms(ctx, "scrape", url, arg, bind)
+		s, err := a.swarms(ctx, "scrape", url, arg, opt)
 		if err != nil {
 			return err
 		}

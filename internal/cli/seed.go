@@ -25,6 +25,7 @@ import (
 // seedOptions are the flags of seed.
 type seedOptions struct {
 	sessionFlags
+	key    string // --verify-key
 	data   string
 	follow bool // --follow-links
 	force  bool
@@ -49,6 +50,7 @@ It waits while another program still writes the data.`,
 	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
 	followLinksFlag(f, &opt.follow, "the directories")
 	f.BoolVar(&opt.force, "force", false, "seed data that a program is still writing")
+	verifyKeyFlag(f, &opt.key)
 	opt.sessionFlags.add(f)
 	return cmd
 }
@@ -166,6 +168,8 @@ func (a *app) torrentFiles(ctx context.Context, args []string, opt *seedOptions)
 			return nil, err
 		}
 		switch info, err := os.Stat(path); {
+		case err == nil && info.IsDir() && keyGiven(opt.key):
+			return nil, fault.UsageHint("name the .torrent files", "%s is a directory: --verify-key does not check the .torrent files in it", path)
 		case err == nil && info.IsDir():
 			in, err := torrentsIn(path, opt.follow)
 			if err != nil {
@@ -173,11 +177,11 @@ func (a *app) torrentFiles(ctx context.Context, args []string, opt *seedOptions)
 			}
 			files = append(files, in...)
 			continue
-		case err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".torrent"):
+		case err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".torrent") && !keyGiven(opt.key):
 			files = append(files, torrentFile{path: path, follow: opt.follow})
 			continue
 		}
-		src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate seed", arg)
+		src, err := a.resolveTorrent(ctx, "spate seed", arg, &sourceFlags{bind: opt.bind, key: opt.key, state: opt.state})
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) showCmd() *cobra.Command {
-	var bind addrValue
+	opt := sourceFlags{readOnly: true}
 	cmd := &cobra.Command{
 		Use:   "show SOURCE...",
 		Short: "print what a .torrent or magnet link contains",
@@ -31,20 +31,20 @@ input.`,
 						return err
 					}
 				}
-				if err := a.show(cmd.Context(), arg, bind); err != nil {
+				if err := a.show(cmd.Context(), arg, &opt); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
-	bindFlag(cmd.Flags(), &bind)
+	opt.add(cmd.Flags())
 	return cmd
 }
 
-func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
+func (a *app) show(ctx context.Context, arg string, opt *sourceFlags) error {
 	a.saveMemory()
-	src, err := a.sources(bind.Addr).Resolve(ctx, arg)
+	src, err := a.resolve(ctx, arg, opt)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/source"
@@ -21,20 +23,60 @@ func (a *app) sources(bind netip.Addr) *source.Resolver {
 	return &source.Resolver{Stdin: a.Stdin, Bind: bind, Log: a.Log, Notef: a.Notef}
 }
 
+// sourceFlags are the flags of the verbs that take a SOURCE.
+type sourceFlags struct {
+	bind  addrValue
+	key   string // --verify-key
+	state string
+	// readOnly says that the verb only looks at the torrent, and stores no keys.
+	readOnly bool
+}
+
+func (o *sourceFlags) add(f *pflag.FlagSet) {
+	bindFlag(f, &o.bind)
+	stateFlag(f, &o.state)
+	verifyKeyFlag(f, &o.key)
+}
+
+func verifyKeyFlag(f *pflag.FlagSet, v *string) {
+	f.StringVar(v, "verify-key", "", "accept only this minisign `KEY` or key file; off: unchecked")
+}
+
+// keyGiven reports whether the value of --verify-key is a key, so that local files are checked too.
+func keyGiven(value string) bool { return value != "" && !strings.EqualFold(value, "off") }
+
+// resolve finds the torrent of a SOURCE and checks its signature.
+func (a *app) resolve(ctx context.Context, arg string, o *sourceFlags) (*source.Source, error) {
+	src, err := a.sources(o.bind.Addr).Resolve(ctx, arg)
+	if err != nil {
+		return nil, err
+	}
+	return src, a.checkSignature(ctx, src, o)
+}
+
+// resolveTorrent is resolve for a verb that needs the .torrent itself.
+func (a *app) resolveTorrent(ctx context.Context, verb, arg string, o *sourceFlags) (*source.Source, error) {
+	src, err := a.resolve(ctx, arg, o)
+	if err != nil {
+		return nil, err
+	}
+	return src, a.sources(o.bind.Addr).NeedTorrent(ctx, verb, src)
+}
+
 // checkSignature checks the signature of src according to --verify-key.
-func (a *app) checkSignature(ctx context.Context, src *source.Source, verifyKey, state string, bind netip.Addr) error {
-	if strings.EqualFold(verifyKey, "off") {
+func (a *app) checkSignature(ctx context.Context, src *source.Source, o *sourceFlags) error {
+	if strings.EqualFold(o.key, "off") {
 		return nil
 	}
-	trust := source.Trust{State: state}
-	if verifyKey != "" {
-		key, err := publicKeyOf(verifyKey, a.Warnf)
+	trust := source.Trust{State: a.stateDir(o.state), ReadOnly: o.readOnly}
+	if o.key != "" {
+		key, err := publicKeyOf(o.key, a.Warnf)
 		if err != nil {
 			return err
 		}
 		trust.Key = &key
 	}
-	return a.sources(bind).CheckSignature(ctx, src, trust)
+	return a.sources(o.bind.Addr).CheckSignature(ctx, src, trust)
 }
 
 // publicKeyOf returns the key of --verify-key, whose value is a key or a file with a key.

@@ -84,11 +84,7 @@ func check(state, arg, verifyKey string) (code int, said string) {
 	var stderr bytes.Buffer
 	a := newApp(Env{Stderr: &stderr, Now: time.Now})
 	a.SetLevel()
-	bind := netip.MustParseAddr("127.0.0.1")
-	src, err := a.sources(bind).Resolve(context.Background(), arg)
-	if err == nil {
-		err = a.checkSignature(context.Background(), src, verifyKey, state, bind)
-	}
+	_, err := a.resolve(context.Background(), arg, &sourceFlags{bind: addrValue{netip.MustParseAddr("127.0.0.1")}, key: verifyKey, state: state})
 	return a.report(err), stderr.String()
 }
 
@@ -222,6 +218,56 @@ func TestKeyGiven(t *testing.T) {
 		if code, said := check(state, s.URL+"/r/a", step.key); code != step.code {
 			t.Errorf("%s: exit code %d, want %d\n%s", step.what, code, step.code, said)
 		}
+	}
+}
+
+// TestVerbsCheckKeysOfSites checks that each verb that takes the URL of a torrent refuses it if the
+// site signs with another key than before, that --verify-key off skips the check, and that
+// verbs which only look at a torrent store no key.
+func TestVerbsCheckKeysOfSites(t *testing.T) {
+	t.Parallel()
+	s, state := newSignedSite(t, newKey(t)), t.TempDir()
+	if code, said := check(state, s.URL+"/r/a", ""); code != 0 {
+		t.Fatalf("first use: exit code %d\n%s", code, said)
+	}
+	s.sign(newKey(t))
+	for _, c := range []struct {
+		args   []string
+		stores bool // at the first use
+	}{
+		{[]string{"get"}, true}, {[]string{"verify"}, true}, {[]string{"seed"}, true}, {[]string{"edit", "-o", "o.torrent", "--comment", "x"}, true},
+		{[]string{"show"}, false}, {[]string{"magnet"}, false},
+		{[]string{"announce", "http://127.0.0.1:1/announce"}, false}, {[]string{"scrape", "http://127.0.0.1:1/announce"}, false},
+	} {
+		t.Run(c.args[0], func(t *testing.T) {
+			t.Parallel()
+			dir, fresh := t.TempDir(), t.TempDir()
+			run := func(state string, more ...string) (code int, stderr string) {
+				args := slices.Concat(c.args, []string{s.URL + "/r/a", "--state", state, "--bind", "127.0.0.1"}, more)
+				for i := range args {
+					if args[i] == "o.torrent" {
+						args[i] = filepath.Join(t.TempDir(), args[i])
+					}
+				}
+				if c.args[0] == "get" {
+					args = append(args, "-o", t.TempDir(), "--timeout", "1ms")
+				}
+				code, _, stderr = runIn(t, dir, "", "", args...)
+				return code, stderr
+			}
+			if code, said := run(state); code != CodeBadData || !strings.Contains(said, "has changed") {
+				t.Errorf("the other key: exit code %d\n%s", code, said)
+			}
+			if _, said := run(state, "--verify-key", "off"); strings.Contains(said, "key of") {
+				t.Errorf("unchecked:\n%s", said)
+			}
+			if _, said := run(fresh); strings.Contains(said, "remembered as the key") != c.stores {
+				t.Errorf("first use:\n%s", said)
+			}
+			if _, err := os.Stat(filepath.Join(fresh, source.KnownKeys)); (err == nil) != c.stores {
+				t.Errorf("first use: the file of known keys: %v", err)
+			}
+		})
 	}
 }
 

@@ -15,17 +15,16 @@ import (
 
 // swarms returns the swarms of the SOURCE arg for the verb. If tracker is not empty, it is the URL of
 // the only tracker.
-func (a *app) swarms(ctx context.Context, verb, tracker, arg string, bind addrValue) (s source.Swarms, err error) {
+func (a *app) swarms(ctx context.Context, verb, tracker, arg string, opt *sourceFlags) (s source.Swarms, err error) {
 	if tracker == "" && onlyTracker(arg) {
 		return s, fault.UsageHint("write the SOURCE after it: spate "+verb+" URL SOURCE", "%s is the URL of a tracker, and names no torrent", source.Unquote(arg))
 	}
-	r := a.sources(bind.Addr)
-	src, err := r.Resolve(ctx, arg)
+	src, err := a.resolve(ctx, arg, opt)
 	if err != nil {
 		return s, err
 	}
 	if s, err = src.Swarms(); err == nil && tracker == "" && len(s.Trackers) == 0 {
-		if err = r.FetchTorrent(ctx, src); err == nil {
+		if err = a.sources(opt.bind.Addr).FetchTorrent(ctx, src); err == nil {
 			s, err = src.Swarms()
 		}
 	}

@@ -18,7 +18,7 @@ import (
 type verifyOptions struct {
 	data string
 	jobs int
-	bind addrValue
+	sourceFlags
 }
 
 // verifyJSON is the JSON output of verify.
@@ -69,7 +69,7 @@ if anything is damaged, missing or too long.`,
 	f := cmd.Flags()
 	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
 	f.IntVar(&opt.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
-	bindFlag(f, &opt.bind)
+	opt.sourceFlags.add(f)
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if opt.jobs < 0 {
 		return fault.Usagef("--jobs %d: the value must be 1 or more", opt.jobs)
 	}
-	src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate verify", args[0])
+	src, err := a.resolveTorrent(ctx, "spate verify", args[0], &opt.sourceFlags)
 	if err != nil {
 		return err
 	}

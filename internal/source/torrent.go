@@ -38,14 +38,20 @@ func (r *Resolver) ResolveTorrent(ctx context.Context, verb, arg string) (*Sourc
 	if err != nil {
 		return nil, err
 	}
+	return src, r.NeedTorrent(ctx, verb, src)
+}
+
+// NeedTorrent fetches the .torrent of a magnet link as [Resolver.ResolveTorrent] does, and
+// returns the same errors.
+func (r *Resolver) NeedTorrent(ctx context.Context, verb string, src *Source) error {
 	if err := r.FetchTorrent(ctx, src); err != nil {
-		return nil, err
+		return err
 	}
 	if src.Torrent == nil {
-		return nil, fault.UsageHint("only peers have the torrent of a magnet link: give the .torrent",
+		return fault.UsageHint("only peers have the torrent of a magnet link: give the .torrent",
 			"%s takes a .torrent file, its URL or page, or - for standard input; this is a magnet link or an info-hash: %s", verb, termsafe.Clip(src.Arg, 70))
 	}
-	return src, nil
+	return nil
 }
 
 // FetchTorrent fetches the .torrent of a magnet link from the URLs that the link names for it

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/filestat"
 	"spate/internal/folder"
 )
 
@@ -124,7 +125,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 	if err != nil {
 		return Scan{Err: err}
 	}
-	if dev := device(self); !f.known {
+	if dev := filestat.Device(self); !f.known {
 		f.dev, f.known = dev, true
 	} else if dev != f.dev {
 		return Scan{Err: fmt.Errorf("%s: another file system was mounted there after the program started", f.dir)}

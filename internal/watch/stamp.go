@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"spate/internal/filestat"
 	"spate/internal/folder"
 )
 
@@ -20,7 +21,7 @@ func stampOf(in *folder.Folder, name string, info fs.FileInfo) (stamp string, ne
 		var b [25]byte
 		binary.BigEndian.PutUint64(b[0:], uint64(info.Size()))
 		binary.BigEndian.PutUint64(b[8:], uint64(info.ModTime().UnixNano()))
-		binary.BigEndian.PutUint64(b[16:], inode(info))
+		binary.BigEndian.PutUint64(b[16:], filestat.Inode(info))
 		h.Write([]byte(name))
 		h.Write(b[:]) // the last byte, 0, separates entries
 		if info.ModTime().After(newest) {
