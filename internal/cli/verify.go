@@ -78,7 +78,8 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if opt.jobs < 0 {
 		return fault.Usagef("--jobs %d: the value must be 1 or more", opt.jobs)
 	}
-	src, err := a.sources(opt.bind.Addr).ResolveTorrent(ctx, "spate verify", args[0])
+	sources := a.sources(opt.bind.Addr)
+	src, err := sources.ResolveTorrent(ctx, "spate verify", args[0])
 	if err != nil {
 		return err
 	}
@@ -86,6 +87,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err != nil {
 		return err
 	}
+	sources.AddV2Hashes(ctx, src, m)
 	var paths []string
 	switch {
 	case len(args) > 1:
