@@ -25,6 +25,10 @@ type V2Hashes struct {
 	Files []byte
 }
 
+// V2HashesExtension is the extension of a file that holds the string of the v2 hashes that a torrent
+// file leaves out because of its size. It follows the whole name of the torrent file.
+const V2HashesExtension = ".v2"
+
 // ParseV2Hashes takes apart the string that [V2Hashes.Append] made for a v1 torrent with the
 // info dictionary i. The error is an *[Error]. The result keeps slices of b. Hashes that
 // contradict each other are an error: the root of a file whose data consists of whole pieces

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"spate/metainfo"
 	"spate/signature"
 )
 
@@ -32,7 +33,7 @@ func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 		Sums:      sign(r.Checksums(), SumsName),
 		Torrent:   sign(t.Main, r.Name+".torrent"),
 		Twin:      sign(t.Twin, r.Name+".torrent"),
-		V2Hashes:  sign(v2, r.Name+V2HashesExtension),
+		V2Hashes:  sign(v2, r.Name+metainfo.V2HashesExtension),
 	}
 }
 

@@ -3,6 +3,8 @@ package publish
 import (
 	"net/url"
 	"strings"
+
+	"spate/metainfo"
 )
 
 // The functions below return the paths of a release relative to the site's base URL. The
@@ -18,12 +20,8 @@ func TorrentPath(ref string) string { return "/t/" + url.PathEscape(ref) + ".tor
 // TwinPath returns the path of the v1 torrent for older clients: /t1/REF.torrent.
 func TwinPath(ref string) string { return "/t1/" + url.PathEscape(ref) + ".torrent" }
 
-// V2HashesExtension is the extension of a file that holds the v2 hashes of a v1 torrent: see
-// [metainfo.V2Hashes].
-const V2HashesExtension = ".v2"
-
 // V2HashesPath returns the path of the v2 hashes of a v1 torrent: /t/REF.v2.
-func V2HashesPath(ref string) string { return "/t/" + url.PathEscape(ref) + V2HashesExtension }
+func V2HashesPath(ref string) string { return "/t/" + url.PathEscape(ref) + metainfo.V2HashesExtension }
 
 // MetalinkPath returns the path of the Metalink: /m/REF.meta4.
 func MetalinkPath(ref string) string { return "/m/" + url.PathEscape(ref) + ".meta4" }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"spate/internal/httpcontent"
+	"spate/metainfo"
 	"spate/publish"
 	"spate/signature"
 )
@@ -14,7 +15,7 @@ import (
 // /t/REF.v2.minisig with the v2 hashes and their signature.
 func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 	file, signed := strings.CutSuffix(r.PathValue("file"), signature.Extension)
-	if ref, ok := strings.CutSuffix(file, publish.V2HashesExtension); ok {
+	if ref, ok := strings.CutSuffix(file, metainfo.V2HashesExtension); ok {
 		s.v2Hashes(w, r, ref, signed)
 		return
 	}
@@ -60,7 +61,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	h.Set("Content-Disposition", disposition(rel.StoredName()+".torrent"))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
 	if rel.HasV2Hashes {
-		h.Add("Link", s.v2HashesLink(ref))
+		h.Add("Link", s.v2HashesLink(rel.Ref()))
 	}
 	httpcontent.Send(w, r, "application/x-bittorrent", data)
 }
@@ -94,7 +95,7 @@ func (s *Site) v2Hashes(w http.ResponseWriter, r *http.Request, ref string, sign
 		s.sendSignature(w, r, rel.Signatures.V2Hashes)
 		return
 	}
-	h.Set("Content-Disposition", disposition(rel.StoredName()+publish.V2HashesExtension))
+	h.Set("Content-Disposition", disposition(rel.StoredName()+metainfo.V2HashesExtension))
 	httpcontent.Send(w, r, v2HashesType, hashes)
 }
 

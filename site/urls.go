@@ -82,7 +82,7 @@ func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 		"<" + s.path(publish.PagePath(ref)) + `/release.json>; rel="describedby"; type="application/json"`,
 	}, s.signatureLink(rel, false)...)
 	if rel.HasV2Hashes {
-		h.Add("Link", s.v2HashesLink(ref))
+		h.Add("Link", s.v2HashesLink(rel.Ref()))
 	}
 }
 

@@ -71,7 +71,7 @@ func TestV2Hashes(t *testing.T) {
 			}
 			for _, path := range []string{"/t/a.iso.torrent", "/r/a.iso"} {
 				resp := f.get("GET", path)
-				link := `</t/a.iso.v2>; rel="describedby"; type="application/x-spate-v2-hashes"`
+				link := `</t/a.iso~1.v2>; rel="describedby"; type="application/x-spate-v2-hashes"`
 				if got := strings.Join(resp.Header.Values("Link"), ", "); strings.Contains(got, link) == c.none {
 					t.Errorf("%s has the Link %s; want %s: %t", path, got, link, !c.none)
 				}

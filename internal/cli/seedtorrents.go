@@ -61,7 +61,7 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 // v2Hashes returns the v2 hashes in the file beside the .torrent. It returns nil if there is no such
 // file, or if it is damaged, because the data can be checked without them.
 func (f torrentFile) v2Hashes(i *metainfo.Info) *metainfo.V2Hashes {
-	at, size := atomicfile.Derived(f.path, source.V2HashesExtension), int64(i.V2HashesSize())
+	at, size := atomicfile.Derived(f.path, metainfo.V2HashesExtension), int64(i.V2HashesSize())
 	var b []byte
 	if f.dir == "" {
 		b, _ = folder.ReadNamed(at, size)

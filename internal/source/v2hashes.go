@@ -19,9 +19,6 @@ import (
 const (
 	// v2HashesType is the type of a link to the v2 hashes of a torrent.
 	v2HashesType = "application/x-spate-v2-hashes"
-	// V2HashesExtension is added to the name of a .torrent for a file with the v2 hashes that the
-	// .torrent leaves out.
-	V2HashesExtension = ".v2"
 	// v2HashesTimeout bounds the time of fetching v2 hashes and their signature, because the data
 	// can be downloaded without them.
 	v2HashesTimeout = time.Minute
@@ -55,7 +52,7 @@ func (r *Resolver) v2HashesOf(ctx context.Context, src *Source, m *metainfo.Meta
 	size := int64(m.Info.V2HashesSize())
 	signed := len(src.signers) > 0
 	if src.Path != "" {
-		at = atomicfile.Derived(src.Path, V2HashesExtension)
+		at = atomicfile.Derived(src.Path, metainfo.V2HashesExtension)
 		b, err = torrentfile.ReadLimited(at, size)
 		if err == nil && signed {
 			sig, err = torrentfile.ReadLimited(atomicfile.Derived(at, signature.Extension), signature.MaxSignature)

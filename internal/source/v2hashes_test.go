@@ -234,7 +234,8 @@ func TestV2HashesEndWithTheirContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.AddV2Hashes(ctx, src, m); m.V2Hashes != nil {
+	r.AddV2Hashes(ctx, src, m)
+	if m.V2Hashes != nil {
 		t.Error("v2 hashes from an interrupted fetch")
 	}
 }

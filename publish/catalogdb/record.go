@@ -91,7 +91,7 @@ func (d *DB) writeRecord(r *publish.Release, t *publish.Torrents) error {
 // writeTorrent writes the torrent of r and the v2 hashes that it leaves out. It writes the hashes
 // first, so that they are complete if there is a torrent.
 func (d *DB) writeTorrent(r *publish.Release, t *publish.Torrents) error {
-	at := d.recordPath(r, publish.V2HashesExtension)
+	at := d.recordPath(r, metainfo.V2HashesExtension)
 	if t.V2Hashes != nil {
 		if err := atomicfile.Write(at, t.V2Hashes); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (d *DB) writeTorrent(r *publish.Release, t *publish.Torrents) error {
 }
 
 func (d *DB) removeRecord(r *publish.Release) error {
-	for _, ext := range []string{".json", ".torrent", publish.V2HashesExtension} {
+	for _, ext := range []string{".json", ".torrent", metainfo.V2HashesExtension} {
 		if err := os.Remove(d.recordPath(r, ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -158,13 +158,13 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 					return warnings, context.Cause(ctx)
 				}
 				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; its files in %s were renamed, and the release is published again if its data is in a watched folder", stem, err, dir))
-				for _, ext := range []string{".torrent", ".json", publish.V2HashesExtension} {
+				for _, ext := range []string{".torrent", ".json", metainfo.V2HashesExtension} {
 					if _, err := atomicfile.SetAside(filepath.Join(dir, stem+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 						warnings = append(warnings, err)
 					}
 				}
 			}
-		case fresh && (ext == "json" || "."+ext == publish.V2HashesExtension) && have[stem+".torrent"]:
+		case fresh && (ext == "json" || "."+ext == metainfo.V2HashesExtension) && have[stem+".torrent"]:
 		case fresh && ext == "json":
 			aside, err := atomicfile.SetAside(filepath.Join(dir, e.Name()))
 			warnings = append(warnings, errors.Join(fmt.Errorf("the torrent of release %s is missing: its record was moved to %s", stem, aside), err))
@@ -198,7 +198,7 @@ func (d *DB) restore(ctx context.Context, stem string) (warning, err error) {
 	if err := json.Unmarshal(body, &rec); err != nil {
 		return warning, err
 	}
-	warning = addV2Hashes(m, stem+publish.V2HashesExtension)
+	warning = addV2Hashes(m, stem+metainfo.V2HashesExtension)
 	r, t, err := publish.Describe(m, string(rec.Path), rec.Twin)
 	if err != nil {
 		return warning, err
