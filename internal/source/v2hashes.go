@@ -11,7 +11,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
-	"spate/internal/torrentfile"
+	"spate/internal/folder"
 	"spate/metainfo"
 	"spate/signature"
 )
@@ -53,9 +53,9 @@ func (r *Resolver) v2HashesOf(ctx context.Context, src *Source, m *metainfo.Meta
 	signed := len(src.signers) > 0
 	if src.Path != "" {
 		at = atomicfile.Derived(src.Path, metainfo.V2HashesExtension)
-		b, err = torrentfile.ReadLimited(at, size)
+		b, err = folder.ReadNamed(at, size)
 		if err == nil && signed {
-			sig, err = torrentfile.ReadLimited(atomicfile.Derived(at, signature.Extension), signature.MaxSignature)
+			sig, err = folder.ReadNamed(atomicfile.Derived(at, signature.Extension), signature.MaxSignature)
 		}
 		if signed && errors.Is(err, fs.ErrNotExist) && b != nil {
 			err = fmt.Errorf("there is no signature %s", atomicfile.Derived(at, signature.Extension))
