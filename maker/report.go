@@ -46,7 +46,7 @@ type FileReport struct {
 
 	// Damaged are the ranges of the file in bad or missing pieces, in order. Unverified are
 	// the ranges in v1 pieces that also contain data of a missing file, so that they cannot
-	// be checked.
+	// be checked. Both are empty if the file matches its root in the v2 hashes of the torrent.
 	Damaged, Unverified []Range
 
 	Err error // why the file is missing or could not be read

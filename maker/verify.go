@@ -22,9 +22,10 @@ type VerifyOptions struct {
 }
 
 // Verify checks the data at path, which is the file or top directory of the torrent,
-// against m. Each piece is checked with its v1 hash, its v2 hash, or both. Missing or
-// damaged data is not an error but part of the report. Verify returns an error if ctx
-// is cancelled, as [Make] does, or if path cannot be read.
+// against m. Each piece is checked with its v1 hash, its v2 hash, or both. A file of a v1 torrent
+// with v2 hashes that shares a missing or bad piece with another file is also checked by its root.
+// Missing or damaged data is not an error but part of the report. Verify returns an error if ctx is
+// cancelled, as [Make] does, or if path cannot be read.
 //
 // Nothing outside of the directory is opened, and nothing is written.
 func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOptions) (*Report, error) {
@@ -49,6 +50,9 @@ func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOpti
 		return nil, err
 	}
 	v.wholeFiles()
+	if err := v.checkRoots(ctx); err != nil {
+		return nil, err
+	}
 	return v.report(), nil
 }
 
@@ -62,6 +66,7 @@ type verification struct {
 	absent map[int]error  // why the same files cannot be read, by index in index
 	other  map[int]string // their paths below the top directory, if these differ from Info.Files
 	got    map[int][]byte // v2: computed piece layers of the same files, if the torrent has none
+	rooted map[int]bool   // v1: the same files that match their root, although a piece of theirs is not good
 	states []pieceState
 	zeros  zeroHashes
 
@@ -84,7 +89,7 @@ const (
 
 func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	i := &m.Info
-	v := &verification{m: m, absent: map[int]error{}, other: map[int]string{}, got: map[int][]byte{}, failed: map[int]error{}}
+	v := &verification{m: m, absent: map[int]error{}, other: map[int]string{}, got: map[int][]byte{}, rooted: map[int]bool{}, failed: map[int]error{}}
 	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}
 	v.states = make([]pieceState, i.NumPieces())
 	var err error
@@ -313,6 +318,12 @@ func (v *verification) dataFile(k int, fr *FileReport) {
 	fr.Size, fr.Err = v.sizes[k], v.failed[k]
 	if err := v.absent[k]; err != nil {
 		fr.Err = err
+	}
+	if v.rooted[k] {
+		if fr.Size > e.size {
+			fr.State = FileTooLong
+		}
+		return
 	}
 	incomplete := fr.Err != nil || fr.Size < e.size
 	count := [pieceGood + 1]int{}

@@ -66,7 +66,9 @@ func TestVerifyDamage(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(t *testing.T, dir string)
-		v1, v2 want // v2 also applies to hybrid torrents, whose files do not share pieces
+		// v2 also applies to hybrid torrents, whose files do not share pieces, and to v1 torrents
+		// with v2 hashes, which have a root for each file.
+		v1, v2 want
 	}{
 		{"byte", func(t *testing.T, dir string) { poke(t, filepath.Join(dir, "a"), piece+5) },
 			want{"a": {State: FileDamaged, Damaged: []Range{{piece, 2 * piece}}}},
@@ -114,7 +116,7 @@ func TestVerifyDamage(t *testing.T) {
 				c.damage(t, filepath.Join(dir, "t"))
 				r := mustVerify(t, m, filepath.Join(dir, "t"))
 				expect := c.v2
-				if f == metainfo.V1 || f == "" {
+				if f == metainfo.V1 {
 					expect = c.v1
 				}
 				for _, got := range r.Files {
@@ -131,6 +133,42 @@ func TestVerifyDamage(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestVerifyByRoot checks that a file that shares a bad piece is whole only if its own root matches,
+// and that neither a wrong root nor more bytes after its end hide that.
+func TestVerifyByRoot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(t *testing.T, dir string, m *metainfo.MetaInfo)
+		want   FileState // of the file b, whose neighbour a is missing
+	}{
+		"good": {func(*testing.T, string, *metainfo.MetaInfo) {}, FileWhole},
+		"longer": {func(t *testing.T, dir string, _ *metainfo.MetaInfo) {
+			must(t, os.Truncate(filepath.Join(dir, "b"), 150_001))
+		}, FileTooLong},
+		"shorter": {func(t *testing.T, dir string, _ *metainfo.MetaInfo) {
+			must(t, os.Truncate(filepath.Join(dir, "b"), 149_999))
+		}, FileDamaged},
+		"bad at first":  {func(t *testing.T, dir string, _ *metainfo.MetaInfo) { poke(t, filepath.Join(dir, "b"), 5) }, FileUnverified},
+		"bad inside":    {func(t *testing.T, dir string, _ *metainfo.MetaInfo) { poke(t, filepath.Join(dir, "b"), 80_000) }, FileDamaged},
+		"another root":  {func(_ *testing.T, _ string, m *metainfo.MetaInfo) { m.V2Hashes.Files[32] ^= 1 }, FileUnverified},
+		"without roots": {func(_ *testing.T, _ string, m *metainfo.MetaInfo) { m.V2Hashes = nil }, FileUnverified},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, map[string][]byte{"t/a": random(1, 10), "t/b": random(2, 150_000)})
+			top := filepath.Join(dir, "t")
+			m := mustMake(t, top, Options{PieceLength: 32 << 10})
+			must(t, os.Remove(filepath.Join(top, "a")))
+			c.change(t, top, m)
+			r := mustVerify(t, m, top)
+			if b := r.Files[1]; b.State != c.want || b.State == FileWhole && len(b.Unverified)+len(b.Damaged) > 0 || r.Whole() {
+				t.Errorf("the report of b is %+v, want %s", b, c.want)
+			}
+		})
 	}
 }
 

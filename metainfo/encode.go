@@ -111,7 +111,12 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 			}
 		}
 	}
-	return Edit(m.raw, changes)
+	file, err := Edit(m.raw, changes)
+	if err == nil && len(file) > libtorrentSize && m.V2Hashes != nil && len(changes) > 0 {
+		changes[keyV2Hashes] = nil
+		return Edit(m.raw, changes)
+	}
+	return file, err
 }
 
 // Field is a field of a torrent that a file can store under several keys.

@@ -44,8 +44,8 @@ type MetaInfo struct {
 	// at most one piece have no entry. Other entries may be missing, see MissingLayers.
 	PieceLayers map[[32]byte][]byte
 	// V2Hashes are the v2 hashes of a v1 torrent, or nil if it has none. Bytes leaves them
-	// out of a new torrent file that would exceed the 10,000,000 bytes that other programs
-	// accept.
+	// out of a new or changed torrent file that would exceed the 10,000,000 bytes that other
+	// programs accept.
 	V2Hashes *V2Hashes
 	Warnings []Warning // defects that other programs may reject; at most about 100
 	Trailing int       // number of bytes after the end of the torrent

@@ -3,6 +3,7 @@ package metainfo
 import (
 	"fmt"
 
+	"spate/bencode"
 	"spate/merkle"
 )
 
@@ -24,21 +25,25 @@ type V2Hashes struct {
 	Files []byte
 }
 
+// V2HashesExtension is the extension of a file that holds the string of the v2 hashes that a torrent
+// file leaves out because of its size. It follows the whole name of the torrent file.
+const V2HashesExtension = ".v2"
+
 // ParseV2Hashes takes apart the string that [V2Hashes.Append] made for a v1 torrent with the
 // info dictionary i. The error is an *[Error]. The result keeps slices of b. Hashes that
 // contradict each other are an error: the root of a file whose data consists of whole pieces
 // must follow from the roots of these pieces.
 func ParseV2Hashes(i *Info, b []byte) (*V2Hashes, error) {
+	size := i.V2HashesSize()
 	switch {
 	case i.HasV2():
 		return nil, v2HashesError("only a v1 torrent has v2 hashes beside its info dictionary")
-	case i.PieceLength < merkle.BlockSize || i.PieceLength&(i.PieceLength-1) != 0:
+	case size == 0:
 		return nil, v2HashesError("the piece length is not a power of two of at least 16 KiB")
+	case len(b) != size:
+		return nil, v2HashesError("the length is %d instead of %d", len(b), size)
 	}
-	pieces, files := merkle.HashSize*i.NumPieces(), merkle.HashSize*len(i.Files)
-	if len(b) != pieces+files {
-		return nil, v2HashesError("the length is %d instead of %d", len(b), pieces+files)
-	}
+	pieces := merkle.HashSize * i.NumPieces()
 	h := &V2Hashes{Pieces: b[:pieces:pieces], Files: b[pieces:]}
 	for k := range i.Files {
 		f := &i.Files[k]
@@ -52,6 +57,29 @@ func ParseV2Hashes(i *Info, b []byte) (*V2Hashes, error) {
 		}
 	}
 	return h, nil
+}
+
+// V2HashesSize returns the number of bytes of the v2 hashes beside i, or 0 if i cannot have any.
+func (i *Info) V2HashesSize() int {
+	if i.HasV2() || i.PieceLength < merkle.BlockSize || i.PieceLength&(i.PieceLength-1) != 0 {
+		return 0
+	}
+	return merkle.HashSize * (i.NumPieces() + len(i.Files))
+}
+
+// RawV2Hashes returns the string of the v2 hashes in a torrent file, or nil if it has none. The
+// result is a slice of file. RawV2Hashes does not check the hashes.
+func RawV2Hashes(file []byte) (hashes []byte) {
+	d := bencode.NewDecoder(file, bencode.Options{})
+	if d.Kind() != bencode.Dict {
+		return nil
+	}
+	for key := range d.Dict {
+		if string(key) == keyV2Hashes && d.Kind() == bencode.String {
+			hashes = d.Bytes()
+		}
+	}
+	return hashes
 }
 
 func v2HashesError(format string, a ...any) *Error {

@@ -169,4 +169,58 @@ func TestLargeTorrentLeavesOutV2Hashes(t *testing.T) {
 	if m.V2Hashes == nil {
 		t.Error("Bytes removed the v2 hashes from the torrent")
 	}
+	read, err := metainfo.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.V2Hashes = m.V2Hashes // from another source
+	if again, err := read.Bytes(); err != nil || !bytes.Equal(again, raw) {
+		t.Errorf("with the v2 hashes from elsewhere the torrent file has %d bytes (%v), want the same %d", len(again), err, len(raw))
+	}
+	small := withV2Hashes(t, metainfo.File{Length: 100_000 * 32 << 10})
+	if raw, err = small.Bytes(); err != nil {
+		t.Fatal(err)
+	}
+	if read, err = metainfo.Parse(raw); err != nil || read.V2Hashes == nil {
+		t.Fatalf("Parse: v2 hashes %v, %v", read.V2Hashes != nil, err)
+	}
+	for range 1000 {
+		read.WebSeeds = append(read.WebSeeds, "http://w/"+strings.Repeat("w", 5000))
+	}
+	if again, err := read.Bytes(); err != nil || len(again) > 10_000_000 || metainfo.RawV2Hashes(again) != nil {
+		t.Errorf("the edited torrent file has %d bytes (%v), want one without v2 hashes", len(again), err)
+	}
+}
+
+// FuzzParseV2Hashes checks that hashes that ParseV2Hashes accepts have the length of the torrent
+// and come out of Append unchanged, and that RawV2Hashes finds them in the file.
+func FuzzParseV2Hashes(f *testing.F) {
+	f.Add(int64(32<<10), int64(64<<10), int64(0), int64(5), bytes.Repeat([]byte{1}, 192))
+	f.Add(int64(16<<10), int64(1), int64(1), int64(1), make([]byte, 128))
+	f.Fuzz(func(t *testing.T, piece, a, b, c int64, hashes []byte) {
+		info := metainfo.Info{Name: "t", PieceLength: piece}
+		for k, n := range []int64{a, b, c} {
+			if n < 0 || n > 1<<30 || piece < 16<<10 {
+				return
+			}
+			info.Files = append(info.Files, metainfo.File{Path: []string{string(rune('a' + k))}, Length: n})
+		}
+		info.Pieces = make([]byte, 20*((a+b+c+piece-1)/piece))
+		m, err := metainfo.New(info, nil)
+		if err != nil {
+			return
+		}
+		h, err := metainfo.ParseV2Hashes(&m.Info, hashes)
+		if err != nil {
+			return
+		}
+		if len(hashes) != m.Info.V2HashesSize() || !bytes.Equal(h.Append(nil), hashes) {
+			t.Errorf("%d bytes come out as %d, want %d", len(hashes), len(h.Append(nil)), m.Info.V2HashesSize())
+		}
+		m.V2Hashes = h
+		raw, err := m.Bytes()
+		if err != nil || !bytes.Equal(metainfo.RawV2Hashes(raw), hashes) {
+			t.Errorf("the file has other hashes (%v)", err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/metainfo"
 )
 
 // ErrNotFound is the cause if no release has the requested reference or info-hash.
@@ -81,6 +82,18 @@ type Catalog interface {
 type Torrents struct {
 	Main []byte
 	Twin []byte // that of Release.Twin; nil if the release has none
+	// V2Hashes holds the v2 hashes of Main that Main leaves out because of its size, as one
+	// string of bytes: see [metainfo.V2Hashes]. It is nil if Main contains them or there are none.
+	V2Hashes []byte
+}
+
+// AllV2Hashes returns the v2 hashes of Main as one string of bytes, whether Main contains them or
+// not. It returns nil if Main has none. It does not check hashes that Main contains.
+func (t *Torrents) AllV2Hashes() []byte {
+	if t.V2Hashes != nil {
+		return t.V2Hashes
+	}
+	return metainfo.RawV2Hashes(t.Main)
 }
 
 // Change describes changes of a release. Fields that are nil stay as they are.

@@ -19,15 +19,16 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 		return false, false, nil
 	}
 	now := &loaded{r: l.r, torrents: links.Torrents}
-	if now.main, err = relink(l.main, links, &links.Torrents.Main); err != nil {
+	if now.main, err = relink(l.main, links, &links.Torrents); err != nil {
 		return false, false, err
 	}
 	links.Magnet = now.main.Magnet().String()
 	if l.twin != nil {
-		if now.twin, err = relink(l.twin, links, &links.Torrents.Twin); err != nil {
+		var twin Torrents
+		if now.twin, err = relink(l.twin, links, &twin); err != nil {
 			return false, false, err
 		}
-		links.TwinMagnet = now.twin.Magnet().String()
+		links.Torrents.Twin, links.TwinMagnet = twin.Main, now.twin.Magnet().String()
 	}
 	c := Change{Links: links}
 	switch had := l.r.Signatures; {
@@ -35,7 +36,7 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 		s := p.signed(l.r, links.Torrents)
 		c.Signatures = &s
 	case had.Torrent != "":
-		c.Signatures, unsigned = &Signatures{PublicKey: had.PublicKey, Sums: had.Sums}, true
+		c.Signatures, unsigned = &Signatures{PublicKey: had.PublicKey, Sums: had.Sums, V2Hashes: had.V2Hashes}, true
 	}
 	if err := p.opts.Catalog.Update(ctx, l.r.Ref(), c); err != nil {
 		return false, false, err
@@ -87,15 +88,14 @@ func ownTiers(tiers [][]string, base *url.URL) int {
 	return 1
 }
 
-// relink returns m with the URLs of links, and stores the encoded torrent in *file.
-func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInfo, error) {
+// relink returns m with the URLs of links, and stores the encoded torrent in to.
+func relink(m *metainfo.MetaInfo, links *Links, to *Torrents) (*metainfo.MetaInfo, error) {
 	with := *m
 	with.AnnounceList, with.WebSeeds = links.Announce, links.WebSeeds
-	var err error
-	if *file, err = with.Bytes(); err != nil {
+	if err := to.setMain(&with); err != nil {
 		return nil, err
 	}
-	out, err := metainfo.Parse(*file)
+	out, err := to.ParseMain()
 	if err == nil && out.Hash() != m.Hash() {
 		err = fmt.Errorf("publish: the info-hash would change to %s with the new URLs", out.Hash())
 	}

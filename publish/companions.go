@@ -9,10 +9,12 @@ import (
 
 	"spate/internal/folder"
 	"spate/internal/watch"
+	"spate/metainfo"
 )
 
 // Some files of a watched folder belong to an entry and are no release of their own: NAME.md
-// contains the notes of NAME, and the data of NAME.torrent is seeded with that torrent. While
+// contains the notes of NAME, the data of NAME.torrent is seeded with that torrent, and
+// NAME.torrent.v2 contains the v2 hashes that NAME.torrent leaves out. While
 // one of the two is replaced or written, the other is alone for a moment, and must not become a
 // release.
 
@@ -50,6 +52,7 @@ func (f *Folder) items(in *folder.Folder, scan watch.Scan, entries map[string]wa
 		stem, isNotes := strings.CutSuffix(name, ".md")
 		switch {
 		case isNotes && notes[stem] == name || data[name] && !isTorrent:
+		case isV2Hashes(name):
 		case held[name] && !isTorrent && mine[name] == nil:
 		case isNotes && !e.Dir && (there[stem] || mine[stem] != nil || mine[name] == nil && (onItsWay(stem, scan) || !f.isAlone(name, alone))):
 		case isTorrent:
@@ -88,6 +91,13 @@ func isTemporaryOf(t, name string) bool {
 
 // isTorrentName reports whether name is that of a .torrent file.
 func isTorrentName(name string) bool { return strings.EqualFold(filepath.Ext(name), ".torrent") }
+
+// isV2Hashes reports whether name is that of the v2 hashes of a .torrent. They are no release, even
+// without the .torrent.
+func isV2Hashes(name string) bool {
+	stem, ok := strings.CutSuffix(name, metainfo.V2HashesExtension)
+	return ok && isTorrentName(stem)
+}
 
 // torrentFiles returns the .torrent files of the folder, and the names of their data. held has
 // the names of data whose .torrent is being written or was just removed: it must not become a

@@ -85,6 +85,7 @@ func TestCompanionsAreNoRelease(t *testing.T) {
 		{"mv over the .torrent, and it is young", seed, []func(*folderFixture) error{torrentOf("x", "x.torrent"), young("x.torrent"), old("x.torrent")}, "x.torrent"},
 		{"rm and mv of the .torrent", seed, []func(*folderFixture) error{remove("x.torrent"), torrentOf("x", "x.torrent")}, "x.torrent"},
 		{"the temporary name of the .torrent", seed, []func(*folderFixture) error{remove("x.torrent"), torrentOf("x", ".x.torrent.x7Gh2k"), rename(".x.torrent.x7Gh2k", "x.torrent")}, "x.torrent"},
+		{"v2 hashes", seed, []func(*folderFixture) error{put("x.torrent.v2", "h"), remove("x.torrent"), torrentOf("x", "x.torrent")}, "x.torrent"},
 		{"mv over the data", seed, []func(*folderFixture) error{put("x", "the data")}, "x.torrent"},
 		{"mv over the data, and it is young", seed, []func(*folderFixture) error{put("x", "the data"), young("x"), old("x")}, "x.torrent"},
 		{"rm and mv of the data", seed, []func(*folderFixture) error{remove("x"), put("x", "the data")}, "x.torrent"},

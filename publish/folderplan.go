@@ -193,13 +193,21 @@ func readNotes(in *folder.Folder, name string) (string, error) {
 	return strings.ToValidUTF8(string(b), "\ufffd"), err
 }
 
-// readTorrent reads the .torrent file name.
+// readTorrent reads the .torrent file name, and the v2 hashes in the file beside it if the .torrent
+// leaves them out. It ignores v2 hashes that are damaged.
 func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
 	b, err := in.ReadChecked(name, metainfo.MaxSize, folder.Head{Size: metainfo.HeadSize, Check: metainfo.CheckHead})
 	if err != nil {
 		return nil, err
 	}
-	return metainfo.Parse(b)
+	m, err := metainfo.Parse(b)
+	if err != nil || m.V2Hashes != nil || m.Info.V2HashesSize() == 0 {
+		return m, err
+	}
+	if b, err = in.ReadFile(name+metainfo.V2HashesExtension, int64(m.Info.V2HashesSize())); err == nil {
+		m.V2Hashes, _ = metainfo.ParseV2Hashes(&m.Info, b)
+	}
+	return m, nil
 }
 
 // planNotes adds text as the new notes of r to pl, if they differ.

@@ -55,7 +55,9 @@ func (m *Memory) Delete(_ context.Context, ref string) error {
 	return nil
 }
 
-func (t Torrents) clone() Torrents { return Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin)} }
+func (t Torrents) clone() Torrents {
+	return Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin), bytes.Clone(t.V2Hashes)}
+}
 
 // change replaces a release by the result of f, and its torrents by t unless t is nil.
 func (m *Memory) change(ref string, t *Torrents, f func(*Release) (*Release, error)) error {

@@ -59,6 +59,7 @@ type Release struct {
 	Skipped int
 
 	TorrentSize int  // bytes of the .torrent
+	HasV2Hashes bool // whether it is a v1 torrent with v2 hashes: see [metainfo.V2Hashes]
 	Twin        Twin // the separate v1 torrent of a hybrid release, for older clients
 	Summed      bool // whether File.SHA256 is set
 
@@ -89,6 +90,7 @@ type Signatures struct {
 	Sums      string // over SHA256SUMS
 	Torrent   string // over the .torrent
 	Twin      string // over the twin's .torrent
+	V2Hashes  string // over the v2 hashes of a v1 torrent
 }
 
 // File is a file of a release, with its state when it was hashed.
@@ -184,6 +186,7 @@ func newRelease(m *metainfo.MetaInfo, path string) *Release {
 		Announce:    m.AnnounceList,
 		WebSeeds:    m.WebSeeds,
 		Magnet:      m.Magnet().String(),
+		HasV2Hashes: m.V2Hashes != nil && m.Info.NumPieces() > 0,
 		Single:      m.Info.Single(),
 		Path:        path,
 	}

@@ -54,6 +54,7 @@ type ReleaseInfo struct {
 	DownloadURL  string `json:"download_url,omitempty"` // of a single file
 	MetalinkURL  string `json:"metalink_url"`
 	ChecksumsURL string `json:"checksums_url"`
+	V2HashesURL  string `json:"v2_hashes_url,omitempty"` // of a v1 torrent that has v2 hashes
 
 	// The v1 torrent for older clients, of a hybrid release that has one.
 	InfoHashTwin   string `json:"info_hash_twin,omitempty"`
@@ -64,6 +65,7 @@ type ReleaseInfo struct {
 	PublicKey             string `json:"public_key,omitempty"`
 	TorrentSignatureURL   string `json:"torrent_signature_url,omitempty"`
 	ChecksumsSignatureURL string `json:"checksums_signature_url,omitempty"`
+	V2HashesSignatureURL  string `json:"v2_hashes_signature_url,omitempty"`
 
 	Path string `json:"path,omitempty"` // path of the data on the publisher's machine; the site never writes it
 	Live Live   `json:"live,omitzero"`  // only the site and the API write it
@@ -113,6 +115,9 @@ func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 	for _, tier := range r.Announce {
 		i.AnnounceURLs = append(i.AnnounceURLs, tier...)
 	}
+	if r.HasV2Hashes {
+		i.V2HashesURL = at(V2HashesPath(exact))
+	}
 	if !r.HashV1.IsZero() {
 		i.InfoHashV1 = r.HashV1.String()
 	}
@@ -126,6 +131,9 @@ func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 		i.PublicKey, i.TorrentSignatureURL = r.Signatures.PublicKey, at(TorrentPath(exact)+signature.Extension)
 		if r.Signatures.Sums != "" {
 			i.ChecksumsSignatureURL = at(ChecksumsPath(exact) + signature.Extension)
+		}
+		if r.Signatures.V2Hashes != "" {
+			i.V2HashesSignatureURL = at(V2HashesPath(exact) + signature.Extension)
 		}
 	}
 	if r.Single {

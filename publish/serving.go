@@ -24,7 +24,7 @@ type loaded struct {
 func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	l := &loaded{r: r, main: m}
 	var err error
-	if l.torrents.Main, err = m.Bytes(); err != nil {
+	if err = l.torrents.setMain(m); err != nil {
 		return nil, err
 	}
 	if h := m.V2Hashes; h != nil && len(l.torrents.Main) < len(m.InfoBytes)+len(h.Pieces)+len(h.Files) {
@@ -46,10 +46,32 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	return l, nil
 }
 
+// setMain sets Main to the file of m, and V2Hashes to the v2 hashes that the file leaves out.
+func (t *Torrents) setMain(m *metainfo.MetaInfo) (err error) {
+	if t.Main, err = m.Bytes(); err != nil {
+		return err
+	}
+	t.V2Hashes = nil
+	if m.V2Hashes != nil && metainfo.RawV2Hashes(t.Main) == nil {
+		t.V2Hashes = m.V2Hashes.Append(nil)
+	}
+	return nil
+}
+
+// ParseMain returns the torrent in Main, with the v2 hashes in V2Hashes. It ignores v2 hashes that
+// are damaged, because the data can be checked without them.
+func (t *Torrents) ParseMain() (*metainfo.MetaInfo, error) {
+	m, err := metainfo.Parse(t.Main)
+	if err == nil && t.V2Hashes != nil {
+		m.V2Hashes, _ = metainfo.ParseV2Hashes(&m.Info, t.V2Hashes)
+	}
+	return m, err
+}
+
 // parsed returns r with its torrents t.
 func parsed(r *Release, t Torrents) (l *loaded, err error) {
 	l = &loaded{r: r, torrents: t}
-	if l.main, err = metainfo.Parse(t.Main); err != nil {
+	if l.main, err = t.ParseMain(); err != nil {
 		return nil, err
 	}
 	if t.Twin != nil {

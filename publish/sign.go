@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"spate/metainfo"
 	"spate/signature"
 )
 
@@ -15,6 +16,10 @@ const SumsName = "SHA256SUMS"
 func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 	if p.opts.Key == nil {
 		return Signatures{}
+	}
+	var v2 []byte
+	if r.HasV2Hashes {
+		v2 = t.AllV2Hashes()
 	}
 	now := p.opts.Now()
 	sign := func(message []byte, file string) string {
@@ -28,6 +33,7 @@ func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 		Sums:      sign(r.Checksums(), SumsName),
 		Torrent:   sign(t.Main, r.Name+".torrent"),
 		Twin:      sign(t.Twin, r.Name+".torrent"),
+		V2Hashes:  sign(v2, r.Name+metainfo.V2HashesExtension),
 	}
 }
 
@@ -42,7 +48,7 @@ func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	if had := r.Signatures; had.PublicKey == p.opts.Key.Public().String() && had.Torrent != "" && (had.Sums != "") == r.Summed {
+	if had := r.Signatures; had.PublicKey == p.opts.Key.Public().String() && had.Torrent != "" && (had.Sums != "") == r.Summed && (had.V2Hashes != "") == r.HasV2Hashes {
 		return nil
 	}
 	t, err := p.opts.Catalog.Torrents(ctx, ref)

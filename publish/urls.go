@@ -3,6 +3,8 @@ package publish
 import (
 	"net/url"
 	"strings"
+
+	"spate/metainfo"
 )
 
 // The functions below return the paths of a release relative to the site's base URL. The
@@ -17,6 +19,9 @@ func TorrentPath(ref string) string { return "/t/" + url.PathEscape(ref) + ".tor
 
 // TwinPath returns the path of the v1 torrent for older clients: /t1/REF.torrent.
 func TwinPath(ref string) string { return "/t1/" + url.PathEscape(ref) + ".torrent" }
+
+// V2HashesPath returns the path of the v2 hashes of a v1 torrent: /t/REF.v2.
+func V2HashesPath(ref string) string { return "/t/" + url.PathEscape(ref) + metainfo.V2HashesExtension }
 
 // MetalinkPath returns the path of the Metalink: /m/REF.meta4.
 func MetalinkPath(ref string) string { return "/m/" + url.PathEscape(ref) + ".meta4" }

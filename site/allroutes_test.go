@@ -25,10 +25,11 @@ func TestAllRoutes(t *testing.T) {
 	if err := f.catalog.SetSums(t.Context(), rel.Ref(), rel.Hash(), [][32]byte{{1}}); err != nil {
 		t.Fatal(err)
 	}
-	sig := publish.Signatures{PublicKey: key.Public().String(), Torrent: "untrusted comment: a\nb\n", Sums: "untrusted comment: c\nd\n"}
+	sig := publish.Signatures{PublicKey: key.Public().String(), Torrent: "untrusted comment: a\nb\n", Sums: "untrusted comment: c\nd\n", V2Hashes: "untrusted comment: e\nf\n"}
 	if err := f.catalog.Update(context.Background(), rel.Ref(), publish.Change{Signatures: &sig}); err != nil {
 		t.Fatal(err)
 	}
+	f.v1(t, "v1.iso", publish.Torrents{Main: []byte("de"), V2Hashes: []byte("hashes")}, sig)
 	stopped := newFixture(t, Options{})
 	stopped.release(t, "one.iso", 1000)
 	stopped.Close() // a stream ends after the first event
@@ -39,7 +40,7 @@ func TestAllRoutes(t *testing.T) {
 		"GET /r/{name}/release.json": {"/r/one.iso/release.json"}, "GET /r/{name}/SHA256SUMS": {"/r/one.iso/SHA256SUMS"},
 		"GET /r/{name}/SHA256SUMS.minisig": {"/r/one.iso/SHA256SUMS.minisig"}, "GET /r/{name}/minisign.pub": {"/r/one.iso/minisign.pub"},
 		"GET /m/{file}": {"/m/one.iso.meta4"}, "GET /index.json": {"/index.json", "/index.json?all=1"}, "GET /feed.xml": {"/feed.xml"}, "GET /atom.xml": {"/atom.xml"},
-		"GET /robots.txt": {"/robots.txt"}, "GET /sitemap.xml": {"/sitemap.xml"}, "GET /t/{file}": {"/t/one.iso.torrent", "/t/one.iso.torrent.minisig"},
+		"GET /robots.txt": {"/robots.txt"}, "GET /sitemap.xml": {"/sitemap.xml"}, "GET /t/{file}": {"/t/one.iso.torrent", "/t/one.iso.torrent.minisig", "/t/v1.iso.v2", "/t/v1.iso.v2.minisig"},
 		"GET /d/{name}": {"/d/one.iso"}, "GET /d/{name}/{path...}": {"/d/tree/sub/a.txt"}, "GET /w/{name}/{path...}": {"/w/tree/tree/sub/a.txt"},
 		"GET /static/{file}": {"/static/site.css", "/static/icon.svg"}, "GET /favicon.ico": {"/favicon.ico"},
 	}
@@ -53,7 +54,7 @@ func TestAllRoutes(t *testing.T) {
 		}
 	}
 	contenttest.Content(t, stopped, "/r/one.iso/live", contenttest.Exempt{ETag: true})
-	for _, path := range []string{"/none", "/r/none", "/d/one.iso/x", "/t/one.iso", "/t1/one.iso.torrent", "/w/tree"} {
+	for _, path := range []string{"/none", "/r/none", "/d/one.iso/x", "/t/one.iso", "/t1/one.iso.torrent", "/w/tree", "/t/one.iso.v2", "/t/one.iso.v2.minisig", "/t/none.v2"} {
 		get, head := f.get("GET", path), f.get("HEAD", path)
 		if get.StatusCode != 404 || head.StatusCode != 404 || get.Header.Get("Content-Length") != head.Header.Get("Content-Length") ||
 			get.Header.Get("Content-Length") == "" || get.Header.Get("ETag") != "" || !strings.Contains(get.Header.Get("Cache-Control"), "no-store") {

@@ -178,6 +178,8 @@ func (e *export) beside(ref string) {
 	}
 	e.wanted("/t/" + ref + ".torrent")
 	e.wanted("/t/" + ref + ".torrent.minisig")
+	e.wanted("/t/" + ref + ".v2")
+	e.wanted("/t/" + ref + ".v2.minisig")
 	e.wanted("/t1/" + ref + ".torrent")
 	e.wanted("/t1/" + ref + ".torrent.minisig")
 	e.wanted("/m/" + ref + ".meta4")

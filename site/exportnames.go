@@ -97,7 +97,7 @@ func (n *exportNames) key(dir, name string) string {
 // cutExtension splits the extension off the name of a file that the site makes, because web servers
 // choose the type of a file by its extension.
 func cutExtension(name string) (stem, ext string) {
-	for _, ext := range []string{".torrent" + signature.Extension, ".torrent", ".meta4"} {
+	for _, ext := range []string{".torrent" + signature.Extension, ".torrent", metainfo.V2HashesExtension + signature.Extension, metainfo.V2HashesExtension, ".meta4"} {
 		if stem, ok := strings.CutSuffix(name, ext); ok {
 			return stem, ext
 		}

@@ -14,6 +14,7 @@ import (
 
 	"spate/internal/httpcontent"
 	"spate/internal/units"
+	"spate/publish"
 )
 
 // MaxPage is the maximum size of a page in bytes, without pictures, styles and scripts.
@@ -43,6 +44,7 @@ type shown struct {
 	Describe string
 	Canon    string // absolute URL of the page, or ""
 	Torrent  string // link to the torrent, or ""
+	V2Hashes string // link to the v2 hashes of the torrent, or ""
 	Sig, Key string // link to the signature of the torrent, and its key, or ""
 	Stats    string
 	Static   bool        // whether the page is part of an export
@@ -90,6 +92,9 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
+		if b.Release.HasV2Hashes {
+			p.V2Hashes = s.path(publish.V2HashesPath(b.Ref))
+		}
 		if b.Signed != nil {
 			p.Sig, p.Key = b.Signed.TorrentSig, b.Signed.Key
 		}

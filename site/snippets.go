@@ -16,6 +16,7 @@ types {
     application/x-bittorrent   torrent;
     application/metalink4+xml  meta4;
     application/x-minisign     minisig;
+    application/x-spate-v2-hashes  v2;
 }
 location {{quote .Prefix "/"}} {
     {{.Where}} {{quote .Dir .End}};
@@ -45,6 +46,7 @@ Alias {{quote .Prefix "/"}} {{quote .Dir "/"}}
     AddType application/x-bittorrent .torrent
     AddType application/metalink4+xml .meta4
     AddType application/x-minisign .minisig
+    AddType application/x-spate-v2-hashes .v2
     Header set Content-Security-Policy "{{.Policy}}"
     Header set X-Content-Type-Options nosniff
     Header set Referrer-Policy no-referrer
@@ -64,6 +66,8 @@ handle_path {{quote (percent .Prefix) "/*"}} {
 	header @metalink Content-Type application/metalink4+xml
 	@minisig path *.minisig
 	header @minisig Content-Type application/x-minisign
+	@v2 path *.v2
+	header @v2 Content-Type application/x-spate-v2-hashes
 	header X-Content-Type-Options nosniff
 	header Referrer-Policy no-referrer
 	@pages not path /d/*

@@ -5,13 +5,20 @@ import (
 	"strings"
 
 	"spate/internal/httpcontent"
+	"spate/metainfo"
 	"spate/publish"
 	"spate/signature"
 )
 
 // torrent answers /t/REF.torrent and its signature, /t/REF.torrent.minisig. A client that
-// is known not to support hybrid torrents gets the twin.
+// is known not to support hybrid torrents gets the twin. torrent also answers /t/REF.v2 and
+// /t/REF.v2.minisig with the v2 hashes and their signature.
 func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
+	file, signed := strings.CutSuffix(r.PathValue("file"), signature.Extension)
+	if ref, ok := strings.CutSuffix(file, metainfo.V2HashesExtension); ok {
+		s.v2Hashes(w, r, ref, signed)
+		return
+	}
 	s.sendTorrent(w, r, readsOnlyV1(r.UserAgent()))
 }
 
@@ -23,7 +30,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	file, signed := strings.CutSuffix(r.PathValue("file"), signature.Extension)
 	ref, ok := strings.CutSuffix(file, ".torrent")
 	if !ok {
-		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a torrent ends in .torrent.")
+		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a torrent ends in .torrent, and that of its v2 hashes in .v2.")
 		return
 	}
 	rel := s.find(w, r, ref)
@@ -53,7 +60,48 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	}
 	h.Set("Content-Disposition", disposition(rel.StoredName()+".torrent"))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
+	if rel.HasV2Hashes {
+		h.Add("Link", s.v2HashesLink(rel.Ref()))
+	}
 	httpcontent.Send(w, r, "application/x-bittorrent", data)
+}
+
+// v2HashesType is the media type of v2 hashes. spate get knows the link to them by it.
+const v2HashesType = "application/x-spate-v2-hashes"
+
+// v2Hashes answers /t/REF.v2 and its signature.
+func (s *Site) v2Hashes(w http.ResponseWriter, r *http.Request, ref string, signed bool) {
+	crossOrigin(w.Header())
+	rel := s.find(w, r, ref)
+	if rel == nil {
+		return
+	}
+	var hashes []byte
+	if rel.HasV2Hashes {
+		torrents, err := s.catalog.Torrents(r.Context(), ref)
+		if err != nil {
+			s.broken(w, r, err)
+			return
+		}
+		hashes = torrents.AllV2Hashes()
+	}
+	if hashes == nil {
+		s.fail(w, r, http.StatusNotFound, "No v2 hashes", "This release has no v2 hashes beside its torrent.")
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=60")
+	if signed {
+		s.sendSignature(w, r, rel.Signatures.V2Hashes)
+		return
+	}
+	h.Set("Content-Disposition", disposition(rel.StoredName()+metainfo.V2HashesExtension))
+	httpcontent.Send(w, r, v2HashesType, hashes)
+}
+
+// v2HashesLink returns the value of a Link header with the v2 hashes of a v1 torrent.
+func (s *Site) v2HashesLink(ref string) string {
+	return "<" + s.path(publish.V2HashesPath(ref)) + `>; rel="describedby"; type="` + v2HashesType + `"`
 }
 
 // readsOnlyV1 reports whether a program does not support hybrid torrents: aria2 1.x stores

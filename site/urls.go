@@ -74,13 +74,16 @@ func (s *Site) torrentLink(ref string) string {
 }
 
 // setLinks sets Link headers for rel, which was requested as ref: for its torrent, its
-// Metalink (RFC 6249), its JSON description and its signature.
+// Metalink (RFC 6249), its JSON description, its signature and its v2 hashes.
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	h["Link"] = append([]string{
 		s.torrentLink(ref),
 		"<" + s.path(publish.MetalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,
 		"<" + s.path(publish.PagePath(ref)) + `/release.json>; rel="describedby"; type="application/json"`,
 	}, s.signatureLink(rel, false)...)
+	if rel.HasV2Hashes {
+		h.Add("Link", s.v2HashesLink(rel.Ref()))
+	}
 }
 
 // safeMagnet returns link if it is a magnet link without special characters, so that a page

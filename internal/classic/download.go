@@ -110,6 +110,7 @@ func (r *run) prepare(ctx context.Context, s *daemon.Session, src *source.Source
 	}
 	if src.Torrent != nil {
 		if mi, err = src.Parse(); err == nil {
+			r.Sources(p.bind).AddV2Hashes(ctx, src, mi)
 			c.Peers = src.Peers(mi)
 		}
 	} else {

@@ -181,7 +181,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		_, err := a.Stdout.Write(b)
 		return err
 	}
-	if err := torrentfile.Write(out, b, opt.force); err != nil {
+	if err := a.writeTorrent(out, m, b, opt.force); err != nil {
 		return err
 	}
 	return a.printCreated(m, created{out, entries})

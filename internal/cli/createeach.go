@@ -170,7 +170,7 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			b, e.Err = a.torrentBytes(e.MetaInfo)
 		}
 		if e.Err == nil {
-			e.Err = torrentfile.Write(e.Out, b, opt.force)
+			e.Err = a.writeTorrent(e.Out, e.MetaInfo, b, opt.force)
 		}
 		if e.Err != nil {
 			if !e.Said {

@@ -336,6 +336,9 @@ func (a *app) prepareEdit(ctx context.Context, path string, opt *editOptions, tr
 	if e.torrent, err = torrentfile.Parse(path, b); err != nil { // never write an invalid torrent
 		return nil, err
 	}
+	if m.V2Hashes != nil && e.torrent.V2Hashes == nil {
+		e.torrent.V2Hashes = m.V2Hashes // which the file has become too large for
+	}
 	if opt.given["name"] && e.torrent.Info.RawName != "" {
 		return nil, fault.Usagef("--name: %q cannot be the name of a torrent; use another name", opt.name)
 	}
@@ -362,7 +365,7 @@ func (a *app) writeEdit(e *edited, opt *editOptions) error {
 	case e.file == nil:
 		a.Notef("%s: nothing to change", e.path)
 	default:
-		if err := torrentfile.Write(e.out, e.file, e.out == e.path || opt.force); err != nil {
+		if err := a.writeTorrent(e.out, e.torrent, e.file, e.out == e.path || opt.force); err != nil {
 			return err
 		}
 	}

@@ -278,6 +278,7 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 		if mi, err = src.Parse(); err != nil {
 			return nil, c, err
 		}
+		a.sources(opt.bind.Addr).AddV2Hashes(ctx, src, mi)
 		c.Peers = src.Peers(mi)
 	} else {
 		link, err := metainfo.ParseMagnet(src.Magnet)

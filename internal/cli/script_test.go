@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "hold": hold, "letgo": letgo, "await": await, "halt": halt, "random": random, "sparse": sparse, "hole": hole, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
+			"exits": exits, "start": start, "hold": hold, "letgo": letgo, "await": await, "halt": halt, "random": random, "sparse": sparse, "hole": hole, "largetorrent": largeTorrent, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
@@ -111,6 +111,23 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+}
+
+// largeTorrent is the script command "largetorrent FILE". It runs spate create FILE -o FILE.torrent
+// with names of collections of 10 MB.
+func largeTorrent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: largetorrent FILE")
+	}
+	file := ts.MkAbs(args[0])
+	create := []string{"create", file, "-o", file + ".torrent"}
+	for range 1300 {
+		create = append(create, "--collection", strings.Repeat("c", 8000))
+	}
+	env := Env{Name: "spate", Args: create, Environ: []string{"HOME=" + ts.Getenv("HOME")}, Stdin: strings.NewReader(""), Stdout: ts.Stdout(), Stderr: ts.Stderr()}
+	if code := Main(env); code != 0 {
+		ts.Fatalf("exit code %d", code)
+	}
 }
 
 // hole is the script command "hole FILE SIZE". It creates a file of zeros that takes no space.

@@ -15,8 +15,6 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/running"
-	"spate/internal/source"
-	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
@@ -53,44 +51,6 @@ It waits while another program still writes the data.`,
 	verifyKeyFlag(f, &opt.key)
 	opt.sessionFlags.add(f)
 	return cmd
-}
-
-// torrentFile is a torrent that an argument names: a .torrent file, one of the .torrent files in
-// a directory, or the torrent of another SOURCE.
-type torrentFile struct {
-	path   string         // the path of the file, or the argument that names another SOURCE
-	src    *source.Source // the torrent of another SOURCE; nil for a .torrent file
-	dir    string         // the directory that contains it, which other users may change; empty if the file is an argument
-	follow bool           // follow links that lead out of directories
-}
-
-// read returns the content of a file.
-func (f torrentFile) read() ([]byte, error) {
-	if f.dir == "" {
-		return folder.ReadNamed(f.path, torrentfile.MaxSize)
-	}
-	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow})
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return torrentfile.ReadIn(in, filepath.Base(f.path))
-}
-
-// parse returns the torrent in the file.
-func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
-	if f.src != nil {
-		return f.src.Parse()
-	}
-	b, err := f.read()
-	var large *folder.SizeError
-	if errors.As(err, &large) {
-		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%w", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return torrentfile.Parse(f.path, b)
 }
 
 // seedJob is the seeding of one torrent.
@@ -156,60 +116,6 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 		return err
 	}
 	return a.seedLoop(ctx, c, jobs, opt)
-}
-
-// torrentFiles returns the torrents that args name, and those in the directories that args
-// name.
-func (a *app) torrentFiles(ctx context.Context, args []string, opt *seedOptions) ([]torrentFile, error) {
-	var files []torrentFile
-	for _, arg := range args {
-		path, err := source.FilePath(source.UnquoteArg(arg))
-		if err != nil {
-			return nil, err
-		}
-		switch info, err := os.Stat(path); {
-		case err == nil && info.IsDir() && keyGiven(opt.key):
-			return nil, fault.UsageHint("name the .torrent files", "%s is a directory: --verify-key does not check the .torrent files in it", path)
-		case err == nil && info.IsDir():
-			in, err := torrentsIn(path, opt.follow)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, in...)
-			continue
-		case err == nil && info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".torrent") && !keyGiven(opt.key):
-			files = append(files, torrentFile{path: path, follow: opt.follow})
-			continue
-		}
-		src, err := a.resolveTorrent(ctx, "spate seed", arg, &sourceFlags{bind: opt.bind, key: opt.key, state: opt.state})
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, torrentFile{path: path, src: src, follow: opt.follow})
-	}
-	return files, nil
-}
-
-// torrentsIn returns the .torrent files in a directory.
-func torrentsIn(dir string, follow bool) (files []torrentFile, err error) {
-	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	entries, err := in.ReadDir()
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if strings.EqualFold(filepath.Ext(e.Name()), ".torrent") && !e.IsDir() {
-			files = append(files, torrentFile{path: in.Path(e.Name()), dir: dir, follow: follow})
-		}
-	}
-	if len(files) == 0 {
-		return nil, fault.New(fault.NotFound, "", "%s holds no .torrent files", dir)
-	}
-	return files, nil
 }
 
 // seedJobOf reads a torrent, finds its data and claims it. state is the directory of the

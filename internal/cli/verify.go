@@ -86,6 +86,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err != nil {
 		return err
 	}
+	a.sources(opt.bind.Addr).AddV2Hashes(ctx, src, m)
 	var paths []string
 	switch {
 	case len(args) > 1:

@@ -88,6 +88,24 @@ func (f *fetcher) ask(ctx context.Context, u *url.URL, read func(*http.Response)
 	}
 }
 
+// askSmall requests u and returns the answer. An answer of more than most bytes is an error that
+// wraps [http.MaxBytesError].
+func (f *fetcher) askSmall(ctx context.Context, u *url.URL, most int64) (b []byte, err error) {
+	err = f.ask(ctx, u, func(resp *http.Response) (err error) {
+		defer resp.Body.Close()
+		b, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, most))
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			return fault.New(fault.BadData, "", "%s: %w", u.Redacted(), err)
+		case err != nil: // the connection ended: another answer may be complete
+			return cut(u, err)
+		}
+		return nil
+	})
+	return b, err
+}
+
 // cut returns the error about an answer that ended early.
 func cut(u *url.URL, err error) error {
 	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer ended early: %w", u.Redacted(), err)}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -85,6 +84,7 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 		if err := c.checkRelease(st); err != nil {
 			return err
 		}
+		c.src.signers, c.src.release = append(c.src.signers, key), st.Release
 		c.Notef("signed%s by %s: the signature is valid", signedWhen(st), key)
 	}
 	if c.given {
@@ -149,6 +149,7 @@ func (c *check) firstUse(ctx context.Context) error {
 	if err := c.checkRelease(st); err != nil {
 		return err
 	}
+	c.src.signers, c.src.release = []signature.PublicKey{key}, st.Release
 	c.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
 	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !netguard.LocalHost(u.Hostname()) {
 		c.Notef("  the connection was not encrypted, so the key may be forged: compare it with the key that the publisher shows elsewhere")
@@ -221,37 +222,32 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 	}
 	u := c.src.signed.url
 	if u == nil {
-		var err error
-		if u, err = url.Parse(c.src.URL); err != nil {
+		at, err := url.Parse(c.src.URL)
+		if err != nil {
 			return nil, err
 		}
-		u.Path, u.RawPath, u.RawQuery, u.Fragment = u.EscapedPath()+signature.Extension, "", "", ""
-		if u, err = url.Parse(u.Scheme + "://" + u.Host + u.Path); err != nil {
-			return nil, err
-		}
+		u = signatureURL(at)
 	}
 	ctx, cancel := context.WithTimeout(ctx, headerTimeout)
 	defer cancel()
-	f := c.newFetcher()
-	f.within = c.src.reach
-	defer f.client.Close()
-	var sig []byte
-	err := f.ask(ctx, u, func(resp *http.Response) (err error) {
-		defer resp.Body.Close()
-		sig, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, signature.MaxSignature))
-		var large *http.MaxBytesError
-		switch {
-		case errors.As(err, &large):
-			return unchecked(fault.New(fault.BadData, "", "%s: %w", u.Redacted(), err))
-		case err != nil: // the connection ended: the signature may still be valid
-			return cut(u, err)
-		}
-		return nil
-	})
-	if err != nil && fault.CodeOf(err) == fault.NotFound {
+	sig, err := c.fetchSmall(ctx, c.src, u, signature.MaxSignature)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, unchecked(err)
+	case err != nil && fault.CodeOf(err) == fault.NotFound:
 		return nil, unsigned(fmt.Sprintf("there is no %s", u.Redacted()))
 	}
 	return sig, err
+}
+
+// signatureURL returns the URL at which the signature of the file at u is expected.
+func signatureURL(u *url.URL) *url.URL {
+	at := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path + signature.Extension}
+	if u.RawPath != "" {
+		at.RawPath = u.RawPath + signature.Extension
+	}
+	return at
 }
 
 // day is the layout of dates in messages.

@@ -18,6 +18,7 @@ import (
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
+	"spate/signature"
 )
 
 // Source is the torrent of a SOURCE argument: the bytes of a .torrent, a magnet link, or both
@@ -32,6 +33,10 @@ type Source struct {
 	sites  []string       // the sites of the URL and its redirects
 	signed announced      // the signature that a response names
 	reach  netguard.Reach // networks that the signature and further links may come from
+
+	v2Hashes *url.URL              // the v2 hashes that a response names, at the origin of the torrent; may be nil
+	signers  []signature.PublicKey // the keys whose signature of the torrent CheckSignature has verified
+	release  signature.Release     // the release in that signature
 }
 
 // Resolver finds sources.

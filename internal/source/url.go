@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"html"
@@ -57,7 +58,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if site := signature.Site(found.at); site != src.sites[0] {
 		src.sites = append(src.sites, site)
 	}
-	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.within
+	src.Torrent, src.signed, src.reach, src.v2Hashes = found.torrent, found.signed, f.within, ofOrigin(found.v2Hashes, found.at)
 	if err != nil || src.Torrent != nil {
 		return src, err
 	}
@@ -76,6 +77,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
+	named := found.v2Hashes
 	found.torrent, found.signed = nil, announced{}
 	err = f.ask(ctx, next, found.read)
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
@@ -95,6 +97,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if found.signed.url != nil {
 		src.signed = found.signed
 	}
+	src.v2Hashes = ofOrigin(cmp.Or(found.v2Hashes, named), found.at)
 	return src, nil
 }
 
@@ -104,6 +107,8 @@ type answered struct {
 	torrent []byte   // the torrent, or nil
 	link    *url.URL // the URL of the torrent, or nil
 	signed  announced
+
+	v2Hashes *url.URL // the URL of the v2 hashes of the torrent, or nil
 }
 
 // read fills in a from an answer, and closes its body.
@@ -140,7 +145,10 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	ref := ""
 	eachLink(resp.Header.Values("Link"), func(target string, attrs map[string]string) {
-		switch signed := announce(base, target, attrs); {
+		signed, hashes := announce(base, target, attrs), v2HashesLink(base, target, attrs)
+		switch {
+		case hashes != nil && found.v2Hashes == nil:
+			found.v2Hashes = hashes
 		case signed.url != nil && found.signed.url == nil:
 			found.signed = signed
 		case ref == "" && isAlternate(attrs):
@@ -157,8 +165,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		if err != nil {
 			return found, cut(base, err)
 		}
-		found.link, found.signed, err = pageLink(page, base)
-		return found, err
+		return pageLink(page, base)
 	}
 	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
@@ -262,9 +269,10 @@ var (
 )
 
 // pageLink returns the torrent that a page names: its <link rel="alternate">, or the only
-// .torrent among its anchors, or the only magnet link. It also returns the signature that
-// a <link> names.
-func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, err error) {
+// .torrent among its anchors, or the only magnet link. It also returns the signature and the v2
+// hashes that a <link> names.
+func pageLink(page []byte, base *url.URL) (found answered, err error) {
+	found.at = base
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
 		attrs := map[string]string{}
@@ -278,11 +286,14 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 		}
 		switch {
 		case strings.EqualFold(string(m[1]), "link"):
-			switch sig := announce(base, href, attrs); {
-			case sig.url != nil && signed.url == nil:
-				signed = sig
-			case torrent == nil && isAlternate(attrs):
-				torrent = u
+			signed, hashes := announce(base, href, attrs), v2HashesLink(base, href, attrs)
+			switch {
+			case hashes != nil && found.v2Hashes == nil:
+				found.v2Hashes = hashes
+			case signed.url != nil && found.signed.url == nil:
+				found.signed = signed
+			case found.link == nil && isAlternate(attrs):
+				found.link = u
 			}
 		case u.Scheme == "magnet":
 			magnets = appendNew(magnets, u.String())
@@ -295,10 +306,10 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 	if len(links) == 0 {
 		links = magnets
 	}
-	if torrent == nil && len(links) > 0 {
-		torrent, err = onlyLink(links, base.Redacted())
+	if found.link == nil && len(links) > 0 {
+		found.link, err = onlyLink(links, base.Redacted())
 	}
-	return torrent, signed, err
+	return found, err
 }
 
 // onlyLink returns the only one of links. If there are more, the error names some.

@@ -18,7 +18,7 @@ func (d *DB) Put(ctx context.Context, r *publish.Release, t publish.Torrents) er
 	if err := d.index.Check(full); err != nil {
 		return err
 	}
-	if err := d.writeRecord(full, t.Main); err != nil {
+	if err := d.writeRecord(full, &t); err != nil {
 		return err
 	}
 	if err := d.tx(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, full, t) }); err != nil {
@@ -98,10 +98,7 @@ func (d *DB) change(ctx context.Context, ref string, w rewrite, f func(*publish.
 	}
 	d.index.Replace(r)
 	d.cache.drop(ref)
-	if w.torrents != nil {
-		return d.writeRecord(r, w.torrents.Main)
-	}
-	return d.writeRecord(r, nil)
+	return d.writeRecord(r, w.torrents)
 }
 
 // Update implements [publish.Catalog].
@@ -146,7 +143,7 @@ func (d *DB) Torrents(ctx context.Context, ref string) (t publish.Torrents, err 
 	if err != nil {
 		return t, err
 	}
-	err = d.sql.QueryRowContext(ctx, "SELECT main, twin FROM torrents JOIN releases ON release = id"+where, key(r)...).Scan(&t.Main, &t.Twin)
+	err = d.sql.QueryRowContext(ctx, "SELECT main, twin, v2_hashes FROM torrents JOIN releases ON release = id"+where, key(r)...).Scan(&t.Main, &t.Twin, &t.V2Hashes)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, fmt.Errorf("%w: %q", publish.ErrNotFound, ref)
 	}

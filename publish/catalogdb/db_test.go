@@ -88,7 +88,7 @@ func fill(t *testing.T, d *DB) (all []*publish.Release) {
 	if err := d.SetSums(t.Context(), all[0].Ref(), all[0].Hash(), [][32]byte{{1, 2}}); err != nil {
 		t.Fatal(err)
 	}
-	sig := publish.Signatures{PublicKey: "k", Sums: "s", Torrent: "t"}
+	sig := publish.Signatures{PublicKey: "k", Sums: "s", Torrent: "t", V2Hashes: "v"}
 	first, paused := time.Minute, true
 	if err := d.Update(t.Context(), all[0].Ref(), publish.Change{Signatures: &sig, FirstCopy: &first, Paused: &paused}); err != nil {
 		t.Fatal(err)
@@ -281,10 +281,16 @@ func TestBackup(t *testing.T) {
 // can be changed.
 func TestOlderSchema(t *testing.T) {
 	t.Parallel()
+	const (
+		undo5 = "ALTER TABLE torrents DROP COLUMN v2_hashes; ALTER TABLE releases DROP COLUMN has_v2_hashes; ALTER TABLE releases DROP COLUMN sig_v2_hashes"
+		undo4 = undo5 + "; ALTER TABLE files DROP COLUMN ctime"
+		undo3 = undo4 + "; ALTER TABLE releases DROP COLUMN skipped"
+	)
 	for older, c := range map[int]struct{ undo, lost string }{
-		3: {"ALTER TABLE files DROP COLUMN ctime", "Change:-5"},
-		2: {"ALTER TABLE files DROP COLUMN ctime; ALTER TABLE releases DROP COLUMN skipped", "Change:-5 Skipped:3"},
-		1: {"ALTER TABLE files DROP COLUMN ctime; ALTER TABLE releases DROP COLUMN skipped; ALTER TABLE releases DROP COLUMN base", "Change:-5 Skipped:3 Base:" + baseURL},
+		4: {undo5, "V2Hashes:v"},
+		3: {undo4, "V2Hashes:v Change:-5"},
+		2: {undo3, "V2Hashes:v Change:-5 Skipped:3"},
+		1: {undo3 + "; ALTER TABLE releases DROP COLUMN base", "V2Hashes:v Change:-5 Skipped:3 Base:" + baseURL},
 	} {
 		d, dir := fresh(t)
 		fill(t, d)
@@ -380,5 +386,66 @@ func TestKilled(t *testing.T) {
 	h, err := d.History(t.Context(), [20]byte{1}, now)
 	if err != nil || last < 20 || h.Total.Completed < int64(last) || h.Total.Completed > int64(last)+1 || len(warnings) > 0 {
 		t.Errorf("the process reported %d counts, but the history is %+v, %v; warnings %v", last, h, err, warnings)
+	}
+}
+
+// TestRecordsOfV2Hashes checks that the v2 hashes that a torrent leaves out survive the loss of the
+// database, that damaged ones are set aside and cost nothing else, and that Delete removes them.
+func TestRecordsOfV2Hashes(t *testing.T) {
+	for name, damaged := range map[string]bool{"whole": false, "damaged": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "a.iso")
+			if err := os.WriteFile(path, []byte("data"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			m, err := maker.Make(t.Context(), path, maker.Options{Collections: slices.Repeat([]string{strings.Repeat("c", 8000)}, 1300)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, tor, err := publish.Describe(m, path, false)
+			if err != nil || len(tor.V2Hashes) != 64 {
+				t.Fatalf("the torrent leaves out %d bytes of v2 hashes (%v), want 64", len(tor.V2Hashes), err)
+			}
+			d, dir := fresh(t)
+			if err := d.Put(t.Context(), r, tor); err != nil {
+				t.Fatal(err)
+			}
+			record := d.recordPath(r, ".v2")
+			d.Close()
+			if err := os.Remove(filepath.Join(dir, dbFile)); err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if damaged {
+				want = 1
+				if err := os.Truncate(record, 60); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, when := range []string{"restored", "reopened"} {
+				d, warnings := open(t, dir)
+				got, err := d.Torrents(t.Context(), r.Ref())
+				if err != nil || len(warnings) != want || !bytes.Equal(got.Main, tor.Main) || bytes.Equal(got.V2Hashes, tor.V2Hashes) == damaged {
+					t.Errorf("%s: the torrents have %d and %d bytes, %v, with the warnings %v", when, len(got.Main), len(got.V2Hashes), err, warnings)
+				}
+				if now, err := d.Get(t.Context(), r.Ref()); err != nil || now.HasV2Hashes == damaged {
+					t.Errorf("%s: the release has v2 hashes: %t, %v", when, now.HasV2Hashes, err)
+				}
+				if _, err := os.Stat(record); (err != nil) != damaged {
+					t.Errorf("%s: the record of the v2 hashes: %v", when, err)
+				}
+				want = 0
+				if when == "reopened" {
+					if err := d.Delete(t.Context(), r.Ref()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				d.Close()
+			}
+			if left, _ := filepath.Glob(d.recordPath(r, ".*")); len(left) > 0 && !damaged {
+				t.Errorf("Delete left %q", left)
+			}
+		})
 	}
 }

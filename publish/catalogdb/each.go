@@ -78,7 +78,7 @@ func (d *DB) batch(ctx context.Context, list []*publish.Release) ([]*whole, erro
 	if len(out) == 0 {
 		return nil, nil
 	}
-	rows, err := d.sql.QueryContext(ctx, "SELECT id, slug, version, variant, text, main, twin FROM releases JOIN notes ON notes.release = id JOIN torrents ON torrents.release = id "+
+	rows, err := d.sql.QueryContext(ctx, "SELECT id, slug, version, variant, text, main, twin, v2_hashes FROM releases JOIN notes ON notes.release = id JOIN torrents ON torrents.release = id "+
 		"WHERE (slug, version, variant) IN (VALUES (?, ?, ?)"+strings.Repeat(", (?, ?, ?)", len(out)-1)+")", keys...)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (d *DB) batch(ctx context.Context, list []*publish.Release) ([]*whole, erro
 		var ref publish.Ref
 		var notes string
 		var t publish.Torrents
-		if err := rows.Scan(&id, &ref.Slug, &ref.Version, &ref.Variant, &notes, &t.Main, &t.Twin); err != nil {
+		if err := rows.Scan(&id, &ref.Slug, &ref.Version, &ref.Variant, &notes, &t.Main, &t.Twin, &t.V2Hashes); err != nil {
 			return nil, err
 		}
 		if w := byRef[ref.String()]; w != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // recordDir contains HASH.torrent and HASH.json for each release, where HASH is the main
-// info-hash.
+// info-hash, and HASH.v2 if the torrent leaves out its v2 hashes.
 const recordDir = "releases"
 
 // record holds the fields of a release that its torrent does not contain. Text with
@@ -59,16 +59,16 @@ func (d *DB) recordPath(r *publish.Release, ext string) string {
 	return filepath.Join(d.dir, recordDir, r.Hash().String()+ext)
 }
 
-// writeRecord writes the record of r. It also writes the torrent unless torrent is nil.
-func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
+// writeRecord writes the record of r. It also writes the torrent and its v2 hashes unless t is nil.
+func (d *DB) writeRecord(r *publish.Release, t *publish.Torrents) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
 		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
 	text, err := rec.encode(r)
 	if err != nil {
 		return err
 	}
-	if torrent != nil {
-		if err := atomicfile.Write(d.recordPath(r, ".torrent"), torrent); err != nil {
+	if t != nil {
+		if err := d.writeTorrent(r, t); err != nil {
 			return err
 		}
 	}
@@ -113,8 +113,22 @@ func (rec record) encode(r *publish.Release) ([]byte, error) {
 	return text, nil
 }
 
+// writeTorrent writes the torrent of r and the v2 hashes that it leaves out. It writes the hashes
+// first, so that they are complete if there is a torrent.
+func (d *DB) writeTorrent(r *publish.Release, t *publish.Torrents) error {
+	at := d.recordPath(r, metainfo.V2HashesExtension)
+	if t.V2Hashes != nil {
+		if err := atomicfile.Write(at, t.V2Hashes); err != nil {
+			return err
+		}
+	} else if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return atomicfile.Write(d.recordPath(r, ".torrent"), t.Main)
+}
+
 func (d *DB) removeRecord(r *publish.Release) error {
-	for _, ext := range []string{".json", ".torrent"} {
+	for _, ext := range []string{".json", ".torrent", metainfo.V2HashesExtension} {
 		if err := os.Remove(d.recordPath(r, ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -151,7 +165,7 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 		if err != nil {
 			return nil, err
 		}
-		if err := d.writeRecord(full, t.Main); err != nil {
+		if err := d.writeRecord(full, &t); err != nil {
 			return nil, err
 		}
 	}
@@ -160,18 +174,22 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 		switch {
 		case strings.HasPrefix(e.Name(), "corrupt-") || atomicfile.IsAside(e.Name()) || known[stem] && !strings.HasSuffix(ext, atomicfile.Extension):
 		case fresh && ext == "torrent":
-			if err := d.restore(ctx, filepath.Join(dir, stem)); err != nil {
+			warning, err := d.restore(ctx, filepath.Join(dir, stem))
+			if warning != nil {
+				warnings = append(warnings, warning)
+			}
+			if err != nil {
 				if ctx.Err() != nil {
 					return warnings, context.Cause(ctx)
 				}
 				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; its files in %s were renamed, and the release is published again if its data is in a watched folder", stem, err, dir))
-				for _, ext := range []string{".torrent", ".json"} {
+				for _, ext := range []string{".torrent", ".json", metainfo.V2HashesExtension} {
 					if _, err := atomicfile.SetAside(filepath.Join(dir, stem+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 						warnings = append(warnings, err)
 					}
 				}
 			}
-		case fresh && ext == "json" && have[stem+".torrent"]:
+		case fresh && (ext == "json" || "."+ext == metainfo.V2HashesExtension) && have[stem+".torrent"]:
 		case fresh && ext == "json":
 			aside, err := atomicfile.SetAside(filepath.Join(dir, e.Name()))
 			warnings = append(warnings, errors.Join(fmt.Errorf("the torrent of release %s is missing: its record was moved to %s", stem, aside), err))
@@ -183,34 +201,35 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 }
 
 // restore adds the release whose record has the path stem, without an extension, to the
-// catalog.
-func (d *DB) restore(ctx context.Context, stem string) error {
+// catalog. The warning says what it restores the release without.
+func (d *DB) restore(ctx context.Context, stem string) (warning, err error) {
 	torrent, err := os.ReadFile(stem + ".torrent")
 	if err != nil {
-		return err
+		return warning, err
 	}
 	m, err := metainfo.Parse(torrent)
 	if err != nil {
-		return err
+		return warning, err
 	}
 	b, err := os.ReadFile(stem + ".json")
 	if err != nil {
-		return err
+		return warning, err
 	}
 	sum, body, ok := bytes.Cut(b, []byte("\n"))
 	if want := sha256.Sum256(body); !ok || string(sum) != hex.EncodeToString(want[:]) {
-		return errors.New("its checksum is wrong")
+		return warning, errors.New("its checksum is wrong")
 	}
 	var rec record
 	if err := json.Unmarshal(body, &rec); err != nil {
-		return err
+		return warning, err
 	}
+	warning = addV2Hashes(m, stem+metainfo.V2HashesExtension)
 	r, t, err := publish.Describe(m, string(rec.Path), rec.Twin)
 	if err != nil {
-		return err
+		return warning, err
 	}
 	if r.Hash().String() != filepath.Base(stem) || len(rec.Files) != len(r.Files) {
-		return errors.New("it belongs to another torrent")
+		return warning, errors.New("it belongs to another torrent")
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
 	r.Watched, r.Stamp, r.Base, r.Skipped = string(rec.Watched), rec.Stamp, string(rec.Base), rec.Skipped
@@ -225,10 +244,27 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 	r.Reindex()
 	full := r.Filled(t)
 	if err := d.index.Check(full); err != nil {
-		return err
+		return warning, err
 	}
 	if err := d.tx(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, full, t) }); err != nil {
-		return err
+		return warning, err
 	}
-	return d.index.Add(full)
+	return warning, d.index.Add(full)
+}
+
+// addV2Hashes adds the v2 hashes in the file at path to m. It ignores a file that does not exist,
+// and sets aside a file that is damaged.
+func addV2Hashes(m *metainfo.MetaInfo, path string) (warning error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		m.V2Hashes, err = metainfo.ParseV2Hashes(&m.Info, b)
+	}
+	if err == nil {
+		return nil
+	}
+	aside, aerr := atomicfile.SetAside(path)
+	return errors.Join(fmt.Errorf("the v2 hashes of %s cannot be read: %w; the file was moved to %s, and the release has none now", m.Info.Name, err, aside), aerr)
 }

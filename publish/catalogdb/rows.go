@@ -14,7 +14,7 @@ import (
 // columns lists the columns of a release without files and notes.
 var columns = []string{"slug", "version", "variant", "name", "grp", "hash_v1", "hash_v2", "format", "published", "size", "piece_length", "pieces",
 	"private", "comment", "announce", "web_seeds", "magnet", "single", "num_files", "torrent_size", "twin_hash", "twin_size", "twin_magnet",
-	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base", "skipped"}
+	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base", "skipped", "has_v2_hashes", "sig_v2_hashes"}
 
 // values returns the values of r for columns.
 func values(r *publish.Release) ([]any, error) {
@@ -29,7 +29,7 @@ func values(r *publish.Release) ([]any, error) {
 	return []any{[]byte(r.Slug), r.Version, r.Variant, []byte(r.Name), []byte(r.Group), r.HashV1[:], r.HashV2[:], r.Format, r.Published.UnixNano(),
 		r.Size, r.PieceLength, r.Pieces, r.Private, []byte(r.Comment), string(announce), string(seeds), []byte(r.Magnet), r.Single, r.NumFiles,
 		r.TorrentSize, r.Twin.Hash[:], r.Twin.TorrentSize, []byte(r.Twin.Magnet), r.Summed, []byte(r.Signatures.PublicKey),
-		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp, []byte(r.Base), r.Skipped}, nil
+		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp, []byte(r.Base), r.Skipped, r.HasV2Hashes, []byte(r.Signatures.V2Hashes)}, nil
 }
 
 // scan reads a row of columns.
@@ -40,7 +40,8 @@ func scan(row interface{ Scan(...any) error }) (*publish.Release, error) {
 	var published, first int64
 	err := row.Scan(&r.Slug, &r.Version, &r.Variant, &r.Name, &r.Group, &v1, &v2, &r.Format, &published, &r.Size, &r.PieceLength, &r.Pieces,
 		&r.Private, &r.Comment, &announce, &seeds, &r.Magnet, &r.Single, &r.NumFiles, &r.TorrentSize, &twin, &r.Twin.TorrentSize, &r.Twin.Magnet,
-		&r.Summed, &r.Signatures.PublicKey, &r.Signatures.Sums, &r.Signatures.Torrent, &r.Signatures.Twin, &first, &r.Paused, &r.Path, &r.Watched, &r.Stamp, &r.Base, &r.Skipped)
+		&r.Summed, &r.Signatures.PublicKey, &r.Signatures.Sums, &r.Signatures.Torrent, &r.Signatures.Twin, &first, &r.Paused, &r.Path, &r.Watched, &r.Stamp, &r.Base, &r.Skipped,
+		&r.HasV2Hashes, &r.Signatures.V2Hashes)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func insert(ctx context.Context, tx *sql.Tx, r *publish.Release, t publish.Torre
 	if _, err := tx.ExecContext(ctx, "INSERT INTO notes VALUES (?, ?)", id, []byte(r.Notes)); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO torrents VALUES (?, ?, ?)", id, append([]byte{}, t.Main...), t.Twin); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO torrents VALUES (?, ?, ?, ?)", id, append([]byte{}, t.Main...), t.Twin, t.V2Hashes); err != nil {
 		return err
 	}
 	return insertFiles(ctx, tx, id, r.Files)
@@ -141,7 +142,7 @@ func update(ctx context.Context, tx *sql.Tx, r *publish.Release, w rewrite) erro
 		return err
 	}
 	if t := w.torrents; t != nil {
-		if _, err := tx.ExecContext(ctx, "UPDATE torrents SET main = ?, twin = ? WHERE release = ?", t.Main, t.Twin, id); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE torrents SET main = ?, twin = ?, v2_hashes = ? WHERE release = ?", t.Main, t.Twin, t.V2Hashes, id); err != nil {
 			return err
 		}
 	}
