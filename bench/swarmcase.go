@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -92,8 +93,13 @@ func newSwarmOptions() (*swarmOptions, *flag.FlagSet) {
 // parseSwarm returns the options of the command line and the cases that they name.
 func parseSwarm(args []string, usage io.Writer) (*swarmOptions, []*swarmOptions, error) {
 	o, fs := newSwarmOptions()
-	fs.SetOutput(usage)
+	fs.SetOutput(io.Discard) // the caller prints the error
 	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(usage, "bench swarm measures how swarms of real programs distribute a file over slow links.")
+			fs.SetOutput(usage)
+			fs.PrintDefaults()
+		}
 		return nil, nil, err
 	}
 	if fs.NArg() > 0 {
@@ -116,6 +122,7 @@ func parseSwarm(args []string, usage io.Writer) (*swarmOptions, []*swarmOptions,
 		}
 		for _, line := range lines {
 			c, fs := newSwarmOptions()
+			fs.SetOutput(io.Discard)
 			if err := fs.Parse(append(strings.Fields(line), args...)); err != nil {
 				return nil, nil, fmt.Errorf("row %q: %w", line, err)
 			}

@@ -32,6 +32,7 @@ type swarmGetter struct {
 	started time.Time     // the first start; zero before
 	killed  time.Duration // after the common start; 0 unless the getter is dead
 	kills   int
+	told    bool // a staged program has received its line
 
 	finished atomic.Int64 // nanoseconds since 1970; 0 until the download is complete
 	given    atomic.Int64 // payload sent
@@ -76,6 +77,7 @@ func (g *swarmGetter) launch() error {
 	var in *os.File
 	if staged(g.kind) {
 		g.ready.Store(false)
+		g.told = false
 		if in, g.stdin, err = os.Pipe(); err != nil {
 			return err
 		}
@@ -104,14 +106,18 @@ func (g *swarmGetter) start() error {
 		g.started = time.Now()
 		g.fresh = g.started
 	}
-	if !staged(g.kind) {
-		return g.launch()
+	if g.proc != nil {
+		return nil
 	}
-	if g.proc == nil {
-		if err := g.prepare(); err != nil {
-			return err
-		}
+	return g.launch()
+}
+
+// tell sends a staged program its line when it is ready.
+func (g *swarmGetter) tell() error {
+	if g.stdin == nil || g.told || !g.ready.Load() {
+		return nil
 	}
+	g.told = true
 	_, err := g.stdin.WriteString("go\n")
 	return err
 }
@@ -124,19 +130,26 @@ func (g *swarmGetter) step(now, kill time.Duration) error {
 		if now < g.arrival {
 			return nil
 		}
-		return g.start()
+		if err := g.start(); err != nil {
+			return err
+		}
 	case g.killed > 0:
 		if now < g.killed+restartTime {
 			return nil
 		}
 		g.killed = 0
-		return g.start()
+		if err := g.start(); err != nil {
+			return err
+		}
 	case kill > 0 && g.kills == 0 && now >= kill && g.done().IsZero():
 		g.close()
 		syscall.Kill(-g.proc.cmd.Process.Pid, syscall.SIGKILL)
 		<-g.proc.ended
 		g.proc, g.killed, g.kills = nil, now, 1
 		return nil
+	}
+	if err := g.tell(); err != nil {
+		return err
 	}
 	return g.look()
 }

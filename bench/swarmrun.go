@@ -248,9 +248,14 @@ func (s *swarmRun) watch() error {
 	}
 	args := []string{self, "watch", fmt.Sprint(s.release.Pieces)}
 	for _, g := range s.getters {
-		if g.kind != "curl" {
-			args = append(args, s.hashFor(g.kind)+"="+s.net.addr(g.host, peerPort))
+		arg := s.hashFor(g.kind) + "=" + s.net.addr(g.host, peerPort)
+		switch g.kind {
+		case "curl":
+			continue
+		case "transmission": // it collects HAVEs for ten seconds
+			arg += "/again"
 		}
+		args = append(args, arg)
 	}
 	if len(args) == 3 {
 		return nil

@@ -20,7 +20,8 @@ import (
 // watch connects to the getters of a swarm as a peer that has nothing and wants nothing, hears
 // which pieces they have, and prints ALL when they together have every piece: then the first
 // full copy has left the origin. Its arguments are the number of pieces and HASH=ADDRESS for
-// each getter.
+// each getter, or HASH=ADDRESS/again for a getter that collects its HAVEs for a while: watch
+// connects to it again and again, because its bitfield is up to date.
 func watch(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("watch needs the number of pieces and getters")
@@ -32,13 +33,14 @@ func watch(args []string) error {
 	w := &watcher{all: bitfield.New(n), complete: make(chan struct{})}
 	for _, arg := range args[1:] {
 		hash, addr, _ := strings.Cut(arg, "=")
+		addr, again := strings.CutSuffix(addr, "/again")
 		b, err := hex.DecodeString(hash)
 		if err != nil || len(b) != len(spate.InfoHash{}) {
 			return fmt.Errorf("%q: want HASH=ADDRESS", arg)
 		}
 		go func() {
 			for ; ; time.Sleep(250 * time.Millisecond) {
-				w.listen(addr, spate.InfoHash(b))
+				w.listen(addr, spate.InfoHash(b), again)
 			}
 		}()
 	}
@@ -67,13 +69,17 @@ func (w *watcher) add(i int) {
 	}
 }
 
-// listen hears what a getter has until the connection ends.
-func (w *watcher) listen(addr string, ih spate.InfoHash) {
+// listen hears what a getter has until the connection ends, or for two seconds if it should
+// connect again.
+func (w *watcher) listen(addr string, ih spate.InfoHash, again bool) {
 	nc, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return
 	}
 	defer nc.Close()
+	if again {
+		nc.SetDeadline(time.Now().Add(2 * time.Second))
+	}
 	hs := peerwire.Handshake{InfoHash: ih, PeerID: spate.NewPeerID()}
 	buf := make([]byte, peerwire.HandshakeLen, 256<<10)
 	if _, err := nc.Write(hs.Append(nil)); err != nil {
