@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -70,6 +69,12 @@ func swarms(args []string) error {
 // measureSwarms measures all cases in turn, as often as the options say, and prints a table,
 // also when it is interrupted.
 func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, in *installs, work string) error {
+	count := 0
+	for _, c := range cases {
+		count += len(c.origins) * o.runs
+	}
+	fmt.Fprintf(os.Stderr, "%d runs:\n", count)
+	failed := 0
 	var rows []*row
 	for run := range o.runs {
 		i := 0
@@ -84,7 +89,8 @@ func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, 
 					continue
 				}
 				if err := measureSwarm(ctx, o, c, in, origin, run, work, r); err != nil {
-					r.note = err.Error()
+					failed++
+					r.say(run, "%v", err)
 					fmt.Fprintf(os.Stderr, "  %s: %v\n", r.name, err)
 				}
 			}
@@ -94,6 +100,9 @@ func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, 
 	table(swarmHeads, rows, "")
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d runs failed; the notes of the table say why", failed)
 	}
 	return nil
 }
@@ -131,14 +140,19 @@ func measureSwarm(ctx context.Context, o, c *swarmOptions, in *installs, origin 
 	}
 	r.add(res.Bound, value(res.T), value(res.Mean), res.Copies, value(res.First), value(res.HTTP))
 	r.remark(res)
-	if o.json == "" {
-		return nil
+	if o.json != "" {
+		f, err := os.OpenFile(o.json, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(json.NewEncoder(f).Encode(res), f.Close()); err != nil {
+			return err
+		}
 	}
-	f, err := os.OpenFile(o.json, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
+	if res.Different > 0 {
+		return fmt.Errorf("%d files DIFFER from the original", res.Different)
 	}
-	return errors.Join(json.NewEncoder(f).Encode(res), f.Close())
+	return nil
 }
 
 // value returns *v, or NaN without one.
@@ -149,23 +163,25 @@ func value(v *float64) float64 {
 	return *v
 }
 
-// remark adds what the table must tell about a run besides its values.
+// remark adds to the note what the values of a run do not tell.
 func (r *row) remark(res *swarmResult) {
-	say := func(format string, args ...any) {
-		r.note = strings.TrimPrefix(r.note+fmt.Sprintf("; run %d: ", res.Run+1)+fmt.Sprintf(format, args...), "; ")
-	}
 	if res.Incomplete > 0 {
-		say("%d getters did not finish", res.Incomplete)
-	}
-	if res.Different > 0 {
-		say("%d files DIFFER from the original", res.Different)
+		r.say(res.Run, "%d getters did not finish", res.Incomplete)
 	}
 	if res.Halts > 0 {
-		say("%d errors of getters", res.Halts)
+		r.say(res.Run, "%d errors of getters", res.Halts)
 	}
 	if res.Browsers != nil {
-		say("the last curl after %.3g of the bound, %.0f s without a byte at most", *res.Browsers, res.Waited)
+		r.say(res.Run, "the last curl after %.3g of the bound, at most %.0f s without a byte", *res.Browsers, res.Waited)
 	}
+}
+
+// say adds a sentence about a run to the note.
+func (r *row) say(run int, format string, args ...any) {
+	if r.note != "" {
+		r.note += "; "
+	}
+	r.note += fmt.Sprintf("run %d: ", run+1) + fmt.Sprintf(format, args...)
 }
 
 // fetch prints the body of a URL.

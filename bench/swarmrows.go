@@ -44,14 +44,20 @@ var swarmRows = []struct{ name, lines string }{
 		-origin spate,libtorrent -getters webtorrent=8
 		-origin spate,libtorrent -getters spate=2,qbittorrent=2,rtorrent=2,webtorrent=2`},
 	{"web-seed", `
+		-getters libtorrent=4 -web-seed on
+		-getters libtorrent=4 -web-seed off
 		-getters libtorrent=8 -web-seed on
 		-getters libtorrent=8 -web-seed off
 		-getters libtorrent=16 -web-seed on
 		-getters libtorrent=16 -web-seed off
+		-getters transmission=4 -web-seed on
+		-getters transmission=4 -web-seed off
 		-getters transmission=8 -web-seed on
 		-getters transmission=8 -web-seed off
 		-getters transmission=16 -web-seed on
 		-getters transmission=16 -web-seed off
+		-getters mixed=4 -web-seed on
+		-getters mixed=4 -web-seed off
 		-getters mixed=8 -web-seed on
 		-getters mixed=8 -web-seed off
 		-getters mixed=16 -web-seed on
