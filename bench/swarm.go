@@ -43,7 +43,7 @@ func swarms(args []string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("a swarm needs root, because it creates network namespaces")
 	}
-	if err := lookFor("ip", "tc", "nice"); err != nil {
+	if err := lookFor("ip", "tc", "cmp"); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,6 +58,9 @@ func swarms(args []string) error {
 		if o.spate, err = build(work); err != nil {
 			return err
 		}
+	}
+	if err := raisePriority(); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: the programs run at the usual priority: %v\n", err)
 	}
 	defer raiseNeighbours()()
 	in := findInstalls(o)

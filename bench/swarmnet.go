@@ -197,10 +197,9 @@ func (n *swarmNet) listen(i int) string {
 // url returns the URL of the web server of a host.
 func (n *swarmNet) url(i int) string { return "http://" + n.addr(i, 6969) }
 
-// command returns the command line that runs args in a namespace. The programs run at a high
-// priority, so that other work of the machine counts less than the links.
+// command returns the command line that runs args in a namespace.
 func (n *swarmNet) command(ns string, args []string) []string {
-	return append([]string{"nice", "-n", "-10", "ip", "netns", "exec", ns}, args...)
+	return append([]string{"ip", "netns", "exec", ns}, args...)
 }
 
 // fetch returns the body of a URL as the tracker's host receives it.
