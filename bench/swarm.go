@@ -29,7 +29,7 @@ var swarmHeads = []string{"bound, s", "T/bound", "mean/bound", "copies", "first 
 //
 // The bound is the least time in which all getters can have the file. T is the time from the
 // common start until the last getter has it, and mean the mean time of the getters from their
-// own starts; both without curl, if there are other getters. copies is what the origin's link
+// own starts; all three without curl, if there are other getters. copies is what the origin's link
 // carried until the end, first copy what it carried until the getters together had each piece,
 // and by HTTP what the site of spate publish sent, all divided by the size of the file.
 func swarms(args []string) error {
@@ -128,7 +128,7 @@ func measureSwarm(ctx context.Context, o, c *swarmOptions, in *installs, origin 
 		if err := os.MkdirAll(s.data, 0o755); err != nil {
 			return err
 		}
-		if err := noise(payload, int64(c.size)<<20); err != nil {
+		if err := noise(payload, c.bytes()); err != nil {
 			return err
 		}
 	}
@@ -173,6 +173,9 @@ func (r *row) remark(res *swarmResult) {
 	}
 	if res.Halts > 0 {
 		r.say(res.Run, "%d errors of getters", res.Halts)
+	}
+	if res.IncompleteCurl > 0 {
+		r.say(res.Run, "%d curl did not finish, at most %.0f s without a byte", res.IncompleteCurl, res.Waited)
 	}
 	if res.Browsers != nil {
 		r.say(res.Run, "the last curl after %.3g of the bound, at most %.0f s without a byte", *res.Browsers, res.Waited)

@@ -43,6 +43,7 @@ func TestBoundIsTheTightestLimit(t *testing.T) {
 		{"-getters spate=8 -links 5/100", 8 * 32 * mib / 60, "sum"},
 		{"-getters spate=4 -links 10/100 -riders 4", 4 * 32 * mib / 20, "sum"},
 		{"-getters curl=2", 2 * 32 * mib / 20, "sum"},
+		{"-getters spate=1,curl=20", 32 * mib / 20, "origin"},
 	} {
 		o := swarmFlags(t, c.line)
 		got, by := o.bound(o.order(0))
@@ -52,6 +53,27 @@ func TestBoundIsTheTightestLimit(t *testing.T) {
 	}
 	if p4, p6 := payload(1500, "4"), payload(1500, "6"); p6 >= p4 {
 		t.Errorf("payload of IPv6 is %.4f, want less than the %.4f of IPv4", p6, p4)
+	}
+}
+
+// TestPatienceCoversCurl checks that a run waits for the copies of curl with half of the link.
+func TestPatienceCoversCurl(t *testing.T) {
+	o := swarmFlags(t, "-getters spate=8,curl=20 -every 1s")
+	once := o.seconds(20)
+	if got, want := o.patience(o.order(0)), 60+8*once+40*once+28; math.Abs(got-want) > 1e-6 {
+		t.Errorf("the run waits %.1f s, want %.1f", got, want)
+	}
+}
+
+// TestTimesNeedAllGetters checks that a swarm with an incomplete getter has no time.
+func TestTimesNeedAllGetters(t *testing.T) {
+	if got := (&spell{n: 2, last: 30}).until(20); got == nil || *got != 1.5 {
+		t.Errorf("the time of two complete getters is %v, want 1.5", got)
+	}
+	for _, p := range []spell{{}, {n: 2, missing: 1, last: 30}} {
+		if got := p.until(20); got != nil {
+			t.Errorf("%+v has the time %v, want none", p, *got)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -79,7 +80,7 @@ func newSwarmOptions() (*swarmOptions, *flag.FlagSet) {
 	fs.IntVar(&o.riders, "riders", 0, "number of getters that send almost nothing")
 	fs.IntVar(&o.churn, "churn", 0, "number of getters that are killed on the way and start again after 3 s")
 	fs.Uint64Var(&o.seed, "seed", 1, "seed of the order of the kinds and of churn")
-	fs.Float64Var(&o.limit, "limit", 8, "give up after this multiple of the bound, and a minute")
+	fs.Float64Var(&o.limit, "limit", 8, "give up after this multiple of the bound, a minute, and the time for curl")
 	fs.StringVar(&o.publishFlags, "publish-flags", "", "further flags of spate publish and spate seed")
 	fs.StringVar(&o.getFlags, "get-flags", "", "further flags of spate get")
 	fs.StringVar(&o.json, "json", "", "append a line of JSON for each run to this file")
@@ -208,24 +209,55 @@ func (c *swarmCase) values() []string {
 
 // bound returns the least time in seconds in which all getters can have the file, and the
 // limit that it follows from: the origin's link, the slowest getter's, or the sum of what all
-// can send. Links carry headers too; payload is the part of a full packet that is data.
+// can send. It leaves out curl if there are other getters, so that swarms with and without
+// curl can be compared.
 func (c *swarmCase) bound(order []string) (seconds float64, by string) {
-	bits := float64(c.size) * (1 << 20) * 8 / 1e6 / payload(c.mtu, c.family)
-	sum, slowest := c.originLink.up, c.links.of(0).down
+	only := curls(order) == len(order)
+	sum, slowest, n := c.originLink.up, math.Inf(1), 0
 	for i, kind := range order {
+		if kind == "curl" && !only {
+			continue
+		}
+		n++
+		slowest = min(slowest, c.links.of(i).down)
 		if kind != "curl" && i >= c.riders {
 			sum += c.links.of(i).up
 		}
-		slowest = min(slowest, c.links.of(i).down)
 	}
-	seconds, by = bits/c.originLink.up, "origin"
-	if t := bits / slowest; t > seconds {
+	seconds, by = c.seconds(c.originLink.up), "origin"
+	if t := c.seconds(slowest); t > seconds {
 		seconds, by = t, "getter"
 	}
-	if t := bits * float64(len(order)) / sum; t > seconds {
+	if t := float64(n) * c.seconds(sum); t > seconds {
 		seconds, by = t, "sum"
 	}
 	return seconds, by
+}
+
+// seconds returns how long a link of rate Mbit/s takes to carry the file. Links carry headers
+// too.
+func (c *swarmCase) seconds(rate float64) float64 {
+	return float64(c.bytes()) * 8 / 1e6 / payload(c.mtu, c.family) / rate
+}
+
+// bytes returns the size of the file.
+func (c *swarmCase) bytes() int64 { return int64(c.size) << 20 }
+
+// patience returns the time in seconds after which a run fails. Each curl takes a copy from
+// the origin, with half of its link at least.
+func (c *swarmCase) patience(order []string) float64 {
+	bound, _ := c.bound(order)
+	return 60 + c.limit*bound + 2*float64(curls(order))*c.seconds(c.originLink.up) + float64(len(order))*c.every.Seconds()
+}
+
+// curls returns how many of the getters are curl.
+func curls(order []string) (n int) {
+	for _, kind := range order {
+		if kind == "curl" {
+			n++
+		}
+	}
+	return n
 }
 
 // payload returns the part of a full packet on the wire that is payload of TCP.

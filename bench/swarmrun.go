@@ -37,26 +37,27 @@ type swarmRun struct {
 
 // swarmResult is the result of a run, as a line of JSON.
 type swarmResult struct {
-	Origin     string         `json:"origin"`
-	Case       string         `json:"case"`
-	Run        int            `json:"run"`
-	MiB        int            `json:"mib"`
-	Pieces     int            `json:"pieces"`
-	Bound      float64        `json:"bound"` // seconds
-	BoundBy    string         `json:"bound_by"`
-	Last       *float64       `json:"last"` // seconds, with curl
-	T          *float64       `json:"t"`    // multiple of the bound, as Mean
-	Mean       *float64       `json:"mean"`
-	Copies     float64        `json:"copies"`
-	First      *float64       `json:"first"`
-	HTTP       *float64       `json:"http"`     // copies that the site sent
-	Browsers   *float64       `json:"browsers"` // multiple of the bound until the last curl ended
-	Waited     float64        `json:"waited"`   // longest time in seconds that a curl waited for a byte
-	Incomplete int            `json:"incomplete"`
-	Different  int            `json:"different"`
-	Halts      int            `json:"halts"`
-	Busy       float64        `json:"busy"` // part of the processors that was busy
-	Getters    []getterResult `json:"getters"`
+	Origin         string         `json:"origin"`
+	Case           string         `json:"case"`
+	Run            int            `json:"run"`
+	MiB            int            `json:"mib"`
+	Pieces         int            `json:"pieces"`
+	Bound          float64        `json:"bound"` // seconds
+	BoundBy        string         `json:"bound_by"`
+	Last           *float64       `json:"last"` // seconds
+	T              *float64       `json:"t"`    // multiple of the bound, as Mean
+	Mean           *float64       `json:"mean"`
+	Copies         float64        `json:"copies"`
+	First          *float64       `json:"first"`
+	HTTP           *float64       `json:"http"`     // copies that the site sent
+	Browsers       *float64       `json:"browsers"` // multiple of the bound until the last curl ended
+	Waited         float64        `json:"waited"`   // longest time in seconds that a curl waited for a byte
+	Incomplete     int            `json:"incomplete"`
+	IncompleteCurl int            `json:"incomplete_curl"`
+	Different      int            `json:"different"`
+	Halts          int            `json:"halts"`
+	Busy           float64        `json:"busy"` // part of the processors that was busy
+	Getters        []getterResult `json:"getters"`
 }
 
 // getterResult is the result of a getter.
@@ -115,7 +116,7 @@ func (s *swarmRun) distribute(ctx context.Context) (*swarmResult, error) {
 	}
 	began := time.Now()
 	all, idle := machineTime()
-	limit := time.Duration((s.o.limit*bound+60)*float64(time.Second)) + time.Duration(len(s.getters))*s.o.every
+	limit := time.Duration(s.o.patience(s.order) * float64(time.Second))
 	carried, measured := wire, began
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
@@ -151,10 +152,13 @@ func (s *swarmRun) distribute(ctx context.Context) (*swarmResult, error) {
 // result stops the getters and returns the result of the run. wire is what the origin's link
 // has carried, with headers.
 func (s *swarmRun) result(began time.Time, wire float64) *swarmResult {
-	o, size := s.o, float64(s.o.size)*(1<<20)
+	o, size := s.o, float64(s.o.bytes())
 	share := payload(o.mtu, o.family) / size
 	bound, by := o.bound(s.order)
-	r := &swarmResult{Origin: s.origin, Case: o.describe(), Run: s.run, MiB: o.size, Pieces: s.release.Pieces, Bound: round(bound), BoundBy: by, Copies: round(wire * share)}
+	r := &swarmResult{
+		Origin: s.origin, Case: o.describe(), Run: s.run, MiB: o.size, Pieces: s.release.Pieces,
+		Bound: round(bound), BoundBy: by, Copies: round(wire * share),
+	}
 	if s.origin == "spate" && s.askSite() == nil {
 		r.HTTP = pointer(s.release.HTTPBytes / size)
 	}
@@ -168,45 +172,65 @@ func (s *swarmRun) result(began time.Time, wire float64) *swarmResult {
 		r.First = pointer(s.first * share)
 	}
 	s.stopGetters()
-	var sum, last float64
-	peers, curls := 0, 0
+	s.addGetters(r, began, bound)
+	return r
+}
+
+// addGetters adds the results of the getters to r and compares their files. The times of a
+// swarm of which a getter is not complete are left out, because they would look better than
+// they are.
+func (s *swarmRun) addGetters(r *swarmResult, began time.Time, bound float64) {
+	only := curls(s.order) == len(s.order)
+	var peers, browsers spell
 	for _, g := range s.getters {
-		one := getterResult{Kind: g.kind, Link: g.link.String(), Rider: g.job.rider, Kills: g.kills, Started: round(g.started.Sub(began).Seconds()), Given: round(float64(g.given.Load()) / size)}
+		one := getterResult{
+			Kind: g.kind, Link: g.link.String(), Rider: g.job.rider, Kills: g.kills,
+			Started: round(g.started.Sub(began).Seconds()), Given: round(float64(g.given.Load()) / float64(s.o.bytes())),
+		}
 		r.Halts += int(g.halts.Load())
-		switch done := g.done(); {
-		case done.IsZero():
-			r.Incomplete++
-		default:
-			one.Took = pointer(done.Sub(g.started).Seconds())
-			since := done.Sub(began).Seconds()
-			last = max(last, since)
-			if g.kind == "curl" {
-				curls++
-				r.Browsers = pointer(max(value0(r.Browsers), since/bound))
-				r.Waited = max(r.Waited, round(g.waited.Seconds()))
-			} else {
-				peers++
-				sum += *one.Took
-				r.T = pointer(max(value0(r.T), since/bound))
-			}
+		of := &peers
+		if g.kind == "curl" {
+			of = &browsers
+			r.Waited = max(r.Waited, round(g.waited.Seconds()))
+		}
+		of.n++
+		if done := g.done(); done.IsZero() {
+			of.missing++
+		} else {
+			took := done.Sub(g.started).Seconds()
+			one.Took = pointer(took)
+			of.sum += took
+			of.last = max(of.last, done.Sub(began).Seconds())
 			if !same(filepath.Join(s.data, swarmFile), filepath.Join(g.job.dir, swarmFile)) {
 				r.Different++
 			}
 		}
 		r.Getters = append(r.Getters, one)
 	}
-	if peers > 0 {
-		r.Mean = pointer(sum / float64(peers) / bound)
-	} else {
-		r.T = r.Browsers
+	r.Incomplete, r.IncompleteCurl = peers.missing, browsers.missing
+	r.Browsers = browsers.until(bound)
+	if only {
+		peers = browsers
 	}
-	if peers+curls > 0 {
-		r.Last = pointer(last)
+	r.T = peers.until(bound)
+	if r.T != nil {
+		r.Last, r.Mean = pointer(peers.last), pointer(peers.sum/float64(peers.n)/bound)
 	}
-	if r.Incomplete > 0 { // a time without them would look better than it is
-		r.T, r.Mean, r.Last = nil, nil, nil
+}
+
+// spell collects the times of getters in seconds.
+type spell struct {
+	n, missing int     // getters, and those that did not finish
+	last, sum  float64 // time of the last one, and the sum of all times
+}
+
+// until returns the time of the last getter as a multiple of the bound, or nil if there is none
+// or one did not finish.
+func (p *spell) until(bound float64) *float64 {
+	if p.n == 0 || p.missing > 0 {
+		return nil
 	}
-	return r
+	return pointer(p.last / bound)
 }
 
 // round rounds to a thousandth.
@@ -216,14 +240,6 @@ func round(v float64) float64 { return math.Round(v*1000) / 1000 }
 func pointer(v float64) *float64 {
 	v = round(v)
 	return &v
-}
-
-// value0 returns *v, or 0 without one.
-func value0(v *float64) float64 {
-	if v == nil {
-		return 0
-	}
-	return *v
 }
 
 // killTimes returns at which times after the start getters are killed; 0 for most.
