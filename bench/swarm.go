@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -69,33 +70,40 @@ func swarms(args []string) error {
 	return measureSwarms(ctx, o, cases, in, work)
 }
 
+// swarmRow is a case with one of its origins, and its row of the table.
+type swarmRow struct {
+	*row
+	c      *swarmOptions
+	origin string
+}
+
 // measureSwarms measures all cases in turn, as often as the options say, and prints a table,
 // also when it is interrupted.
 func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, in *installs, work string) error {
-	count := 0
-	for _, c := range cases {
-		count += len(c.origins) * o.runs
-	}
-	fmt.Fprintf(os.Stderr, "%d runs:\n", count)
-	failed := 0
 	var rows []*row
+	var measured []swarmRow
+	for _, c := range cases {
+		for _, origin := range c.origins {
+			r := &row{name: origin + " → " + c.describe()}
+			rows = append(rows, r)
+			if err := in.missing(origin, c.order(0)); err != nil {
+				r.note = err.Error()
+			} else {
+				measured = append(measured, swarmRow{r, c, origin})
+			}
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%d runs:\n", len(measured)*o.runs)
+	failed := 0
 	for run := range o.runs {
-		i := 0
-		for _, c := range cases {
-			for _, origin := range c.origins {
-				if run == 0 {
-					rows = append(rows, &row{name: origin + " → " + c.describe()})
-				}
-				r := rows[i]
-				i++
-				if ctx.Err() != nil || r.note != "" && r.cells == nil {
-					continue
-				}
-				if err := measureSwarm(ctx, o, c, in, origin, run, work, r); err != nil {
-					failed++
-					r.say(run, "%v", err)
-					fmt.Fprintf(os.Stderr, "  %s: %v\n", r.name, err)
-				}
+		for _, r := range measured {
+			if ctx.Err() != nil {
+				break
+			}
+			if err := measureSwarm(ctx, o, r, in, run, work); err != nil {
+				failed++
+				r.say(run, "%v", err)
+				fmt.Fprintf(os.Stderr, "  %s: %v\n", r.name, err)
 			}
 		}
 	}
@@ -110,13 +118,10 @@ func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, 
 	return nil
 }
 
-// measureSwarm measures one run of a case with one origin and adds its result to r.
-func measureSwarm(ctx context.Context, o, c *swarmOptions, in *installs, origin string, run int, work string, r *row) error {
-	order := c.order(run)
-	if err := in.missing(origin, order); err != nil {
-		return err
-	}
-	s := &swarmRun{o: c, in: in, origin: origin, run: run, order: order}
+// measureSwarm measures one run of a row and adds its result to it.
+func measureSwarm(ctx context.Context, o *swarmOptions, r swarmRow, in *installs, run int, work string) error {
+	c := r.c
+	s := &swarmRun{o: c, in: in, origin: r.origin, run: run, order: c.order(run)}
 	var err error
 	if s.work, err = os.MkdirTemp(work, "run-"); err != nil {
 		return err
@@ -129,6 +134,7 @@ func measureSwarm(ctx context.Context, o, c *swarmOptions, in *installs, origin 
 			return err
 		}
 		if err := noise(payload, c.bytes()); err != nil {
+			os.Remove(payload)
 			return err
 		}
 	}
@@ -136,7 +142,8 @@ func measureSwarm(ctx context.Context, o, c *swarmOptions, in *installs, origin 
 	defer s.close()
 	res, err := s.measure(ctx)
 	if o.logs != "" {
-		err = errors.Join(err, s.keepLogs(filepath.Join(o.logs, fmt.Sprintf("%s %s %d", r.name, time.Now().Format("150405"), run))))
+		name := strings.ReplaceAll(fmt.Sprintf("%s %s", time.Now().Format("150405"), r.name), "/", "-")
+		err = errors.Join(err, s.keepLogs(filepath.Join(o.logs, name)))
 	}
 	if err != nil {
 		return err
