@@ -29,7 +29,7 @@ type swarmRun struct {
 	helpers []*process // the origin, the tracker and the watcher
 	getters []*swarmGetter
 	logs    map[string][]*process // processes whose output is kept, by the name of their log
-	first   float64               // bytes that the link had carried when the first copy was out, or NaN
+	first   float64               // bytes that the origin's link had carried when the first copy was out, or NaN
 
 	mu      sync.Mutex
 	allSeen time.Time // when the watcher saw that the getters have each piece
@@ -117,7 +117,6 @@ func (s *swarmRun) distribute(ctx context.Context) (*swarmResult, error) {
 	began := time.Now()
 	all, idle := machineTime()
 	limit := time.Duration(s.o.patience(s.order) * float64(time.Second))
-	carried, measured := wire, began
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for waiting := true; waiting && time.Since(began) < limit; {
@@ -133,18 +132,20 @@ func (s *swarmRun) distribute(ctx context.Context) (*swarmResult, error) {
 			}
 			waiting = waiting || g.done().IsZero()
 		}
-		if time.Since(measured) >= 250*time.Millisecond || !waiting {
-			if carried, err = s.net.sent(); err != nil {
+		if math.IsNaN(s.first) && !s.seen().IsZero() {
+			now, err := s.net.sent()
+			if err != nil {
 				return nil, err
 			}
-			measured = time.Now()
-		}
-		if seen := s.seen(); math.IsNaN(s.first) && !seen.IsZero() {
-			s.first = carried - wire
+			s.first = now - wire
 		}
 	}
+	end, err := s.net.sent()
+	if err != nil {
+		return nil, err
+	}
 	all2, idle2 := machineTime()
-	res := s.result(began, carried-wire)
+	res := s.result(began, end-wire)
 	res.Busy = round(1 - (idle2-idle)/max(1, all2-all))
 	return res, nil
 }
