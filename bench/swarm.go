@@ -56,9 +56,12 @@ func swarms(args []string) error {
 	defer os.RemoveAll(work)
 	os.Chmod(work, 0o755)
 	if o.spate == "" {
-		if o.spate, err = build(work); err != nil {
-			return err
-		}
+		o.spate, err = build(work)
+	} else if o.spate, err = filepath.Abs(o.spate); err == nil {
+		_, err = os.Stat(o.spate)
+	}
+	if err != nil {
+		return err
 	}
 	if err := raisePriority(); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: the programs run at the usual priority: %v\n", err)

@@ -33,6 +33,7 @@ type swarmGetter struct {
 	killed  time.Duration // after the common start; 0 unless the getter is dead
 	kills   int
 	told    bool // a staged program has received its line
+	left    bool // the program has been told to leave
 
 	finished atomic.Int64 // nanoseconds since 1970; 0 until the download is complete
 	given    atomic.Int64 // payload sent
@@ -154,26 +155,38 @@ func (g *swarmGetter) step(now, kill time.Duration) error {
 	return g.look()
 }
 
-// look finds out whether the download is complete.
+// look finds out whether the download is complete, and then lets the getter leave if it should.
 func (g *swarmGetter) look() error {
-	if !g.done().IsZero() {
-		return nil
+	if g.done().IsZero() {
+		if err := g.lookForEnd(); err != nil {
+			return err
+		}
 	}
+	if !g.done().IsZero() && g.job.leave && !g.left {
+		g.left = true
+		syscall.Kill(-g.proc.cmd.Process.Pid, syscall.SIGTERM)
+	}
+	return nil
+}
+
+// lookForEnd finds out whether the download is complete if the output of the program does not
+// tell.
+func (g *swarmGetter) lookForEnd() error {
 	if g.kind == "curl" {
 		g.watchFile()
 	}
 	if info, err := os.Stat(filepath.Join(g.job.state, "done")); err == nil {
 		g.finished.Store(info.ModTime().UnixNano())
+		return nil
 	}
-	if g.done().IsZero() && g.proc.running() != nil {
-		if g.proc.err != nil || g.kind != "curl" && !g.job.leave {
-			return g.proc.running()
-		}
-		g.finished.Store(g.proc.began.Add(g.proc.wall).UnixNano())
+	ended := g.proc.running()
+	if ended == nil || !g.done().IsZero() { // a program that leaves may tell that it is complete just before its end
+		return nil
 	}
-	if !g.done().IsZero() && g.job.leave {
-		syscall.Kill(-g.proc.cmd.Process.Pid, syscall.SIGTERM)
+	if g.proc.err != nil || g.kind != "curl" && !g.job.leave {
+		return ended
 	}
+	g.finished.Store(g.proc.began.Add(g.proc.wall).UnixNano())
 	return nil
 }
 

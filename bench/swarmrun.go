@@ -269,7 +269,7 @@ func (s *swarmRun) watch() error {
 		switch g.kind {
 		case "curl":
 			continue
-		case "transmission": // it collects HAVEs for ten seconds
+		case "transmission", "rtorrent": // the first collects HAVEs for ten seconds, the other sends a peer without pieces none
 			arg += "/again"
 		}
 		args = append(args, arg)

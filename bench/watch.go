@@ -20,7 +20,7 @@ import (
 // watch connects to the getters of a swarm as a peer that has nothing and wants nothing, hears
 // which pieces they have, and prints ALL when they together have every piece: then the first
 // full copy has left the origin. Its arguments are the number of pieces and HASH=ADDRESS for
-// each getter, or HASH=ADDRESS/again for a getter that collects its HAVEs for a while: watch
+// each getter, or HASH=ADDRESS/again for a getter that sends its HAVEs late or not at all: watch
 // connects to it again and again, because its bitfield is up to date.
 func watch(args []string) error {
 	if len(args) < 2 {
