@@ -96,7 +96,7 @@ func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, 
 			}
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%d runs:\n", len(measured)*o.runs)
+	fmt.Fprintf(os.Stderr, "runs to measure: %d\n", len(measured)*o.runs)
 	failed := 0
 	for run := range o.runs {
 		for _, r := range measured {
@@ -110,13 +110,13 @@ func measureSwarms(ctx context.Context, o *swarmOptions, cases []*swarmOptions, 
 			}
 		}
 	}
-	fmt.Printf("## Swarms of real programs\n\nLeast, **median** and greatest of %d runs.\n\n", o.runs)
+	fmt.Printf("## Swarms of real programs\n\nLeast, **median** and greatest; runs of each case: %d.\n\n", o.runs)
 	table(swarmHeads, rows, "")
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d runs failed; the notes of the table say why", failed)
+		return fmt.Errorf("runs that failed: %d; the notes of the table say why", failed)
 	}
 	return nil
 }
