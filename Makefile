@@ -13,7 +13,7 @@ check: ## run the other tests of CI: race detector, fuzzing, other systems, all 
 fuzz: ## run each fuzz target for a minute
 	scripts/fuzz 60s
 
-bench: ## measure beside other programs, as root; BENCH="-runs 5 transfer" runs a part
+bench: ## measure beside other programs, as root; BENCH="-runs 5 transfer" or BENCH=swarm runs a part
 	go run ./bench $(BENCH)
 
 install: ## install the program into GOBIN

@@ -2,16 +2,19 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process. It runs the programs in turn, so that changes in the
-// speed of the machine affect all of them. Its tables show the minimum, the median and the
-// maximum, and the ratio of the medians. It needs root to create network namespaces.
+// many torrents seeded by one process, and swarms over slow links. It runs the programs in
+// turn, so that changes in the speed of the machine affect all of them. Its tables show the
+// minimum, the median and the maximum, and the ratio of the medians. It needs root to create
+// network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
+//	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
 package main
 
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,10 +35,20 @@ type options struct {
 	spate string
 }
 
+// commands are the first arguments with arguments of their own: the measurement of swarms,
+// and the helpers that bench starts as processes in namespaces.
+var commands = map[string]func(args []string) error{
+	"swarm": swarms,
+	"serve": serve,
+	"fetch": fetch,
+	"watch": watch,
+	"delay": delay,
+}
+
 func main() {
 	var o options
-	if len(os.Args) == 5 && os.Args[1] == "serve" { // this process was started by bench itself
-		if err := serve(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		if err := commands[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -66,11 +79,8 @@ func run(o *options, what []string) error {
 	defer os.RemoveAll(work)
 	os.Chmod(work, 0o755)
 	if o.spate == "" {
-		o.spate = filepath.Join(work, "spate")
-		build := exec.Command("go", "build", "-trimpath", "-o", o.spate, "./cmd/spate")
-		build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build spate (run this from the module's directory): %w", err)
+		if o.spate, err = build(work); err != nil {
+			return err
 		}
 	}
 	stop := make(chan os.Signal, 1)
@@ -85,13 +95,24 @@ func run(o *options, what []string) error {
 	for _, w := range what {
 		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)
 		}
 	}
 	return nil
+}
+
+// build builds the spate program in dir and returns its path.
+func build(dir string) (string, error) {
+	path := filepath.Join(dir, "spate")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/spate")
+	cmd.Env, cmd.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build spate (run this from the module's directory): %w", err)
+	}
+	return path, nil
 }
 
 // bench is the state of one run of the command.
@@ -141,7 +162,7 @@ func kernel() string {
 // row contains the results of one program or pair of programs.
 type row struct {
 	name  string
-	cells [][]float64 // for each column, the values of the runs
+	cells [][]float64 // for each column, the values of the runs; NaN where a run has no value
 	note  string      // why a run failed
 }
 
@@ -181,13 +202,26 @@ func cell(r, ref *row, i int) string {
 	if r.cells == nil {
 		return "-"
 	}
-	v := slices.Sorted(slices.Values(r.cells[i]))
-	s := fmt.Sprintf("%.3g / **%.3g** / %.3g", v[0], v[len(v)/2], v[len(v)-1])
+	v := known(r.cells[i])
+	if len(v) == 0 {
+		return "-"
+	}
+	s := fmt.Sprintf("**%.3g**", v[0])
+	if len(v) > 1 {
+		s = fmt.Sprintf("%.3g / **%.3g** / %.3g", v[0], v[len(v)/2], v[len(v)-1])
+	}
 	if ref != nil && r != ref {
-		w := slices.Sorted(slices.Values(ref.cells[i]))
-		if m := w[len(w)/2]; m > 0 {
-			s += fmt.Sprintf(" (x %.2f)", v[len(v)/2]/m)
+		w := known(ref.cells[i])
+		if len(w) > 0 && w[len(w)/2] > 0 {
+			s += fmt.Sprintf(" (x %.2f)", v[len(v)/2]/w[len(w)/2])
 		}
 	}
 	return s
+}
+
+// known returns the values except NaN in ascending order.
+func known(values []float64) []float64 {
+	v := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	slices.Sort(v)
+	return v
 }

@@ -18,7 +18,9 @@ import (
 // process is a running or ended program.
 type process struct {
 	cmd   *exec.Cmd
-	log   bytes.Buffer // standard output and standard error
+	heard func(line string) // called with each line of output; nil to ignore it
+	log   bytes.Buffer      // standard output and standard error
+	line  int               // position in log of the line that has not ended yet
 	began time.Time
 	ended chan struct{} // closed when the process has ended; wall and err are set then
 	wall  time.Duration // time from the start to the end
@@ -26,9 +28,16 @@ type process struct {
 }
 
 // start starts args in a new session.
-func start(args []string) (*process, error) {
-	p := &process{cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+func start(args []string) (*process, error) { return startHeard(args, nil, nil) }
+
+// startHeard starts args in a new session with in as its standard input, and calls heard with
+// each line of output, without its end, one at a time. in and heard may be nil.
+func startHeard(args []string, in *os.File, heard func(line string)) (*process, error) {
+	p := &process{cmd: exec.Command(args[0], args[1:]...), heard: heard, ended: make(chan struct{})}
+	if in != nil {
+		p.cmd.Stdin = in
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p, p // one goroutine writes, because both are the same
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	p.began = time.Now()
 	if err := p.cmd.Start(); err != nil {
@@ -40,6 +49,21 @@ func start(args []string) (*process, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// Write appends output of the process to its log.
+func (p *process) Write(b []byte) (int, error) {
+	p.log.Write(b)
+	for p.heard != nil {
+		rest := p.log.Bytes()[p.line:]
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			break
+		}
+		p.line += i + 1
+		p.heard(string(rest[:i]))
+	}
+	return len(b), nil
 }
 
 // stop ends the process and waits until it has ended.
@@ -90,6 +114,34 @@ func cpuOf(pid int) float64 {
 		sum += n
 	}
 	return float64(sum) / ticks
+}
+
+// machineTime returns the ticks that the processors have spent since the machine started, and
+// those in which they were idle.
+func machineTime() (all, idle float64) {
+	b, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, v := range strings.Fields(line) {
+		n, _ := strconv.ParseFloat(v, 64)
+		all += n
+		if i == 4 || i == 5 { // idle, and waiting for a disk
+			idle += n
+		}
+	}
+	return all, idle
+}
+
+// raisePriority gives this process and those that it starts later a nice value of -10, so that
+// other work of the machine disturbs them less. Linux has a nice value for each thread, and a
+// new thread has that of the thread that starts it.
+func raisePriority() error {
+	threads, err := os.ReadDir("/proc/self/task")
+	for _, t := range threads {
+		if id, bad := strconv.Atoi(t.Name()); bad == nil {
+			err = errors.Join(err, syscall.Setpriority(syscall.PRIO_PROCESS, id, -10))
+		}
+	}
+	return err
 }
 
 // memory returns the anonymous memory of the process in bytes.

@@ -78,17 +78,21 @@ func spateProgram(bin string) *program {
 	}
 }
 
-// libtorrentProgram returns libtorrent, run by libtorrent.py.
-func libtorrentProgram() *program {
-	// Debian installs libtorrent for /usr/bin/python3, which may not be the first in PATH.
-	python, version := "", ""
+// findLibtorrent returns the Python program that has libtorrent's binding, and the version of
+// libtorrent, or "". Debian installs it for /usr/bin/python3, which may not be the first in PATH.
+func findLibtorrent() (python, version string) {
 	for _, python = range []string{"python3", "/usr/bin/python3"} {
 		version = say(python, "-c", "import libtorrent; print(libtorrent.__version__)")
 		if version != "" && version[0] >= '0' && version[0] <= '9' {
-			break
+			return python, version
 		}
-		version = ""
 	}
+	return "", ""
+}
+
+// libtorrentProgram returns libtorrent, run by libtorrent.py.
+func libtorrentProgram() *program {
+	python, version := findLibtorrent()
 	lt := func(role string, args ...string) []string {
 		return append([]string{python, "-c", libtorrentScript, role}, args...)
 	}

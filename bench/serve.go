@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -15,8 +16,13 @@ import (
 )
 
 // serve seeds a torrent with the library, because the program accepts fewer connections per
-// torrent than crowdSize.
-func serve(file, dir, addr string) error {
+// torrent than crowdSize. Its arguments are the torrent, the directory of the data, and the
+// address.
+func serve(args []string) error {
+	if len(args) != 3 {
+		return errors.New("serve needs a torrent, a directory and an address")
+	}
+	file, dir, addr := args[0], args[1], args[2]
 	mi, err := metainfo.ReadFile(file)
 	if err != nil {
 		return err
