@@ -118,6 +118,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.trackerNode.observe = p.observe
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.origin, p.ReleaseState, "/stats"
+	options.Spread = p.spread
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
