@@ -28,6 +28,7 @@ type Spread struct {
 	// complete. Progress is the number of pieces of the one that has the fewest.
 	Client      bool
 	Progress    int
+	Pieces      int   // of the torrent
 	PieceLength int64 // bytes
 }
 
@@ -126,6 +127,8 @@ type sentPiece struct {
 //     request, because the site cannot know then whom it reaches, or
 //   - the range has at most [shortRange] bytes, and half of its pieces are nowhere else in the
 //     swarm, or
+//   - it lacks at most one piece, or a hundredth of them, because aria2 and Transmission ask no
+//     peer for the last pieces that they have asked a web seed for, or
 //   - it has got no new piece from anybody for [stuckAfter], or less than [slowSwarm] for
 //     [slowAfter].
 func (s *swarmFirst) serve(key clientKey, n int64, sp Spread, now time.Time) bool {
@@ -175,6 +178,8 @@ func (c *swarmClient) needs(sp Spread, now time.Time) bool {
 	took := now.Sub(c.since)
 	rate := float64(int64(c.progress-c.began)*sp.PieceLength) / took.Seconds()
 	switch {
+	case sp.Pieces-sp.Progress <= max(1, sp.Pieces/100):
+		return true
 	case now.Sub(c.moved) >= stuckAfter:
 		c.moved = now // one range for each pause
 		return true

@@ -88,6 +88,7 @@ func TestSwarmFirst(t *testing.T) {
 		"not connected":                      {{0, a, long, none, -1, false}, {9 * time.Second, a, long, all, -1, false}, {10 * time.Second, a, long, all, -1, true}, {11 * time.Second, a, long, all, -1, true}},
 		"not connected at first":             {{0, a, long, all, -1, false}, {5 * time.Second, a, long, all, 0, false}, {12 * time.Second, a, long, all, 90, false}},
 		"the connection ends":                {{0, a, long, all, 0, false}, {10 * time.Second, a, long, all, -1, true}},
+		"the last pieces":                    {{0, a, long, all, 989, false}, {time.Second, a, long, all, 990, true}},
 		"no piece for a while": {
 			{0, a, long, all, 5, false}, {10 * time.Second, a, long, all, 60, false}, {29 * time.Second, a, long, all, 60, false},
 			{30 * time.Second, a, long, all, 60, true}, {31 * time.Second, a, long, all, 60, false}, {50 * time.Second, a, long, all, 60, true},
@@ -106,7 +107,7 @@ func TestSwarmFirst(t *testing.T) {
 		var s swarmFirst
 		began := time.Unix(1_800_000_000, 0)
 		for i, q := range asks {
-			sp := Spread{Have: q.have, Client: q.progress >= 0, Progress: q.progress, PieceLength: piece}
+			sp := Spread{Have: q.have, Client: q.progress >= 0, Progress: q.progress, Pieces: 1000, PieceLength: piece}
 			key := clientKey{spate.InfoHash{1}, netip.MustParseAddr(q.from)}
 			if got := s.serve(key, q.n, sp, began.Add(q.after)); got != q.want {
 				t.Errorf("%s: request %d, after %v, is served: %v, want %v", name, i, q.after, got, q.want)
@@ -121,7 +122,7 @@ func TestSwarmFirstIsBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for i := range 3 * maxClients {
 		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		s.serve(clientKey{spate.InfoHash{}, addr}, 1, Spread{First: i, Have: []bool{i%2 == 0}, Client: true}, now)
+		s.serve(clientKey{spate.InfoHash{}, addr}, 1, Spread{First: i, Have: []bool{i%2 == 0}, Client: true, Pieces: 9}, now)
 	}
 	if len(s.clients) > maxClients || len(s.sent) > maxClients {
 		t.Errorf("%d clients and %d pieces are remembered, want at most %d", len(s.clients), len(s.sent), maxClients)
@@ -132,7 +133,7 @@ func TestSwarmFirstIsBounded(t *testing.T) {
 // the same request of a browser, and a request for the whole file, are served.
 func TestRefusedRange(t *testing.T) {
 	f := newFixture(t, Options{Spread: func(*publish.Release, int, int64, int64, netip.Addr) (Spread, bool) {
-		return Spread{Have: []bool{true}, Client: true, PieceLength: 1 << 14}, true
+		return Spread{Have: []bool{true}, Client: true, Pieces: 9, PieceLength: 1 << 14}, true
 	}})
 	path, _ := random(t, 1000, f.dir, "data.bin")
 	sample(t, f.catalog, path, nil)

@@ -10,7 +10,7 @@ import (
 // spread returns who in the swarms of a release has a range of file i: see
 // [site.Options.Spread]. A hybrid and its twin have the same pieces.
 func (p *Publisher) spread(r *publish.Release, i int, off, n int64, addr netip.Addr) (site.Spread, bool) {
-	out := site.Spread{PieceLength: r.PieceLength}
+	out := site.Spread{Pieces: r.Pieces, PieceLength: r.PieceLength}
 	known := false
 	for _, ih := range r.AllHashes() {
 		t := p.session.Torrent(ih)
