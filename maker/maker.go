@@ -77,7 +77,7 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 		return nil, err
 	}
 	if b.info.PieceLength == 0 {
-		b.info.PieceLength = t.pieceLength(o.Format == metainfo.Hybrid, len(o.WebSeeds) > 0)
+		b.info.PieceLength = t.pieceLength(o.Format == metainfo.Hybrid, o.ForHTTP || len(o.WebSeeds) > 0)
 	}
 	b.layout = layout{pieceLen: b.info.PieceLength, v1: o.Format != metainfo.V2, v2: o.Format != metainfo.V1}
 	if b.layout.v2 {

@@ -23,10 +23,12 @@ type Options struct {
 	// (RFC 5890), because many clients resolve only names in ASCII.
 	Announce [][]string // tiers of tracker URLs (BEP 12)
 	WebSeeds []string   // BEP 19
-	Nodes    []string   // BEP 5: host:port
-	Private  bool       // BEP 27
-	Comment  string
-	Source   string // a tag in the info dictionary
+	// ForHTTP chooses the piece length as with WebSeeds, for data that is also sent over HTTP.
+	ForHTTP bool
+	Nodes   []string // BEP 5: host:port
+	Private bool     // BEP 27
+	Comment string
+	Source  string // a tag in the info dictionary
 
 	CreatedBy string    // empty selects this program and its version
 	Date      time.Time // creation date; zero selects now

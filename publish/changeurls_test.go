@@ -36,19 +36,23 @@ func TestRepoint(t *testing.T) {
 		return out
 	}
 	at("http://files.example:6969", "udp://files.example:6969/announce", key)
+	h.folder.opt.Spec.WebSeeds = []string{SelfWebSeed}
 	h.write("a.iso", "data")
 	h.write("tree/x", "1")
+	h.update()
+	h.folder.opt.Spec.WebSeeds = nil
+	h.write("plain", "without a web seed")
 	h.update()
 	h.write("../b.iso", "22")
 	theirs := adopted(t, h)
 	own, err := h.pub.Publish(t.Context(), filepath.Join(h.in, "..", "b.iso"), Spec{Slug: "own", Options: maker.Options{
 		Format:   metainfo.Hybrid,
-		Announce: [][]string{{"http://tracker.example/announce"}}, WebSeeds: []string{"http://mirror.example/b.iso"}}})
+		Announce: [][]string{{"http://tracker.example/announce"}}, WebSeeds: []string{SelfWebSeed, "http://mirror.example/b.iso"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := map[string]*Release{}
-	for _, ref := range []string{"a.iso", "tree"} {
+	for _, ref := range []string{"a.iso", "tree", "plain"} {
 		before[ref], _ = h.catalog.Get(t.Context(), ref)
 	}
 	hashed := h.hashed
@@ -62,7 +66,7 @@ func TestRepoint(t *testing.T) {
 		{"http://[2001:db8::1]:80", "udp://[2001:db8::1]:80/announce", key},
 	} {
 		out := at(c.base, c.udp, c.key)
-		if want := []string{"own~1", "tree~1", "a.iso~1"}; i != 1 && !slices.Equal(out.Repointed, want) {
+		if want := []string{"own~1", "plain~1", "tree~1", "a.iso~1"}; i != 1 && !slices.Equal(out.Repointed, want) {
 			t.Errorf("%s: Restore changed the URLs of %q, want %q", c.base, out.Repointed, want)
 		}
 		if unsigned := len(out.Unsigned) > 0; unsigned != (c.key == nil) {
@@ -78,6 +82,12 @@ func TestRepoint(t *testing.T) {
 			}
 			base, _ := url.Parse(c.base)
 			want := Links{Base: c.base, Announce: append([][]string{{c.base + "/announce"}, {c.udp}}, foreign...), WebSeeds: []string{WebSeedURL(base, r.Ref(), r.Single)}}
+			if ref == "plain" {
+				want.WebSeeds = r.WebSeeds
+				if len(r.WebSeeds) > 0 {
+					t.Errorf("%s: a release without web seeds has got %q", c.base, r.WebSeeds)
+				}
+			}
 			if got := (Links{Base: r.Base, Announce: r.Announce, WebSeeds: r.WebSeeds}); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s has the URLs %+v, want %+v", ref, got, want)
 			}

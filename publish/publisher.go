@@ -87,7 +87,7 @@ type Forgetter interface {
 type Options struct {
 	Tracker  Tracker          // nil: the releases use other trackers, or none
 	Catalog  Catalog          // nil: a new [Memory]
-	BaseURL  *url.URL         // base URL of the site, for web seeds; nil: no web seed
+	BaseURL  *url.URL         // base URL of the site; nil: no site
 	Trackers [][]string       // default announce URLs by tier, those of the site first
 	Key      *signature.Key   // signs the releases; nil: they are not signed
 	Now      func() time.Time // nil: time.Now
@@ -96,6 +96,10 @@ type Options struct {
 	// OpenStore returns the storage of a release that [Publisher.PublishStore] made in an
 	// earlier run; nil: such releases are listed, but not served.
 	OpenStore func(context.Context, *Release) (storage.Storage, error)
+	// NeedsWebSeed reports whether peers cannot connect to the seeder although clients reach
+	// the site. The torrents that are made then name the site as a web seed even without
+	// [SelfWebSeed]. nil: peers can connect.
+	NeedsWebSeed func(context.Context) bool
 	// Recheck checks the data of a release whose files were touched ([ErrTouched]), and returns
 	// nil if the data is good and the seeder seeds it. It returns an error that wraps
 	// [ErrUnchecked] if the check takes longer than a visitor can wait. nil: files that were
@@ -165,11 +169,15 @@ func (e *StepError) Error() string { return fmt.Sprintf("publish %q: %s: %v", e.
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
+// SelfWebSeed in [Spec.WebSeeds] stands for the URL of the data at the site.
+const SelfWebSeed = "self"
+
 // Spec describes a release to publish. With the zero Spec the release gets the last element
-// of the path as its name, the trackers of the publisher, and the site as its web seed, and
-// is the first version of its slug.
+// of the path as its name and the trackers of the publisher, and is the first version of its
+// slug. The torrent does not name the site as a web seed, because the site sends over the same
+// uplink as the seeder, and clients ask a web seed for pieces that peers have.
 type Spec struct {
-	maker.Options        // for the torrent; WebSeeds follow the web seed of the site
+	maker.Options        // for the torrent; WebSeeds may contain SelfWebSeed
 	Slug          string // "" derives the slug from the name
 	Version       string // "" selects the next free number, which is "1" for a new slug
 	Variant       string
@@ -207,7 +215,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if err := p.version(ctx, &spec); err != nil {
 		return nil, err
 	}
-	p.addWebSeed(&spec, single)
+	p.setWebSeeds(ctx, &spec, single)
 	m, r, err := p.make(ctx, path, at, single, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
@@ -235,11 +243,24 @@ func (p *Publisher) base() string {
 	return Absolute(p.opts.BaseURL, "")
 }
 
-// addWebSeed puts the site's URL of the data before the other web seeds of spec.
-func (p *Publisher) addWebSeed(spec *Spec, single bool) {
+// setWebSeeds replaces [SelfWebSeed] in the web seeds of spec by the site's URL of the data. If
+// peers cannot connect, it also puts that URL before web seeds without SelfWebSeed.
+func (p *Publisher) setWebSeeds(ctx context.Context, spec *Spec, single bool) {
 	ref := Ref{spec.Slug, spec.Version, spec.Variant}
-	if own := WebSeedURL(p.opts.BaseURL, ref.String(), single); own != "" && !slices.Contains(spec.WebSeeds, own) {
-		spec.WebSeeds = append([]string{own}, spec.WebSeeds...)
+	own := WebSeedURL(p.opts.BaseURL, ref.String(), single)
+	spec.ForHTTP = spec.ForHTTP || own != ""
+	list := slices.Clone(spec.WebSeeds)
+	if own != "" && !slices.Contains(list, SelfWebSeed) && p.opts.NeedsWebSeed != nil && p.opts.NeedsWebSeed(ctx) {
+		list = append([]string{SelfWebSeed}, list...)
+	}
+	spec.WebSeeds = nil
+	for _, u := range list {
+		if u == SelfWebSeed {
+			u = own
+		}
+		if u != "" && !slices.Contains(spec.WebSeeds, u) {
+			spec.WebSeeds = append(spec.WebSeeds, u)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type fixture struct {
 	did  []string
 	fail map[string]error // by step
 	make func(path string)
+	made maker.Options // of the last torrent
 	*Memory
 }
 
@@ -74,6 +75,7 @@ func (w *fixture) Make(ctx context.Context, path string, o maker.Options) (*meta
 	}
 	info.Pieces = make([]byte, sha1.Size*((total+1<<14-1)>>14))
 	w.make(path)
+	w.made = o
 	m, err := metainfo.New(info, nil)
 	if err != nil {
 		return nil, err
@@ -146,11 +148,11 @@ func TestPublish(t *testing.T) {
 	}
 	w.didThen(t, "make a.iso", "allow a.iso 5", "seed a.iso "+path, "list a.iso")
 	if r.Name != "a.iso" || !r.Single || r.Size != 5 || r.NumFiles != 1 || !r.Published.Equal(time.Unix(1_800_000_000, 0)) ||
-		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/a.iso~1"}) ||
+		len(r.WebSeeds) > 0 ||
 		!reflect.DeepEqual(r.Announce, [][]string{{"http://example.org:6969/announce"}}) {
-		t.Errorf("the release is %+v, want one file with the default web seed and tracker", r)
+		t.Errorf("the release is %+v, want one file with the default tracker and without a web seed", r)
 	}
-	for _, part := range []string{"xt=urn:btih:" + r.HashV1.String(), "tr=http", "ws=http"} {
+	for _, part := range []string{"xt=urn:btih:" + r.HashV1.String(), "tr=http"} {
 		if !strings.Contains(r.Magnet, part) {
 			t.Errorf("the magnet link %s does not contain %s", r.Magnet, part)
 		}
@@ -160,7 +162,7 @@ func TestPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := metainfo.Parse(torrents.Main)
-	if err != nil || m.Hash() != r.Hash() || len(m.WebSeeds) != 1 {
+	if err != nil || m.Hash() != r.Hash() || len(m.WebSeeds) > 0 {
 		t.Errorf("the torrent in the catalog has another info-hash or other web seeds: %v %v", m, err)
 	}
 
@@ -178,6 +180,44 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// TestWebSeedsOfReleases checks which web seeds a torrent names, and that the piece length does
+// not depend on them.
+func TestWebSeedsOfReleases(t *testing.T) {
+	const own, other = "http://example.org:6969/d/a.iso~1", "http://mirror.example/a.iso"
+	for _, c := range []struct {
+		given   []string
+		shutOut bool
+		want    []string
+	}{
+		{nil, false, nil},
+		{[]string{other}, false, []string{other}},
+		{[]string{SelfWebSeed}, false, []string{own}},
+		{[]string{other, SelfWebSeed, SelfWebSeed}, false, []string{other, own}},
+		{[]string{own}, false, []string{own}},
+		{nil, true, []string{own}},
+		{[]string{other}, true, []string{own, other}},
+		{[]string{other, SelfWebSeed}, true, []string{other, own}},
+	} {
+		w := newFixture(t)
+		p := w.publisher()
+		p.opts.NeedsWebSeed = func(context.Context) bool { return c.shutOut }
+		given := slices.Clone(c.given)
+		r, err := p.Publish(t.Context(), w.write("a.iso", "hello"), Spec{Options: maker.Options{WebSeeds: c.given}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(r.WebSeeds, c.want) {
+			t.Errorf("with %q, peers shut out: %v: the web seeds are %q, want %q", c.given, c.shutOut, r.WebSeeds, c.want)
+		}
+		if !slices.Equal(c.given, given) {
+			t.Errorf("Publish changed the list of the caller to %q", c.given)
+		}
+		if !w.made.ForHTTP {
+			t.Errorf("with %q: the piece length is not chosen for data that is also sent over HTTP", c.given)
+		}
+	}
+}
+
 func TestPublishTree(t *testing.T) {
 	w := newFixture(t)
 	w.write("tree/sub/b", "22")
@@ -185,7 +225,7 @@ func TestPublishTree(t *testing.T) {
 	if err := os.Symlink(filepath.Join(w.dir, "tree"), filepath.Join(w.dir, "latest")); err != nil {
 		t.Fatal(err)
 	}
-	r, err := w.publisher().Publish(t.Context(), filepath.Join(w.dir, "latest"), Spec{Options: maker.Options{WebSeeds: []string{"http://mirror.example/"}}})
+	r, err := w.publisher().Publish(t.Context(), filepath.Join(w.dir, "latest"), Spec{Options: maker.Options{WebSeeds: []string{SelfWebSeed, "http://mirror.example/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (p *Publisher) PublishStore(ctx context.Context, st storage.Storage, n int6
 	if err := p.version(ctx, &spec); err != nil {
 		return nil, err
 	}
-	p.addWebSeed(&spec, true)
+	p.setWebSeeds(ctx, &spec, true)
 	r, m, err := p.makeFromStore(ctx, st, n, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}

@@ -50,19 +50,23 @@ func (r *Release) FilePath(ref string, f *File) string {
 	return DownloadPath(ref, strings.Split(f.Path, "/")...)
 }
 
-// WebSeedURL returns the web seed of a torrent (BEP 19). For a single file this is the URL
-// of the data. For a tree it is the URL of the folder /w/REF/, to which clients append the
-// name of the torrent and the path of a file. ref must name the version exactly, because
-// the torrent is still in use when there is a newer version. Without a base the result is
-// "".
+// WebSeedPath returns the path of the web seed of a torrent (BEP 19). For a single file this is
+// the path of the data. For a tree it is the path of the folder /w/REF/, to which clients append
+// the name of the torrent and the path of a file. ref must name the version exactly, because
+// the torrent is still in use when there is a newer version.
+func WebSeedPath(ref string, single bool) string {
+	if single {
+		return DownloadPath(ref)
+	}
+	return "/w/" + url.PathEscape(ref) + "/"
+}
+
+// WebSeedURL returns the URL with [WebSeedPath], or "" without a base.
 func WebSeedURL(base *url.URL, ref string, single bool) string {
 	if base == nil {
 		return ""
 	}
-	if single {
-		return Absolute(base, DownloadPath(ref))
-	}
-	return Absolute(base, "/w/"+url.PathEscape(ref)+"/")
+	return Absolute(base, WebSeedPath(ref, single))
 }
 
 // Absolute appends one of the encoded paths above to the base URL of the site, which may

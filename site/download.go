@@ -61,6 +61,9 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
 		return
 	}
+	if pad == 0 && s.leaveToSwarm(w, r, rel, i) {
+		return
+	}
 	out := newSender(w, r, s)
 	out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end)
 	if out.slot == nil {

@@ -65,6 +65,11 @@ type Options struct {
 	// State returns the present state of a release; nil means that it is unknown. It must
 	// return quickly and allow concurrent calls.
 	State func(context.Context, *publish.Release) publish.State
+	// Spread says who in the swarm of a release has the n bytes from off of file i, for the
+	// client at addr, and false if that is unknown; nil means that it is unknown for all. The
+	// site does not send a BitTorrent client what other peers can send it. Spread must return
+	// quickly and allow concurrent calls.
+	Spread func(r *publish.Release, i int, off, n int64, addr netip.Addr) (Spread, bool)
 	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
 	// Theme contains files that replace the embedded ones in templates/ and static/.
@@ -127,6 +132,8 @@ type Site struct {
 	budget budget
 	known  figures // recent numbers of swarms
 	shared documents
+	first  swarmFirst   // BitTorrent clients that ask for data over HTTP
+	held   atomic.Int32 // requests that wait in hold
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once

@@ -231,14 +231,18 @@ func (s *slot) leave() {
 	s.pool.serve()
 }
 
+// clientAddr returns the address of the visitor who sent a request, or the zero Addr.
+func (s *Site) clientAddr(r *http.Request) netip.Addr {
+	if s.opts.ClientAddr != nil {
+		return s.opts.ClientAddr(r)
+	}
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
+}
+
 // networkOf returns the network of the visitor who sent a request.
 func (s *Site) networkOf(r *http.Request) fairpool.Network {
-	var from netip.Addr
-	if s.opts.ClientAddr != nil {
-		from = s.opts.ClientAddr(r)
-	} else if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		from = ap.Addr()
-	}
+	from := s.clientAddr(r)
 	if s.opts.loopbackCounts {
 		return fairpool.Prefix(from)
 	}

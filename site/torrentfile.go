@@ -59,7 +59,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 		return
 	}
 	h.Set("Content-Disposition", disposition(rel.StoredName()+".torrent"))
-	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
+	h["Link"] = append([]string{s.dataLink(rel)}, s.signatureLink(rel, twin && torrents.Twin != nil)...)
 	if rel.HasV2Hashes {
 		h.Add("Link", s.v2HashesLink(rel.Ref()))
 	}

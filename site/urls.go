@@ -74,16 +74,24 @@ func (s *Site) torrentLink(ref string) string {
 }
 
 // setLinks sets Link headers for rel, which was requested as ref: for its torrent, its
-// Metalink (RFC 6249), its JSON description, its signature and its v2 hashes.
+// Metalink (RFC 6249), its JSON description, its data, its signature and its v2 hashes.
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	h["Link"] = append([]string{
 		s.torrentLink(ref),
 		"<" + s.path(publish.MetalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,
 		"<" + s.path(publish.PagePath(ref)) + `/release.json>; rel="describedby"; type="application/json"`,
+		s.dataLink(rel),
 	}, s.signatureLink(rel, false)...)
 	if rel.HasV2Hashes {
 		h.Add("Link", s.v2HashesLink(rel.Ref()))
 	}
+}
+
+// dataLink returns the value of a Link header with the data, in the form of a web seed. spate
+// get uses it if no peer sends the data, because the torrent need not name this site as a web
+// seed.
+func (s *Site) dataLink(rel *publish.Release) string {
+	return "<" + s.prefix + publish.WebSeedPath(rel.Ref(), rel.Single) + `>; rel="enclosure"`
 }
 
 // safeMagnet returns link if it is a magnet link without special characters, so that a page

@@ -51,7 +51,7 @@ func TestWebSeed(t *testing.T) {
 		_, want[name] = random(t, n, dir, filepath.FromSlash(name))
 	}
 	for _, name := range []string{"a file, and more.iso", "tree"} {
-		rel, err := p.Publish(ctx, filepath.Join(dir, name), publish.Spec{Options: maker.Options{Format: metainfo.Hybrid}})
+		rel, err := p.Publish(ctx, filepath.Join(dir, name), publish.Spec{Options: maker.Options{Format: metainfo.Hybrid, WebSeeds: []string{publish.SelfWebSeed}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,8 +24,11 @@ type Status struct {
 	UDPAddr      string    `json:"udp_addr,omitempty"`
 	PeerAddr     string    `json:"peer_addr"`
 	AnnounceURLs []string  `json:"announce_urls"`
-	Folders      []Folder  `json:"folders"`
-	Totals       Totals    `json:"totals"`
+	// WebSeed says why new torrents name this site as a web seed without being asked to: peers
+	// cannot connect. It is absent if peers can, or if that is unknown.
+	WebSeed string   `json:"web_seed,omitempty"`
+	Folders []Folder `json:"folders"`
+	Totals  Totals   `json:"totals"`
 }
 
 // Folder is a watched folder.

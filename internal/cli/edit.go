@@ -154,6 +154,10 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo) (notes []string), err
 	if err != nil {
 		return nil, err
 	}
+	if slices.Contains(o.dropWebSeeds, torrentfile.Self) {
+		_, err := torrentfile.WebSeeds("--remove-web-seed", o.dropWebSeeds)
+		return nil, err
+	}
 	addedSeeds, err := torrentfile.WebSeeds("--add-web-seed", o.addWebSeeds)
 	if err != nil {
 		return nil, err

@@ -75,6 +75,7 @@ type getJob struct {
 	active   time.Time // time at which data was last received
 	received int64     // bytes received in all runs
 	told     bool      // the user has read that there are no peers
+	direct   string    // URL of the data at the page's server, as a last resort; "" if none or if it is used already
 	complete time.Time
 	ended    bool
 }
@@ -155,7 +156,11 @@ func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, sta
 		if err != nil {
 			return jobs, err
 		}
-		jobs = append(jobs, &getJob{Download: d, src: f.src, sel: f.sel, received: d.Before})
+		j := &getJob{Download: d, src: f.src, sel: f.sel, received: d.Before}
+		if !slices.Contains(f.mi.WebSeeds, f.src.Direct) {
+			j.direct = f.src.Direct
+		}
+		jobs = append(jobs, j)
 	}
 	return jobs, nil
 }

@@ -40,6 +40,8 @@ const (
 	tellFailure  = 2 * time.Second  // before get gives up if no tracker works
 	tellNoPeers  = 15 * time.Second // before the message that there are no peers
 	hopelessTime = 30 * time.Second // before get gives up if no tracker works and no peer is known
+	directTime   = 20 * time.Second // without data and peers before get asks the page's server for it
+	directLate   = time.Minute      // the same, if peers are connected
 	eventEvery   = time.Second
 )
 
@@ -165,6 +167,8 @@ func (g *getRun) look(now time.Time) {
 			if g.seededEnough(j, &st, now) {
 				g.end(j, nil)
 			}
+		} else if g.lastResort(j, &st, now) {
+			continue
 		} else if err := g.hopeless(j, &st, now); err != nil {
 			g.end(j, err)
 		}
@@ -185,6 +189,37 @@ func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool 
 		w.time > 0 && now.Sub(j.complete) >= w.time
 }
 
+// lastResort lets j fetch from the server of its page if the swarm sends nothing: after
+// the time of [directWait] without data. It reports whether it has just done so.
+func (g *getRun) lastResort(j *getJob, st *torrent.Stats, now time.Time) bool {
+	if j.direct == "" || st.State != torrent.StateDownloading {
+		return false
+	}
+	if now.Sub(j.active) < directWait(st, len(j.MetaInfo.AnnounceList) > 0, g.opt.timeout) {
+		return false
+	}
+	g.app.Notef("%s: the swarm sends nothing; asking the server of the page for the data", j.MetaInfo.Info.Name)
+	j.Torrent.AddWebSeeds([]string{j.direct})
+	j.direct, j.active = "", now
+	return true
+}
+
+// directWait returns the time without data after which the server of the page is asked: half of
+// timeout at most, unless timeout is 0. tracked means that the torrent has trackers.
+func directWait(st *torrent.Stats, tracked bool, timeout time.Duration) time.Duration {
+	wait := directTime
+	switch {
+	case st.Peers > 0:
+		wait = directLate
+	case st.Known == 0 && (!tracked || trackersFail(st)):
+		wait = tellFailure
+	}
+	if timeout > 0 {
+		wait = min(wait, timeout/2)
+	}
+	return wait
+}
+
 // hopeless returns an error if j cannot get any data. It prints a message once if there are no
 // peers.
 func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
@@ -196,7 +231,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
-	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds) == 0 && (!local || idle >= daemon.LocalSearch):
+	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "" && (!local || idle >= daemon.LocalSearch):
 		also := ""
 		if local {
 			also = daemon.NobodyLocal
@@ -254,7 +289,7 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	switch {
 	case len(words) > 0:
 		return strings.Join(words, "; ")
-	case len(mi.WebSeeds) > 0:
+	case len(st.WebSeeds)+len(mi.WebSeeds) > 0:
 		return "no web seed has answered"
 	}
 	return "it names no tracker"

@@ -28,6 +28,14 @@ type makeFlags struct {
 	include     []string
 	exclude     []string
 	hidden      bool
+	site        bool // the verb has a site, so that --web-seed may be self
+}
+
+// addForSite is like add, for a verb that has a site.
+func (m *makeFlags) addForSite(f *pflag.FlagSet) {
+	m.add(f)
+	m.site = true
+	f.Lookup("web-seed").Usage = "name a `URL` with the data; self: this site; repeatable"
 }
 
 func (m *makeFlags) add(f *pflag.FlagSet) {
@@ -59,8 +67,12 @@ func (m *makeFlags) options() (maker.Options, error) {
 	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
 		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 hashes need a power of two from 16KiB", n)
 	}
+	webSeeds := torrentfile.WebSeeds
+	if m.site {
+		webSeeds = torrentfile.WebSeedsOrSelf
+	}
 	var err error
-	if o.WebSeeds, err = torrentfile.WebSeeds("--web-seed", m.webSeeds); err != nil {
+	if o.WebSeeds, err = webSeeds("--web-seed", m.webSeeds); err != nil {
 		return o, err
 	}
 	if err := checkTexts(m.comment, m.source, m.createdBy); err != nil {

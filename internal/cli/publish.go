@@ -39,9 +39,9 @@ func (a *app) publishCmd() *cobra.Command {
 		Use:   "publish PATH...",
 		Short: "make the torrent, track it, seed it, serve its page",
 		Long: `Publish files or directories until stopped. Each becomes a torrent with a page, and
-this process is its tracker, its first seed and its web seed. Downloaders pass on
-what they have fetched. Hand out the URL of the page. publish waits for files that a
-program is still writing.
+this process is its tracker and its first seed. Downloaders pass on what they have
+fetched, and browsers fetch the data from the page. Hand out the URL of the page.
+publish waits for files that a program is still writing.
 
 If spate serve runs with the same --state, it publishes the paths, and this command
 returns once they are listed. With --release several PATHs are variants of one
@@ -61,7 +61,7 @@ names differ.`,
 	f := cmd.Flags()
 	opt.trackerFlags.add(f)
 	opt.session.add(f)
-	opt.makeFlags.add(f)
+	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")

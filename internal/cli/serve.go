@@ -60,7 +60,7 @@ a socket in --state, or with --api over the network with a token of serve token.
 	f.StringVar(&opt.keepDir, "keep-dir", "", "keep their data in this `DIR` (default: versions in --state)")
 	opt.trackerFlags.add(f)
 	opt.session.add(f)
-	opt.makeFlags.add(f)
+	opt.makeFlags.addForSite(f)
 	f.Lookup("name").Hidden = true
 	opt.release.addTwin(f)
 	opt.sign.add(f)

@@ -147,6 +147,7 @@ func (a *app) printStatus(s api.Status) error {
 	facts := [][2]string{
 		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
+		{"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
 		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
 		{"sending", units.Rate(t.UpRate)},
@@ -186,6 +187,7 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 	}
 	return a.facts([][2]string{
 		{"release", r.Ref}, {"state", state}, {"page", r.PageURL}, {"torrent", r.TorrentURL}, {"data", r.Path},
+		{"web seeds", strings.Join(r.WebSeeds, ", ")},
 		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"left out", leftOut}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},

@@ -68,7 +68,7 @@ func (r *PublishRequest) Check() error {
 	if r.Trackers, err = torrentfile.Tiers("the tracker", r.Trackers); err != nil {
 		return err
 	}
-	if r.Make.WebSeeds, err = torrentfile.WebSeeds("the web seed", r.Make.WebSeeds); err != nil {
+	if r.Make.WebSeeds, err = torrentfile.WebSeedsOrSelf("the web seed", r.Make.WebSeeds); err != nil {
 		return err
 	}
 	if r.Make.Name != "" && len(r.Paths) > 1 {

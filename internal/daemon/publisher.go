@@ -59,6 +59,7 @@ type Publisher struct {
 	publisher   *publish.Publisher
 	counter     *publish.Counter
 	callback    *callback
+	reach       *peerReach
 	site        *site.Site
 	good        goodParts
 }
@@ -104,9 +105,11 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
+	p.reach = newPeerReach(env, c.PublicURL, c.Session.Options.Bind, p.session.AdvertisedPort())
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
 		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log, Recheck: p.recheck,
+		NeedsWebSeed: func(ctx context.Context) bool { return p.reach.shutOut(ctx) != "" },
 	}); err != nil {
 		return err
 	}
@@ -115,6 +118,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.trackerNode.observe = p.observe
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.origin, p.ReleaseState, "/stats"
+	options.Spread = p.spread
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -183,7 +187,7 @@ func (p *Publisher) unlock() {
 
 // handler returns the handler of all HTTP requests.
 func (p *Publisher) handler() http.Handler {
-	return p.secure.always(p.trackerNode.handler(p.site))
+	return p.secure.always(p.reach.handler(p.trackerNode.handler(p.site)))
 }
 
 // Serve runs the publisher while work runs. It stops all parts when work returns or a part
@@ -253,6 +257,11 @@ func (p *Publisher) Catalog() publish.Catalog { return p.publisher.Catalog() }
 
 // BaseURL returns the URL under which clients reach the site, and whether it is a guess.
 func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.guessed }
+
+// ShutOut returns why peers cannot connect to this process although the site is reached, as far
+// as it was checked for the last release, or "". The torrents of such releases name the site as
+// a web seed.
+func (p *Publisher) ShutOut() string { return p.reach.known() }
 
 // Announce returns the trackers of all releases, by tier.
 func (p *Publisher) Announce() [][]string { return p.announce }

@@ -29,6 +29,9 @@ type Source struct {
 	Torrent []byte // the .torrent as bytes; nil for a magnet link
 	Magnet  string // the magnet link, or ""
 	URL     string // the URL that Torrent came from, or ""
+	// Direct is the URL of the data at the server of URL, or "". Its form is that of a web
+	// seed (BEP 19), and the torrent need not name it.
+	Direct string
 
 	sites  []string       // the sites of the URL and its redirects
 	signed announced      // the signature that a response names

@@ -82,6 +82,46 @@ func TestResolveURL(t *testing.T) {
 	}
 }
 
+// TestDirect checks that Resolve finds the URL of the data that a page or a torrent names in a
+// Link header, only at the same server and without a query.
+func TestDirect(t *testing.T) {
+	for link, want := range map[string]string{
+		`</d/x>; rel="enclosure"`:                          "/d/x",
+		`<w/x/>; rel=Enclosure`:                            "/r/w/x/",
+		`</a>; rel=preload, </d/x>; rel="item enclosure"`:  "/d/x",
+		`<http://other.example/d/x>; rel="enclosure"`:      "",
+		`</d/x?q=1>; rel="enclosure"`:                      "",
+		`</d/x>; rel="alternate"`:                          "",
+		`<//127.0.0.1:1/d/x>; rel="enclosure"`:             "",
+		`<ftp://other.example/d/x>; rel="enclosure"`:       "",
+		`</d/one>; rel=enclosure, </d/two>; rel=enclosure`: "/d/one",
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/r/named", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", link)
+			w.Header().Set("Content-Type", torrentType)
+			fmt.Fprint(w, someTorrent)
+		})
+		mux.HandleFunc("/r/page", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", link)
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, `<a href="/plain.torrent">get</a>`)
+		})
+		mux.HandleFunc("/plain.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+		srv := httptest.NewServer(mux)
+		defer srv.Close()
+		for _, path := range []string{"/r/named", "/r/page"} {
+			s, err := new(Resolver).Resolve(t.Context(), srv.URL+path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimPrefix(s.Direct, srv.URL); got != want {
+				t.Errorf("%s with %s: the URL of the data is %q, want %q", path, link, s.Direct, want)
+			}
+		}
+	}
+}
+
 // TestResolveRefused checks the error about a port without a listener.
 func TestResolveRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -58,7 +58,8 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if site := signature.Site(found.at); site != src.sites[0] {
 		src.sites = append(src.sites, site)
 	}
-	src.Torrent, src.signed, src.reach, src.v2Hashes = found.torrent, found.signed, f.within, ofOrigin(found.v2Hashes, found.at)
+	src.Torrent, src.signed, src.reach, src.Direct = found.torrent, found.signed, f.within, found.data
+	src.v2Hashes = ofOrigin(found.v2Hashes, found.at)
 	if err != nil || src.Torrent != nil {
 		return src, err
 	}
@@ -94,6 +95,9 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s has no link to a torrent", arg)
 	}
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
+	if found.data != "" {
+		src.Direct = found.data
+	}
 	if found.signed.url != nil {
 		src.signed = found.signed
 	}
@@ -103,11 +107,11 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 
 // answered is the result of one request.
 type answered struct {
-	at      *url.URL // the URL of the answer, after redirects
-	torrent []byte   // the torrent, or nil
-	link    *url.URL // the URL of the torrent, or nil
-	signed  announced
-
+	at       *url.URL // the URL of the answer, after redirects
+	torrent  []byte   // the torrent, or nil
+	link     *url.URL // the URL of the torrent, or nil
+	signed   announced
+	data     string   // the URL of the data at the same server, or ""
 	v2Hashes *url.URL // the URL of the v2 hashes of the torrent, or nil
 }
 
@@ -153,6 +157,8 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 			found.signed = signed
 		case ref == "" && isAlternate(attrs):
 			ref = target
+		case found.data == "" && hasRel(attrs, "enclosure"):
+			found.data = sameServer(base, target)
 		}
 	})
 	if kind != torrentType && ref != "" {
@@ -260,7 +266,22 @@ func eachLink(values []string, f func(target string, attrs map[string]string)) {
 
 func isAlternate(attrs map[string]string) bool {
 	kind, _, _ := mime.ParseMediaType(attrs["type"])
-	return kind == torrentType && slices.Contains(strings.Fields(strings.ToLower(attrs["rel"])), "alternate")
+	return kind == torrentType && hasRel(attrs, "alternate")
+}
+
+// hasRel reports whether a link has the relation rel.
+func hasRel(attrs map[string]string, rel string) bool {
+	return slices.Contains(strings.Fields(strings.ToLower(attrs["rel"])), rel)
+}
+
+// sameServer returns the URL of target, or "" if it is at another server than base.
+func sameServer(base *url.URL, target string) string {
+	u, err := base.Parse(target)
+	if err != nil || u.Scheme != base.Scheme || u.Host != base.Host || u.RawQuery != "" {
+		return ""
+	}
+	u.User, u.Fragment = base.User, ""
+	return u.String()
 }
 
 var (

@@ -55,9 +55,29 @@ func TrackerURL(what, s string) (string, error) {
 	return URL(what, s, "http", "https", "udp", "ws", "wss")
 }
 
-// WebSeeds returns the URLs of web seeds in the form of [URL].
+// Self is the value of a web seed that stands for the URL of the publisher itself.
+const Self = "self"
+
+// WebSeedsOrSelf is like [WebSeeds], but keeps [Self].
+func WebSeedsOrSelf(what string, list []string) (out []string, err error) {
+	for _, s := range list {
+		urls := []string{Self}
+		if s != Self {
+			if urls, err = WebSeeds(what, []string{s}); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, urls...)
+	}
+	return out, nil
+}
+
+// WebSeeds returns the URLs of web seeds in the form of [URL]. It returns an error for [Self].
 func WebSeeds(what string, list []string) (out []string, err error) {
 	for _, s := range list {
+		if s == Self {
+			return nil, fault.UsageHint("write the URL that has the data", "%s self is only for spate publish and spate serve, which have a URL of their own", what)
+		}
 		if s, err = URL(what, s, "http", "https", "ftp"); err != nil {
 			return nil, err
 		}
