@@ -143,7 +143,7 @@ func (c *conn) haveLocked(piece int64) error {
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) {
 		if c.ext.listens.IsValid() {
-			c.t.peers.SetSeed(c.ext.listens, true)
+			c.listLocked().SetSeed(c.ext.listens, true)
 		}
 		c.t.super.OtherSeed(time.Now())
 		if c.t.status.state == StateSeeding && !c.owesHashesLocked() {
@@ -156,7 +156,7 @@ func (c *conn) knowsMoreLocked() error {
 
 // updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
-	want := c.t.pick.Interest(c.id) > 0
+	want := c.t.pick.Interest(c.id) > 0 && !c.onlyReportsLocked()
 	if want == c.wire.amInterested {
 		return
 	}

@@ -74,7 +74,7 @@ type TrackerStats struct {
 	Warning              string
 }
 
-// PeerStats is a snapshot of one connection.
+// PeerStats is a snapshot of one connected peer.
 type PeerStats struct {
 	Key                PeerKey
 	Client             string
@@ -91,7 +91,7 @@ type PeerStats struct {
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
-	for _, status := range t.s.announcer.Status(t.dormancy.announced) {
+	for _, status := range t.s.announcer.Status(t.swarms()) {
 		trackers = append(trackers, TrackerStats(status))
 	}
 	t.mu.Lock()
@@ -100,7 +100,7 @@ func (t *Torrent) Stats() Stats {
 		Name: t.name, InfoHash: t.hash, State: t.status.state, Err: t.status.err,
 		Checked:    int(t.count.checked.Load()),
 		Downloaded: t.count.downloaded.Load(), Uploaded: t.count.uploaded.Load(), Wasted: t.count.wasted.Load(),
-		Peers: t.peerConns.n, Known: t.peers.Len(),
+		Known: t.knownPeersLocked(),
 		Added: t.status.added, Completed: t.status.completed,
 	}
 	now := time.Now()
@@ -113,9 +113,10 @@ func (t *Torrent) Stats() Stats {
 	}
 	st.Pieces, st.PiecesHave = t.info.NumPieces(), t.pick.HaveCount()
 	for _, c := range t.peerConns.byID {
-		if c == nil {
+		if c == nil || c.otherSwarmsConnLocked() != nil {
 			continue
 		}
+		st.Peers++
 		if t.pick.PeerIsSeed(c.id) {
 			st.Seeds++
 		} else {
@@ -175,15 +176,25 @@ func (t *Torrent) leftLocked() (left int64) {
 	return left
 }
 
-// PeerStats returns a snapshot of the connections, in no order.
+// add adds a second connection to the same peer, in the swarm of the v1 twin.
+func (p *PeerStats) add(c *conn) {
+	p.Downloaded, p.Uploaded = p.Downloaded+c.received.Load(), p.Uploaded+c.sent.Load()
+	p.DownRate, p.UpRate = p.DownRate+c.req.meter.rate, p.UpRate+c.tx.meter.rate
+	p.Interested, p.Unchoked = p.Interested || c.wire.peerInterested, p.Unchoked || !c.wire.amChoking
+	p.Outstanding += c.t.pick.PendingOf(c.id)
+}
+
+// PeerStats returns a snapshot of the connected peers, in no order.
 func (t *Torrent) PeerStats() []PeerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make([]PeerStats, 0, t.peerConns.n)
+	at := map[*conn]int{} // index in all
 	for _, c := range t.peerConns.byID {
-		if c == nil {
+		if c == nil || c.otherSwarmsConnLocked() != nil {
 			continue
 		}
+		at[c] = len(all)
 		all = append(all, PeerStats{
 			Key: c.peer.key, Client: c.ext.client, Incoming: c.peer.incoming,
 			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
@@ -193,6 +204,14 @@ func (t *Torrent) PeerStats() []PeerStats {
 			Seed:        t.pick.PeerIsSeed(c.id),
 			Outstanding: t.pick.PendingOf(c.id),
 		})
+	}
+	for _, c := range t.peerConns.byID {
+		if c == nil {
+			continue
+		}
+		if other := c.otherSwarmsConnLocked(); other != nil {
+			all[at[other]].add(c)
+		}
 	}
 	return all
 }
