@@ -242,7 +242,7 @@ func (t *Torrent) finished() {
 	t.mu.Unlock()
 	t.saveResume(false)
 	if tell {
-		t.s.announcer.Completed(t.swarms())
+		t.s.announcer.Completed(t.dormancy.announced) // once: in the swarm of the twin too it would count as two downloads
 	}
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())

@@ -77,6 +77,7 @@ type TrackerStats struct {
 // PeerStats is a snapshot of one connected peer.
 type PeerStats struct {
 	Key                PeerKey
+	ID                 spate.PeerID // chosen by the peer
 	Client             string
 	Incoming           bool
 	Have               float64 // share of the pieces that the peer has, 0 to 1
@@ -176,12 +177,15 @@ func (t *Torrent) leftLocked() (left int64) {
 	return left
 }
 
-// add adds a second connection to the same peer, in the swarm of the v1 twin.
-func (p *PeerStats) add(c *conn) {
-	p.Downloaded, p.Uploaded = p.Downloaded+c.received.Load(), p.Uploaded+c.sent.Load()
-	p.DownRate, p.UpRate = p.DownRate+c.req.meter.rate, p.UpRate+c.tx.meter.rate
-	p.Interested, p.Unchoked = p.Interested || c.wire.peerInterested, p.Unchoked || !c.wire.amChoking
-	p.Outstanding += c.t.pick.PendingOf(c.id)
+// Add adds the snapshot of a second connection to the same peer, in another swarm of the same
+// pieces.
+func (p *PeerStats) Add(q PeerStats) {
+	p.Downloaded, p.Uploaded = p.Downloaded+q.Downloaded, p.Uploaded+q.Uploaded
+	p.DownRate, p.UpRate = p.DownRate+q.DownRate, p.UpRate+q.UpRate
+	p.Have = max(p.Have, q.Have)
+	p.Interested, p.Choked = p.Interested || q.Interested, p.Choked && q.Choked
+	p.Unchoked, p.Seed = p.Unchoked || q.Unchoked, p.Seed || q.Seed
+	p.Outstanding += q.Outstanding
 }
 
 // PeerStats returns a snapshot of the connected peers, in no order.
@@ -189,29 +193,34 @@ func (t *Torrent) PeerStats() []PeerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make([]PeerStats, 0, t.peerConns.n)
+	var second []*conn
 	at := map[*conn]int{} // index in all
 	for _, c := range t.peerConns.byID {
-		if c == nil || c.otherSwarmsConnLocked() != nil {
-			continue
+		switch {
+		case c == nil:
+		case c.otherSwarmsConnLocked() != nil:
+			second = append(second, c)
+		default:
+			at[c] = len(all)
+			all = append(all, c.statsLocked())
 		}
-		at[c] = len(all)
-		all = append(all, PeerStats{
-			Key: c.peer.key, Client: c.ext.client, Incoming: c.peer.incoming,
-			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
-			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
-			DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,
-			Interested: c.wire.peerInterested, Choked: c.wire.peerChoking, Unchoked: !c.wire.amChoking,
-			Seed:        t.pick.PeerIsSeed(c.id),
-			Outstanding: t.pick.PendingOf(c.id),
-		})
 	}
-	for _, c := range t.peerConns.byID {
-		if c == nil {
-			continue
-		}
-		if other := c.otherSwarmsConnLocked(); other != nil {
-			all[at[other]].add(c)
-		}
+	for _, c := range second {
+		all[at[c.otherSwarmsConnLocked()]].Add(c.statsLocked())
 	}
 	return all
+}
+
+// statsLocked returns a snapshot of the connection.
+func (c *conn) statsLocked() PeerStats {
+	t := c.t
+	return PeerStats{
+		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Incoming: c.peer.incoming,
+		Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+		Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
+		DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,
+		Interested: c.wire.peerInterested, Choked: c.wire.peerChoking, Unchoked: !c.wire.amChoking,
+		Seed:        t.pick.PeerIsSeed(c.id),
+		Outstanding: t.pick.PendingOf(c.id),
+	}
 }
