@@ -36,6 +36,9 @@ func (c *conn) join() error {
 	t.peerConns.byID[c.id] = c
 	t.peerConns.n++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
+	if c.peer.twin {
+		t.updateReportersLocked()
+	}
 	c.sendFirstLocked()
 	c.kickLocked()
 	return nil

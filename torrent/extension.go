@@ -25,13 +25,14 @@ const ourReqq = maxUploadQueue
 
 // extensionState holds what one peer has sent by the extension protocol (BEP 10).
 type extensionState struct {
-	handshake peerwire.ExtHandshake // all extension handshakes of the peer, merged
-	reqq      int                   // requests that the peer queues
-	client    string                // name and version
-	listens   netip.AddrPort        // where the peer accepts connections; not valid if unknown
-	pex       pexState
-	toldOwn   bool           // the peer has told us our address
-	alsoIn    *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
+	handshake   peerwire.ExtHandshake // all extension handshakes of the peer, merged
+	reqq        int                   // requests that the peer queues
+	client      string                // name and version
+	listens     netip.AddrPort        // where the peer accepts connections; not valid if unknown
+	pex         pexState
+	toldOwn     bool           // the peer has told us our address
+	onlyReports bool           // this side downloads from the peer over another connection; see twin.go
+	alsoIn      *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
 }
 
 // extHandshakeLocked returns the extension handshake for the peer (BEP 10).

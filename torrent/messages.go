@@ -156,7 +156,7 @@ func (c *conn) knowsMoreLocked() error {
 
 // updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
-	want := c.t.pick.Interest(c.id) > 0 && !c.onlyReportsLocked()
+	want := c.t.pick.Interest(c.id) > 0 && !c.ext.onlyReports
 	if want == c.wire.amInterested {
 		return
 	}

@@ -136,10 +136,11 @@ func (s *Session) has(ih spate.InfoHash) bool {
 	return s.torrents[ih] != nil || s.dormant.by[ih] != nil
 }
 
-// heardOfTwinLocked handles what the peer says about the twin.
+// heardOfTwinLocked handles what the peer says about the twin. A torrent that only seeds does not
+// join another swarm, because the user chose what it seeds.
 func (c *conn) heardOfTwinLocked() {
 	t := c.t
-	if c.ext.handshake.Twin == 0 || t.hash2.IsZero() || t.dormancy.record != nil || t.twinApart || t.s.opt.ignoreTwins {
+	if c.ext.handshake.Twin == 0 || t.hash2.IsZero() || t.opt.SeedOnly || t.twinApart || t.s.opt.ignoreTwins {
 		return
 	}
 	if t.twin.Load() == nil {
@@ -151,19 +152,18 @@ func (c *conn) heardOfTwinLocked() {
 	c.meetInTwinLocked()
 }
 
-// onlyReportsLocked reports whether the connection only tells the peer which pieces this side has:
-// the peer seeds both torrents, and this side downloads from it in the swarm of the hybrid. If it
-// downloaded in both, such a seed would send the pieces of two first copies at a time.
-func (c *conn) onlyReportsLocked() bool {
-	o := c.otherSwarmsConnLocked()
-	return o != nil && o.ext.handshake.Twin == peerwire.TwinApart
-}
-
-// updateReportersLocked updates the interest of connections in the swarm of the twin after
-// connections in the other swarm have come or gone.
+// updateReportersLocked finds out which connections in the swarm of the twin only tell the peer
+// which pieces this side has: the peer seeds both torrents, and this side downloads from it in the
+// swarm of the hybrid. If it downloaded in both, such a seed would send the pieces of two first
+// copies at a time.
 func (t *Torrent) updateReportersLocked() {
+	if t.twin.Load() == nil {
+		return
+	}
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone && c.peer.twin {
+			o := c.otherSwarmsConnLocked()
+			c.ext.onlyReports = o != nil && o.ext.handshake.Twin == peerwire.TwinApart
 			c.updateInterestLocked()
 			c.kickLocked()
 		}

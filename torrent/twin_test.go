@@ -370,6 +370,23 @@ func TestTorrentsOfOneSessionStayApart(t *testing.T) {
 	})
 }
 
+// TestSeedsDoNotJoinTwins checks that a torrent that only seeds stays in the swarms of the hybrid,
+// whatever peers say.
+func TestSeedsDoNotJoinTwins(t *testing.T) {
+	withTwoSwarms(t, []int{4 << 20}, func(w *twoSwarms) {
+		w.origin()
+		seed, err := w.client(Options{}).Add(w.hybrid, AddOptions{Storage: storage.NewMemoryOf(w.data), Verified: true, SeedOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := w.getter(w.hybrid, true)
+		w.await(g)
+		if g.tor.twin.Load() == nil || seed.twin.Load() != nil {
+			t.Errorf("the getter is in the swarm of the twin: %t, the seed: %t; want the getter only", g.tor.twin.Load() != nil, seed.twin.Load() != nil)
+		}
+	})
+}
+
 // TestTwinInPrivateTorrent checks that a private torrent finds the peers of the twin's swarm at the
 // trackers only (BEP 27).
 func TestTwinInPrivateTorrent(t *testing.T) {
