@@ -242,7 +242,10 @@ func (t *Torrent) finished() {
 	t.mu.Unlock()
 	t.saveResume(false)
 	if tell {
-		t.s.announcer.Completed(t.dormancy.announced) // once: in the swarm of the twin too it would count as two downloads
+		t.s.announcer.Completed(t.dormancy.announced)
+	}
+	if w := t.twin.Load(); w != nil {
+		t.s.announcer.Repeat(w.announced) // as a seed; another "completed" would count as a second download
 	}
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())

@@ -106,9 +106,13 @@ func (c *conn) otherSwarmsConnLocked() *conn {
 // sayTwinLocked returns what peers of the torrent are told about the twin.
 func (t *Torrent) sayTwinLocked() peerwire.Twin {
 	switch {
+	case t.hash2.IsZero():
+		return 0
 	case t.twin.Load() != nil:
 		return peerwire.TwinJoined
-	case t.twinApart:
+	}
+	t.twinApart = t.twinApart || t.s.has(t.twinHash())
+	if t.twinApart {
 		return peerwire.TwinApart
 	}
 	return 0
