@@ -41,7 +41,22 @@ type ExtHandshake struct {
 	// V2Hashes means that the sender of a v1 torrent knows the v2 hashes of its pieces and
 	// answers requests for block hashes that name the root of a piece.
 	V2Hashes bool
+	// Twin says whether the hybrid torrent of the sender has a v1 twin with a swarm of its own.
+	Twin Twin
 }
+
+// Twin is what a peer says about the v1 twin of its hybrid torrent: the v1 torrent without the
+// v2 part of the info dictionary, which has the same pieces. Zero means that it says nothing.
+type Twin uint8
+
+const (
+	// TwinApart means that the swarm of the twin exists, and that the sender seeds the twin as
+	// a torrent of its own.
+	TwinApart Twin = 1
+	// TwinJoined means that the connection serves both swarms: the torrent of the sender takes
+	// part in the swarm of the hybrid and in that of the twin.
+	TwinJoined Twin = 2
+)
 
 // AppendExtHandshake appends the complete message to b.
 func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
@@ -72,6 +87,7 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	if h.Client != "" {
 		d = bencode.AppendString(bencode.AppendString(d, "v"), h.Client)
 	}
+	integer("v1_twin", int64(h.Twin))
 	if h.V2Hashes {
 		integer("v2_hashes", 1)
 	}
@@ -135,6 +151,11 @@ func (h *ExtHandshake) setInt(key string, n int64) {
 		h.Reqq = int(max(0, min(n, 1<<16)))
 	case "upload_only":
 		h.UploadOnly = n != 0
+	case "v1_twin":
+		h.Twin = 0
+		if t := Twin(n); n == int64(t) && t <= TwinJoined {
+			h.Twin = t
+		}
 	case "v2_hashes":
 		h.V2Hashes = n != 0
 	}

@@ -25,7 +25,7 @@ func TestExtHandshake(t *testing.T) {
 	for _, h := range []peerwire.ExtHandshake{
 		{},
 		{Metadata: 1, PEX: 2, DontHave: 3, MetadataSize: 12345, Port: 6881, Reqq: 2000, Client: "spate",
-			YourIP: netip.MustParseAddr("192.0.2.1"), UploadOnly: true, V2Hashes: true},
+			YourIP: netip.MustParseAddr("192.0.2.1"), UploadOnly: true, V2Hashes: true, Twin: peerwire.TwinJoined},
 		{YourIP: netip.MustParseAddr("2001:db8::1")},
 	} {
 		got, err := peerwire.ParseExtHandshake(payloadOf(t, peerwire.AppendExtHandshake(nil, &h), 0))

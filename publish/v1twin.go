@@ -17,17 +17,14 @@ type Twin struct {
 	Magnet      string         // with trackers and web seeds
 }
 
-// MakeTwin returns the v1 torrent of a hybrid torrent. It removes "meta version" and "file
-// tree" from the info dictionary, and "piece layers" (BEP 52).
+// MakeTwin returns the v1 torrent of a hybrid torrent. It replaces the info dictionary by that of
+// the v1 twin ([metainfo.MetaInfo.V1Twin]), and removes "piece layers" (BEP 52).
 func MakeTwin(hybrid *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
-	if format := hybrid.Info.Format(); format != metainfo.Hybrid {
-		return nil, fmt.Errorf("publish: a %s torrent has no v1 twin", format)
+	info, _, err := hybrid.V1Twin()
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
 	}
 	whole, err := hybrid.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	info, err := metainfo.EditInfo(hybrid.InfoBytes, map[string][]byte{"meta version": nil, "file tree": nil})
 	if err != nil {
 		return nil, err
 	}

@@ -68,35 +68,16 @@ func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 	return f.numbers
 }
 
-// ask asks the tracker, the seed and the catalog about rel. Clients announce a hybrid to
-// the swarm of its v1 hash, of its v2 hash, or to both. Their sum would count most clients
-// twice, so ask takes the larger count. It adds the swarm of the v1 torrent for older
-// clients, which has other peers except for the publisher's seed.
+// ask asks the tracker, the seed and the catalog about rel.
 func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	n := numbers{FirstCopy: int64(rel.FirstCopy.Seconds())}
 	if s.opts.State != nil {
 		state := s.opts.State(ctx, rel)
 		n.State, n.Problem = state.Name, state.Problem()
 	}
-	count := func(ih spate.InfoHash) (c Swarm) {
-		if s.opts.Swarm != nil && !ih.IsZero() {
-			var ok bool
-			c, ok = s.opts.Swarm(ih)
-			n.Known = n.Known || ok
-		}
-		return c
-	}
-	for _, ih := range rel.Hashes() {
-		c := count(ih)
-		n.Seeds, n.Leeches, n.Completed = max(n.Seeds, c.Seeders), max(n.Leeches, c.Leechers), max(n.Completed, int64(c.Completed))
-	}
-	if c := count(rel.Twin.Hash); n.Known {
-		n.Leeches += c.Leechers
-		n.Completed += int64(c.Completed)
-		n.Seeds += c.Seeders
-		if c.Seeders > 0 && (n.State == publish.StateSeeding || n.State == "") {
-			n.Seeds-- // the publisher's seed is in both swarms
-		}
+	if s.opts.Swarm != nil {
+		c, known := Peers(rel, n.State == publish.StateSeeding || n.State == "", s.opts.Swarm, s.opts.Common)
+		n.Known, n.Seeds, n.Leeches, n.Completed = known, c.Seeders, c.Leechers, int64(c.Completed)
 	}
 	for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
 		if s.opts.Origin == nil || ih.IsZero() {

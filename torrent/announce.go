@@ -51,15 +51,12 @@ func (a announced) Progress() (uploaded, downloaded, left int64) {
 }
 
 func (a announced) Answered(resp *tracker.AnnounceResponse, url string) {
-	a.t.foundPeers(resp.Peers, url)
+	a.t.foundPeers(a.t.peers, resp.Peers, url)
 	a.t.foundSeeds(resp.Complete)
 }
 
 func (a announced) Found(peer discovery.Candidate, url string) {
-	a.t.mu.Lock()
-	addCandidate(a.t.peers, peer, trackerSource(url, peer.Addr), time.Now())
-	a.t.mu.Unlock()
-	a.t.dialMore(time.Now())
+	a.t.foundPeer(a.t.peers, peer, url)
 }
 
 // PartialSeed implements [announce.Torrent].
@@ -73,10 +70,20 @@ func (a announced) Dormant() bool { return false }
 
 func (a announced) Log() *slog.Logger { return a.t.log }
 
-// foundPeers adds the peers that the tracker at a URL returned, and dials more peers.
-func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
+// foundPeer adds a peer that the tracker at a URL named to a list of the torrent, and dials more
+// peers.
+func (t *Torrent) foundPeer(list *peerlist.List, peer discovery.Candidate, trackerURL string) {
 	t.mu.Lock()
-	addTrackerPeers(t.peers, trackerURL, addrs)
+	addCandidate(list, peer, trackerSource(trackerURL, peer.Addr), time.Now())
+	t.mu.Unlock()
+	t.dialMore(time.Now())
+}
+
+// foundPeers adds the peers that the tracker at a URL returned to a list of the torrent, and
+// dials more peers.
+func (t *Torrent) foundPeers(list *peerlist.List, addrs []netip.AddrPort, trackerURL string) {
+	t.mu.Lock()
+	addTrackerPeers(list, trackerURL, addrs)
 	t.mu.Unlock()
 	t.dialMore(time.Now())
 }

@@ -183,7 +183,9 @@ func (t *Torrent) banLocked(key PeerKey, piece int) {
 	}
 	t.bad.banned = append(t.bad.banned, key)
 	t.log.Warn("peer banned: it sent bad data", "peer", key)
-	t.peers.Ban(key.Addr())
+	for _, l := range t.listsLocked() {
+		l.Ban(key.Addr())
+	}
 	for _, c := range t.peerConns.byID {
 		if c != nil && (c.peer.key == key || t.peers.Banned(c.peer.addr)) {
 			c.dropLocked(errBanned)

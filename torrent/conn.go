@@ -74,6 +74,7 @@ type remotePeer struct {
 	reserved  peerwire.Reserved
 	incoming  bool      // the peer dialled
 	v2        bool      // the connection uses the v2 info-hash (BEP 52)
+	twin      bool      // the connection uses the info-hash of the v1 twin
 	firstSent bool      // the metadata search has sent the first messages already
 	since     time.Time // when the connection began
 }
@@ -140,6 +141,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	if !incoming {
 		c.ext.listens = addr
 	}
+	c.peer.twin = t.ofTwin(hs.InfoHash)
 	c.peer.v2 = !t.info.HasV1() || t.isV2Hash(hs.InfoHash)
 	c.lastRead.Store(now.UnixNano())
 	return c

@@ -13,6 +13,7 @@ type connTable struct {
 	byID    []*conn         // the index is the handle; nil for a handle without a connection
 	n       int             // connections in byID
 	dialing int             // dials in progress
+	turn    int             // selects the list of candidates that is asked next; see listsLocked
 	free    []picker.PeerID // handles that can be used
 	retired []retiredPeer   // handles without a connection that open pieces may still name
 }
@@ -29,12 +30,15 @@ func (c *conn) join() error {
 		return err
 	}
 	if c.ext.listens.IsValid() {
-		t.peers.Connected(c.ext.listens)
+		c.listLocked().Connected(c.ext.listens)
 	}
 	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
 	t.peerConns.byID[c.id] = c
 	t.peerConns.n++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
+	if c.peer.twin {
+		t.updateReportersLocked()
+	}
 	c.sendFirstLocked()
 	c.kickLocked()
 	return nil
@@ -98,10 +102,16 @@ func (c *conn) leave(err error) {
 	c.tx.uploads = nil
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute
 	if c.ext.listens.IsValid() {
-		t.peers.Disconnected(c.ext.listens, time.Now(), outcomeOf(err, useful))
+		c.listLocked().Disconnected(c.ext.listens, time.Now(), outcomeOf(err, useful))
+	}
+	if c.ext.alsoIn != nil {
+		c.ext.alsoIn.Disconnected(c.ext.listens, time.Now(), peerlist.OutcomeUseful)
 	}
 	if !c.wire.amChoking {
 		t.slots.decidedAt = time.Time{} // choose the next peer to unchoke at once
+	}
+	if !c.peer.twin {
+		t.updateReportersLocked()
 	}
 	t.refillOthersLocked()
 	t.mu.Unlock()
@@ -117,9 +127,11 @@ func (c *conn) refused(err error) {
 	defer t.mu.Unlock()
 	switch {
 	case errors.Is(err, errSelf) && !c.peer.incoming:
-		t.peers.AddSelf(c.peer.addr)
+		for _, l := range t.listsLocked() {
+			l.AddSelf(c.peer.addr)
+		}
 	case !c.peer.incoming:
-		t.peers.Disconnected(c.peer.addr, time.Now(), outcomeOf(err, false))
+		c.listLocked().Disconnected(c.peer.addr, time.Now(), outcomeOf(err, false))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"spate"
 	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
 )
 
 // accept accepts connections of one listener until it is closed.
@@ -110,6 +111,7 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	}
 	var hash2 spate.InfoHash // v2 info-hash of a hybrid
 	switch {
+	case t != nil && t.ofTwin(hs.InfoHash): // a v1 torrent
 	case t != nil:
 		hash2 = t.hash2
 	case f.hashes.Hybrid():
@@ -168,37 +170,42 @@ func remoteAddr(nc net.Conn) netip.AddrPort {
 func (t *Torrent) dialMore(now time.Time) {
 	for {
 		t.mu.Lock()
-		addr, ok := t.nextCandidateLocked(now)
+		addr, list := t.nextCandidateLocked(now)
 		t.mu.Unlock()
-		if !ok {
+		if list == nil {
 			return
 		}
 		if !t.s.reserve(true) {
 			t.mu.Lock()
 			t.peerConns.dialing--
-			t.peers.Unused(addr)
+			list.Unused(addr)
 			t.mu.Unlock()
 			return
 		}
-		if !t.spawn(func() { t.dial(addr) }) {
+		if !t.spawn(func() { t.dial(addr, list) }) {
 			t.s.dialed(false)
 			return
 		}
 	}
 }
 
-// nextCandidateLocked returns an address to dial, if the torrent wants one more connection.
-func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
+// nextCandidateLocked returns an address to dial and the list that it is from, if the torrent
+// wants one more connection. Otherwise the list is nil.
+func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, *peerlist.List) {
 	if t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding ||
 		t.peerConns.n+t.peerConns.dialing >= t.s.opt.MaxConnsPerTorrent {
-		return netip.AddrPort{}, false
+		return netip.AddrPort{}, nil
 	}
-	next := t.peers.Next(now, 1)
-	if len(next) == 0 {
-		return netip.AddrPort{}, false
+	lists := t.listsLocked()
+	for i := range lists { // the lists take turns
+		list := lists[(t.peerConns.turn+i)%len(lists)]
+		if next := list.Next(now, 1); len(next) > 0 {
+			t.peerConns.turn += i + 1
+			t.peerConns.dialing++
+			return next[0], list
+		}
 	}
-	t.peerConns.dialing++
-	return next[0], true
+	return netip.AddrPort{}, nil
 }
 
 // spawn runs f as a goroutine of the torrent. It returns false if the torrent has halted.
@@ -212,11 +219,14 @@ func (t *Torrent) spawn(f func()) bool {
 	return true
 }
 
-// hashFor returns the info-hash for the handshake with a peer. Peers of a hybrid's v2 swarm
-// may know only the v2 info-hash, so the two hashes alternate until the peer answers.
-func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
+// hashFor returns the info-hash for the handshake with a candidate of a list. Peers of a hybrid's
+// v2 swarm may know only the v2 info-hash, so the two hashes alternate until the peer answers.
+func (t *Torrent) hashFor(addr netip.AddrPort, list *peerlist.List) spate.InfoHash {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if list != t.peers {
+		return t.twin.Load().hash
+	}
 	if !t.hash2.IsZero() && t.peers.UnansweredAt(addr)%2 == 1 {
 		return t.hash2
 	}
@@ -227,16 +237,18 @@ func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 // handshake. Most likely it does not know the torrent.
 var errNoAnswer = errors.New("no handshake")
 
-func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.life.ctx, addr, t.hashFor(addr), !t.hash2.IsZero(), t.isV2Hash)
+func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
+	hash := t.hashFor(addr, list)
+	hybrid := !t.hash2.IsZero() && list == t.peers
+	nc, hs, err := t.s.connect(t.life.ctx, addr, hash, hybrid, func(ih spate.InfoHash) bool { return hybrid && t.isV2Hash(ih) })
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.peerConns.dialing--
 	if err != nil {
 		if errors.Is(err, errNoAnswer) {
-			t.peers.Unanswered(addr)
+			list.Unanswered(addr)
 		}
-		t.peers.Failed(addr, time.Now())
+		list.Failed(addr, time.Now())
 	}
 	t.mu.Unlock()
 	if err != nil {

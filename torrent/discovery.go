@@ -58,7 +58,7 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 			return false
 		}
 		t.mu.Lock()
-		addCandidate(t.peers, peer, from, now)
+		addCandidate(t.listOfLocked(infoHash), peer, from, now)
 		t.mu.Unlock()
 		t.dialMore(now)
 		return true
@@ -139,7 +139,9 @@ func (s *Session) SetAdvertisedPort(port uint16) {
 	}
 	for _, t := range torrents {
 		t.mu.Lock()
-		t.peers.SetAdvertised(port)
+		for _, l := range t.listsLocked() {
+			l.SetAdvertised(port)
+		}
 		t.tellHandshakeLocked()
 		t.mu.Unlock()
 	}

@@ -27,10 +27,11 @@ const (
 	duplicateCloses                           // close the second connection
 )
 
-// otherConnLocked returns another connection to the same peer as c, or nil.
+// otherConnLocked returns another connection to the same peer as c, or nil. A connection in the
+// other swarm of a torrent with a v1 twin counts only if it serves both.
 func (t *Torrent) otherConnLocked(c *conn) *conn {
 	for _, other := range t.peerConns.byID {
-		if other != nil && !other.end.gone && (other.peer.id == c.peer.id || other.peer.key == c.peer.key) {
+		if other != nil && !other.end.gone && (other.peer.twin == c.peer.twin || other.servesBothLocked()) && (other.peer.id == c.peer.id || other.peer.key == c.peer.key) {
 			return other
 		}
 	}

@@ -25,12 +25,14 @@ const ourReqq = maxUploadQueue
 
 // extensionState holds what one peer has sent by the extension protocol (BEP 10).
 type extensionState struct {
-	handshake peerwire.ExtHandshake // all extension handshakes of the peer, merged
-	reqq      int                   // requests that the peer queues
-	client    string                // name and version
-	listens   netip.AddrPort        // where the peer accepts connections; not valid if unknown
-	pex       pexState
-	toldOwn   bool // the peer has told us our address
+	handshake   peerwire.ExtHandshake // all extension handshakes of the peer, merged
+	reqq        int                   // requests that the peer queues
+	client      string                // name and version
+	listens     netip.AddrPort        // where the peer accepts connections; not valid if unknown
+	pex         pexState
+	toldOwn     bool           // the peer has told us our address
+	onlyReports bool           // this side downloads from the peer over another connection; see twin.go
+	alsoIn      *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
 }
 
 // extHandshakeLocked returns the extension handshake for the peer (BEP 10).
@@ -41,8 +43,9 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 		UploadOnly: t.status.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	h.V2Hashes = t.MetaInfo().V2Hashes != nil
+	h.Twin = t.sayTwinLocked()
 	if t.givesMetadata() {
-		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
+		h.Metadata, h.MetadataSize = extMetadata, int64(len(c.infoBytes()))
 	}
 	if t.pexAllowed() {
 		h.PEX = extPEX
@@ -89,8 +92,11 @@ func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	}
 	if h.YourIP.IsValid() && !c.ext.toldOwn {
 		c.ext.toldOwn = true // a change of our address costs a pass over the peer list
-		t.peers.SetOwn(h.YourIP)
+		for _, l := range t.listsLocked() {
+			l.SetOwn(h.YourIP)
+		}
 	}
+	c.heardOfTwinLocked()
 	if h.UploadOnly && t.status.state == StateSeeding && !c.owesHashesLocked() {
 		return errBothSeeds // the peer may lack pieces but wants none (BEP 21)
 	}
@@ -140,7 +146,7 @@ func (c *conn) dontHaveLocked(payload []byte, now time.Time) error {
 		}
 	}
 	if c.ext.listens.IsValid() {
-		t.peers.SetSeed(c.ext.listens, false)
+		c.listLocked().SetSeed(c.ext.listens, false)
 	}
 	c.updateInterestLocked()
 	c.due.refill = true
@@ -155,8 +161,8 @@ func (c *conn) listensLocked(port uint16) {
 		return
 	}
 	at := netip.AddrPortFrom(c.peer.addr.Addr(), port)
-	c.t.peers.Add([]netip.AddrPort{at}, peerlist.SourceIncoming)
-	if c.t.peers.Connected(at) {
+	c.listLocked().Add([]netip.AddrPort{at}, peerlist.SourceIncoming)
+	if c.listLocked().Connected(at) {
 		c.ext.listens = at
 	}
 }

@@ -191,7 +191,9 @@ func (t *Torrent) wantMoreLocked() {
 		t.status.done = make(chan struct{})
 	}
 	t.pieces.mostOpen = t.openPieces()
-	t.peers.SetSeeding(false)
+	for _, l := range t.listsLocked() {
+		l.SetSeeding(false)
+	}
 	t.setStateLocked(StateDownloading)
 	t.tellUploadOnlyLocked()
 }

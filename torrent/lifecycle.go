@@ -79,7 +79,9 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.updateUrgentLocked()
 	t.disk.dirty = true
 	complete := t.completeLocked()
-	t.peers.SetSeeding(complete)
+	for _, l := range t.listsLocked() {
+		l.SetSeeding(complete)
+	}
 	if !complete {
 		t.setStateLocked(StateDownloading)
 		t.status.completed = time.Time{}
@@ -96,7 +98,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.closeDone()
 	}
 	t.saveResume(false)
-	t.s.announcer.Start(t.dormancy.announced, t.count.uploaded.Load(), t.count.downloaded.Load())
+	t.s.announcer.Start(t.swarms(), t.count.uploaded.Load(), t.count.downloaded.Load())
 	t.takeOverConns()
 	t.dialMore(time.Now())
 }
@@ -164,7 +166,7 @@ func (t *Torrent) failLocked(err error) {
 	}
 	if !t.status.repairing {
 		close(t.status.failed)
-		t.s.announcer.Halt(t.dormancy.announced)
+		t.s.announcer.Halt(t.swarms())
 	}
 }
 
@@ -194,7 +196,7 @@ func (t *Torrent) giveUpRepairLocked(err error) {
 	t.status.repairing, t.status.err = false, err
 	t.log.Info("torrent halted", "err", err)
 	close(t.status.failed)
-	t.s.announcer.Halt(t.dormancy.announced)
+	t.s.announcer.Halt(t.swarms())
 }
 
 var errHalted = errors.New("the torrent is halted")
@@ -223,7 +225,9 @@ func (t *Torrent) finished() {
 	}
 	t.setStateLocked(StateSeeding)
 	t.pick.SetHave(t.pick.Bitfield().Clone()) // frees the buffers of open pieces, which are not wanted
-	t.peers.SetSeeding(true)
+	for _, l := range t.listsLocked() {
+		l.SetSeeding(true)
+	}
 	t.status.completed = time.Now()
 	tell := !t.status.told && t.leftLocked() == 0
 	t.status.told = t.status.told || tell
@@ -239,6 +243,9 @@ func (t *Torrent) finished() {
 	t.saveResume(false)
 	if tell {
 		t.s.announcer.Completed(t.dormancy.announced)
+	}
+	if w := t.twin.Load(); w != nil {
+		t.s.announcer.Repeat(w.announced) // as a seed; another "completed" would count as a second download
 	}
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())

@@ -146,7 +146,7 @@ func (c *conn) haveLocked(piece int64) error {
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) && c.wire.sent.n == 0 {
 		if c.ext.listens.IsValid() {
-			c.t.peers.SetSeed(c.ext.listens, true)
+			c.listLocked().SetSeed(c.ext.listens, true)
 		}
 		c.t.super.OtherSeed(time.Now())
 		if c.neitherNeedsLocked(time.Now()) {
@@ -159,7 +159,7 @@ func (c *conn) knowsMoreLocked() error {
 
 // updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
-	want := c.t.pick.Interest(c.id) > 0
+	want := c.t.pick.Interest(c.id) > 0 && !c.ext.onlyReports
 	if want == c.wire.amInterested {
 		return
 	}

@@ -12,7 +12,7 @@ func (c *conn) metadataLocked(payload []byte) error {
 	if len(c.tx.control) > maxUnsent {
 		return errFlood
 	}
-	info := c.t.mi.InfoBytes
+	info := c.infoBytes()
 	from := m.Piece * peerwire.MetadataPieceLen
 	if from >= int64(len(info)) || !c.t.givesMetadata() || len(c.tx.control) > maxUnsent/2 {
 		c.tx.control = peerwire.AppendMetadata(c.tx.control, c.ext.handshake.Metadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: m.Piece})
@@ -23,6 +23,14 @@ func (c *conn) metadataLocked(payload []byte) error {
 		Data: info[from:min(from+peerwire.MetadataPieceLen, int64(len(info)))],
 	})
 	return nil
+}
+
+// infoBytes returns the info dictionary of the torrent in whose swarm the connection is.
+func (c *conn) infoBytes() []byte {
+	if c.peer.twin {
+		return c.t.twin.Load().info
+	}
+	return c.t.mi.InfoBytes
 }
 
 // givesMetadata reports whether peers may have the info dictionary. It is false for a

@@ -101,6 +101,9 @@ type Options struct {
 	Seed uint64
 	// portableIO makes TCP sockets use the code for other connections, for tests.
 	portableIO bool
+	// ignoreTwins makes hybrid torrents stay out of the swarms of their v1 twins, as in other
+	// clients, for tests.
+	ignoreTwins bool
 	// Log receives messages for operators. They are discarded if it is nil.
 	Log *slog.Logger
 }

@@ -80,8 +80,8 @@ func TestMetadataServicesAreNotDialled(t *testing.T) {
 		name     func(s *Session, tor *Torrent)
 		loopback bool
 	}{
-		"a tracker":                 {func(_ *Session, tor *Torrent) { tor.foundPeers(named, "http://tracker.example/announce") }, false},
-		"a tracker on this machine": {func(_ *Session, tor *Torrent) { tor.foundPeers(named, "http://127.0.0.1/announce") }, true},
+		"a tracker":                 {func(_ *Session, tor *Torrent) { tor.foundPeers(tor.peers, named, "http://tracker.example/announce") }, false},
+		"a tracker on this machine": {func(_ *Session, tor *Torrent) { tor.foundPeers(tor.peers, named, "http://127.0.0.1/announce") }, true},
 		"the caller":                {func(_ *Session, tor *Torrent) { tor.AddPeers(named) }, true},
 		"the local network": {func(s *Session, tor *Torrent) {
 			for _, a := range named {

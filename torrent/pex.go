@@ -48,7 +48,7 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 		if !mayName(c.peer.addr.Addr(), a.Addr()) {
 			continue
 		}
-		addCandidate(c.t.peers, discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
+		addCandidate(c.listLocked(), discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (c *conn) tellPEXLocked(now time.Time) {
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.peerConns.byID {
-		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
+		if o == nil || o == c || o.end.gone || o.peer.twin != c.peer.twin && !o.servesBothLocked() || !o.ext.listens.IsValid() || o.ext.listens.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
 			continue
 		}
 		connected[o.ext.listens] = true

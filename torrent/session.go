@@ -133,6 +133,7 @@ func (s *Session) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			for _, t := range s.Torrents() {
 				t.tick(now)
+				t.noteTwinApart()
 				if t.maySleep(now) {
 					s.sleep(t)
 				}
@@ -257,6 +258,15 @@ func (s *Session) enterLocked(t *Torrent) {
 	}
 }
 
+// leaveLocked removes t from the torrents of the session.
+func (s *Session) leaveLocked(t *Torrent) {
+	delete(s.torrents, t.hash)
+	delete(s.torrents, t.hash2)
+	if w := t.twin.Load(); w != nil {
+		delete(s.torrents, w.hash)
+	}
+}
+
 // Remove stops a torrent and removes it from the session. It keeps the data.
 func (s *Session) Remove(ih spate.InfoHash) error {
 	t, _, err := s.detach(ih)
@@ -283,10 +293,9 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, *dormant, error) {
 		s.announcer.Stop(d.anns)
 		return nil, d, nil
 	}
-	delete(s.torrents, t.hash)
-	delete(s.torrents, t.hash2)
+	s.leaveLocked(t)
 	s.mu.Unlock()
-	s.announcer.Stop(t.dormancy.announced)
+	s.announcer.Stop(t.swarms())
 	t.halt()
 	return t, nil, nil
 }
@@ -317,7 +326,7 @@ func (s *Session) allLocked() (torrents []*Torrent, swarms []*announce.Swarm) {
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			torrents = append(torrents, t)
-			swarms = append(swarms, t.dormancy.announced...)
+			swarms = append(swarms, t.swarms()...)
 		}
 	}
 	for ih, d := range s.dormant.by {

@@ -74,9 +74,10 @@ type TrackerStats struct {
 	Warning              string
 }
 
-// PeerStats is a snapshot of one connection.
+// PeerStats is a snapshot of one connected peer.
 type PeerStats struct {
 	Key                PeerKey
+	ID                 spate.PeerID // chosen by the peer
 	Client             string
 	Incoming           bool
 	Have               float64 // share of the pieces that the peer has, 0 to 1
@@ -91,7 +92,7 @@ type PeerStats struct {
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
-	for _, status := range t.s.announcer.Status(t.dormancy.announced) {
+	for _, status := range t.s.announcer.Status(t.swarms()) {
 		trackers = append(trackers, TrackerStats(status))
 	}
 	t.mu.Lock()
@@ -100,7 +101,7 @@ func (t *Torrent) Stats() Stats {
 		Name: t.name, InfoHash: t.hash, State: t.status.state, Err: t.status.err,
 		Checked:    int(t.count.checked.Load()),
 		Downloaded: t.count.downloaded.Load(), Uploaded: t.count.uploaded.Load(), Wasted: t.count.wasted.Load(),
-		Peers: t.peerConns.n, Known: t.peers.Len(),
+		Known: t.knownPeersLocked(),
 		Added: t.status.added, Completed: t.status.completed,
 	}
 	now := time.Now()
@@ -113,9 +114,10 @@ func (t *Torrent) Stats() Stats {
 	}
 	st.Pieces, st.PiecesHave = t.info.NumPieces(), t.pick.HaveCount()
 	for _, c := range t.peerConns.byID {
-		if c == nil {
+		if c == nil || c.otherSwarmsConnLocked() != nil {
 			continue
 		}
+		st.Peers++
 		if t.pick.PeerIsSeed(c.id) {
 			st.Seeds++
 		} else {
@@ -175,24 +177,50 @@ func (t *Torrent) leftLocked() (left int64) {
 	return left
 }
 
-// PeerStats returns a snapshot of the connections, in no order.
+// Add adds the snapshot of a second connection to the same peer, in another swarm of the same
+// pieces.
+func (p *PeerStats) Add(q PeerStats) {
+	p.Downloaded, p.Uploaded = p.Downloaded+q.Downloaded, p.Uploaded+q.Uploaded
+	p.DownRate, p.UpRate = p.DownRate+q.DownRate, p.UpRate+q.UpRate
+	p.Have = max(p.Have, q.Have)
+	p.Interested, p.Choked = p.Interested || q.Interested, p.Choked && q.Choked
+	p.Unchoked, p.Seed = p.Unchoked || q.Unchoked, p.Seed || q.Seed
+	p.Outstanding += q.Outstanding
+}
+
+// PeerStats returns a snapshot of the connected peers, in no order.
 func (t *Torrent) PeerStats() []PeerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make([]PeerStats, 0, t.peerConns.n)
+	var second []*conn
+	at := map[*conn]int{} // index in all
 	for _, c := range t.peerConns.byID {
-		if c == nil {
-			continue
+		switch {
+		case c == nil:
+		case c.otherSwarmsConnLocked() != nil:
+			second = append(second, c)
+		default:
+			at[c] = len(all)
+			all = append(all, c.statsLocked())
 		}
-		all = append(all, PeerStats{
-			Key: c.peer.key, Client: c.ext.client, Incoming: c.peer.incoming,
-			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
-			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
-			DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,
-			Interested: c.wire.peerInterested, Choked: c.wire.peerChoking, Unchoked: !c.wire.amChoking,
-			Seed:        t.pick.PeerIsSeed(c.id),
-			Outstanding: t.pick.PendingOf(c.id),
-		})
+	}
+	for _, c := range second {
+		all[at[c.otherSwarmsConnLocked()]].Add(c.statsLocked())
 	}
 	return all
+}
+
+// statsLocked returns a snapshot of the connection.
+func (c *conn) statsLocked() PeerStats {
+	t := c.t
+	return PeerStats{
+		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Incoming: c.peer.incoming,
+		Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+		Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
+		DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,
+		Interested: c.wire.peerInterested, Choked: c.wire.peerChoking, Unchoked: !c.wire.amChoking,
+		Seed:        t.pick.PeerIsSeed(c.id),
+		Outstanding: t.pick.PendingOf(c.id),
+	}
 }

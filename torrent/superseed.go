@@ -11,9 +11,10 @@ import (
 // file tell it what happens to the connections of a torrent, and send the have messages
 // that it decides on. Torrent.mu guards all of it.
 
-// maySuperSeedLocked reports whether the torrent has every piece and may super-seed.
+// maySuperSeedLocked reports whether the torrent has every piece and may super-seed. A torrent
+// in two swarms may not, because a piece that it sends in one need not reach the other.
 func (t *Torrent) maySuperSeedLocked() bool {
-	return t.status.state == StateSeeding && !t.opt.PlainSeed && t.pick.HaveCount() == t.info.NumPieces()
+	return t.status.state == StateSeeding && !t.opt.PlainSeed && t.twin.Load() == nil && t.pick.HaveCount() == t.info.NumPieces()
 }
 
 // foundSeeds tells the super-seeder if a tracker counts another seed. complete is the

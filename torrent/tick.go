@@ -58,7 +58,7 @@ func (t *Torrent) tick(now time.Time) {
 
 	t.tickWebSeeds(now)
 	if needsPeers {
-		t.s.announcer.Hurry(t.dormancy.announced)
+		t.s.announcer.Hurry(t.swarms())
 	}
 	if running {
 		t.dialMore(now)

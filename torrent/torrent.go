@@ -38,6 +38,8 @@ type Torrent struct {
 	up, down *ratelimit.Limiter // rate limits of this torrent, besides those of the session
 
 	full     atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
+	twin     atomic.Pointer[twinSwarm]         // the swarm of the v1 twin; nil unless the torrent takes part in it
+	twinHash func() spate.InfoHash             // the info-hash of the v1 twin, computed once; zero if there is none
 	life     lifetime
 	data     torrentData
 	count    counters
@@ -53,7 +55,8 @@ type Torrent struct {
 	pick      *picker.Picker // nil while the torrent is not ready for peers
 	choke     *choker.Choker
 	super     *superseed.Seed
-	peers     *peerlist.List
+	peers     *peerlist.List // candidates, except those of the twin's swarm
+	twinApart bool           // the session seeds the v1 twin as a torrent of its own
 	peerConns connTable
 	web       *webSeeds // nil until web seeds are used
 	pieces    pieceState
@@ -119,6 +122,10 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 		bad:    badData{suspects: map[int]*trial{}},
 		super:  superseed.New(superseed.Pieces{Num: info.NumPieces(), Length: info.PieceLength, Size: info.PieceSize}),
 	}
+	t.twinHash = sync.OnceValue(func() spate.InfoHash {
+		_, hash, _ := mi.V1Twin()
+		return hash
+	})
 	t.fin.changed.L = &t.fin.mu
 	t.full.Store(mi)
 	if v2, ok := mi.HashV2(); ok && info.HasV1() {

@@ -157,8 +157,7 @@ func (s *Session) sleep(t *Torrent) {
 		s.mu.Unlock()
 		return
 	}
-	delete(s.torrents, t.hash)
-	delete(s.torrents, t.hash2)
+	s.leaveLocked(t)
 	s.dormant.awake--
 	if up, down := t.count.uploaded.Load(), t.count.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
 		d.uploaded, d.downloaded, d.stamp = up, down, stamp

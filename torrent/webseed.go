@@ -173,7 +173,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	t.mu.Lock()
 	asked := t.web != nil || len(t.mi.WebSeeds) > 0
 	t.mu.Unlock()
-	asked = asked && t.s.announcer.Asked(t.dormancy.announced)
+	asked = asked && t.s.announcer.Asked(t.swarms())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	downloading := t.status.state == StateDownloading && t.life.ctx.Err() == nil && t.pick != nil
@@ -198,7 +198,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	}
 	w.peers.update(now, t.count.downloaded.Load()-w.received)
 	was := w.use.on
-	alone := asked && t.peerConns.n+t.peerConns.dialing+t.peers.Len() == 0
+	alone := asked && t.peerConns.n+t.peerConns.dialing+t.knownPeersLocked() == 0
 	if !w.use.decide(now, w.peers.rate, t.slowLocked(), t.peerConns.n, alone) {
 		return
 	}

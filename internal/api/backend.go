@@ -15,6 +15,8 @@ import (
 	"spate/internal/fault"
 	"spate/maker"
 	"spate/publish"
+	"spate/site"
+	"spate/torrent"
 )
 
 // NewBackend returns a backend for a daemon of this process.
@@ -90,24 +92,54 @@ func (b backend) live(ctx context.Context, r *publish.Release) publish.Live {
 	if state.Err != nil {
 		l.Error = state.Err.Error()
 	}
-	for _, ih := range r.Hashes() {
-		s, _ := b.d.Swarm(ih)
-		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
+	n, _ := site.Peers(r, state.Name == publish.StateSeeding, b.d.Swarm, b.d.Common)
+	l.Seeders, l.Leechers = n.Seeders, n.Leechers
+	for _, t := range b.torrents(r) {
+		st := t.Stats()
+		l.Peers, l.UpRate, l.DownRate = l.Peers+st.Peers, l.UpRate+st.UpRate, l.DownRate+st.DownRate
 	}
-	if s, ok := b.d.Swarm(r.Twin.Hash); ok {
-		l.Seeders, l.Leechers = l.Seeders+s.Seeders, l.Leechers+s.Leechers
-		if state.Name == publish.StateSeeding && s.Seeders > 0 {
-			l.Seeders-- // this machine is a seeder in both swarms
-		}
-	}
-	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
-		if t := b.d.Session().Torrent(ih); t != nil {
-			st := t.Stats()
-			l.Peers, l.UpRate, l.DownRate = l.Peers+st.Peers, l.UpRate+st.UpRate, l.DownRate+st.DownRate
-		}
+	if l.Peers > 1 && !r.Twin.Hash.IsZero() {
+		l.Peers = len(b.peers(r)) // some may be connected in both swarms
 	}
 	l.UpRate, l.DownRate = math.Round(l.UpRate), math.Round(l.DownRate)
 	return l
+}
+
+// torrents returns the torrents of a release that are not dormant: its torrent and the separate v1
+// torrent.
+func (b backend) torrents(r *publish.Release) (list []*torrent.Torrent) {
+	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
+		if t := b.d.Session().Torrent(ih); t != nil {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// peer is a connected peer of a release.
+type peer struct {
+	torrent.PeerStats
+	twin bool // the peer is only in the swarm of the separate v1 torrent
+}
+
+// peers returns the connected peers of a release. A peer that is connected in both swarms is in
+// the list once.
+func (b backend) peers(r *publish.Release) (list []peer) {
+	at := map[spate.PeerID]int{} // index in list of the peers of the first swarm
+	for _, t := range b.torrents(r) {
+		twin := t.InfoHash() == r.Twin.Hash
+		for _, p := range t.PeerStats() {
+			if i, ok := at[p.ID]; ok && twin {
+				list[i].Add(p)
+				continue
+			}
+			if !twin {
+				at[p.ID] = len(list)
+			}
+			list = append(list, peer{p, twin})
+		}
+	}
+	return list
 }
 
 // Peers implements [Backend].
@@ -117,21 +149,15 @@ func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
 		return nil, notFound(ref, err)
 	}
 	out := []Peer{}
-	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
-		t := b.d.Session().Torrent(ih)
-		if t == nil {
-			continue
+	for _, p := range b.peers(r) {
+		have := p.Have
+		if math.IsNaN(have) {
+			have = 0
 		}
-		for _, p := range t.PeerStats() {
-			have := p.Have
-			if math.IsNaN(have) {
-				have = 0
-			}
-			out = append(out, Peer{
-				Addr: p.Key.String(), Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
-				UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: ih == r.Twin.Hash,
-			})
-		}
+		out = append(out, Peer{
+			Addr: p.Key.String(), Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
+			UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: p.twin,
+		})
 	}
 	return out, nil
 }

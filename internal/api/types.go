@@ -80,7 +80,7 @@ type Peer struct {
 	DownRate   float64 `json:"down_rate"`
 	Interested bool    `json:"interested"`
 	Unchoked   bool    `json:"unchoked"`
-	Twin       bool    `json:"twin"` // whether the peer is in the swarm of the separate v1 torrent
+	Twin       bool    `json:"twin"` // whether the peer is in the swarm of the separate v1 torrent, and not in that of the hybrid
 }
 
 // Snapshot is a line of GET /v1/watch.

@@ -262,13 +262,7 @@ func (a *app) printPublished(e releaseEvent) error {
 func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
 	var seeds, leechers int
 	for _, r := range releases {
-		// A peer that knows both info-hashes of a hybrid announces both, so the larger swarm
-		// has nearly all peers.
-		var all site.Swarm
-		for _, ih := range r.Hashes() {
-			s, _ := p.Swarm(ih)
-			all.Seeders, all.Leechers = max(all.Seeders, s.Seeders), max(all.Leechers, s.Leechers)
-		}
+		all, _ := site.Peers(r, true, p.Swarm, p.Common)
 		seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 	}
 	return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")

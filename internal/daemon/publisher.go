@@ -117,7 +117,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.callback = newCallback(p.session.Session)
 	p.trackerNode.observe = p.observe
 	options := c.Site
-	options.BaseURL, options.Swarm, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.origin, p.ReleaseState, "/stats"
+	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread = p.spread
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
@@ -285,6 +285,12 @@ func (p *Publisher) Reload() { p.trackerNode.Reload() }
 func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 	s, l, c, ok := p.trackerNode.table.Scrape(p.env.Now(), ih)
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
+}
+
+// Common returns the number of peers that are in the swarms of both info-hashes.
+func (p *Publisher) Common(a, b spate.InfoHash) site.Swarm {
+	s, l := p.trackerNode.table.Common(p.env.Now(), a, b)
+	return site.Swarm{Seeders: int(s), Leechers: int(l)}
 }
 
 // Info returns the description of a release for the owner of the publisher.
