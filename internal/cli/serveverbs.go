@@ -149,7 +149,7 @@ func (a *app) printStatus(s api.Status) error {
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
 		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
-		{"sending", units.Rate(t.UpRate)},
+		{"sending", units.Rate(t.UpRate)}, {"uplink", s.Uplink.String()},
 		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(t.Completed, "download"), t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
 	for _, f := range s.Folders {

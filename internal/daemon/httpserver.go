@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
+	"spate/internal/uplink"
 	"spate/tracker/trackerserver"
 )
 
@@ -21,14 +23,33 @@ const (
 	shutdownTimeout   = 3 * time.Second
 )
 
-// serveHTTP serves l with h until ctx ends.
-func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+// serveHTTP serves l with h until ctx ends. line may be nil; it learns from what the connections
+// send, but it limits only direct downloads.
+func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, line *uplink.Line) error {
+	var sockets sync.Map // net.Conn -> *uplink.Socket
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+	}
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		ctx = trackerserver.ConnContext(ctx, c)
+		socket := line.Track(trackerserver.ConnOf(ctx))
+		sockets.Store(c, socket)
+		return context.WithValue(ctx, socketKey{}, socket)
+	}
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state != http.StateClosed && state != http.StateHijacked {
+			return
+		}
+		if socket, ok := sockets.LoadAndDelete(c); ok {
+			socket.(*uplink.Socket).Close()
+		}
 	}
 	return serveUntil(ctx, srv, l)
 }
+
+// socketKey is the key of a connection's [uplink.Socket] in the context of its requests.
+type socketKey struct{}
 
 // serveUntil serves l until ctx ends. Running requests get [shutdownTimeout] to end.
 func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {

@@ -97,6 +97,16 @@ func (l *Limiter) Batch() int {
 	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
 }
 
+// Waiting reports whether callers wait.
+func (l *Limiter) Waiting() bool {
+	if l.Rate() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.queue.empty() || !l.later.empty()
+}
+
 // Take lets n bytes pass if they can pass without waiting and no caller waits. It reports
 // whether they passed. It always returns false if n exceeds the burst, which is the larger
 // of 16 KiB and the bytes of 50 ms.

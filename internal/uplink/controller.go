@@ -45,8 +45,12 @@ const (
 	// leastGrowth and mostGrowth limit the part by which the limit exceeds the capacity
 	// while there is no queue. The part doubles each growthTime without a queue.
 	leastGrowth = 0.02
-	mostGrowth  = 0.16
-	growthTime  = time.Second
+	mostGrowth  = 0.25
+	growthTime  = 700 * time.Millisecond
+	// mostUnused is the part of the limit that is sent at least if the machine is not busy.
+	mostUnused = 0.9
+	// waitedFor is how long senders count as waiting after they did.
+	waitedFor = 500 * time.Millisecond
 	// rateIntervals is the number of samples over which rates are averaged.
 	rateIntervals = 10
 	// minActive is how many bytes a socket must have sent in about a second, so that its
@@ -76,7 +80,7 @@ type Sample struct {
 	ID     uint64        // identifies the socket
 	RTT    time.Duration // smoothed round-trip time
 	MinRTT time.Duration // least round-trip time
-	Acked  uint64        // bytes that the other side has acknowledged since the connection began
+	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
 	Local  bool          // the other side has a private address
 }
 
@@ -86,7 +90,7 @@ type State struct {
 	Capacity int64         // last known capacity of the line in bytes per second; 0 if unknown
 	Rate     int64         // bytes per second that were acknowledged in the last second
 	Queue    time.Duration // delay in the queue that the sockets share
-	Foreign  bool          // the queue is not limited because it belongs to other senders
+	Foreign  bool          // nothing is limited, because the queue belongs to other senders
 }
 
 // Controller decides how fast all senders together may send. The zero value is ready and
@@ -105,10 +109,11 @@ type Controller struct {
 	capacity float64 // estimate that the limit is based on
 	seen     float64 // capacity when a queue was last seen
 
-	long       int       // samples of an unlimited line with a long queue, less those with a shorter one
-	growth     float64   // part by which the limit exceeds the capacity while there is no queue
-	emptyAt    time.Time // when the queue was last empty
-	emptyUntil time.Time // the limit is low until then, so that the queue becomes empty
+	long       int           // samples of an unlimited line with a long queue, less those with a shorter one
+	waited     time.Duration // how long senders that waited lately count as waiting
+	growth     float64       // part by which the limit exceeds the capacity while there is no queue
+	emptyAt    time.Time     // when the queue was last empty
+	emptyUntil time.Time     // the limit is low until then, so that the queue becomes empty
 
 	drain        drain
 	foreignUntil time.Time
@@ -117,8 +122,6 @@ type Controller struct {
 
 // socket is what the controller keeps of a socket between two samples.
 type socket struct {
-	acked  uint64
-	fresh  float64 // bytes acknowledged since the sample before
 	recent float64 // bytes acknowledged in about the last second
 	sample uint64  // number of the last sample with this socket
 }
@@ -156,18 +159,19 @@ func (h *history) average(n int) float64 {
 }
 
 // Update takes a sample of at most [MaxSockets] sockets and returns the limit in bytes per
-// second, or 0 for none. It should be called each [Interval] while anything is sent.
-func (c *Controller) Update(now time.Time, samples []Sample) int64 {
+// second, or 0 for none. waiting means that senders wait because of the limit. Update should be
+// called each [Interval] while anything is sent.
+func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64 {
 	dt := now.Sub(c.last)
 	if dt < Interval/2 {
 		return int64(c.limit)
 	}
 	idle := dt > 10*Interval // the senders paused, or the machine slept
+	c.last = now
+	known := c.measure(dt, samples)
 	if idle {
 		c.rates, c.long, c.growth, c.drain, c.emptyAt = history{}, 0, 0, drain{}, now
 	}
-	c.last = now
-	known := c.measure(dt, samples)
 	switch {
 	case idle:
 	case !known && (c.limit == 0 || c.rates.average(rateIntervals) == 0):
@@ -175,7 +179,7 @@ func (c *Controller) Update(now time.Time, samples []Sample) int64 {
 	case c.limit == 0:
 		c.unlimited(now)
 	default:
-		c.limited(now, dt)
+		c.limited(now, dt, waiting)
 	}
 	return int64(c.limit)
 }
@@ -196,17 +200,17 @@ func (c *Controller) LimitsLocal() bool { return c.local }
 // is the lower quartile of their delays: a slow receiver delays only its own socket. measure
 // returns false if too little was sent to know the queue.
 func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
-	c.remember(dt, samples[:min(len(samples), MaxSockets)])
+	samples = samples[:min(len(samples), MaxSockets)]
+	c.remember(dt, samples)
 	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
 	total := 0.0
 	c.rises = c.rises[:0]
 	for _, s := range samples {
-		k := c.sockets[s.ID]
 		if s.Local && !c.local {
 			continue
 		}
-		total += k.fresh
-		if k.fresh > 0 && k.recent >= minActive && s.MinRTT > 0 {
+		total += float64(s.Acked)
+		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
 			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
 		}
 	}
@@ -228,13 +232,7 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 	c.samples++
 	decay := max(0, 1-dt.Seconds())
 	for _, s := range samples {
-		k, known := c.sockets[s.ID]
-		k.fresh = 0
-		if known && s.Acked > k.acked {
-			k.fresh = float64(s.Acked - k.acked)
-		}
-		k.acked, k.recent, k.sample = s.Acked, k.recent*decay+k.fresh, c.samples
-		c.sockets[s.ID] = k
+		c.sockets[s.ID] = socket{recent: c.sockets[s.ID].recent*decay + float64(s.Acked), sample: c.samples}
 	}
 	for id, k := range c.sockets {
 		if k.sample != c.samples {
@@ -254,16 +252,17 @@ func (c *Controller) unlimited(now time.Time) {
 	default:
 		c.long++
 	}
-	if c.long < longSamples {
+	rate := c.rates.average(rateIntervals / 2)
+	if c.long < longSamples || rate < 2*minRate {
 		return
 	}
-	c.capacity = c.rates.average(rateIntervals / 2)
+	c.capacity = max(rate, c.rates.average(rateIntervals))
 	c.growth, c.emptyAt, c.drain = 0, now, drain{}
 	c.behindQueue()
 }
 
 // limited adjusts the limit.
-func (c *Controller) limited(now time.Time, dt time.Duration) {
+func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
 	rate := c.rates.average(rateIntervals)
 	c.goal = min(mostShort, shortQueue+time.Duration(block/2/c.capacity*float64(time.Second)))
 	if c.queue <= c.goal/3 {
@@ -279,10 +278,13 @@ func (c *Controller) limited(now time.Time, dt time.Duration) {
 		return
 	}
 	c.drain = drain{}
-	if rate < 0.85*c.limit {
-		return // the senders need less than the limit
+	c.waited = max(0, c.waited-dt)
+	if waiting {
+		c.waited = waitedFor
 	}
-	c.grow(now, rate, dt)
+	if c.waited > 0 {
+		c.grow(now, rate, dt)
+	} // otherwise the senders need less than the limit
 }
 
 // correct corrects the capacity while there is a queue. A rate that differs from the limit is
@@ -312,6 +314,9 @@ func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
 		c.growth = 0
 	}
 	c.growth = min(mostGrowth, max(leastGrowth, c.growth*math.Exp2(dt.Seconds()/growthTime.Seconds())))
+	if rate < mostUnused*c.limit && c.limit < 2*rate { // a busy machine sends less than it may
+		c.capacity *= 1 + c.growth*dt.Seconds()
+	}
 	c.limit = c.capacity * (1 + c.growth*(1-c.queue.Seconds()/c.goal.Seconds()))
 	switch {
 	case c.limit > releaseAfter*c.seen:
@@ -333,6 +338,9 @@ func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
 		*d = drain{from: c.queue, floor: c.capacity * (1 - mostCut)}
 	}
 	d.floor *= 1 - 0.3*dt.Seconds()
+	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
+		d.floor *= 1 - dt.Seconds()
+	}
 	rate := max(c.capacity, 1)
 	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
 	excess := d.from - c.goal

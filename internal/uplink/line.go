@@ -80,6 +80,7 @@ type Socket struct {
 	// Line.mu guards the fields below.
 	index  int // in Line.sockets
 	path   sockqueue.Path
+	fresh  uint64  // bytes acknowledged between the last two samples of the socket
 	rate   float64 // bytes per second, smoothed over about a second
 	quiet  int     // samples without progress, up to quietAfter
 	at     time.Time
@@ -103,10 +104,15 @@ func (l *Line) Track(c net.Conn) *Socket {
 		return nil
 	}
 	addr := remote.Addr().Unmap()
+	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast())
+}
+
+// add adds a socket. local means that the other side has a private address.
+func (l *Line) add(raw syscall.RawConn, local bool) *Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastID++
-	s := &Socket{line: l, id: l.lastID, raw: raw, local: addr.IsPrivate() || addr.IsLinkLocalUnicast(), index: len(l.sockets), quiet: quietAfter}
+	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, index: len(l.sockets)}
 	l.sockets = append(l.sockets, s)
 	select {
 	case l.wake <- struct{}{}:
@@ -195,12 +201,12 @@ func (l *Line) sample(now time.Time) time.Duration {
 			continue
 		}
 		busy = busy || s.quiet == 0
-		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.path.Acked, Local: s.local})
+		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local})
 	}
 	if !busy && l.state.Rate == 0 {
 		return idleInterval
 	}
-	limit := l.control.Update(now, samples)
+	limit := l.control.Update(now, samples, l.limiter.Waiting())
 	if limit != l.limiter.Rate() {
 		l.limiter.SetRate(limit)
 	}
@@ -240,14 +246,13 @@ func (s *Socket) readLocked(now time.Time) bool {
 	if !ok {
 		return false
 	}
-	fresh := path.Acked - s.path.Acked
-	if fresh > 0 && !s.at.IsZero() {
+	s.fresh = path.Acked - s.path.Acked
+	s.quiet = min(s.quiet+1, quietAfter)
+	if s.fresh > 0 {
 		s.quiet = 0
-	} else {
-		s.quiet = min(s.quiet+1, quietAfter)
 	}
 	if dt := now.Sub(s.at).Seconds(); !s.at.IsZero() && dt > 0 {
-		s.rate += min(1, dt) * (float64(fresh)/dt - s.rate)
+		s.rate += min(1, dt) * (float64(s.fresh)/dt - s.rate)
 	}
 	s.path, s.at = path, now
 	return true

@@ -110,6 +110,10 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return httpconn.ConnContext(ctx, conn)
 }
 
+// ConnOf returns the connection of the request with the context ctx, or nil if it is unknown
+// because [ConnContext] was not used.
+func ConnOf(ctx context.Context) net.Conn { return httpconn.ConnOf(ctx) }
+
 // httpHandler answers requests that a Listener reads itself.
 type httpHandler struct{ s *Server }
 

@@ -139,6 +139,16 @@ func Busy(ctx context.Context) (done func()) {
 	return func() { c.gate.finish(c) }
 }
 
+// ConnOf returns the connection of the operating system under a request with the context
+// ctx, or nil if it is unknown.
+func ConnOf(ctx context.Context) net.Conn {
+	c, ok := ctx.Value(connKey{}).(*stdConn)
+	if !ok {
+		return nil
+	}
+	return c.Conn
+}
+
 // addrOf returns the canonical IP address in a. It is not valid if a is not a TCP address.
 func addrOf(a net.Addr) netip.Addr {
 	t, ok := a.(*net.TCPAddr)
