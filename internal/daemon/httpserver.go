@@ -33,7 +33,7 @@ func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, lin
 	}
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		ctx = trackerserver.ConnContext(ctx, c)
-		socket := line.Track(trackerserver.ConnOf(ctx))
+		socket := line.Track(trackerserver.ConnOf(ctx), true) // the listener bounds it
 		sockets.Store(c, socket)
 		return context.WithValue(ctx, socketKey{}, socket)
 	}

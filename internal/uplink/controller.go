@@ -47,8 +47,9 @@ const (
 	leastGrowth = 0.02
 	mostGrowth  = 0.25
 	growthTime  = 700 * time.Millisecond
-	// mostUnused is the part of the limit that is sent at least if the machine is not busy.
-	mostUnused = 0.9
+	// mostMakeUp limits the factor by which the limit makes up for senders that send late,
+	// because the machine is busy.
+	mostMakeUp = 1.4
 	// waitedFor is how long senders count as waiting after they did.
 	waitedFor = 500 * time.Millisecond
 	// rateIntervals is the number of samples over which rates are averaged.
@@ -314,10 +315,10 @@ func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
 		c.growth = 0
 	}
 	c.growth = min(mostGrowth, max(leastGrowth, c.growth*math.Exp2(dt.Seconds()/growthTime.Seconds())))
-	if rate < mostUnused*c.limit && c.limit < 2*rate { // a busy machine sends less than it may
-		c.capacity *= 1 + c.growth*dt.Seconds()
-	}
 	c.limit = c.capacity * (1 + c.growth*(1-c.queue.Seconds()/c.goal.Seconds()))
+	if rate > 0 { // a busy machine sends less than it may
+		c.limit *= min(mostMakeUp, max(1, c.capacity/rate))
+	}
 	switch {
 	case c.limit > releaseAfter*c.seen:
 		c.limit = 0

@@ -75,7 +75,9 @@ type Socket struct {
 	line  *Line
 	id    uint64
 	raw   syscall.RawConn
-	local bool
+	local bool // the other side has a private address
+	// bounded means that the line must not change the limit of unsent bytes.
+	bounded bool
 
 	// Line.mu guards the fields below.
 	index  int // in Line.sockets
@@ -89,8 +91,9 @@ type Socket struct {
 }
 
 // Track adds a connection until its [Socket.Close]. It returns nil for connections that the
-// line does not limit: to this machine, and other than TCP.
-func (l *Line) Track(c net.Conn) *Socket {
+// line does not limit: to this machine, and other than TCP. bounded means that the caller limits
+// the unsent bytes of the socket; otherwise the line does.
+func (l *Line) Track(c net.Conn, bounded bool) *Socket {
 	sc, ok := c.(syscall.Conn)
 	if l == nil || !Supported || !ok {
 		return nil
@@ -104,15 +107,16 @@ func (l *Line) Track(c net.Conn) *Socket {
 		return nil
 	}
 	addr := remote.Addr().Unmap()
-	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast())
+	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast(), bounded)
 }
 
-// add adds a socket. local means that the other side has a private address.
-func (l *Line) add(raw syscall.RawConn, local bool) *Socket {
+// add adds a socket. local means that the other side has a private address, bounded is that of
+// Track.
+func (l *Line) add(raw syscall.RawConn, local, bounded bool) *Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastID++
-	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, index: len(l.sockets)}
+	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, bounded: bounded, index: len(l.sockets)}
 	l.sockets = append(l.sockets, s)
 	select {
 	case l.wake <- struct{}{}:
@@ -268,6 +272,9 @@ func (s *Socket) tuneLocked(limit int64) {
 	if d := pace - s.pace; pace == 0 != (s.pace == 0) || max(d, -d) > s.pace/8 {
 		s.pace = pace
 		_ = sockqueue.SetPace(s.raw, pace) // a socket that was closed meanwhile needs none
+	}
+	if s.bounded {
+		return
 	}
 	unsent := 0
 	if s.quiet == 0 && s.rate < fastSocket {
