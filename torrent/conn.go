@@ -177,10 +177,10 @@ func (c *conn) dropLocked(why error) {
 
 // closeSocket closes the socket.
 func (c *conn) closeSocket() {
-	c.sock.Close()
 	if c.line != nil {
 		c.line.Close()
 	}
+	c.sock.Close()
 }
 
 // hangUp makes the reader and a waiting writer return at once. The reader then closes the

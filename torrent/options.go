@@ -117,7 +117,7 @@ type SendLimit interface {
 	Batch() int
 	// Wait returns when n bytes may be sent, or with the error of ctx.
 	Wait(ctx context.Context, n int) error
-	// Close is called when the connection has ended.
+	// Close is called before the connection is closed.
 	Close()
 }
 

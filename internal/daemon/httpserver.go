@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"spate/internal/uplink"
@@ -26,24 +25,18 @@ const (
 // serveHTTP serves l with h until ctx ends. line may be nil; it learns from what the connections
 // send, but it limits only direct downloads.
 func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, line *uplink.Line) error {
-	var sockets sync.Map // net.Conn -> *uplink.Socket
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
 	}
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		ctx = trackerserver.ConnContext(ctx, c)
-		socket := line.Track(trackerserver.ConnOf(ctx), true) // the listener bounds it
-		sockets.Store(c, socket)
+		var socket *uplink.Socket
+		trackerserver.WatchConn(ctx, func(tcp net.Conn) (closing func()) {
+			socket = line.Track(tcp, true) // the listener bounds it
+			return socket.Close
+		})
 		return context.WithValue(ctx, socketKey{}, socket)
-	}
-	srv.ConnState = func(c net.Conn, state http.ConnState) {
-		if state != http.StateClosed && state != http.StateHijacked {
-			return
-		}
-		if socket, ok := sockets.LoadAndDelete(c); ok {
-			socket.(*uplink.Socket).Close()
-		}
 	}
 	return serveUntil(ctx, srv, l)
 }

@@ -78,9 +78,9 @@ const (
 
 // Sample is the state of one socket.
 type Sample struct {
-	ID     uint64        // identifies the socket
+	ID     uint64        // identifies the socket; 0 for sockets that were closed
 	RTT    time.Duration // smoothed round-trip time
-	MinRTT time.Duration // least round-trip time
+	MinRTT time.Duration // least round-trip time; 0 if unknown
 	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
 	Local  bool          // the other side has a private address
 }
@@ -233,6 +233,9 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 	c.samples++
 	decay := max(0, 1-dt.Seconds())
 	for _, s := range samples {
+		if s.ID == 0 {
+			continue
+		}
 		c.sockets[s.ID] = socket{recent: c.sockets[s.ID].recent*decay + float64(s.Acked), sample: c.samples}
 	}
 	for id, k := range c.sockets {

@@ -52,6 +52,7 @@ type Line struct {
 	state   State
 	sockets []*Socket // in no order
 	turn    int       // index of the next quiet socket to sample
+	leaving uint64    // bytes of sockets that were closed since the last sample
 	lastID  uint64
 }
 
@@ -125,7 +126,8 @@ func (l *Line) add(raw syscall.RawConn, local, bounded bool) *Socket {
 	return s
 }
 
-// Close removes the socket from its line.
+// Close removes the socket from its line. It should be called before the connection is closed,
+// so that the line counts the bytes that are still on their way. Further calls do nothing.
 func (s *Socket) Close() {
 	if s == nil {
 		return
@@ -135,6 +137,9 @@ func (s *Socket) Close() {
 	defer l.mu.Unlock()
 	if s.index < 0 {
 		return
+	}
+	if path, ok := sockqueue.ReadPath(s.raw); ok {
+		l.leaving += path.Acked - s.path.Acked + uint64(max(0, sockqueue.Unacked(s.raw)))
 	}
 	last := l.sockets[len(l.sockets)-1]
 	l.sockets[s.index], last.index = last, s.index
@@ -206,6 +211,11 @@ func (l *Line) sample(now time.Time) time.Duration {
 		}
 		busy = busy || s.quiet == 0
 		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local})
+	}
+	if l.leaving > 0 { // counts, but has no round-trip time
+		busy = true
+		samples = append(samples, Sample{Acked: l.leaving})
+		l.leaving = 0
 	}
 	if !busy && l.state.Rate == 0 {
 		return idleInterval

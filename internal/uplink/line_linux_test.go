@@ -79,8 +79,19 @@ func TestSample(t *testing.T) {
 			t.Errorf("the pace is %d, %v; want 1250000", got, err)
 		}
 	})
+	go c.Write(make([]byte, size))
+	for got := 0; got < size; {
+		n, err := other.Read(make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
 	s.Close()
 	s.Close()
+	if l.leaving < size/2 {
+		t.Errorf("a socket that was closed left %d bytes, want about %d", l.leaving, size)
+	}
 	if wait := l.sample(now.Add(2 * time.Second)); wait != 0 {
 		t.Errorf("without sockets the next sample is after %v", wait)
 	}

@@ -110,9 +110,9 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return httpconn.ConnContext(ctx, conn)
 }
 
-// ConnOf returns the connection of the request with the context ctx, or nil if it is unknown
-// because [ConnContext] was not used.
-func ConnOf(ctx context.Context) net.Conn { return httpconn.ConnOf(ctx) }
+// WatchConn calls f with the TCP connection under a new connection, and calls the function that
+// f returns each time the connection is closed, before that. ctx is the result of [ConnContext].
+func WatchConn(ctx context.Context, f func(net.Conn) (closing func())) { httpconn.Watch(ctx, f) }
 
 // httpHandler answers requests that a Listener reads itself.
 type httpHandler struct{ s *Server }
