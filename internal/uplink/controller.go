@@ -38,7 +38,7 @@ const (
 	// sureQueue is how much the queue exceeds the goal if it is certainly never empty.
 	sureQueue = 50 * time.Millisecond
 	// drainTime determines how much the limit differs from the capacity: a queue that
-	// exceeds shortQueue by d is drained by d/drainTime of the capacity.
+	// exceeds the goal by d is drained by d/drainTime of the capacity.
 	drainTime = 500 * time.Millisecond
 	// mostCut is the largest part by which the limit is below the capacity.
 	mostCut = 0.7
@@ -66,13 +66,13 @@ const (
 	// releaseAfter is how far the limit may grow above the last capacity that was seen
 	// behind a queue, until the line counts as unlimited again.
 	releaseAfter = 4
-	// minForeign and maxForeign are how long the senders are not limited after a queue
-	// turned out not to be theirs. The time doubles each time.
 	// foreignSlack is added to the time by which a queue should become shorter.
 	foreignSlack = 300 * time.Millisecond
-	minForeign   = 10 * time.Second
-	maxForeign   = 40 * time.Second
-	// minRate is the least limit in bytes per second.
+	// minForeign and maxForeign are how long the senders are not limited after a queue
+	// turned out not to be theirs. The time doubles each time.
+	minForeign = 10 * time.Second
+	maxForeign = 40 * time.Second
+	// minRate is the least limit, and the least estimate of the capacity, in bytes per second.
 	minRate = 8 << 10
 )
 
@@ -262,13 +262,14 @@ func (c *Controller) unlimited(now time.Time) {
 	}
 	c.capacity = max(rate, c.rates.average(rateIntervals))
 	c.growth, c.emptyAt, c.drain = 0, now, drain{}
+	c.setGoal()
 	c.behindQueue()
 }
 
 // limited adjusts the limit.
 func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
 	rate := c.rates.average(rateIntervals)
-	c.goal = min(mostShort, shortQueue+time.Duration(block/2/c.capacity*float64(time.Second)))
+	c.setGoal()
 	if c.queue <= c.goal/3 {
 		c.emptyAt = now
 	}
@@ -291,6 +292,11 @@ func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
 	} // otherwise the senders need less than the limit
 }
 
+// setGoal sets the queue that the line should have.
+func (c *Controller) setGoal() {
+	c.goal = min(mostShort, shortQueue+time.Duration(block/2/c.capacity*float64(time.Second)))
+}
+
 // correct corrects the capacity while there is a queue. A rate that differs from the limit is
 // what the line carries, if the queue is long. A rate that is as low as the limit says nothing.
 func (c *Controller) correct(rate float64, dt time.Duration) {
@@ -301,7 +307,7 @@ func (c *Controller) correct(rate float64, dt time.Duration) {
 		}
 		weight = dt.Seconds()
 	}
-	c.capacity += weight * (rate - c.capacity)
+	c.capacity = max(minRate, c.capacity+weight*(rate-c.capacity))
 }
 
 // behindQueue sets the limit so that the queue becomes as long as the goal.

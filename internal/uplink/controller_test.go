@@ -26,9 +26,8 @@ type link struct {
 	tokens float64
 	turn   int
 
-	sent      float64 // bytes that left the queue, of all flows
-	delays    []time.Duration
-	foreigner *flow
+	sent   float64 // bytes that left the queue, of all flows
+	delays []time.Duration
 }
 
 type packet struct {
@@ -337,8 +336,8 @@ func TestNoQueueNoLimit(t *testing.T) {
 	}
 }
 
-// TestGivesWay checks that other traffic of the house that does not fill the line keeps its
-// rate and has a short queue.
+// TestGivesWay checks that other traffic of the house that does not fill the line has a short
+// queue.
 func TestGivesWay(t *testing.T) {
 	t.Parallel()
 	l := newLink(20, 30*time.Millisecond, 500*time.Millisecond, 4)
