@@ -54,7 +54,7 @@ type sender struct {
 
 // newSender returns a sender without content. The caller closes it.
 func newSender(w http.ResponseWriter, r *http.Request, s *Site) *sender {
-	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget, all: &s.sentAll, status: http.StatusOK, step: leastStep}
+	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget.forRequest(r, s.opts.Uplink), all: &s.sentAll, status: http.StatusOK, step: leastStep}
 	o.ctx, o.cancel = context.WithCancelCause(r.Context())
 	return o
 }

@@ -102,6 +102,9 @@ type Options struct {
 	// DownloadRate is the maximum rate of all direct downloads in bytes per second. It
 	// also limits their number, so that each gets a useful rate. 0: no limit.
 	DownloadRate int64
+	// Uplink returns a limit for a direct download, in addition to DownloadRate, or nil for
+	// none. Other senders can share it and are served first. nil: no such limit.
+	Uplink func(*http.Request) SendLimit
 	// MaxLive is the maximum number of visitors who watch live numbers. If all slots are
 	// in use, a new visitor takes the slot of the one who has watched longest. 0: 1,000.
 	MaxLive int

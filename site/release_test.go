@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/ratelimit"
 	"spate/publish"
 	"spate/signature"
 )
@@ -242,6 +243,26 @@ func TestCharts(t *testing.T) {
 	checkNoActiveContent(t, page)
 	if !strings.Contains(page, `<rect x="290" y="4" width="8" height="56"/>`) || !strings.Contains(page, `"delivered">5<`) || !strings.Contains(page, `"copies">2.0<`) {
 		t.Errorf("the page does not contain the charts:\n%s", page)
+	}
+}
+
+// TestUplink checks that a direct download keeps to the limit of the uplink.
+func TestUplink(t *testing.T) {
+	t.Parallel()
+	line := ratelimit.New(256 << 10)
+	f := newFixture(t, Options{Uplink: func(*http.Request) SendLimit { return line }})
+	f.release(t, "a.iso", 300<<10)
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	began := time.Now()
+	resp, err := http.Get(ts.URL + "/d/a.iso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	if took := time.Since(began); n != 300<<10 || err != nil || took < 800*time.Millisecond {
+		t.Errorf("the download of %d bytes took %v, %v, which is faster than the limit", n, took, err)
 	}
 }
 

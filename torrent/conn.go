@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/ratelimit"
 	"spate/peerwire"
 	"spate/torrent/internal/picker"
 	"spate/torrent/internal/transport"
@@ -44,6 +43,7 @@ const maxBatch = 256
 type conn struct {
 	t    *Torrent
 	sock *transport.Conn
+	line SendLimit    // limits what all senders of the process send together; nil: no limit
 	peer remotePeer   // does not change
 	rx   receiveState // owned by the reader
 
@@ -134,9 +134,14 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		req:  requestState{lastBlock: now, pipe: newPipeline()},
 		tx:   sendState{lastWrite: now},
 	}
+	up := []transport.Limit{t.up, t.s.up}
+	if t.s.opt.Uplink != nil {
+		c.line = t.s.opt.Uplink(nc)
+		up = append(up, c.line)
+	}
 	c.sock = transport.New(nc, transport.Options{
 		Buffers: t.s.buf, Portable: t.s.opt.portableIO,
-		Up: []*ratelimit.Limiter{t.up, t.s.up}, Down: []*ratelimit.Limiter{t.down, t.s.down},
+		Up: up, Down: []transport.Limit{t.down, t.s.down},
 	})
 	if !incoming {
 		c.ext.listens = addr
@@ -150,7 +155,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 // run exchanges messages with the peer until either side ends the connection.
 func (c *conn) run() {
 	if err := c.join(); err != nil {
-		c.sock.Close()
+		c.closeSocket()
 		c.t.s.hungUp()
 		c.refused(err)
 		return
@@ -169,6 +174,14 @@ func (c *conn) dropLocked(why error) {
 		c.end.reason = why
 	}
 	c.hangUp()
+}
+
+// closeSocket closes the socket.
+func (c *conn) closeSocket() {
+	if c.line != nil {
+		c.line.Close()
+	}
+	c.sock.Close()
 }
 
 // hangUp makes the reader and a waiting writer return at once. The reader then closes the

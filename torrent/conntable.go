@@ -85,7 +85,7 @@ func (t *Torrent) newHandleLocked() picker.PeerID {
 func (c *conn) leave(err error) {
 	t := c.t
 	c.closing.Store(true)
-	c.sock.Close()
+	c.closeSocket()
 	t.mu.Lock()
 	c.end.gone = true
 	if c.end.done != nil {

@@ -95,6 +95,9 @@ type Options struct {
 	ReadMemory int64
 	// Up and Down limit the rates of the session in bytes a second. 0 means no limit.
 	Up, Down int64
+	// Uplink returns a limit for a new connection, in addition to Up; nil means none. With
+	// it several senders of a process share a line.
+	Uplink func(net.Conn) SendLimit
 	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
 	// Seed makes random choices repeatable in simulations. 0 selects a random seed.
@@ -106,6 +109,19 @@ type Options struct {
 	ignoreTwins bool
 	// Log receives messages for operators. They are discarded if it is nil.
 	Log *slog.Logger
+}
+
+// SendLimit limits what a connection sends. The limit may change at any time, and is usually
+// shared with other connections. Its methods are safe for concurrent use.
+type SendLimit interface {
+	// Rate returns the limit in bytes per second; 0 is unlimited.
+	Rate() int64
+	// Batch returns how many bytes the connection should send at a time.
+	Batch() int
+	// Wait returns when n bytes may be sent, or with the error of ctx.
+	Wait(ctx context.Context, n int) error
+	// Close is called before the connection is closed.
+	Close()
 }
 
 // SeedMode selects the peers that a complete torrent unchokes.

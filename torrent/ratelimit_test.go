@@ -3,11 +3,14 @@ package torrent_test
 import (
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"spate/internal/ratelimit"
 	"spate/internal/simnet"
 	"spate/metainfo"
 	"spate/storage"
@@ -97,6 +100,50 @@ func TestUploadLimit(t *testing.T) {
 			if share < 0.9 || share > 1.1 {
 				t.Errorf("getter %d received %.3f times its share", i, share)
 			}
+		}
+	})
+}
+
+// uplink is a limit that all connections of several sessions share.
+type uplink struct {
+	*ratelimit.Limiter
+	open *atomic.Int32 // connections that use the limit
+}
+
+func (u uplink) Close() { u.open.Add(-1) }
+
+// TestUplink checks that sessions with a common uplink send exactly at its limit together, and
+// that they close the limits of connections that have ended.
+func TestUplink(t *testing.T) {
+	t.Parallel()
+	const rate, over = 1_000_000, 10 * time.Second
+	data, mi := makeTorrent(t, 16<<20, 256<<10)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		line := uplink{ratelimit.New(rate), new(atomic.Int32)}
+		share := func(net.Conn) torrent.SendLimit {
+			line.open.Add(1)
+			return line
+		}
+		var seeds []*torrent.Torrent
+		for range 2 {
+			s := w.session(simnet.Link{}, torrent.Options{NoPEX: true, Uplink: share})
+			seeds = append(seeds, w.add(s, withoutTrackers(mi), torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}))
+			w.add(w.session(simnet.Link{}, torrent.Options{NoPEX: true}), withoutTrackers(mi), torrent.AddOptions{
+				Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{s.Addr()},
+			})
+		}
+		sent := func() int64 { return seeds[0].Stats().Uploaded + seeds[1].Stats().Uploaded }
+		time.Sleep(settleTime(rate))
+		before := sent()
+		time.Sleep(over)
+		checkRate(t, rateLimit{rate: rate}, sent()-before, over)
+		if n := line.open.Load(); n != 2 {
+			t.Errorf("%d connections use the limit, want 2", n)
+		}
+		w.end()
+		if n := line.open.Load(); n != 0 {
+			t.Errorf("%d connections use the limit after all have ended", n)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/uplink"
 	"spate/publish"
 )
 
@@ -29,6 +30,8 @@ type Status struct {
 	WebSeed string   `json:"web_seed,omitempty"`
 	Folders []Folder `json:"folders"`
 	Totals  Totals   `json:"totals"`
+	// Uplink is the limit of all senders, and where it comes from.
+	Uplink uplink.Status `json:"uplink"`
 }
 
 // Folder is a watched folder.

@@ -61,6 +61,17 @@ func (v *rateValue) String() string {
 }
 func (v *rateValue) Type() string { return "RATE" }
 
+// upValue is the value of --up. The limit 0 turns off the limit that is learned.
+type upValue struct {
+	rateValue
+	given bool
+}
+
+func (v *upValue) Set(s string) error {
+	v.given = true
+	return v.rateValue.Set(s)
+}
+
 // seedWhen is the value of get --seed: how long to seed after a download.
 type seedWhen struct {
 	forever bool

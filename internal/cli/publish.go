@@ -91,7 +91,7 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
 		return c, err
 	}
-	c.Site, err = opt.site.options(int64(opt.session.up))
+	c.Site, err = opt.site.options(int64(opt.session.up.rateValue))
 	return c, err
 }
 
@@ -124,7 +124,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	defer p.Close()
-	defer running.Serve(state, "publish", running.Source(p.Session()), a.Log)()
+	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink), a.Log)()
 	// The site answers during hashing, and lists the releases that are complete.
 	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req) })
 }

@@ -111,7 +111,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return err
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session), a.Log)()
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session, c.Uplink), a.Log)()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func (a *app) printStatus(s api.Status) error {
 		{"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
 		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
-		{"sending", units.Rate(t.UpRate)},
+		{"sending", units.Rate(t.UpRate)}, {"uplink", s.Uplink.String()},
 		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(t.Completed, "download"), t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
 	for _, f := range s.Folders {

@@ -22,7 +22,8 @@ const (
 type sessionFlags struct {
 	bind     addrValue
 	peerPort int // -1: the first free port of the range
-	up, down rateValue
+	up       upValue
+	down     rateValue
 	seedMode seedModeValue
 	peers    peersValue
 	state    string
@@ -33,7 +34,7 @@ type sessionFlags struct {
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
-	f.Var(&s.up, "up", "send at most this many bytes a second: 500k, 2M")
+	f.Var(&s.up, "up", "limit sending to `RATE`: 500k, 2M; 0: none (default: learned)")
 	f.Var(&s.down, "down", "receive at most this many bytes a second")
 	f.Var(&s.seedMode, "seed-mode", "serve peers in turn (round-robin) or by need (anti-leech)")
 	f.Var(&s.peers, "peer", "connect to this peer too, as IP:PORT; repeatable")
@@ -61,9 +62,10 @@ func stateFlag(f *pflag.FlagSet, v *string) {
 func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	c := daemon.SessionConfig{
 		Options: torrent.Options{
-			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
+			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
+		NoUplink: s.up.given,
 	}
 	switch {
 	case s.peerPort < -1 || s.peerPort > 65535:

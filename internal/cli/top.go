@@ -19,6 +19,7 @@ import (
 	"spate/internal/termsafe"
 	"spate/internal/tui"
 	"spate/internal/units"
+	"spate/internal/uplink"
 )
 
 func (a *app) topCmd() *cobra.Command {
@@ -58,7 +59,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 				t.ID, t.Name, t.State, t.Err, t.TrackerErr, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
 			})
 		}
-		return a.PrintJSON(map[string]any{"torrents": rows})
+		return a.PrintJSON(map[string]any{"torrents": rows, "uplinks": src.uplinks(ctx)})
 	case !a.HasScreen():
 		return a.printTop(list)
 	}
@@ -151,6 +152,19 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 	return all, ctx.Err()
 }
 
+// uplinks returns what each process knows about its uplink, by the ID of the process.
+func (e *everything) uplinks(ctx context.Context) map[string]uplink.Status {
+	all := map[string]uplink.Status{}
+	for id, part := range e.parts {
+		if u, ok := part.(running.Uplinker); ok {
+			if s, err := u.Uplink(ctx); err == nil { // an older version does not know it
+				all[id] = s
+			}
+		}
+	}
+	return all
+}
+
 // part returns the source of the torrent with an ID, and the ID of the torrent in that source.
 func (e *everything) part(id string) (tui.Source, string) {
 	part, id, _ := strings.Cut(id, "/")
@@ -215,6 +229,12 @@ func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 	return list, nil
 }
 
+// Uplink implements [running.Uplinker].
+func (d daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
+	s, err := d.client.Status(ctx)
+	return s.Uplink, err
+}
+
 func copies(n int64) string {
 	if n == 1 {
 		return "1 copy"
@@ -241,6 +261,9 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
 		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
 	}}
+	if up, err := d.Uplink(ctx); err == nil {
+		out.Facts = append(out.Facts, [2]string{"uplink", up.String()})
+	}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})
 	}

@@ -208,7 +208,9 @@ func (n *TrackerNode) use(s *secure) {
 		n.also = append(n.also, s.manage)
 	}
 	if s.redirect != nil {
-		n.also = append(n.also, func(ctx context.Context) error { return n.env.serveHTTP(ctx, n.server.Bound(s.redirect), s.handler) })
+		n.also = append(n.also, func(ctx context.Context) error {
+			return n.env.serveHTTP(ctx, n.server.Bound(s.redirect), s.handler, nil)
+		})
 	}
 }
 

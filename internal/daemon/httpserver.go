@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"spate/internal/uplink"
 	"spate/tracker/trackerserver"
 )
 
@@ -21,14 +22,27 @@ const (
 	shutdownTimeout   = 3 * time.Second
 )
 
-// serveHTTP serves l with h until ctx ends.
-func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+// serveHTTP serves l with h until ctx ends. line may be nil; it learns from what the connections
+// send, but it limits only direct downloads.
+func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, line *uplink.Line) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+	}
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		ctx = trackerserver.ConnContext(ctx, c)
+		var socket *uplink.Socket
+		trackerserver.WatchConn(ctx, func(tcp net.Conn) (closing func()) {
+			socket = line.Track(tcp, true) // the listener bounds it
+			return socket.Close
+		})
+		return context.WithValue(ctx, socketKey{}, socket)
 	}
 	return serveUntil(ctx, srv, l)
 }
+
+// socketKey is the key of a connection's [uplink.Socket] in the context of its requests.
+type socketKey struct{}
 
 // serveUntil serves l until ctx ends. Running requests get [shutdownTimeout] to end.
 func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {

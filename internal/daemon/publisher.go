@@ -97,7 +97,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.TrackerNode.Server.OnlyAllowed = true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}
@@ -115,11 +115,12 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil}, env.Now, env.Log)
 	p.callback = newCallback(p.session.Session)
-	p.trackerNode.observe = p.observe
+	p.trackerNode.observe, p.trackerNode.line = p.observe, p.session.line
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread = p.spread
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Uplink = p.session.httpUplink()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/notutp"
+	"spate/internal/uplink"
 	"spate/lsd"
 	"spate/torrent"
 	"spate/tracker/trackerclient"
@@ -31,6 +33,8 @@ type SessionConfig struct {
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
 	NoUTP    bool           // do not refuse uTP on the UDP port
+	// NoUplink turns off the limit that the session learns if Options.Up is 0.
+	NoUplink bool
 }
 
 // Session is an engine that runs until [Session.Stop].
@@ -42,6 +46,8 @@ type Session struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
+	up      int64        // limit that the user gave; 0: none
+	line    *uplink.Line // limits all senders of the process; nil: they are not limited
 	once    sync.Once
 }
 
@@ -59,6 +65,11 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if c.WrapAnnouncer != nil {
 		opt.Announcer = c.WrapAnnouncer(trk)
 	}
+	var line *uplink.Line
+	if opt.Up == 0 && !c.NoUplink {
+		line = uplink.NewLine()
+		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc, false) }
+	}
 	s, err := env.newSession(opt, c.AnyPort)
 	if err != nil {
 		trk.Close()
@@ -70,7 +81,7 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	var utp *notutp.Responder
@@ -107,6 +118,9 @@ func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Respo
 	}
 	if utp != nil {
 		wg.Go(func() { utp.Run(ctx) })
+	}
+	if s.line != nil {
+		wg.Go(func() { s.line.Run(ctx) })
 	}
 	if err := s.Session.Run(ctx); err != nil {
 		s.env.Log.Error("the session ended", "err", err)

@@ -18,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/units"
+	"spate/internal/uplink"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -61,6 +62,7 @@ type TrackerNode struct {
 	prefix   []string                      // decoded segments of the public URL's path
 	again    chan struct{}                 // signals reload to read all files again
 	also     []func(context.Context) error // functions that run with the node
+	line     *uplink.Line                  // learns from what HTTP sends; may be nil
 }
 
 // saveEvery is the interval between snapshots of the peer lists. A crash of the machine loses
@@ -215,7 +217,7 @@ func (n *TrackerNode) run(ctx context.Context, s *sockets, h http.Handler) error
 	} else {
 		l = n.server.Listener(s.http)
 	}
-	part(func(ctx context.Context) error { return n.env.serveHTTP(ctx, l, h) })
+	part(func(ctx context.Context) error { return n.env.serveHTTP(ctx, l, h, n.line) })
 	if s.udp != nil {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
 	}

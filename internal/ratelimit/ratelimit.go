@@ -21,6 +21,9 @@ const (
 	// burstTime limits the bytes that an idle limiter accumulates. It is long enough for
 	// timers that fire late on a busy machine.
 	burstTime = 50 * time.Millisecond
+	// lateTime limits the bytes that accumulate while callers wait, because the timer of a
+	// busy machine fires late. Without it, such a machine would pass less than the limit.
+	lateTime = 250 * time.Millisecond
 	// minSleep is the shortest sleep. It prevents a timer for every block at high limits.
 	// The bytes that accumulate in this time are far below the burst.
 	minSleep = time.Millisecond
@@ -95,6 +98,16 @@ func (l *Limiter) Batch() int {
 	}
 	low := max(minBatch, min(block, rate/slowBatches))
 	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
+}
+
+// Waiting reports whether callers wait.
+func (l *Limiter) Waiting() bool {
+	if l.Rate() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.queue.empty() || !l.later.empty()
 }
 
 // Take lets n bytes pass if they can pass without waiting and no caller waits. It reports
@@ -201,7 +214,11 @@ func (l *Limiter) refill(now time.Time) {
 
 // burst returns the number of tokens that can accumulate.
 func (l *Limiter) burst() float64 {
-	return max(burstTime.Seconds()*float64(l.rate.Load()), block)
+	d := burstTime
+	if l.next() != nil {
+		d = lateTime
+	}
+	return max(d.Seconds()*float64(l.rate.Load()), block)
 }
 
 // turn returns the number of bytes that the first waiter gets before the next one.

@@ -181,6 +181,32 @@ func TestBurst(t *testing.T) {
 	}
 }
 
+// TestLateTimer checks that callers that wait lose nothing if the timer fires late.
+func TestLateTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate = 1_000_000
+		l := New(rate)
+		start := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			l.Wait(t.Context(), rate)
+		}()
+		synctest.Wait()
+		for range 5 { // the timer fires 200 ms late each time
+			l.mu.Lock()
+			l.timer.Reset(200 * time.Millisecond)
+			l.mu.Unlock()
+			time.Sleep(200 * time.Millisecond)
+			synctest.Wait()
+		}
+		<-done
+		if took := time.Since(start); took > 1050*time.Millisecond {
+			t.Errorf("the bytes of a second passed in %v", took)
+		}
+	})
+}
+
 func TestSetRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(1) // at this rate a block would take hours

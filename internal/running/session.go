@@ -11,14 +11,22 @@ import (
 	"spate/internal/fault"
 	"spate/internal/tui"
 	"spate/internal/units"
+	"spate/internal/uplink"
 	"spate/torrent"
 	"spate/tracker"
 )
 
-// Source returns a source with the torrents of a session of this process.
-func Source(s *torrent.Session) tui.Source { return source{s} }
+// Source returns a source with the torrents of a session of this process. up returns what the
+// process knows about its uplink.
+func Source(s *torrent.Session, up func() uplink.Status) tui.Source { return source{s, up} }
 
-type source struct{ session *torrent.Session }
+type source struct {
+	session *torrent.Session
+	up      func() uplink.Status
+}
+
+// Uplink implements [Uplinker].
+func (s source) Uplink(context.Context) (uplink.Status, error) { return s.up(), nil }
 
 // List implements [tui.Source].
 func (s source) List(context.Context) ([]tui.Torrent, error) {
@@ -37,7 +45,9 @@ func (s source) List(context.Context) ([]tui.Torrent, error) {
 func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 	for _, t := range s.session.Torrents() {
 		if t.InfoHash().String() == id {
-			return detailOf(t), nil
+			d := detailOf(t)
+			d.Facts = append(d.Facts, [2]string{"uplink", s.up().String()})
+			return d, nil
 		}
 	}
 	for _, f := range s.session.Searches() {

@@ -22,6 +22,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/tui"
+	"spate/internal/uplink"
 )
 
 // runDir is the directory of the sockets in the state directory. A socket is named after
@@ -71,9 +72,20 @@ func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) 
 		d, err := src.Detail(r.Context(), r.PathValue("id"))
 		answer(w, d, err)
 	})
+	if u, ok := src.(Uplinker); ok {
+		mux.HandleFunc("GET /uplink", func(w http.ResponseWriter, r *http.Request) {
+			s, err := u.Uplink(r.Context())
+			answer(w, s, err)
+		})
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go srv.Serve(l)
 	return func() { srv.Close() } // removes the socket too
+}
+
+// Uplinker is a [tui.Source] that knows about the uplink of its process.
+type Uplinker interface {
+	Uplink(ctx context.Context) (uplink.Status, error)
 }
 
 // Process is a [tui.Source] with the torrents of another process.
@@ -146,6 +158,12 @@ func (r *Process) List(ctx context.Context) ([]tui.Torrent, error) {
 	var got list
 	err := r.get(ctx, "/torrents", &got)
 	return got.Torrents, err
+}
+
+// Uplink implements [Uplinker].
+func (r *Process) Uplink(ctx context.Context) (s uplink.Status, err error) {
+	err = r.get(ctx, "/uplink", &s)
+	return s, err
 }
 
 // Detail implements [tui.Source].

@@ -2,3 +2,12 @@
 // program has written and that the other side has not acknowledged. Only Linux can do
 // both; on other systems the functions do nothing.
 package sockqueue
+
+import "time"
+
+// Path is what the kernel knows about the path of a TCP socket.
+type Path struct {
+	RTT    time.Duration // smoothed round-trip time
+	MinRTT time.Duration // least round-trip time of the last minutes
+	Acked  uint64        // bytes that the other side has acknowledged
+}

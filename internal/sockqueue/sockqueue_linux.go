@@ -1,7 +1,9 @@
 package sockqueue
 
 import (
+	"math"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,12 +17,48 @@ func LimitUnsent(c syscall.Conn, limit int) error {
 	if err != nil {
 		return err
 	}
-	cerr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limit) })
-	if cerr != nil {
+	return SetUnsent(raw, limit)
+}
+
+// SetUnsent is like LimitUnsent for one socket. The limit 0 selects that of the system.
+func SetUnsent(raw syscall.RawConn, limit int) error {
+	return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limit) })
+}
+
+// SetPace limits the rate at which the kernel sends the bytes of a TCP socket, so that it
+// sends no bursts. The rate is in bytes per second; 0 means no limit.
+func SetPace(raw syscall.RawConn, rate int64) error {
+	pace := uint64(rate)
+	if rate == 0 {
+		pace = math.MaxUint64
+	}
+	return control(raw, func(fd int) error { return unix.SetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, pace) })
+}
+
+// control calls f with the descriptor.
+func control(raw syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if cerr := raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
 		return cerr
 	}
 	return err
 }
+
+// ReadPath returns what the kernel knows about the path of a TCP socket. It returns false if
+// the kernel does not know it, for example for a closed socket.
+func ReadPath(raw syscall.RawConn) (Path, bool) {
+	var info *unix.TCPInfo
+	err := control(raw, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	if err != nil {
+		return Path{}, false
+	}
+	return Path{RTT: micros(info.Rtt), MinRTT: micros(info.Min_rtt), Acked: info.Bytes_acked}, true
+}
+
+func micros(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // Unacked returns how many bytes were written to a TCP socket and have not been
 // acknowledged by the other side. It returns -1 if the kernel does not report the number,

@@ -75,7 +75,13 @@ func TestUnacked(t *testing.T) {
 	if n := Unacked(raw); n <= 0 {
 		t.Errorf("Unacked is %d although the other end does not read", n)
 	}
+	if p, ok := ReadPath(raw); !ok || p.Acked == 0 || p.RTT <= 0 || p.MinRTT <= 0 || p.MinRTT > p.RTT*100 {
+		t.Errorf("ReadPath returns %+v, %v after some bytes were acknowledged", p, ok)
+	}
 	server.Close()
+	if p, ok := ReadPath(raw); ok {
+		t.Errorf("ReadPath returns %+v after the connection was closed", p)
+	}
 	if n := Unacked(raw); n != -1 {
 		t.Errorf("Unacked is %d after the connection was closed, want -1", n)
 	}

@@ -10,3 +10,12 @@ func LimitUnsent(syscall.Conn, int) error { return nil }
 
 // Unacked returns -1, because this system does not report the number.
 func Unacked(syscall.RawConn) int { return -1 }
+
+// SetUnsent does nothing on this system.
+func SetUnsent(syscall.RawConn, int) error { return nil }
+
+// SetPace does nothing on this system.
+func SetPace(syscall.RawConn, int64) error { return nil }
+
+// ReadPath returns false, because this system does not report the numbers.
+func ReadPath(syscall.RawConn) (Path, bool) { return Path{}, false }

@@ -110,6 +110,10 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 	return httpconn.ConnContext(ctx, conn)
 }
 
+// WatchConn calls f with the TCP connection under a new connection, and calls the function that
+// f returns each time the connection is closed, before that. ctx is the result of [ConnContext].
+func WatchConn(ctx context.Context, f func(net.Conn) (closing func())) { httpconn.Watch(ctx, f) }
+
 // httpHandler answers requests that a Listener reads itself.
 type httpHandler struct{ s *Server }
 

@@ -6,8 +6,6 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
-
-	"spate/internal/ratelimit"
 )
 
 // ErrNotReady is the error of [Socket.TryRead] while nothing has arrived.
@@ -43,12 +41,22 @@ type Socket interface {
 	Close() error
 }
 
+// Limit limits the total rate of many connections. Its methods are safe for concurrent use.
+type Limit interface {
+	// Rate returns the limit in bytes per second; 0 is unlimited.
+	Rate() int64
+	// Batch returns how many bytes a connection should move at a time.
+	Batch() int
+	// Wait returns when n bytes may pass, or with the error of ctx.
+	Wait(ctx context.Context, n int) error
+}
+
 // Options configure a connection.
 type Options struct {
 	// Buffers are the free lists of the session.
 	Buffers *Buffers
 	// Up and Down are all rate limits that apply to the connection.
-	Up, Down []*ratelimit.Limiter
+	Up, Down []Limit
 	// Portable makes sockets of this system use the code for other connections, for tests.
 	Portable bool
 }
@@ -62,7 +70,7 @@ type Conn struct {
 
 	nc       net.Conn
 	sock     Socket // nil if reads and writes of nc always wait
-	up, down []*ratelimit.Limiter
+	up, down []Limit
 	need     int // length of the incomplete message in the inbox; 0 if unknown
 
 	waitingDown, waitingUp atomic.Bool
@@ -109,7 +117,7 @@ func (c *Conn) WaitingUp() bool { return c.waitingUp.Load() }
 
 // waitFor returns when every limit lets n bytes pass, or with the error of ctx. waiting
 // is true meanwhile.
-func waitFor(ctx context.Context, limits []*ratelimit.Limiter, n int, waiting *atomic.Bool) error {
+func waitFor(ctx context.Context, limits []Limit, n int, waiting *atomic.Bool) error {
 	if !limited(limits) {
 		return nil
 	}
@@ -123,7 +131,7 @@ func waitFor(ctx context.Context, limits []*ratelimit.Limiter, n int, waiting *a
 	return nil
 }
 
-func limited(limits []*ratelimit.Limiter) bool {
+func limited(limits []Limit) bool {
 	for _, l := range limits {
 		if l.Rate() != 0 {
 			return true
@@ -134,7 +142,7 @@ func limited(limits []*ratelimit.Limiter) bool {
 
 // batch returns how many of n bytes may pass at once, so that connections take turns
 // at their limits.
-func batch(limits []*ratelimit.Limiter, n int) int {
+func batch(limits []Limit, n int) int {
 	for _, l := range limits {
 		n = min(n, l.Batch())
 	}

@@ -236,7 +236,7 @@ func TestReceiveReturnsTheReason(t *testing.T) {
 				ours, theirs, opt := pair(t)
 				opt.Buffers = NewBuffers(LargeRead, 1)
 				if name == "limit" {
-					opt.Down = []*ratelimit.Limiter{ratelimit.New(1)}
+					opt.Down = []Limit{ratelimit.New(1)}
 				}
 				c := New(ours, opt)
 				ctx, cancel := context.WithCancel(t.Context())

@@ -13,6 +13,8 @@ type stdConn struct {
 	gate *gate
 	slot *slot // released when the connection is closed
 
+	closing func() // called before the connection is closed; may be nil
+
 	requests int // number of requests that are being answered, from Busy; guarded by gate.mu
 }
 
@@ -56,6 +58,9 @@ func (c *stdConn) CloseWrite() error {
 // Close releases the slot and closes the connection.
 func (c *stdConn) Close() error {
 	c.gate.leave(c.gate.o.Now(), c.slot)
+	if c.closing != nil {
+		c.closing()
+	}
 	return c.Conn.Close()
 }
 

@@ -139,6 +139,15 @@ func Busy(ctx context.Context) (done func()) {
 	return func() { c.gate.finish(c) }
 }
 
+// Watch calls f with the connection of the operating system under a new connection with the
+// context ctx, and calls the function that f returns each time the connection is closed. It
+// does nothing if ctx is not from ConnContext.
+func Watch(ctx context.Context, f func(net.Conn) (closing func())) {
+	if c, ok := ctx.Value(connKey{}).(*stdConn); ok {
+		c.closing = f(c.Conn)
+	}
+}
+
 // addrOf returns the canonical IP address in a. It is not valid if a is not a TCP address.
 func addrOf(a net.Addr) netip.Addr {
 	t, ok := a.(*net.TCPAddr)

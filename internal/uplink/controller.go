@@ -1,0 +1,364 @@
+// Package uplink learns how many bytes per second the line of this machine can send, and
+// limits the senders of the process to that rate, so that no long queue builds up in a modem
+// in front of everybody else's packets.
+//
+// A [Controller] decides: it gets samples of the sockets that send and returns a limit. It
+// has no clock and no sockets. A [Line] takes the samples and applies the limit.
+//
+// The method is that of BBR and LEDBAT (RFC 6817), applied to all sockets together. While
+// the round-trip times of most sockets are longer than their least ones, there is a queue
+// that they share, and the rate at which bytes are acknowledged is the capacity of the line.
+// The controller then limits the senders to slightly less than that, until the queue is
+// short, and to slightly more while it is empty.
+package uplink
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Interval is the time between two samples.
+const Interval = 100 * time.Millisecond
+
+// MaxSockets limits the sockets of one sample.
+const MaxSockets = 256
+
+const (
+	// shortQueue is the queue that a limited line should have, besides half of the time in
+	// which it sends a block. It is long enough to keep the line busy, and short beside the
+	// 30 ms that people can notice. mostShort limits the sum.
+	shortQueue = 10 * time.Millisecond
+	mostShort  = 30 * time.Millisecond
+	block      = 16 << 10
+	// longQueue is the queue above which an unlimited line becomes limited.
+	longQueue = 25 * time.Millisecond
+	// longSamples is the number of samples that must see such a queue.
+	longSamples = 4
+	// sureQueue is how much the queue exceeds the goal if it is certainly never empty.
+	sureQueue = 50 * time.Millisecond
+	// drainTime determines how much the limit differs from the capacity: a queue that
+	// exceeds the goal by d is drained by d/drainTime of the capacity.
+	drainTime = 500 * time.Millisecond
+	// mostCut is the largest part by which the limit is below the capacity.
+	mostCut = 0.7
+	// leastGrowth and mostGrowth limit the part by which the limit exceeds the capacity
+	// while there is no queue. The part doubles each growthTime without a queue.
+	leastGrowth = 0.02
+	mostGrowth  = 0.25
+	growthTime  = 700 * time.Millisecond
+	// mostMakeUp limits the factor by which the limit makes up for senders that send late,
+	// because the machine is busy.
+	mostMakeUp = 1.4
+	// waitedFor is how long senders count as waiting after they did.
+	waitedFor = 500 * time.Millisecond
+	// rateIntervals is the number of samples over which rates are averaged.
+	rateIntervals = 10
+	// minActive is how many bytes a socket must have sent in about a second, so that its
+	// round-trip time counts. The receivers of fewer bytes may delay their acknowledgements.
+	minActive = 16 << 10
+	// emptyEvery and emptyFor determine how often and how long the limit is lowered to
+	// emptyPart of the capacity, so that sockets that began behind a queue measure the
+	// round-trip time without it.
+	emptyEvery = 10 * time.Second
+	emptyFor   = 150 * time.Millisecond
+	emptyPart  = 0.75
+	// releaseAfter is how far the limit may grow above the last capacity that was seen
+	// behind a queue, until the line counts as unlimited again.
+	releaseAfter = 4
+	// foreignSlack is added to the time by which a queue should become shorter.
+	foreignSlack = 300 * time.Millisecond
+	// minForeign and maxForeign are how long the senders are not limited after a queue
+	// turned out not to be theirs. The time doubles each time.
+	minForeign = 10 * time.Second
+	maxForeign = 40 * time.Second
+	// minRate is the least limit, and the least estimate of the capacity, in bytes per second.
+	minRate = 8 << 10
+)
+
+// Sample is the state of one socket.
+type Sample struct {
+	ID     uint64        // identifies the socket; 0 for sockets that were closed
+	RTT    time.Duration // smoothed round-trip time
+	MinRTT time.Duration // least round-trip time; 0 if unknown
+	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
+	Local  bool          // the other side has a private address
+}
+
+// State is what a controller has learned.
+type State struct {
+	Limit    int64         // limit of all senders in bytes per second; 0 for none
+	Capacity int64         // last known capacity of the line in bytes per second; 0 if unknown
+	Rate     int64         // bytes per second that were acknowledged in the last second
+	Queue    time.Duration // delay in the queue that the sockets share
+	Foreign  bool          // nothing is limited, because the queue belongs to other senders
+}
+
+// Controller decides how fast all senders together may send. The zero value is ready and
+// does not limit. Its user serializes calls.
+type Controller struct {
+	last    time.Time
+	sockets map[uint64]socket
+	samples uint64 // number of samples
+	rates   history
+	rises   []time.Duration // reused by each sample
+	queue   time.Duration
+	goal    time.Duration // queue that a limited line should have
+	local   bool          // whether sockets with private addresses are part of the last sample
+
+	limit    float64 // 0: none
+	capacity float64 // estimate that the limit is based on
+	seen     float64 // capacity when a queue was last seen
+
+	long       int           // samples of an unlimited line with a long queue, less those with a shorter one
+	waited     time.Duration // how long senders that waited lately count as waiting
+	growth     float64       // part by which the limit exceeds the capacity while there is no queue
+	emptyAt    time.Time     // when the queue was last empty
+	emptyUntil time.Time     // the limit is low until then, so that the queue becomes empty
+
+	drain        drain
+	foreignUntil time.Time
+	foreignFor   time.Duration // how long the last foreign queue was left alone
+}
+
+// socket is what the controller keeps of a socket between two samples.
+type socket struct {
+	recent float64 // bytes acknowledged in about the last second
+	sample uint64  // number of the last sample with this socket
+}
+
+// drain checks whether a queue becomes shorter as it should.
+type drain struct {
+	from     time.Duration // queue at the beginning; 0 if no drain is in progress
+	floor    float64       // least limit meanwhile; it decreases with time
+	expected time.Duration // time by which the queue should be shorter by now
+}
+
+// history holds the bytes of the last samples.
+type history struct {
+	bytes, seconds [rateIntervals]float64
+	next           int
+}
+
+func (h *history) add(bytes, seconds float64) {
+	h.bytes[h.next], h.seconds[h.next] = bytes, seconds
+	h.next = (h.next + 1) % rateIntervals
+}
+
+// average returns the rate over the last n samples in bytes per second.
+func (h *history) average(n int) float64 {
+	bytes, seconds := 0.0, 0.0
+	for i := range n {
+		k := (h.next - 1 - i + rateIntervals) % rateIntervals
+		bytes += h.bytes[k]
+		seconds += h.seconds[k]
+	}
+	if seconds == 0 {
+		return 0
+	}
+	return bytes / seconds
+}
+
+// Update takes a sample of at most [MaxSockets] sockets and returns the limit in bytes per
+// second, or 0 for none. waiting means that senders wait because of the limit. Update should be
+// called each [Interval] while anything is sent.
+func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64 {
+	dt := now.Sub(c.last)
+	if dt < Interval/2 {
+		return int64(c.limit)
+	}
+	idle := dt > 10*Interval // the senders paused, or the machine slept
+	c.last = now
+	known := c.measure(dt, samples)
+	if idle {
+		c.rates, c.long, c.growth, c.drain, c.emptyAt = history{}, 0, 0, drain{}, now
+	}
+	switch {
+	case idle:
+	case !known && (c.limit == 0 || c.rates.average(rateIntervals) == 0):
+		c.growth = 0
+	case c.limit == 0:
+		c.unlimited(now)
+	default:
+		c.limited(now, dt, waiting)
+	}
+	return int64(c.limit)
+}
+
+// State returns what the controller has learned.
+func (c *Controller) State() State {
+	return State{
+		Limit: int64(c.limit), Capacity: int64(c.seen), Rate: int64(c.rates.average(rateIntervals)), Queue: c.queue,
+		Foreign: c.limit == 0 && c.last.Before(c.foreignUntil),
+	}
+}
+
+// LimitsLocal reports whether the limit also applies to peers with private addresses. It does
+// unless other peers take data: then the private addresses are not behind the line.
+func (c *Controller) LimitsLocal() bool { return c.local }
+
+// measure computes the rate of all sockets and the delay of the queue that they share. That
+// is the lower quartile of their delays: a slow receiver delays only its own socket. measure
+// returns false if too little was sent to know the queue.
+func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
+	samples = samples[:min(len(samples), MaxSockets)]
+	c.remember(dt, samples)
+	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
+	total := 0.0
+	c.rises = c.rises[:0]
+	for _, s := range samples {
+		if s.Local && !c.local {
+			continue
+		}
+		total += float64(s.Acked)
+		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
+			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
+		}
+	}
+	c.rates.add(total, dt.Seconds())
+	if len(c.rises) == 0 {
+		c.queue = 0
+		return false
+	}
+	slices.Sort(c.rises)
+	c.queue = c.rises[(len(c.rises)-1)/4]
+	return true
+}
+
+// remember updates what is kept of the sockets, and forgets those without a sample.
+func (c *Controller) remember(dt time.Duration, samples []Sample) {
+	if c.sockets == nil {
+		c.sockets = map[uint64]socket{}
+	}
+	c.samples++
+	decay := max(0, 1-dt.Seconds())
+	for _, s := range samples {
+		if s.ID == 0 {
+			continue
+		}
+		c.sockets[s.ID] = socket{recent: c.sockets[s.ID].recent*decay + float64(s.Acked), sample: c.samples}
+	}
+	for id, k := range c.sockets {
+		if k.sample != c.samples {
+			delete(c.sockets, id)
+		}
+	}
+}
+
+// unlimited sets a limit if the queue of an unlimited line stays long while the rate no
+// longer grows.
+func (c *Controller) unlimited(now time.Time) {
+	switch {
+	case now.Before(c.foreignUntil) || c.rates.average(rateIntervals/2) > 1.25*c.rates.average(rateIntervals):
+		c.long = 0
+	case c.queue < longQueue:
+		c.long = max(0, c.long-1)
+	default:
+		c.long++
+	}
+	rate := c.rates.average(rateIntervals / 2)
+	if c.long < longSamples || rate < 2*minRate {
+		return
+	}
+	c.capacity = max(rate, c.rates.average(rateIntervals))
+	c.growth, c.emptyAt, c.drain = 0, now, drain{}
+	c.setGoal()
+	c.behindQueue()
+}
+
+// limited adjusts the limit.
+func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
+	rate := c.rates.average(rateIntervals)
+	c.setGoal()
+	if c.queue <= c.goal/3 {
+		c.emptyAt = now
+	}
+	if c.queue > c.goal {
+		if c.foreign(now, dt) {
+			return
+		}
+		c.growth = 0
+		c.correct(rate, dt)
+		c.behindQueue()
+		return
+	}
+	c.drain = drain{}
+	c.waited = max(0, c.waited-dt)
+	if waiting {
+		c.waited = waitedFor
+	}
+	if c.waited > 0 {
+		c.grow(now, rate, dt)
+	} // otherwise the senders need less than the limit
+}
+
+// setGoal sets the queue that the line should have.
+func (c *Controller) setGoal() {
+	c.goal = min(mostShort, shortQueue+time.Duration(block/2/c.capacity*float64(time.Second)))
+}
+
+// correct corrects the capacity while there is a queue. A rate that differs from the limit is
+// what the line carries, if the queue is long. A rate that is as low as the limit says nothing.
+func (c *Controller) correct(rate float64, dt time.Duration) {
+	weight := min(1, (c.queue-c.goal).Seconds()/sureQueue.Seconds())
+	if rate > 0.9*c.limit && rate < 1.1*c.limit {
+		if c.limit < 0.9*c.capacity {
+			return
+		}
+		weight = dt.Seconds()
+	}
+	c.capacity = max(minRate, c.capacity+weight*(rate-c.capacity))
+}
+
+// behindQueue sets the limit so that the queue becomes as long as the goal.
+func (c *Controller) behindQueue() {
+	c.seen = c.capacity
+	cut := max(0, min(mostCut, (c.queue-c.goal).Seconds()/drainTime.Seconds()))
+	c.limit = max(minRate, c.capacity*(1-cut), c.drain.floor)
+}
+
+// grow raises the limit while the queue is short.
+func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
+	c.capacity = max(c.capacity, rate)
+	if c.queue > c.goal/2 {
+		c.growth = 0
+	}
+	c.growth = min(mostGrowth, max(leastGrowth, c.growth*math.Exp2(dt.Seconds()/growthTime.Seconds())))
+	c.limit = c.capacity * (1 + c.growth*(1-c.queue.Seconds()/c.goal.Seconds()))
+	if rate > 0 { // a busy machine sends less than it may
+		c.limit *= min(mostMakeUp, max(1, c.capacity/rate))
+	}
+	switch {
+	case c.limit > releaseAfter*c.seen:
+		c.limit = 0
+	case now.Before(c.emptyUntil):
+		c.limit *= emptyPart
+	case now.Sub(c.emptyAt) > emptyEvery:
+		c.emptyAt, c.emptyUntil = now, now.Add(emptyFor)
+		c.limit *= emptyPart
+	}
+}
+
+// foreign reports whether the queue stays long although the senders send less than the line
+// carries: it is the queue of other senders. It then removes the limit for some time, because
+// the senders would otherwise get less and less of the line.
+func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
+	d := &c.drain
+	if d.from == 0 {
+		*d = drain{from: c.queue, floor: c.capacity * (1 - mostCut)}
+	}
+	d.floor *= 1 - 0.3*dt.Seconds()
+	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
+		d.floor *= 1 - dt.Seconds()
+	}
+	rate := max(c.capacity, 1)
+	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
+	excess := d.from - c.goal
+	if d.expected < 2*excess+foreignSlack || c.queue-c.goal < excess/2 {
+		return false
+	}
+	c.foreignFor = min(maxForeign, max(minForeign, 2*c.foreignFor))
+	c.foreignUntil = now.Add(c.foreignFor)
+	c.limit, c.drain, c.long = 0, drain{}, 0
+	return true
+}

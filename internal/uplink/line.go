@@ -1,0 +1,297 @@
+package uplink
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"spate/internal/ratelimit"
+	"spate/internal/sockqueue"
+)
+
+// Supported reports whether this system tells what a line needs to know about sockets.
+const Supported = runtime.GOOS == "linux"
+
+const (
+	// quietSockets is the number of sockets per sample that sent nothing before.
+	quietSockets = 32
+	// quietAfter is the number of samples without progress after which a socket is quiet.
+	quietAfter = 30
+	// idleInterval is the time between two samples while all sockets are quiet.
+	idleInterval = 500 * time.Millisecond
+	// paceMargin is the part by which a socket may exceed the limit of the line. Without it,
+	// a single socket could not catch up after a pause.
+	paceMargin = 1.25
+	// fastSocket is the rate in bytes per second from which a socket may queue as much as
+	// the system allows, because shorter queues cost more system calls.
+	fastSocket = 4 << 20
+	// unsentTime, leastUnsent and mostUnsent limit the bytes that wait in a slower socket, so
+	// that small messages do not wait behind them for long.
+	unsentTime  = 0.25 // seconds
+	leastUnsent = 32 << 10
+	mostUnsent  = 128 << 10
+)
+
+// Line samples the sockets of a process and limits their total rate. It is safe for
+// concurrent use.
+type Line struct {
+	limiter *ratelimit.Limiter
+	private atomic.Bool   // whether private addresses are limited too
+	wake    chan struct{} // has an entry after the first socket was added
+
+	mu      sync.Mutex // guards the fields below
+	control Controller
+	state   State
+	sockets []*Socket // in no order
+	turn    int       // index of the next quiet socket to sample
+	leaving uint64    // bytes of sockets that were closed since the last sample
+	lastID  uint64
+}
+
+// NewLine returns a line that does not limit. The caller must call Run.
+func NewLine() *Line {
+	l := &Line{limiter: ratelimit.New(0), wake: make(chan struct{}, 1)}
+	l.private.Store(true)
+	return l
+}
+
+// State returns what the line has learned.
+func (l *Line) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// Socket is the socket of one sender. Its methods are safe for concurrent use. A nil *Socket
+// does not limit.
+type Socket struct {
+	line  *Line
+	id    uint64
+	raw   syscall.RawConn
+	local bool // the other side has a private address
+	// bounded means that the line must not change the limit of unsent bytes.
+	bounded bool
+
+	// Line.mu guards the fields below.
+	index  int // in Line.sockets
+	path   sockqueue.Path
+	fresh  uint64  // bytes acknowledged between the last two samples of the socket
+	rate   float64 // bytes per second, smoothed over about a second
+	quiet  int     // samples without progress, up to quietAfter
+	at     time.Time
+	pace   int64
+	unsent int
+}
+
+// Track adds a connection until its [Socket.Close]. It returns nil for connections that the
+// line does not limit: to this machine, and other than TCP. bounded means that the caller limits
+// the unsent bytes of the socket; otherwise the line does.
+func (l *Line) Track(c net.Conn, bounded bool) *Socket {
+	sc, ok := c.(syscall.Conn)
+	if l == nil || !Supported || !ok {
+		return nil
+	}
+	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil || remote.Addr().Unmap().IsLoopback() {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	addr := remote.Addr().Unmap()
+	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast(), bounded)
+}
+
+// add adds a socket. local means that the other side has a private address, bounded is that of
+// Track.
+func (l *Line) add(raw syscall.RawConn, local, bounded bool) *Socket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastID++
+	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, bounded: bounded, index: len(l.sockets)}
+	l.sockets = append(l.sockets, s)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	return s
+}
+
+// Close removes the socket from its line. It should be called before the connection is closed,
+// so that the line counts the bytes that are still on their way. Further calls do nothing.
+func (s *Socket) Close() {
+	if s == nil {
+		return
+	}
+	l := s.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.index < 0 {
+		return
+	}
+	if path, ok := sockqueue.ReadPath(s.raw); ok {
+		l.leaving += path.Acked - s.path.Acked + uint64(max(0, sockqueue.Unacked(s.raw)))
+	}
+	last := l.sockets[len(l.sockets)-1]
+	l.sockets[s.index], last.index = last, s.index
+	l.sockets[len(l.sockets)-1] = nil
+	l.sockets = l.sockets[:len(l.sockets)-1]
+	s.index = -1
+}
+
+// limiter returns the limiter of the socket, or nil if it is not limited.
+func (s *Socket) limiter() *ratelimit.Limiter {
+	if s == nil || s.local && !s.line.private.Load() {
+		return nil
+	}
+	return s.line.limiter
+}
+
+// Rate is [ratelimit.Limiter.Rate].
+func (s *Socket) Rate() int64 { return s.limiter().Rate() }
+
+// Batch is [ratelimit.Limiter.Batch].
+func (s *Socket) Batch() int { return s.limiter().Batch() }
+
+// Wait is [ratelimit.Limiter.Wait].
+func (s *Socket) Wait(ctx context.Context, n int) error { return s.limiter().Wait(ctx, n) }
+
+// WaitLater is [ratelimit.Limiter.WaitLater].
+func (s *Socket) WaitLater(ctx context.Context, n int) error { return s.limiter().WaitLater(ctx, n) }
+
+// GiveBack is [ratelimit.Limiter.GiveBack].
+func (s *Socket) GiveBack(n int) { s.limiter().GiveBack(n) }
+
+// Run takes samples until ctx ends. It returns nil.
+func (l *Line) Run(ctx context.Context) error {
+	timer := time.NewTimer(math.MaxInt64)
+	defer timer.Stop()
+	for {
+		wait := l.sample(time.Now())
+		if wait == 0 {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-l.wake:
+				wait = Interval
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+	}
+}
+
+// sample takes a sample and sets the limit. It returns the time until the next sample, or 0
+// if there are no sockets.
+func (l *Line) sample(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sockets) == 0 {
+		return 0
+	}
+	list := l.sampledLocked()
+	samples := make([]Sample, 0, len(list))
+	busy := false
+	for _, s := range list {
+		if !s.readLocked(now) {
+			continue
+		}
+		busy = busy || s.quiet == 0
+		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local})
+	}
+	if l.leaving > 0 { // counts, but has no round-trip time
+		busy = true
+		samples = append(samples, Sample{Acked: l.leaving})
+		l.leaving = 0
+	}
+	if !busy && l.state.Rate == 0 {
+		return idleInterval
+	}
+	limit := l.control.Update(now, samples, l.limiter.Waiting())
+	if limit != l.limiter.Rate() {
+		l.limiter.SetRate(limit)
+	}
+	l.private.Store(l.control.LimitsLocal())
+	for _, s := range list {
+		s.tuneLocked(limit)
+	}
+	l.state = l.control.State()
+	return Interval
+}
+
+// sampledLocked returns the sockets of the next sample: those that have sent lately, and
+// some others in turn.
+func (l *Line) sampledLocked() []*Socket {
+	var list []*Socket
+	for _, s := range l.sockets {
+		if s.quiet < quietAfter {
+			list = append(list, s)
+		}
+	}
+	if len(list) > MaxSockets-quietSockets {
+		slices.SortFunc(list, func(a, b *Socket) int { return cmp.Compare(b.rate, a.rate) })
+		list = list[:MaxSockets-quietSockets]
+	}
+	for range min(quietSockets, len(l.sockets)) {
+		l.turn = (l.turn + 1) % len(l.sockets)
+		if s := l.sockets[l.turn]; s.quiet == quietAfter {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// readLocked reads the path of the socket. It returns false if that is not possible.
+func (s *Socket) readLocked(now time.Time) bool {
+	path, ok := sockqueue.ReadPath(s.raw)
+	if !ok {
+		return false
+	}
+	s.fresh = path.Acked - s.path.Acked
+	s.quiet = min(s.quiet+1, quietAfter)
+	if s.fresh > 0 {
+		s.quiet = 0
+	}
+	if dt := now.Sub(s.at).Seconds(); !s.at.IsZero() && dt > 0 {
+		s.rate += min(1, dt) * (float64(s.fresh)/dt - s.rate)
+	}
+	s.path, s.at = path, now
+	return true
+}
+
+// tuneLocked keeps the queue of the socket short, and spreads its bytes over time if the line
+// is limited. It does nothing at small changes.
+func (s *Socket) tuneLocked(limit int64) {
+	if s.local && !s.line.private.Load() {
+		limit = 0
+	}
+	pace := int64(paceMargin * float64(limit))
+	if d := pace - s.pace; pace == 0 != (s.pace == 0) || max(d, -d) > s.pace/8 {
+		s.pace = pace
+		_ = sockqueue.SetPace(s.raw, pace) // a socket that was closed meanwhile needs none
+	}
+	if s.bounded {
+		return
+	}
+	unsent := 0
+	if s.quiet == 0 && s.rate < fastSocket {
+		unsent = int(min(mostUnsent, max(leastUnsent, unsentTime*s.rate)))
+	}
+	if d := unsent - s.unsent; unsent == 0 != (s.unsent == 0) || max(d, -d) > s.unsent/2 {
+		s.unsent = unsent
+		_ = sockqueue.SetUnsent(s.raw, unsent) // as above
+	}
+}

@@ -1,0 +1,119 @@
+package uplink
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// connected returns a TCP connection over loopback that is tracked as if it left the machine,
+// and its other end.
+func connected(t *testing.T, l *Line) (*net.TCPConn, *Socket, net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	other, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	if l.Track(c, false) != nil {
+		t.Error("a connection to this machine is limited")
+	}
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*net.TCPConn), l.add(raw, false, false), other
+}
+
+// TestSample checks that a line sees what its sockets send, and that it tunes them.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	c, s, other := connected(t, l)
+	now := time.Now()
+	wait := Interval
+	for range 2 * quietAfter {
+		now = now.Add(Interval)
+		wait = l.sample(now)
+	}
+	if wait != idleInterval {
+		t.Errorf("the next sample of a quiet socket is after %v, want %v", wait, idleInterval)
+	}
+	const size = 1 << 20
+	go c.Write(make([]byte, size))
+	for got := 0; got < size; {
+		n, err := other.Read(make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	if wait := l.sample(now.Add(time.Second)); wait != Interval {
+		t.Errorf("the next sample of a busy socket is after %v, want %v", wait, Interval)
+	}
+	l.mu.Lock()
+	if s.rate < size/2 || s.unsent == 0 {
+		t.Errorf("after 1 MiB in a second the rate is %v, the limit of unsent bytes is %d", s.rate, s.unsent)
+	}
+	before := s.unsent
+	s.bounded, s.quiet = true, quietAfter
+	s.tuneLocked(1e6)
+	if s.unsent != before {
+		t.Errorf("the line changed the limit of unsent bytes of a bounded socket from %d to %d", before, s.unsent)
+	}
+	l.mu.Unlock()
+	s.raw.Control(func(fd uintptr) {
+		if got, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE); got != 1.25e6 || err != nil {
+			t.Errorf("the pace is %d, %v; want 1250000", got, err)
+		}
+	})
+	go c.Write(make([]byte, size))
+	for got := 0; got < size; {
+		n, err := other.Read(make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	s.Close()
+	s.Close()
+	if l.leaving < size/2 {
+		t.Errorf("a socket that was closed left %d bytes, want about %d", l.leaving, size)
+	}
+	if wait := l.sample(now.Add(2 * time.Second)); wait != 0 {
+		t.Errorf("without sockets the next sample is after %v", wait)
+	}
+}
+
+// TestPrivateSocketsAreNotLimited checks that sockets with private addresses are limited only
+// if they are behind the line.
+func TestPrivateSocketsAreNotLimited(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	l.limiter.SetRate(1000)
+	near, far := l.add(nil, true, false), l.add(nil, false, false)
+	if near.Rate() != 1000 || far.Rate() != 1000 {
+		t.Errorf("limits %d and %d, want 1000", near.Rate(), far.Rate())
+	}
+	l.private.Store(false)
+	if near.Rate() != 0 || far.Rate() != 1000 {
+		t.Errorf("limits %d and %d, want none and 1000", near.Rate(), far.Rate())
+	}
+	var none *Socket
+	if none.Rate() != 0 || none.Wait(t.Context(), 1<<40) != nil {
+		t.Error("a socket without a line is limited")
+	}
+	none.Close()
+}
