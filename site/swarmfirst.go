@@ -248,11 +248,15 @@ func (s *Site) leaveToSwarm(w http.ResponseWriter, r *http.Request, rel *publish
 	}
 	addr := s.clientAddr(r)
 	key := clientKey{rel.Hash(), addr}
+	connected := false
 	again := func() bool {
 		sp, ok := s.opts.Spread(rel, i, off, n, addr)
+		connected = sp.Client
 		return !ok || s.first.serve(key, n, sp, time.Now())
 	}
-	if again() || mayHold(r.UserAgent()) && s.hold(r.Context(), again) {
+	// A refusal waits while the client is not connected, because libtorrent asks again late.
+	wait := func() bool { return !connected || mayHold(r.UserAgent()) }
+	if again() || s.hold(r.Context(), wait, again) {
 		return false
 	}
 	if isAria2(r.UserAgent()) {
@@ -265,8 +269,9 @@ func (s *Site) leaveToSwarm(w http.ResponseWriter, r *http.Request, rel *publish
 	return true
 }
 
-// hold waits until again returns true, and reports whether it did in time.
-func (s *Site) hold(ctx context.Context, again func() bool) bool {
+// hold waits until again returns true, and reports whether it did in time. It ends early when
+// wait returns false.
+func (s *Site) hold(ctx context.Context, wait, again func() bool) bool {
 	if s.held.Add(1) > maxHeld {
 		s.held.Add(-1)
 		return false
@@ -274,7 +279,7 @@ func (s *Site) hold(ctx context.Context, again func() bool) bool {
 	defer s.held.Add(-1)
 	tick := time.NewTicker(holdStep)
 	defer tick.Stop()
-	for end := time.Now().Add(holdTime); time.Now().Before(end); {
+	for end := time.Now().Add(holdTime); wait() && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return false
