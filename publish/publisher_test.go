@@ -76,6 +76,7 @@ func (w *fixture) Make(ctx context.Context, path string, o maker.Options) (*meta
 	info.Pieces = make([]byte, sha1.Size*((total+1<<14-1)>>14))
 	w.make(path)
 	w.made = o
+	w.made.Selected = nil // the list must be freed after Make: see TestBytesPerFile
 	m, err := metainfo.New(info, nil)
 	if err != nil {
 		return nil, err
