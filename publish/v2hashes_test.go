@@ -53,7 +53,7 @@ func TestV2HashesOfReleases(t *testing.T) {
 			w := &seeded{fixture: newFixture(t)}
 			p := w.publisher()
 			p.maker, p.seeder, p.opts.Key = MakerFunc(maker.Make), w, key
-			published, err := p.Publish(t.Context(), w.write("a.iso", strings.Repeat("data", 30_000)), Spec{Options: c.opts, NoTwin: true})
+			published, err := p.Publish(t.Context(), w.write("a.iso", strings.Repeat("data", 300_000)), Spec{Options: c.opts, NoTwin: true})
 			if err != nil {
 				t.Fatal(err)
 			}
