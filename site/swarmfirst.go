@@ -125,8 +125,8 @@ type sentPiece struct {
 //
 //   - no peer at its address has connected to the seed in the [connectTime] since its first
 //     request, because the site cannot know then whom it reaches, or
-//   - the range has at most [shortRange] bytes, and half of its pieces are nowhere else in the
-//     swarm, or
+//   - the range has at most [shortRange] bytes, and more than half of its pieces are nowhere else
+//     in the swarm, or
 //   - it lacks at most one piece, or a hundredth of them, because aria2 and Transmission ask no
 //     peer for the last pieces that they have asked a web seed for, or
 //   - it has got no new piece from anybody for [stuckAfter], or less than [slowSwarm] for
@@ -157,7 +157,7 @@ func (s *swarmFirst) serve(key clientKey, n int64, sp Spread, now time.Time) boo
 	return true
 }
 
-// swarmHasLocked reports whether the swarm has more than half of the pieces. A piece that was
+// swarmHasLocked reports whether the swarm has at least half of the pieces. A piece that was
 // just sent to another client counts.
 func (s *swarmFirst) swarmHasLocked(key clientKey, sp Spread, now time.Time) bool {
 	held := 0

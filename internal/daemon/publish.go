@@ -181,7 +181,8 @@ func (p *Publisher) writes() (list []os.FileInfo) {
 
 // Publish publishes the paths of a request that [PublishRequest.Check] and
 // [PublishRequest.Measure] accepted. It calls done with each release, without its files and
-// notes, and stops at the first error. An error that is known without hashing is returned before the first release is made.
+// notes, and stops at the first error. An error that is known without hashing is returned before
+// the first release is made.
 func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
 	r.Make.Written = append(slices.Clip(r.Make.Written), p.writes()...)
 	for i, path := range r.Paths {

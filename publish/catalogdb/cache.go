@@ -14,7 +14,7 @@ const cachedFiles = 100_000
 // cost returns the number of files that r counts as.
 func cost(r *publish.Release) int { return min(len(r.Files)+1, cachedFiles/2) }
 
-// cache holds releases with their files, because requests to a web seed need the same
+// cache holds releases with their files, because requests for data need the same
 // release many times.
 type cache struct {
 	mu    sync.Mutex
