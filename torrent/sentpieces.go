@@ -17,8 +17,8 @@ type sentPieces struct {
 	n   int               // number of pieces in set
 }
 
-// unannouncedFor is how long the connection to a peer that was sent its last pieces is kept
-// without news of the peer.
+// unannouncedFor is how long after the last write to a peer the connection is kept because the
+// peer may still lack pieces that were sent to it.
 const unannouncedFor = time.Minute
 
 // add adds a piece of a torrent with pieces pieces.

@@ -277,7 +277,7 @@ func hasRel(attrs map[string]string, rel string) bool {
 // sameServer returns the URL of target, or "" if it is at another server than base.
 func sameServer(base *url.URL, target string) string {
 	u, err := base.Parse(target)
-	if err != nil || u.Scheme != base.Scheme || u.Host != base.Host || u.RawQuery != "" {
+	if err != nil || ofOrigin(u, base) == nil || u.RawQuery != "" {
 		return ""
 	}
 	u.User, u.Fragment = base.User, ""

@@ -45,7 +45,7 @@ const (
 type Line struct {
 	limiter *ratelimit.Limiter
 	private atomic.Bool   // whether private addresses are limited too
-	wake    chan struct{} // has an entry after the first socket was added
+	wake    chan struct{} // has an entry after a socket was added
 
 	mu      sync.Mutex // guards the fields below
 	control Controller
