@@ -171,7 +171,9 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		if err != nil {
 			return found, cut(base, err)
 		}
-		return pageLink(page, base)
+		in, err := pageLink(page, base)
+		in.data, in.v2Hashes = found.data, cmp.Or(in.v2Hashes, found.v2Hashes)
+		return in, err
 	}
 	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
