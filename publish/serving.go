@@ -27,12 +27,6 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	if err = l.torrents.setMain(m); err != nil {
 		return nil, err
 	}
-	if h := m.V2Hashes; h != nil && len(l.torrents.Main) < len(m.InfoBytes)+len(h.Pieces)+len(h.Files) {
-		// The torrent file would be too large with the v2 hashes, so no peer will have them.
-		without := *m
-		without.V2Hashes = nil
-		l.main = &without
-	}
 	if !twin || m.Info.Format() != metainfo.Hybrid {
 		return l, nil
 	}
