@@ -29,7 +29,7 @@ type fixture struct {
 	did  []string
 	fail map[string]error // by step
 	make func(path string)
-	made maker.Options // of the last torrent
+	http bool // the piece length of the last torrent was chosen for HTTP
 	*Memory
 }
 
@@ -75,8 +75,7 @@ func (w *fixture) Make(ctx context.Context, path string, o maker.Options) (*meta
 	}
 	info.Pieces = make([]byte, sha1.Size*((total+1<<14-1)>>14))
 	w.make(path)
-	w.made = o
-	w.made.Selected = nil // the list must be freed after Make: see TestBytesPerFile
+	w.http = o.ForHTTP
 	m, err := metainfo.New(info, nil)
 	if err != nil {
 		return nil, err
@@ -213,7 +212,7 @@ func TestWebSeedsOfReleases(t *testing.T) {
 		if !slices.Equal(c.given, given) {
 			t.Errorf("Publish changed the list of the caller to %q", c.given)
 		}
-		if !w.made.ForHTTP {
+		if !w.http {
 			t.Errorf("with %q: the piece length is not chosen for data that is also sent over HTTP", c.given)
 		}
 	}

@@ -59,7 +59,7 @@ func TestPriorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
 		defer w.end()
-		w.add(w.session(simnet.Link{Up: 4 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true})
+		w.add(w.session(simnet.Link{Up: 4 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true, PlainSeed: true})
 		time.Sleep(time.Second)
 		tor := w.onlyPeer(mi, torrent.AddOptions{Dir: out, Select: func(path []string) bool { return path[0] == "a" }})
 		w.wait(tor, time.Minute)

@@ -152,17 +152,17 @@ func TestForeignPeers(t *testing.T) {
 // TestForeignCrowds checks larger swarms of peers that run another program.
 func TestForeignCrowds(t *testing.T) {
 	for _, f := range []foreignSwarm{
-		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.4, 1.4},
-		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.4, 1.4},
-		{"16 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.4, 1.4},
-		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.5, 2.4},
-		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.5, 2.4},
-		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 4, 2.5},
-		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.5, 1.3},
-		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.5, 1.3},
-		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.6, 1.3},
-		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 2, 1.5},
-		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2.5, 1.9},
+		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.3, 1.25},
+		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.3, 1.25},
+		{"16 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.3, 1.25},
+		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.2, 2},
+		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.2, 2.1},
+		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 3.7, 2.2},
+		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.4, 1.2},
+		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.4, 1.2},
+		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.5, 1.25},
+		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.25},
+		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2, 1.35},
 	} {
 		f.check(t)
 	}

@@ -259,7 +259,7 @@ func TestWebSeedOverSockets(t *testing.T) {
 }
 
 // TestSiteIsWebSeedOfItsReleases checks that releases can be downloaded without peers from
-// the site that published them, because their metainfo names the site as the web seed.
+// the site that published them if their metainfo names the site as the web seed.
 func TestSiteIsWebSeedOfItsReleases(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	files := map[string]int{"file (1)+.iso": 1<<20 + 5, "tree/one": 100, "tree/sub dir/two#2.bin": 1<<20 + 1, "tree/sub dir/empty": 0}
@@ -280,8 +280,9 @@ func TestSiteIsWebSeedOfItsReleases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	spec := publish.Spec{Options: maker.Options{Format: metainfo.Hybrid, PieceLength: 64 << 10, WebSeeds: []string{publish.SelfWebSeed}}}
 	for _, name := range []string{"file (1)+.iso", "tree"} {
-		rel, err := p.Publish(t.Context(), filepath.Join(dir, name), publish.Spec{Options: maker.Options{Format: metainfo.Hybrid, PieceLength: 64 << 10}})
+		rel, err := p.Publish(t.Context(), filepath.Join(dir, name), spec)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ func getOptions() []Option {
 		{"maxport", Int, "6999", Both, true, "the last port to try for incoming peers"},
 		{"random_port", Int, "0", Tornado, true, "1: start with a random port between --minport and --maxport"},
 		{"max_uploads", Int, "4", Both, true, "the minimum number of upload slots, without the optimistic one"},
-		{"max_upload_rate", Float, "0", Both, true, "the upload limit in KiB/s; 0 or a negative number: no limit"},
+		{"max_upload_rate", Float, "0", Both, true, "the upload limit in KiB/s; 0 or a negative number: the limit is learned, as without `spate seed --up`"},
 		{"max_download_rate", Float, "0", Tornado, true, "the download limit in KiB/s; 0: no limit"},
 		{"max_connections", Int, "0", Tornado, true, "the maximum number of connections of a torrent; 0: 80"},
 		{"max_allow_in", Int, "55", Mainline, true, "the same as --max_connections: the limit counts incoming and outgoing connections together"},

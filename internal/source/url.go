@@ -171,9 +171,8 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		if err != nil {
 			return found, cut(base, err)
 		}
-		in, err := pageLink(page, base)
-		in.data, in.v2Hashes = found.data, cmp.Or(in.v2Hashes, found.v2Hashes)
-		return in, err
+		err = found.readPage(page, base)
+		return found, err
 	}
 	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
@@ -291,11 +290,10 @@ var (
 	htmlAttr = regexp.MustCompile(`(?is)([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
 )
 
-// pageLink returns the torrent that a page names: its <link rel="alternate">, or the only
-// .torrent among its anchors, or the only magnet link. It also returns the signature and the v2
-// hashes that a <link> names.
-func pageLink(page []byte, base *url.URL) (found answered, err error) {
-	found.at = base
+// readPage fills in the torrent that a page names: its <link rel="alternate">, or the only
+// .torrent among its anchors, or the only magnet link. It also fills in the signature and the v2
+// hashes that a <link> names, unless a Link header named them.
+func (found *answered) readPage(page []byte, base *url.URL) (err error) {
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
 		attrs := map[string]string{}
@@ -332,7 +330,7 @@ func pageLink(page []byte, base *url.URL) (found answered, err error) {
 	if found.link == nil && len(links) > 0 {
 		found.link, err = onlyLink(links, base.Redacted())
 	}
-	return found, err
+	return err
 }
 
 // onlyLink returns the only one of links. If there are more, the error names some.
