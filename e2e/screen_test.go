@@ -102,7 +102,7 @@ func TestScreens(t *testing.T) {
 	// big.iso must still be downloading when the last screen is looked at, also on a slow machine.
 	origin.spate("seed", filepath.Join(dir, "big.iso.torrent"), "--up", "12k")
 	eventually(t, "the tracker knows the seed before the downloads ask for it", func() bool {
-		return strings.Contains(origin.start("curl", "-sS", "http://"+origin.IP+":6969/stats.json").ok().out.String(), `"seeders":1`)
+		return strings.Contains(origin.start("curl", "-sS", "http://"+origin.IP+":6969/stats.json").ok().out.String(), `"seeders": 1`)
 	})
 	if err := os.Mkdir(launch, 0o755); err != nil {
 		t.Fatal(err)
