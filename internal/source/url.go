@@ -171,7 +171,8 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		if err != nil {
 			return found, cut(base, err)
 		}
-		return pageLink(page, base)
+		err = found.readPage(page)
+		return found, err
 	}
 	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
@@ -289,11 +290,11 @@ var (
 	htmlAttr = regexp.MustCompile(`(?is)([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
 )
 
-// pageLink returns the torrent that a page names: its <link rel="alternate">, or the only
-// .torrent among its anchors, or the only magnet link. It also returns the signature and the v2
-// hashes that a <link> names.
-func pageLink(page []byte, base *url.URL) (found answered, err error) {
-	found.at = base
+// readPage fills in the torrent that a page names: its <link rel="alternate">, or the only
+// .torrent among its anchors, or the only magnet link. It also fills in the signature and the v2
+// hashes that a <link> names, unless a Link header has named them.
+func (a *answered) readPage(page []byte) (err error) {
+	base := a.at
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
 		attrs := map[string]string{}
@@ -309,12 +310,12 @@ func pageLink(page []byte, base *url.URL) (found answered, err error) {
 		case strings.EqualFold(string(m[1]), "link"):
 			signed, hashes := announce(base, href, attrs), v2HashesLink(base, href, attrs)
 			switch {
-			case hashes != nil && found.v2Hashes == nil:
-				found.v2Hashes = hashes
-			case signed.url != nil && found.signed.url == nil:
-				found.signed = signed
-			case found.link == nil && isAlternate(attrs):
-				found.link = u
+			case hashes != nil && a.v2Hashes == nil:
+				a.v2Hashes = hashes
+			case signed.url != nil && a.signed.url == nil:
+				a.signed = signed
+			case a.link == nil && isAlternate(attrs):
+				a.link = u
 			}
 		case u.Scheme == "magnet":
 			magnets = appendNew(magnets, u.String())
@@ -327,10 +328,10 @@ func pageLink(page []byte, base *url.URL) (found answered, err error) {
 	if len(links) == 0 {
 		links = magnets
 	}
-	if found.link == nil && len(links) > 0 {
-		found.link, err = onlyLink(links, base.Redacted())
+	if a.link == nil && len(links) > 0 {
+		a.link, err = onlyLink(links, base.Redacted())
 	}
-	return found, err
+	return err
 }
 
 // onlyLink returns the only one of links. If there are more, the error names some.
