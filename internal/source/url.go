@@ -78,7 +78,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
-	named := found.v2Hashes
+	named, data := found.v2Hashes, found.file
 	found.torrent, found.signed = nil, announced{}
 	err = f.ask(ctx, next, found.read)
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
@@ -97,6 +97,8 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
 	if found.data != "" {
 		src.Direct = found.data
+	} else if guessed && src.Direct == "" && data != nil {
+		src.Direct = sameServer(data, "") // the torrent lies beside its data
 	}
 	if found.signed.url != nil {
 		src.signed = found.signed
@@ -108,6 +110,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 // answered is the result of one request.
 type answered struct {
 	at       *url.URL // the URL of the answer, after redirects
+	file     *url.URL // the same, if the answer is a file and neither a page nor a torrent
 	torrent  []byte   // the torrent, or nil
 	link     *url.URL // the URL of the torrent, or nil
 	signed   announced
@@ -188,6 +191,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		return found, damaged(base, err)
 	}
 	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
+		found.file = base
 		return found, nil
 	}
 	if n > 0 && head[0] != 'd' {
