@@ -62,13 +62,13 @@ func TestExportedSite(t *testing.T) {
 	file := noise(t, filepath.Join(watched, "My system 1.iso"), 2_000_000)
 	smallTree(t, filepath.Join(watched, "tree"))
 	proxied := "http://" + h.IP + "/dl"
-	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--udp", "off")
+	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--proxy", "127.0.0.1/32", "--udp", "off")
 	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 2 })
 
 	base := "http://" + h.IP + "/pub"
 	h.spate("site", "export", www, "--state", state, "--public-url", base).ok()
 	h.nginxWith("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
-		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_buffering off; }\n}\n")
+		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_set_header X-Forwarded-For $remote_addr; proxy_buffering off; }\n}\n")
 	h.apacheWith(81, www, "Include "+www+"/.spate-site/apache.conf")
 	h.caddyWith(82, "import "+www+"/.spate-site/Caddyfile")
 	for server, base := range map[string]string{"nginx": base, "Apache": "http://" + h.IP + ":81/pub", "Caddy": "http://" + h.IP + ":82/pub"} {

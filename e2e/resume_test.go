@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // event is a line of "get --json" or "seed --json".
@@ -70,16 +71,36 @@ func newSlowSeed(t *testing.T, size int64, rate string) *slowSeed {
 	return s
 }
 
-// startHalf starts a get and waits until it has half of the data. It returns the number of
-// bytes.
-func (s *slowSeed) startHalf(t *testing.T, args ...string) (*proc, int64) {
+// startHalf starts a get and waits until it has half of the data.
+func (s *slowSeed) startHalf(t *testing.T, args ...string) *proc {
 	t.Helper()
 	p := s.to.spate(append(args, "--json")...)
 	p.line("half of the data", func(line string) bool {
 		var e event
-		return json.Unmarshal([]byte(line), &e) == nil && e.Event == "progress" && e.BytesDone >= e.BytesTotal/2
+		return json.Unmarshal([]byte(line), &e) == nil && (e.Event == "progress" || e.Event == "done") && e.BytesDone >= e.BytesTotal/2
 	})
-	return p, p.last("progress").BytesDone
+	return p
+}
+
+// stopHalf starts gets, and calls stop for each when it has half of the data, until one ends
+// before it has all data. On a busy machine a get may complete before the signal arrives, so
+// each try has half the rate of the one before. get returns the arguments of a try.
+func stopHalf(t *testing.T, size, rate int64, get func(s *slowSeed) []string, stop func(p *proc)) (*slowSeed, *proc, []string) {
+	t.Helper()
+	for began := time.Now(); ; rate /= 2 {
+		s := newSlowSeed(t, size, fmt.Sprint(rate))
+		args := get(s)
+		p := s.startHalf(t, args...)
+		stop(p)
+		p.wait()
+		if p.last("done").Event == "" {
+			return s, p, args
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("the get completed before it was stopped, with %d bytes at %d a second", size, rate)
+		}
+		s.seed.stop(syscall.SIGTERM)
+	}
 }
 
 // finish runs the get again and checks the data. The seed may have sent the file once, and
@@ -99,17 +120,20 @@ func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 	}
 }
 
+// getOf returns the arguments of a get of the torrent of s.
+func getOf(t *testing.T) func(s *slowSeed) []string {
+	return func(s *slowSeed) []string {
+		return []string{"get", s.torrent, "-o", t.TempDir(), "--state", t.TempDir()}
+	}
+}
+
 // TestKilledGetResumes kills a get that has half of the data. The same command must download
 // only the rest.
 func TestKilledGetResumes(t *testing.T) {
 	t.Parallel()
 	const size = 48 << 20
-	s := newSlowSeed(t, size, "12M")
-	get := []string{"get", s.torrent, "-o", t.TempDir(), "--state", t.TempDir()}
-	p, done := s.startHalf(t, get...)
-	p.cmd.Process.Kill()
-	p.wait()
-	t.Logf("killed with %d of %d MiB", done>>20, size>>20)
+	s, p, get := stopHalf(t, size, 12_000_000, getOf(t), func(p *proc) { p.cmd.Process.Kill() })
+	t.Logf("killed with %d of %d MiB", p.last("progress").BytesDone>>20, size>>20)
 	s.finish(t, size, get...)
 }
 
@@ -118,10 +142,8 @@ func TestKilledGetResumes(t *testing.T) {
 func TestInterruptedGetResumes(t *testing.T) {
 	t.Parallel()
 	const size = 32 << 20
-	s := newSlowSeed(t, size, "12M")
-	get := []string{"get", s.torrent, "-o", t.TempDir(), "--state", t.TempDir()}
-	p, _ := s.startHalf(t, get...)
-	if code := p.interrupt(); code != 7 {
+	s, p, get := stopHalf(t, size, 12_000_000, getOf(t), func(p *proc) { p.interrupt() })
+	if code := p.wait(); code != 7 {
 		t.Errorf("exit code of an interrupted get: %d, want 7", code)
 	}
 	if e := p.last("error"); e.Code != 7 {
@@ -142,15 +164,19 @@ func TestInterruptedGetResumes(t *testing.T) {
 func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
-	s := newSlowSeed(t, size, "6M")
-	torrent := filepath.Join(t.TempDir(), "held.torrent")
-	tr, url := startBadTracker(t, s.from, "hold")
-	s.from.run("create", s.path, "-o", torrent, "-a", url, "--piece-length", "256KiB")
-	get := []string{"get", torrent, "-o", t.TempDir(), "--state", t.TempDir(), "--peer", s.from.IP + ":6881"}
-	p, _ := s.startHalf(t, get...)
-	p.cmd.Process.Signal(syscall.SIGINT)
-	tr.line("held 1", func(line string) bool { return line == "held 1" })
-	if code := p.interrupt(); code != 7 {
+	var tr *proc
+	s, p, get := stopHalf(t, size, 6_000_000, func(s *slowSeed) []string {
+		torrent := filepath.Join(t.TempDir(), "held.torrent")
+		var url string
+		tr, url = startBadTracker(t, s.from, "hold")
+		s.from.run("create", s.path, "-o", torrent, "-a", url, "--piece-length", "256KiB")
+		return []string{"get", torrent, "-o", t.TempDir(), "--state", t.TempDir(), "--peer", s.from.IP + ":6881"}
+	}, func(p *proc) {
+		p.cmd.Process.Signal(syscall.SIGINT)
+		eventually(t, "the tracker holds the announce", func() bool { return p.ended() || strings.HasSuffix(tr.out.String(), "held 1") })
+		p.interrupt()
+	})
+	if code := p.wait(); code != 7 {
 		t.Errorf("exit code %d, want 7", code)
 	}
 	// A get that ignores the second Ctrl-C gives up after some seconds, and says so.

@@ -75,7 +75,7 @@ func (e *terminal) sees(patterns ...string) string {
 // runs the programs with and without colours and without a terminal.
 func TestScreens(t *testing.T) {
 	t.Parallel()
-	need(t, "tmux")
+	need(t, "tmux", "curl")
 	l := newLAN(t, 2)
 	origin, h := l.Hosts[0], l.Hosts[1]
 	dir := t.TempDir()
@@ -91,8 +91,6 @@ func TestScreens(t *testing.T) {
 		t.Fatal("the tracker printed no announce URL")
 	}
 	launch := filepath.Join(dir, "launch")
-	// big.iso must still be downloading when the last screen is looked at, also on a slow machine.
-	rate := map[string]string{"big.iso": "12k", "tree": "400k"}
 	for _, name := range []string{"big.iso", "tree"} {
 		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok()
 		if name == "tree" { // spate replaces the characters that control a terminal in this name
@@ -100,8 +98,12 @@ func TestScreens(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		origin.spate("seed", filepath.Join(dir, name+".torrent"), "--up", rate[name])
 	}
+	// big.iso must still be downloading when the last screen is looked at, also on a slow machine.
+	origin.spate("seed", filepath.Join(dir, "big.iso.torrent"), "--up", "12k")
+	eventually(t, "the tracker knows the seed before the downloads ask for it", func() bool {
+		return strings.Contains(origin.start("curl", "-sS", "http://"+origin.IP+":6969/stats.json").ok().out.String(), `"seeders": 1`)
+	})
 	if err := os.Mkdir(launch, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +163,8 @@ func TestScreens(t *testing.T) {
 		if s := e.screen("-e"); regexp.MustCompile(`\x1b\[[0-9;]*3[0-7]m`).MatchString(s) {
 			t.Errorf("the screen has colours with NO_COLOR: %q", s)
 		}
+		// The seed starts now, so that the screen stays until the test has looked at it.
+		origin.spate("seed", at("tree.torrent"))
 		e.sees(`/got/tree$`, `^ended with 0$`) // printed after the screen is closed
 
 		e = h.in(t).terminal(80, 24, "", fmt.Sprintf("%s get --tui %s -o %s --state %s", spateBin, at("big.iso.torrent"), at("got"), state))

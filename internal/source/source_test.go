@@ -122,6 +122,30 @@ func TestDirect(t *testing.T) {
 	}
 }
 
+// TestDirectBesideTorrent checks that the URL of a file is the URL of the data if the torrent
+// is beside it, and that the URL of a page is not.
+func TestDirectBesideTorrent(t *testing.T) {
+	mux := http.NewServeMux()
+	for path, kind := range map[string]string{"/x.iso": "application/octet-stream", "/page": "text/html"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			fmt.Fprint(w, "some data")
+		})
+		mux.HandleFunc(path+".torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+	}
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	for path, want := range map[string]string{"/x.iso": srv.URL + "/x.iso", "/page": ""} {
+		s, err := new(Resolver).Resolve(t.Context(), srv.URL+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Direct != want {
+			t.Errorf("%s: the URL of the data is %q, want %q", path, s.Direct, want)
+		}
+	}
+}
+
 // TestResolveRefused checks the error about a port without a listener.
 func TestResolveRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

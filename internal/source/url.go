@@ -78,7 +78,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
-	named := found.v2Hashes
+	named, data := found.v2Hashes, found.file
 	found.torrent, found.signed = nil, announced{}
 	err = f.ask(ctx, next, found.read)
 	if errors.As(err, &redirect) && redirect.Magnet != "" {
@@ -97,6 +97,8 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
 	if found.data != "" {
 		src.Direct = found.data
+	} else if guessed && src.Direct == "" && data != nil {
+		src.Direct = sameServer(data, "") // the torrent lies beside its data
 	}
 	if found.signed.url != nil {
 		src.signed = found.signed
@@ -108,6 +110,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 // answered is the result of one request.
 type answered struct {
 	at       *url.URL // the URL of the answer, after redirects
+	file     *url.URL // the same, if the answer is a file and neither a page nor a torrent
 	torrent  []byte   // the torrent, or nil
 	link     *url.URL // the URL of the torrent, or nil
 	signed   announced
@@ -171,7 +174,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		if err != nil {
 			return found, cut(base, err)
 		}
-		err = found.readPage(page, base)
+		err = found.readPage(page)
 		return found, err
 	}
 	if slices.Contains(metalinkTypes, kind) || slices.Contains(metalinkNames, strings.ToLower(path.Ext(base.Path))) {
@@ -188,6 +191,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 		return found, damaged(base, err)
 	}
 	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
+		found.file = base
 		return found, nil
 	}
 	if n > 0 && head[0] != 'd' {
@@ -292,8 +296,9 @@ var (
 
 // readPage fills in the torrent that a page names: its <link rel="alternate">, or the only
 // .torrent among its anchors, or the only magnet link. It also fills in the signature and the v2
-// hashes that a <link> names, unless a Link header named them.
-func (found *answered) readPage(page []byte, base *url.URL) (err error) {
+// hashes that a <link> names, unless a Link header has named them.
+func (a *answered) readPage(page []byte) (err error) {
+	base := a.at
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
 		attrs := map[string]string{}
@@ -309,12 +314,12 @@ func (found *answered) readPage(page []byte, base *url.URL) (err error) {
 		case strings.EqualFold(string(m[1]), "link"):
 			signed, hashes := announce(base, href, attrs), v2HashesLink(base, href, attrs)
 			switch {
-			case hashes != nil && found.v2Hashes == nil:
-				found.v2Hashes = hashes
-			case signed.url != nil && found.signed.url == nil:
-				found.signed = signed
-			case found.link == nil && isAlternate(attrs):
-				found.link = u
+			case hashes != nil && a.v2Hashes == nil:
+				a.v2Hashes = hashes
+			case signed.url != nil && a.signed.url == nil:
+				a.signed = signed
+			case a.link == nil && isAlternate(attrs):
+				a.link = u
 			}
 		case u.Scheme == "magnet":
 			magnets = appendNew(magnets, u.String())
@@ -327,8 +332,8 @@ func (found *answered) readPage(page []byte, base *url.URL) (err error) {
 	if len(links) == 0 {
 		links = magnets
 	}
-	if found.link == nil && len(links) > 0 {
-		found.link, err = onlyLink(links, base.Redacted())
+	if a.link == nil && len(links) > 0 {
+		a.link, err = onlyLink(links, base.Redacted())
 	}
 	return err
 }
