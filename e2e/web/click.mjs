@@ -9,6 +9,8 @@ import axe from "axe-core";
 const [base, shots] = process.argv.slice(2);
 const wrong = [];
 const check = (ok, what) => ok || wrong.push(what);
+// seen waits until an element is visible, and reports whether it is.
+const seen = (element) => element.waitFor().then(() => true, () => false);
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -45,7 +47,7 @@ async function visitor(scheme, width) {
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, bypassCSP: false });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(120_000); // it only detects hangs
   const at = `${scheme}-${width}`;
   const due = (url) => url.endsWith(absent);
   page.on("console", (m) => m.type() === "error" && !due(m.location().url) && wrong.push(`${at}: console: ${m.text()}`));
@@ -63,13 +65,13 @@ await phone.keyboard.press("Tab");
 check((await phone.evaluate(() => document.activeElement.className)) === "skip", "the first Tab does not select the link that skips the header");
 
 await phone.getByRole("navigation", { name: "Groups" }).getByRole("link", { name: /^Live/ }).click();
-check(await phone.getByRole("heading", { level: 1, name: "Live" }).isVisible(), "no page of the group");
+check(await seen(phone.getByRole("heading", { level: 1, name: "Live" })), "no page of the group");
 
 await phone.getByRole("link", { name: "system.iso", exact: true }).click();
 await phone.waitForSelector("[data-live].live");
 check((await phone.locator("dd[data-is=seeds]").textContent()) !== "–", "no live numbers");
-check(await phone.getByRole("heading", { name: "What is new" }).isVisible(), "no notes");
-check(await phone.getByRole("heading", { name: "Signature" }).isVisible(), "no signature");
+check(await seen(phone.getByRole("heading", { name: "What is new" })), "no notes");
+check(await seen(phone.getByRole("heading", { name: "Signature" })), "no signature");
 await look(phone, "release", "light");
 const line = phone.locator("[data-copy=spate]").first();
 await phone.getByRole("button", { name: "Copy the line for spate" }).first().click();
@@ -91,7 +93,7 @@ await phone.getByRole("link", { name: "All 300 files" }).click();
 await phone.getByRole("heading", { level: 1, name: "Files" }).waitFor();
 await look(phone, "files", "light");
 await phone.getByRole("link", { name: "More", exact: true }).click();
-check(await phone.getByRole("link", { name: "Back", exact: true }).isVisible(), "no link from the second page of files to the first");
+check(await seen(phone.getByRole("link", { name: "Back", exact: true })), "no link from the second page of files to the first");
 
 const missing = await phone.goto(base + absent);
 check(missing.status() === 404, `the status of a missing release is ${missing.status()}, want 404`);
@@ -100,7 +102,7 @@ await look(phone, "error", "light");
 await phone.goto(base + "/stats");
 await look(phone, "stats", "light");
 await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
-check(await phone.getByRole("searchbox").isVisible(), "no link from the statistics to the releases");
+check(await seen(phone.getByRole("searchbox")), "no link from the statistics to the releases");
 
 const desk = await visitor("dark", 1280);
 for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {
@@ -113,7 +115,7 @@ const plain = await browser.newContext({ javaScriptEnabled: false });
 const page = await plain.newPage();
 await page.goto(base + "/r/system.iso");
 check((await page.locator("dd[data-is=seeds]").textContent()) === "1", "without scripts: no number of seeds");
-check(await page.getByRole("link", { name: "Magnet link", exact: true }).isVisible(), "without scripts: no magnet link");
+check(await seen(page.getByRole("link", { name: "Magnet link", exact: true })), "without scripts: no magnet link");
 await browser.close();
 
 for (const w of wrong) console.log(w);
