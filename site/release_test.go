@@ -246,6 +246,22 @@ func TestCharts(t *testing.T) {
 	}
 }
 
+// downloadsSlowly downloads size bytes and checks that they do not arrive faster than the limit of
+// 256 KiB a second lets them.
+func downloadsSlowly(t *testing.T, url string, size int64) {
+	t.Helper()
+	began := time.Now()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if took := time.Since(began); n != size || err != nil || took < 800*time.Millisecond {
+		t.Errorf("the download of %d bytes took %v, %v, which is faster than the limit", n, took, err)
+	}
+}
+
 // TestUplink checks that a direct download keeps to the limit of the uplink.
 func TestUplink(t *testing.T) {
 	t.Parallel()
@@ -254,16 +270,7 @@ func TestUplink(t *testing.T) {
 	f.release(t, "a.iso", 300<<10)
 	ts := httptest.NewServer(f)
 	defer ts.Close()
-	began := time.Now()
-	resp, err := http.Get(ts.URL + "/d/a.iso")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
-	if took := time.Since(began); n != 300<<10 || err != nil || took < 800*time.Millisecond {
-		t.Errorf("the download of %d bytes took %v, %v, which is faster than the limit", n, took, err)
-	}
+	downloadsSlowly(t, ts.URL+"/d/a.iso", 300<<10)
 }
 
 // TestBudget checks the limits on the rate and the number of direct downloads, and that a
@@ -275,16 +282,7 @@ func TestBudget(t *testing.T) {
 	f.release(t, "a.iso", 300<<10)
 	ts := httptest.NewServer(f)
 	defer ts.Close()
-	began := time.Now()
-	resp, err := http.Get(ts.URL + "/d/a.iso")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
-	if took := time.Since(began); n != 300<<10 || err != nil || took < 800*time.Millisecond {
-		t.Errorf("the download of %d bytes took %v, %v, which is faster than the budget", n, took, err)
-	}
+	downloadsSlowly(t, ts.URL+"/d/a.iso", 300<<10)
 	f.release(t, "long.iso", 64<<20) // more than the buffers of the sockets hold
 	var open []*http.Response
 	for i := range 5 {
