@@ -68,7 +68,7 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	var line *uplink.Line
 	if opt.Up == 0 && !c.NoUplink {
 		line = uplink.NewLine()
-		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc, false) }
+		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc) }
 	}
 	s, err := env.newSession(opt, c.AnyPort)
 	if err != nil {

@@ -57,12 +57,18 @@ const (
 	// minActive is how many bytes a socket must have sent in about a second, so that its
 	// round-trip time counts. The receivers of fewer bytes may delay their acknowledgements.
 	minActive = 16 << 10
-	// emptyEvery and emptyFor determine how often and how long the limit is lowered to
-	// emptyPart of the capacity, so that sockets that began behind a queue measure the
-	// round-trip time without it.
+	// emptyEvery determines how often the limit is lowered to emptyPart of the capacity, so
+	// that sockets that began behind a queue measure the round-trip time without it. While
+	// sockets that began since then disagree with the others by more than longQueue, it is
+	// emptySoon. leastEmpty and mostEmpty limit how long the limit is low.
 	emptyEvery = 10 * time.Second
-	emptyFor   = 150 * time.Millisecond
-	emptyPart  = 0.75
+	emptySoon  = 2 * time.Second
+	leastEmpty = 150 * time.Millisecond
+	mostEmpty  = time.Second
+	emptyPart  = 0.6
+	// paceMargin is the part by which the sockets may exceed the limit together while the
+	// queue is short, so that they can catch up after a pause.
+	paceMargin = 1.25
 	// releaseAfter is how far the limit may grow above the last capacity that was seen
 	// behind a queue, until the line counts as unlimited again.
 	releaseAfter = 4
@@ -115,6 +121,8 @@ type Controller struct {
 	growth     float64       // part by which the limit exceeds the capacity while there is no queue
 	emptyAt    time.Time     // when the queue was last empty
 	emptyUntil time.Time     // the limit is low until then, so that the queue becomes empty
+	newcomers  int           // active sockets that began since emptyUntil
+	highQueue  time.Duration // upper quartile of the delays of the sockets
 
 	drain        drain
 	foreignUntil time.Time
@@ -123,8 +131,9 @@ type Controller struct {
 
 // socket is what the controller keeps of a socket between two samples.
 type socket struct {
-	recent float64 // bytes acknowledged in about the last second
-	sample uint64  // number of the last sample with this socket
+	recent float64   // bytes acknowledged in about the last second
+	since  time.Time // time of the first sample
+	sample uint64    // number of the last sample with this socket
 }
 
 // drain checks whether a queue becomes shorter as it should.
@@ -203,6 +212,7 @@ func (c *Controller) LimitsLocal() bool { return c.local }
 func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 	samples = samples[:min(len(samples), MaxSockets)]
 	c.remember(dt, samples)
+	c.newcomers = 0
 	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
 	total := 0.0
 	c.rises = c.rises[:0]
@@ -213,15 +223,18 @@ func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 		total += float64(s.Acked)
 		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
 			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
+			if c.sockets[s.ID].since.After(c.emptyUntil) {
+				c.newcomers++
+			}
 		}
 	}
 	c.rates.add(total, dt.Seconds())
 	if len(c.rises) == 0 {
-		c.queue = 0
+		c.queue, c.highQueue = 0, 0
 		return false
 	}
 	slices.Sort(c.rises)
-	c.queue = c.rises[(len(c.rises)-1)/4]
+	c.queue, c.highQueue = c.rises[(len(c.rises)-1)/4], c.rises[(len(c.rises)-1)*3/4]
 	return true
 }
 
@@ -236,7 +249,12 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 		if s.ID == 0 {
 			continue
 		}
-		c.sockets[s.ID] = socket{recent: c.sockets[s.ID].recent*decay + float64(s.Acked), sample: c.samples}
+		k, known := c.sockets[s.ID]
+		if !known {
+			k.since = c.last
+		}
+		k.recent, k.sample = k.recent*decay+float64(s.Acked), c.samples
+		c.sockets[s.ID] = k
 	}
 	for id, k := range c.sockets {
 		if k.sample != c.samples {
@@ -261,17 +279,49 @@ func (c *Controller) unlimited(now time.Time) {
 		return
 	}
 	c.capacity = max(rate, c.rates.average(rateIntervals))
-	c.growth, c.emptyAt, c.drain = 0, now, drain{}
+	c.growth, c.drain = 0, drain{}
 	c.setGoal()
 	c.behindQueue()
+	c.empty(now)
+}
+
+// empty lowers the limit for the time in which the longest queue that most sockets see
+// becomes empty.
+func (c *Controller) empty(now time.Time) {
+	need := time.Duration(float64(c.highQueue) / (1 - emptyPart))
+	c.emptyAt, c.emptyUntil = now, now.Add(min(mostEmpty, max(leastEmpty, need)))
+	c.limit = max(minRate, emptyPart*c.capacity)
+}
+
+// emptyDue reports whether it is time for empty.
+func (c *Controller) emptyDue(now time.Time) bool {
+	return now.Sub(c.emptyAt) > emptyEvery ||
+		now.Sub(c.emptyUntil) > emptySoon && 4*c.newcomers > len(c.rises) && c.highQueue-c.queue > longQueue
+}
+
+// Pace returns the rate in bytes per second at which all sockets together may send what was
+// written to them, and the rate at which one socket may send. They are 0 without a limit.
+func (c *Controller) Pace() (total, one float64) {
+	if c.queue > c.goal || c.last.Before(c.emptyUntil) {
+		return c.limit, paceMargin * c.limit
+	}
+	return paceMargin * c.limit, paceMargin * c.limit
 }
 
 // limited adjusts the limit.
 func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
 	rate := c.rates.average(rateIntervals)
 	c.setGoal()
-	if c.queue <= c.goal/3 {
+	if c.highQueue <= c.goal/3 {
 		c.emptyAt = now
+	}
+	switch {
+	case now.Before(c.emptyUntil):
+		c.limit = max(minRate, emptyPart*c.capacity)
+		return
+	case c.emptyDue(now):
+		c.empty(now)
+		return
 	}
 	if c.queue > c.goal {
 		if c.foreign(now, dt) {
@@ -328,14 +378,8 @@ func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
 	if rate > 0 { // a busy machine sends less than it may
 		c.limit *= min(mostMakeUp, max(1, c.capacity/rate))
 	}
-	switch {
-	case c.limit > releaseAfter*c.seen:
+	if c.limit > releaseAfter*c.seen {
 		c.limit = 0
-	case now.Before(c.emptyUntil):
-		c.limit *= emptyPart
-	case now.Sub(c.emptyAt) > emptyEvery:
-		c.emptyAt, c.emptyUntil = now, now.Add(emptyFor)
-		c.limit *= emptyPart
 	}
 }
 
