@@ -11,9 +11,9 @@ type Class uint8
 
 // The classes, in order.
 const (
-	First  Class = iota
-	Normal       // of Wait
-	Later        // of WaitLater
+	First  Class = iota // of WaitFirst
+	Normal              // of Wait
+	Later               // of WaitLater
 	classes
 )
 

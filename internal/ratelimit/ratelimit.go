@@ -148,6 +148,9 @@ func (l *Limiter) pass(k Class, n int) {
 // and none of the bytes count. Without a limit it only reads an atomic variable.
 func (l *Limiter) Wait(ctx context.Context, n int) error { return l.WaitAs(ctx, n, Normal) }
 
+// WaitFirst is Wait for the class [First].
+func (l *Limiter) WaitFirst(ctx context.Context, n int) error { return l.WaitAs(ctx, n, First) }
+
 // WaitLater is Wait for the class [Later].
 func (l *Limiter) WaitLater(ctx context.Context, n int) error { return l.WaitAs(ctx, n, Later) }
 

@@ -172,6 +172,9 @@ func (s *Socket) Batch() int { return s.limiter().Batch() }
 // Wait is [ratelimit.Limiter.Wait].
 func (s *Socket) Wait(ctx context.Context, n int) error { return s.bulkLimiter().Wait(ctx, n) }
 
+// WaitFirst is [ratelimit.Limiter.WaitFirst].
+func (s *Socket) WaitFirst(ctx context.Context, n int) error { return s.bulkLimiter().WaitFirst(ctx, n) }
+
 // WaitLater is [ratelimit.Limiter.WaitLater].
 func (s *Socket) WaitLater(ctx context.Context, n int) error {
 	return s.bulkLimiter().WaitLater(ctx, n)
