@@ -39,7 +39,7 @@ const (
 	sureQueue = 50 * time.Millisecond
 	// drainTime determines how much the limit differs from the capacity: a queue that
 	// exceeds the goal by d is drained by d/drainTime of the capacity.
-	drainTime = 500 * time.Millisecond
+	drainTime = 300 * time.Millisecond
 	// mostCut is the largest part by which the limit is below the capacity.
 	mostCut = 0.7
 	// leastGrowth and mostGrowth limit the part by which the limit exceeds the capacity
@@ -62,9 +62,9 @@ const (
 	// sockets that began since then disagree with the others by more than longQueue, it is
 	// emptySoon. leastEmpty and mostEmpty limit how long the limit is low.
 	emptyEvery = 10 * time.Second
-	emptySoon  = 2 * time.Second
+	emptySoon  = time.Second
 	leastEmpty = 150 * time.Millisecond
-	mostEmpty  = time.Second
+	mostEmpty  = 300 * time.Millisecond
 	emptyPart  = 0.6
 	// paceMargin is the part by which the sockets may exceed the limit together while the
 	// queue is short, so that they can catch up after a pause.
@@ -78,6 +78,12 @@ const (
 	// turned out not to be theirs. The time doubles each time.
 	minForeign = 10 * time.Second
 	maxForeign = 40 * time.Second
+	// heldTime is how long the sockets may need for what they hold. What they hold in excess is
+	// sent within about excessTime: until then less is written to them, but at least leastWrite
+	// of the limit.
+	heldTime   = 50 * time.Millisecond
+	excessTime = time.Second
+	leastWrite = 0.25
 	// minRate is the least limit, and the least estimate of the capacity, in bytes per second.
 	minRate = 8 << 10
 )
@@ -88,6 +94,7 @@ type Sample struct {
 	RTT    time.Duration // smoothed round-trip time
 	MinRTT time.Duration // least round-trip time; 0 if unknown
 	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
+	Unsent int           // bytes that were written to the socket under the limit and not sent yet
 	Local  bool          // the other side has a private address
 }
 
@@ -108,6 +115,7 @@ type Controller struct {
 	samples uint64 // number of samples
 	rates   history
 	rises   []time.Duration // reused by each sample
+	held    float64         // unsent bytes of all sockets
 	queue   time.Duration
 	goal    time.Duration // queue that a limited line should have
 	local   bool          // whether sockets with private addresses are part of the last sample
@@ -168,13 +176,13 @@ func (h *history) average(n int) float64 {
 	return bytes / seconds
 }
 
-// Update takes a sample of at most [MaxSockets] sockets and returns the limit in bytes per
-// second, or 0 for none. waiting means that senders wait because of the limit. Update should be
+// Update takes a sample of at most [MaxSockets] sockets and returns the limit of what is written
+// to them in bytes per second, or 0 for none. waiting means that senders wait because of the limit. Update should be
 // called each [Interval] while anything is sent.
 func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64 {
 	dt := now.Sub(c.last)
 	if dt < Interval/2 {
-		return int64(c.limit)
+		return c.writeLimit()
 	}
 	idle := dt > 10*Interval // the senders paused, or the machine slept
 	c.last = now
@@ -191,8 +199,17 @@ func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64
 	default:
 		c.limited(now, dt, waiting)
 	}
-	return int64(c.limit)
+	return c.writeLimit()
 }
+
+// writeLimit returns the limit of what is written to the sockets. It is less than that of what
+// they send while they hold much.
+func (c *Controller) writeLimit() int64 {
+	return int64(max(leastWrite*c.limit, c.limit-c.excess()/excessTime.Seconds()))
+}
+
+// excess returns the bytes that the sockets hold in excess.
+func (c *Controller) excess() float64 { return max(0, c.held-heldTime.Seconds()*c.limit) }
 
 // State returns what the controller has learned.
 func (c *Controller) State() State {
@@ -215,12 +232,14 @@ func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 	c.newcomers = 0
 	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
 	total := 0.0
+	c.held = 0
 	c.rises = c.rises[:0]
 	for _, s := range samples {
 		if s.Local && !c.local {
 			continue
 		}
 		total += float64(s.Acked)
+		c.held += float64(s.Unsent)
 		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
 			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
 			if c.sockets[s.ID].since.After(c.emptyUntil) {
@@ -274,11 +293,14 @@ func (c *Controller) unlimited(now time.Time) {
 	default:
 		c.long++
 	}
-	rate := c.rates.average(rateIntervals / 2)
-	if c.long < longSamples || rate < 2*minRate {
+	if c.long == 0 {
+		c.capacity = 0
 		return
 	}
-	c.capacity = max(rate, c.rates.average(rateIntervals))
+	c.capacity = max(c.capacity, c.rates.average(rateIntervals)) // bytes are acknowledged in bursts
+	if c.long < longSamples || c.capacity < 2*minRate {
+		return
+	}
 	c.growth, c.drain = 0, drain{}
 	c.setGoal()
 	c.behindQueue()
@@ -295,17 +317,17 @@ func (c *Controller) empty(now time.Time) {
 
 // emptyDue reports whether it is time for empty.
 func (c *Controller) emptyDue(now time.Time) bool {
-	return now.Sub(c.emptyAt) > emptyEvery ||
-		now.Sub(c.emptyUntil) > emptySoon && 4*c.newcomers > len(c.rises) && c.highQueue-c.queue > longQueue
+	return now.Sub(c.emptyAt) > emptyEvery || now.Sub(c.emptyUntil) > emptySoon &&
+		4*c.newcomers > len(c.rises) && c.highQueue-c.queue > longQueue
 }
 
-// Pace returns the rate in bytes per second at which all sockets together may send what was
-// written to them, and the rate at which one socket may send. They are 0 without a limit.
-func (c *Controller) Pace() (total, one float64) {
+// Pace returns the rate in bytes per second at which the sockets together may send what was
+// written to them, or 0 without a limit.
+func (c *Controller) Pace() float64 {
 	if c.queue > c.goal || c.last.Before(c.emptyUntil) {
-		return c.limit, paceMargin * c.limit
+		return c.limit
 	}
-	return paceMargin * c.limit, paceMargin * c.limit
+	return paceMargin * c.limit
 }
 
 // limited adjusts the limit.
@@ -394,6 +416,9 @@ func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
 	d.floor *= 1 - 0.3*dt.Seconds()
 	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
 		d.floor *= 1 - dt.Seconds()
+	}
+	if c.excess() > 0 {
+		return false // the sockets still send what they held before
 	}
 	rate := max(c.capacity, 1)
 	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))

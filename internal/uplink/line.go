@@ -173,7 +173,9 @@ func (s *Socket) Batch() int { return s.limiter().Batch() }
 func (s *Socket) Wait(ctx context.Context, n int) error { return s.bulkLimiter().Wait(ctx, n) }
 
 // WaitFirst is [ratelimit.Limiter.WaitFirst].
-func (s *Socket) WaitFirst(ctx context.Context, n int) error { return s.bulkLimiter().WaitFirst(ctx, n) }
+func (s *Socket) WaitFirst(ctx context.Context, n int) error {
+	return s.bulkLimiter().WaitFirst(ctx, n)
+}
 
 // WaitLater is [ratelimit.Limiter.WaitLater].
 func (s *Socket) WaitLater(ctx context.Context, n int) error {
@@ -222,7 +224,11 @@ func (l *Line) sample(now time.Time) time.Duration {
 			continue
 		}
 		busy = busy || s.quiet == 0
-		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local})
+		k := Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local}
+		if s.bulk.Load() {
+			k.Unsent = s.path.Unsent
+		}
+		samples = append(samples, k)
 	}
 	if l.leaving > 0 { // counts, but has no round-trip time
 		busy = true
@@ -304,8 +310,7 @@ func (l *Line) paceLocked(list []*Socket) {
 		}
 		limited, senders = append(limited, s), append(senders, s.sender)
 	}
-	total, most := l.control.Pace()
-	for i, pace := range divide(total, most, senders) {
+	for i, pace := range divide(l.control.Pace(), senders) {
 		limited[i].setPaceLocked(int64(pace))
 	}
 }

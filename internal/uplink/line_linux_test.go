@@ -72,7 +72,7 @@ func TestSample(t *testing.T) {
 	if s.unsent != s.most {
 		t.Errorf("the limit of unsent bytes is %d, want the %d that the socket had before", s.unsent, s.most)
 	}
-	l.control.limit = 1e6
+	l.control.queue, l.control.limit = 0, 1e6
 	l.paceLocked([]*Socket{s})
 	l.mu.Unlock()
 	s.raw.Control(func(fd uintptr) {

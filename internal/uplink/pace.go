@@ -10,11 +10,11 @@ type sender struct {
 	held  bool    // the socket holds written bytes that it has not sent
 }
 
-// divide returns the rate at which each sender may send, so that all together send about
-// total bytes per second, whatever their sockets hold. Without it the data that sockets hold
-// from before the limit would keep the queue long. A sender that holds nothing may send at
-// the rate most, because the limit of what is written bounds it.
-func divide(total, most float64, senders []sender) []float64 {
+// divide returns the rate at which each sender may send, so that all together send about total
+// bytes per second. Without it the data that sockets hold from before the limit would keep the
+// queue long. A sender that holds nothing may send at the whole rate, because the limit of what
+// is written to it bounds it.
+func divide(total float64, senders []sender) []float64 {
 	room, sum, held := total, 0.0, 0
 	for _, s := range senders {
 		if s.held {
@@ -24,16 +24,16 @@ func divide(total, most float64, senders []sender) []float64 {
 			room -= s.now
 		}
 	}
-	room = max(room, total/4)
+	room = max(room, total/20)
 	paces := make([]float64, len(senders))
 	for i, s := range senders {
 		switch {
 		case !s.held || held == 1:
-			paces[i] = most
+			paces[i] = total
 		case sum == 0:
 			paces[i] = room / float64(held)
 		default:
-			paces[i] = min(most, max(room*s.wrote/sum, room/float64(4*held)))
+			paces[i] = min(total, max(room*s.wrote/sum, room/float64(4*held)))
 		}
 	}
 	return paces
