@@ -234,7 +234,7 @@ func (l *link) setPaces(c *Controller) {
 		f.sender.now = (wrote - f.wrote) / Interval.Seconds()
 		f.sender.wrote += Interval.Seconds() * (f.sender.now - f.sender.wrote)
 		f.wrote = wrote
-		f.sender.held = f.granted >= leastUnsentBytes && !f.foreign
+		f.sender.held = f.granted >= heldBytes && !f.foreign
 		senders = append(senders, f.sender)
 	}
 	for i, pace := range divide(c.Pace(), senders) {
@@ -333,6 +333,28 @@ func TestEmptiesSockets(t *testing.T) {
 		if s := c.State(); used < 0.95 || queue > 40*time.Millisecond || s.Foreign {
 			t.Errorf("rtt %v ms: after 2.5 s %.3f of the line are used, and the queue is %v: %+v", int(rtt), used, queue, s)
 		}
+	}
+}
+
+// TestManyReceiversOnASlowLine checks that 64 receivers on a slow line with a modem that holds two
+// seconds of data do not delay others by a second while they begin, and by little then.
+func TestManyReceiversOnASlowLine(t *testing.T) {
+	t.Parallel()
+	l := newLink(5, 40*time.Millisecond, 2*time.Second, 0)
+	l.packet, l.holds = 1448, 64<<10
+	var c Controller
+	var begin []time.Duration
+	for range 64 {
+		l.add(&flow{})
+		l.run(&c, 100*time.Millisecond)
+		begin = append(begin, l.delays...)
+	}
+	if most := slices.Max(begin); most > 800*time.Millisecond {
+		t.Errorf("while receivers begin, the queue is up to %v", most)
+	}
+	used, queue := l.run(&c, 20*time.Second)
+	if most := slices.Max(l.delays); used < 0.95 || queue > 60*time.Millisecond || most > 300*time.Millisecond {
+		t.Errorf("%.3f of the line are used, and the queue is %v, at most %v", used, queue, most)
 	}
 }
 

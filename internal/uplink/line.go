@@ -294,7 +294,7 @@ func (s *Socket) readLocked(now time.Time) bool {
 		s.sender.wrote += min(1, dt) * (s.sender.now - s.sender.wrote)
 	}
 	s.wrote = wrote
-	s.sender.held = path.Unsent >= leastUnsentBytes && s.bulk.Load()
+	s.sender.held = path.Unsent >= heldBytes && s.bulk.Load()
 	s.path, s.at = path, now
 	return true
 }

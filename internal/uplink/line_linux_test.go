@@ -98,6 +98,41 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// TestUrgentDataIsNotPaced checks that the sockets that wait for the limit share it, and that a
+// socket that does not, such as that of an announce, may send at once.
+func TestUrgentDataIsNotPaced(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	var sockets []*Socket
+	for i := range 3 {
+		_, s, _ := connected(t, l)
+		sockets = append(sockets, s)
+		if i > 0 {
+			s.Wait(t.Context(), 1)
+		}
+		block := make([]byte, 64<<10)
+		s.raw.Write(func(fd uintptr) bool { // write until the buffers of both ends are full
+			for {
+				if _, err := unix.Write(int(fd), block); err != nil {
+					return true
+				}
+			}
+		})
+	}
+	now := time.Now()
+	for range 2 {
+		now = now.Add(Interval)
+		l.sample(now)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.control.limit = 1e6
+	l.paceLocked(sockets)
+	if urgent, a, b := sockets[0].pace, sockets[1].pace, sockets[2].pace; urgent < 1e6 || a+b > 1.3e6 || a == 0 || b == 0 {
+		t.Errorf("the urgent socket may send at %d, the others at %d and %d; want 1e6 for the one and for the others together", urgent, a, b)
+	}
+}
+
 // TestPrivateSocketsAreNotLimited checks that sockets with private addresses are limited only
 // if they are behind the line.
 func TestPrivateSocketsAreNotLimited(t *testing.T) {

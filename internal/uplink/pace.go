@@ -1,7 +1,7 @@
 package uplink
 
-// leastUnsentBytes is the number of unsent bytes from which a socket counts as holding data.
-const leastUnsentBytes = 4 << 10
+// heldBytes is the number of unsent bytes from which a socket counts as holding data.
+const heldBytes = 4 << 10
 
 // A sender is what the division of the rate needs to know about a socket.
 type sender struct {
