@@ -2,30 +2,31 @@ package ratelimit
 
 import "time"
 
-// Class is the priority of a caller. While callers of an earlier class use the limit, a later
-// class gets a part of it. The part is at least the floor of the class. It grows while bytes
-// of the limit remain unused, and shrinks while callers of an earlier class wait and none
-// remain. It is not what is left in an instant: callers that wait for answers of the network
-// between two calls would then find their bytes taken.
-type Class uint8
+// priority is the priority of a caller. While callers of an earlier priority use the limit, the
+// callers of a later one share a part of it. The part is at least the floor of the priority. It
+// grows while bytes of the limit remain unused, and shrinks while callers of an earlier
+// priority wait and no bytes remain. A later caller does not get all that is left in an
+// instant: a caller that waits for the network between two calls would then find its bytes
+// taken.
+type priority uint8
 
-// The classes, in order.
+// The priorities, in order.
 const (
-	First  Class = iota // of WaitFirst
-	Normal              // of Wait
-	Later               // of WaitLater
-	classes
+	first  priority = iota // of WaitFirst
+	normal                 // of Wait
+	later                  // of WaitLater
+	priorities
 )
 
-var floors = [classes]float64{Normal: 0.2, Later: 0.1}
+var floors = [priorities]float64{normal: 0.2, later: 0.1}
 
 const (
-	// window is the time between two changes of the part of a class.
+	// window is the time between two changes of a part.
 	window = 250 * time.Millisecond
-	// idleFor is the time without calls after which a class counts as idle. The classes after
-	// it are then served without delay.
+	// idleFor is the time without calls after which a priority counts as idle. The later ones
+	// are then served without delay.
 	idleFor = time.Second
-	// contested is the part of a window in which callers of an earlier class must wait, so
+	// contested is the part of a window in which callers of an earlier priority must wait, so
 	// that a part shrinks.
 	contested = 0.25
 	// leftOver is the part of the limit that must remain unused in a window, so that a part
@@ -33,17 +34,17 @@ const (
 	leftOver = 0.05
 	// shrink is the factor of one change.
 	shrink = 0.7
-	// mostPart limits the part while callers of an earlier class wait.
+	// mostPart limits the part while callers of an earlier priority wait.
 	mostPart = 0.5
 )
 
-// class is the state of a class.
+// class holds the callers of one priority.
 type class struct {
 	queue
-	part   float64       // part of the limit that the class may take from earlier ones
-	tokens float64       // bytes that it may take from them now
+	part   float64       // part of the limit that the callers may take from earlier ones
+	tokens float64       // bytes that they may take from them now
 	used   time.Time     // time of the last call
-	waited time.Duration // how long callers of earlier classes waited in this window
+	waited time.Duration // how long callers of earlier priorities waited in this window
 }
 
 // shares is what the limiter measures in a window.
@@ -52,8 +53,8 @@ type shares struct {
 	unused float64 // bytes that were not used
 }
 
-// earlierWait reports whether callers of a class before k wait.
-func (l *Limiter) earlierWait(k Class) bool {
+// earlierWait reports whether callers of a priority before k wait.
+func (l *Limiter) earlierWait(k priority) bool {
 	for j := range k {
 		if !l.class[j].empty() {
 			return true
@@ -62,8 +63,8 @@ func (l *Limiter) earlierWait(k Class) bool {
 	return false
 }
 
-// free reports whether the classes before k are idle.
-func (l *Limiter) free(k Class) bool {
+// free reports whether the priorities before k are idle.
+func (l *Limiter) free(k priority) bool {
 	for j := range k {
 		if c := &l.class[j]; !c.empty() || l.last.Sub(c.used) < idleFor && !c.used.IsZero() {
 			return false
@@ -72,16 +73,16 @@ func (l *Limiter) free(k Class) bool {
 	return true
 }
 
-// may reports whether it is the turn of a class to pass n bytes, if the limit allows them.
-func (l *Limiter) may(k Class, n int) bool {
+// may reports whether it is the turn of a priority to pass n bytes, if the limit allows them.
+func (l *Limiter) may(k priority, n int) bool {
 	return l.free(k) || l.class[k].tokens >= float64(n) || l.class[k].part >= 1 && !l.earlierWait(k)
 }
 
-// share gives the classes the tokens of the time d, and changes their parts at the end of a
+// share gives the priorities the tokens of the time d, and changes their parts at the end of a
 // window. unused are the bytes of d that exceed the burst.
 func (l *Limiter) share(d time.Duration, unused float64) {
 	l.shares.unused += unused
-	for k := First + 1; k < classes; k++ {
+	for k := first + 1; k < priorities; k++ {
 		c := &l.class[k]
 		part := c.part
 		if l.earlierWait(k) {
@@ -94,7 +95,7 @@ func (l *Limiter) share(d time.Duration, unused float64) {
 		return
 	}
 	unused = l.shares.unused / (d.Seconds() * float64(l.rate.Load()))
-	for k := First + 1; k < classes; k++ {
+	for k := first + 1; k < priorities; k++ {
 		c := &l.class[k]
 		switch {
 		case unused > leftOver:
@@ -107,7 +108,7 @@ func (l *Limiter) share(d time.Duration, unused float64) {
 	l.shares = shares{start: l.last}
 }
 
-// armForPart sets the timer for the callers whose class has used up its part.
+// armForPart sets the timer for the callers that have used up their part.
 func (l *Limiter) armForPart() {
 	rate := float64(l.rate.Load())
 	missing := window.Seconds() * rate // by then the part may be larger

@@ -1,7 +1,7 @@
 // Package ratelimit limits the total rate in bytes per second of many connections.
 //
-// A [Limiter] is a token bucket with a queue for each [Class] of callers. Callers of a class
-// are served in order of arrival, a limited number of bytes at a time. Connections that move
+// A [Limiter] is a token bucket with a queue for each priority of callers. Callers of the
+// same priority are served in order of arrival, a limited number of bytes at a time. Connections that move
 // large batches therefore get the same share as connections that move single blocks.
 package ratelimit
 
@@ -47,7 +47,7 @@ type Limiter struct {
 	mu     sync.Mutex
 	tokens float64   // bytes that may pass now; never negative
 	last   time.Time // when tokens was updated
-	class  [classes]class
+	class  [priorities]class
 	shares shares
 	timer  *time.Timer // calls onTimer; nil until a caller has waited
 }
@@ -81,9 +81,12 @@ func (l *Limiter) SetRate(bytesPerSecond int64) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.refill(now)
+	if l.Rate() == 0 {
+		l.shares = shares{start: now}
+	}
 	l.rate.Store(bytesPerSecond)
 	l.tokens = min(l.tokens, l.burst())
-	l.last, l.shares = now, shares{start: now}
+	l.last = now
 	l.serve()
 }
 
@@ -121,11 +124,11 @@ func (l *Limiter) Take(n int) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.take(n, Normal)
+	return l.take(n, normal)
 }
 
 // take is like Take. The caller holds l.mu.
-func (l *Limiter) take(n int, k Class) bool {
+func (l *Limiter) take(n int, k priority) bool {
 	if l.rate.Load() == 0 {
 		return true
 	}
@@ -138,24 +141,25 @@ func (l *Limiter) take(n int, k Class) bool {
 	return true
 }
 
-// pass counts n bytes of a class.
-func (l *Limiter) pass(k Class, n int) {
+// pass counts n bytes of a priority.
+func (l *Limiter) pass(k priority, n int) {
 	l.tokens -= float64(n)
 	l.class[k].tokens = max(0, l.class[k].tokens-float64(n))
 }
 
 // Wait blocks until n bytes may pass. If ctx is done first it returns the error of ctx,
 // and none of the bytes count. Without a limit it only reads an atomic variable.
-func (l *Limiter) Wait(ctx context.Context, n int) error { return l.WaitAs(ctx, n, Normal) }
+func (l *Limiter) Wait(ctx context.Context, n int) error { return l.wait(ctx, n, normal) }
 
-// WaitFirst is Wait for the class [First].
-func (l *Limiter) WaitFirst(ctx context.Context, n int) error { return l.WaitAs(ctx, n, First) }
+// WaitFirst is like Wait with a higher priority. While callers of WaitFirst wait, all callers of
+// Wait together get at least a fifth of the limit.
+func (l *Limiter) WaitFirst(ctx context.Context, n int) error { return l.wait(ctx, n, first) }
 
-// WaitLater is Wait for the class [Later].
-func (l *Limiter) WaitLater(ctx context.Context, n int) error { return l.WaitAs(ctx, n, Later) }
+// WaitLater is like Wait with a lower priority. While others wait, all callers of WaitLater
+// together get at least a tenth of the limit.
+func (l *Limiter) WaitLater(ctx context.Context, n int) error { return l.wait(ctx, n, later) }
 
-// WaitAs is Wait for a class.
-func (l *Limiter) WaitAs(ctx context.Context, n int, k Class) error {
+func (l *Limiter) wait(ctx context.Context, n int, k priority) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
 	}
@@ -268,16 +272,16 @@ func (l *Limiter) serve() {
 	l.armForPart()
 }
 
-// next returns the class whose turn it is. It returns false if no caller waits, or only those
-// whose class has used up its part.
-func (l *Limiter) next() (k Class, waiting bool) {
-	for k := classes; k > First; {
+// next returns the priority whose turn it is. It returns false if no caller waits, or only
+// callers that have used up their part.
+func (l *Limiter) next() (k priority, waiting bool) {
+	for k := priorities; k > first; {
 		k--
 		if w := l.class[k].head; w != nil && l.may(k, min(w.need, l.turn())) {
 			return k, true
 		}
 	}
-	return First, false
+	return first, false
 }
 
 // arm sets the timer to the time when the missing tokens are available.

@@ -72,12 +72,6 @@ const (
 	// releaseAfter is how far the limit may grow above the last capacity that was seen
 	// behind a queue, until the line counts as unlimited again.
 	releaseAfter = 4
-	// foreignSlack is added to the time by which a queue should become shorter.
-	foreignSlack = 300 * time.Millisecond
-	// minForeign and maxForeign are how long the senders are not limited after a queue
-	// turned out not to be theirs. The time doubles each time.
-	minForeign = 10 * time.Second
-	maxForeign = 40 * time.Second
 	// heldTime is how long the sockets may need for what they hold. What they hold in excess is
 	// sent within about excessTime: until then less is written to them, but at least leastWrite
 	// of the limit.
@@ -144,13 +138,6 @@ type socket struct {
 	sample uint64    // number of the last sample with this socket
 }
 
-// drain checks whether a queue becomes shorter as it should.
-type drain struct {
-	from     time.Duration // queue at the beginning; 0 if no drain is in progress
-	floor    float64       // least limit meanwhile; it decreases with time
-	expected time.Duration // time by which the queue should be shorter by now
-}
-
 // history holds the bytes of the last samples.
 type history struct {
 	bytes, seconds [rateIntervals]float64
@@ -177,8 +164,8 @@ func (h *history) average(n int) float64 {
 }
 
 // Update takes a sample of at most [MaxSockets] sockets and returns the limit of what is written
-// to them in bytes per second, or 0 for none. waiting means that senders wait because of the limit. Update should be
-// called each [Interval] while anything is sent.
+// to them in bytes per second, or 0 for none. waiting means that senders wait because of the
+// limit. Update should be called each [Interval] while anything is sent.
 func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64 {
 	dt := now.Sub(c.last)
 	if dt < Interval/2 {
@@ -403,31 +390,4 @@ func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
 	if c.limit > releaseAfter*c.seen {
 		c.limit = 0
 	}
-}
-
-// foreign reports whether the queue stays long although the senders send less than the line
-// carries: it is the queue of other senders. It then removes the limit for some time, because
-// the senders would otherwise get less and less of the line.
-func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
-	d := &c.drain
-	if d.from == 0 {
-		*d = drain{from: c.queue, floor: c.capacity * (1 - mostCut)}
-	}
-	d.floor *= 1 - 0.3*dt.Seconds()
-	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
-		d.floor *= 1 - dt.Seconds()
-	}
-	if c.excess() > 0 {
-		return false // the sockets still send what they held before
-	}
-	rate := max(c.capacity, 1)
-	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
-	excess := d.from - c.goal
-	if d.expected < 2*excess+foreignSlack || c.queue-c.goal < excess/2 {
-		return false
-	}
-	c.foreignFor = min(maxForeign, max(minForeign, 2*c.foreignFor))
-	c.foreignUntil = now.Add(c.foreignFor)
-	c.limit, c.drain, c.long = 0, drain{}, 0
-	return true
 }

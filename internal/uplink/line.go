@@ -290,7 +290,7 @@ func (s *Socket) readLocked(now time.Time) bool {
 	wrote := path.Acked + uint64(path.Queued)
 	if dt := now.Sub(s.at).Seconds(); !s.at.IsZero() && dt > 0 {
 		s.rate += min(1, dt) * (float64(s.fresh)/dt - s.rate)
-		s.sender.now = float64(wrote-s.wrote) / dt
+		s.sender.now = max(0, float64(int64(wrote-s.wrote))/dt) // the two numbers are not of the same instant
 		s.sender.wrote += min(1, dt) * (s.sender.now - s.sender.wrote)
 	}
 	s.wrote = wrote
