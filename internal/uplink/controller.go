@@ -35,6 +35,12 @@ const (
 	longQueue = 25 * time.Millisecond
 	// longSamples is the number of samples that must see such a queue.
 	longSamples = 4
+	// backlogSamples is the number of samples in which the sockets must hold more than in
+	// heldTime is sent, so that an unlimited line becomes limited without a queue. Sockets
+	// that all began behind a queue do not see it. A limit empties it, or is soon raised and
+	// removed if there is none. tryEvery is the least time between two such limits.
+	backlogSamples = 10
+	tryEvery       = 20 * time.Second
 	// sureQueue is how much the queue exceeds the goal if it is certainly never empty.
 	sureQueue = 50 * time.Millisecond
 	// drainTime determines how much the limit differs from the capacity: a queue that
@@ -57,26 +63,16 @@ const (
 	// minActive is how many bytes a socket must have sent in about a second, so that its
 	// round-trip time counts. The receivers of fewer bytes may delay their acknowledgements.
 	minActive = 16 << 10
-	// emptyEvery determines how often the limit is lowered to emptyPart of the capacity, so
-	// that sockets that began behind a queue measure the round-trip time without it. While
-	// sockets that began since then disagree with the others by more than longQueue, it is
-	// emptySoon. leastEmpty and mostEmpty limit how long the limit is low.
-	emptyEvery = 10 * time.Second
-	emptySoon  = time.Second
-	leastEmpty = 150 * time.Millisecond
-	mostEmpty  = 300 * time.Millisecond
-	emptyPart  = 0.6
 	// paceMargin is the part by which the sockets may exceed the limit together while the
 	// queue is short, so that they can catch up after a pause.
 	paceMargin = 1.25
 	// releaseAfter is how far the limit may grow above the last capacity that was seen
 	// behind a queue, until the line counts as unlimited again.
 	releaseAfter = 4
-	// heldTime is how long the sockets may need for what they hold. What they hold in excess is
-	// sent within about excessTime: until then less is written to them, but at least leastWrite
-	// of the limit.
-	heldTime   = 50 * time.Millisecond
-	excessTime = time.Second
+	// heldTime is how long sockets need for what they hold, unless they have a backlog.
+	heldTime = 50 * time.Millisecond
+	// leastWrite is the least part of the limit that may be written while the sockets send
+	// what they hold.
 	leastWrite = 0.25
 	// minRate is the least limit, and the least estimate of the capacity, in bytes per second.
 	minRate = 8 << 10
@@ -88,7 +84,7 @@ type Sample struct {
 	RTT    time.Duration // smoothed round-trip time
 	MinRTT time.Duration // least round-trip time; 0 if unknown
 	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
-	Unsent int           // bytes that were written to the socket under the limit and not sent yet
+	Unsent int           // bytes that were written to the socket and not sent yet
 	Local  bool          // the other side has a private address
 }
 
@@ -109,7 +105,8 @@ type Controller struct {
 	samples uint64 // number of samples
 	rates   history
 	rises   []time.Duration // reused by each sample
-	held    float64         // unsent bytes of all sockets
+	held    float64         // unsent bytes of all active sockets
+	freed   float64         // bytes per second by which held decreases, smoothed
 	queue   time.Duration
 	goal    time.Duration // queue that a limited line should have
 	local   bool          // whether sockets with private addresses are part of the last sample
@@ -119,6 +116,8 @@ type Controller struct {
 	seen     float64 // capacity when a queue was last seen
 
 	long       int           // samples of an unlimited line with a long queue, less those with a shorter one
+	backlog    int           // samples in a row of an unlimited line with a backlog
+	triedAt    time.Time     // when the line was last limited because of a backlog
 	waited     time.Duration // how long senders that waited lately count as waiting
 	growth     float64       // part by which the limit exceeds the capacity while there is no queue
 	emptyAt    time.Time     // when the queue was last empty
@@ -175,7 +174,7 @@ func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64
 	c.last = now
 	known := c.measure(dt, samples)
 	if idle {
-		c.rates, c.long, c.growth, c.drain, c.emptyAt = history{}, 0, 0, drain{}, now
+		c.rates, c.long, c.backlog, c.growth, c.drain, c.emptyAt = history{}, 0, 0, 0, drain{}, now
 	}
 	switch {
 	case idle:
@@ -190,13 +189,8 @@ func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64
 }
 
 // writeLimit returns the limit of what is written to the sockets. It is less than that of what
-// they send while they hold much.
-func (c *Controller) writeLimit() int64 {
-	return int64(max(leastWrite*c.limit, c.limit-c.excess()/excessTime.Seconds()))
-}
-
-// excess returns the bytes that the sockets hold in excess.
-func (c *Controller) excess() float64 { return max(0, c.held-heldTime.Seconds()*c.limit) }
+// they send while they also send what they hold.
+func (c *Controller) writeLimit() int64 { return int64(max(leastWrite*c.limit, c.limit-c.freed)) }
 
 // State returns what the controller has learned.
 func (c *Controller) State() State {
@@ -219,6 +213,7 @@ func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 	c.newcomers = 0
 	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
 	total := 0.0
+	before := c.held
 	c.held = 0
 	c.rises = c.rises[:0]
 	for _, s := range samples {
@@ -226,7 +221,9 @@ func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 			continue
 		}
 		total += float64(s.Acked)
-		c.held += float64(s.Unsent)
+		if c.sockets[s.ID].recent >= minActive { // others are not read
+			c.held += float64(s.Unsent)
+		}
 		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
 			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
 			if c.sockets[s.ID].since.After(c.emptyUntil) {
@@ -235,6 +232,10 @@ func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 		}
 	}
 	c.rates.add(total, dt.Seconds())
+	c.freed = max(0, c.freed+((before-c.held)/dt.Seconds()-c.freed)/2)
+	if c.held < heldTime.Seconds()*c.limit {
+		c.freed = 0
+	}
 	if len(c.rises) == 0 {
 		c.queue, c.highQueue = 0, 0
 		return false
@@ -272,40 +273,35 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 // unlimited sets a limit if the queue of an unlimited line stays long while the rate no
 // longer grows.
 func (c *Controller) unlimited(now time.Time) {
-	switch {
-	case now.Before(c.foreignUntil) || c.rates.average(rateIntervals/2) > 1.25*c.rates.average(rateIntervals):
-		c.long = 0
-	case c.queue < longQueue:
-		c.long = max(0, c.long-1)
-	default:
-		c.long++
+	rate := c.rates.average(rateIntervals)
+	if now.Before(c.foreignUntil) || c.rates.average(rateIntervals/2) > 1.25*rate {
+		c.long, c.backlog = 0, 0
+		return
+	}
+	c.backlog++
+	if c.held < heldTime.Seconds()*rate {
+		c.backlog = 0
+	}
+	c.long++
+	if c.queue < longQueue {
+		c.long = max(0, c.long-2)
 	}
 	if c.long == 0 {
 		c.capacity = 0
+	}
+	c.capacity = max(c.capacity, rate) // bytes are acknowledged in bursts
+	try := c.backlog >= backlogSamples && now.Sub(c.triedAt) > tryEvery
+	if c.long < longSamples && !try || c.capacity < 2*minRate {
 		return
 	}
-	c.capacity = max(c.capacity, c.rates.average(rateIntervals)) // bytes are acknowledged in bursts
-	if c.long < longSamples || c.capacity < 2*minRate {
-		return
+	if c.long < longSamples {
+		c.triedAt = now
 	}
+	c.backlog = 0
 	c.growth, c.drain = 0, drain{}
 	c.setGoal()
 	c.behindQueue()
 	c.empty(now)
-}
-
-// empty lowers the limit for the time in which the longest queue that most sockets see
-// becomes empty.
-func (c *Controller) empty(now time.Time) {
-	need := time.Duration(float64(c.highQueue) / (1 - emptyPart))
-	c.emptyAt, c.emptyUntil = now, now.Add(min(mostEmpty, max(leastEmpty, need)))
-	c.limit = max(minRate, emptyPart*c.capacity)
-}
-
-// emptyDue reports whether it is time for empty.
-func (c *Controller) emptyDue(now time.Time) bool {
-	return now.Sub(c.emptyAt) > emptyEvery || now.Sub(c.emptyUntil) > emptySoon &&
-		4*c.newcomers > len(c.rises) && c.highQueue-c.queue > longQueue
 }
 
 // Pace returns the rate in bytes per second at which the sockets together may send what was

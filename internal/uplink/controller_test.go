@@ -55,6 +55,7 @@ type flow struct {
 	paced    float64 // rate of a flow that is not limited by a window; 0: it is
 	tokens   float64
 	idle     bool
+	steady   bool    // the window does not change, whatever is lost, nearly as that of BBR
 	granted  float64 // bytes that the limiter has let pass and that were not sent
 	pace     float64 // bytes that the socket may send now
 	paceRate float64 // bytes per second that the socket may send
@@ -181,7 +182,7 @@ func (f *flow) arrive(l *link) {
 		f.acks = f.acks[1:]
 		f.inFlight -= a.size
 		if a.lost {
-			if l.now-f.lostAt > f.srtt {
+			if !f.steady && l.now-f.lostAt > f.srtt {
 				f.lostAt, f.slow = l.now, false
 				f.window = max(2*l.packet, f.window*0.7)
 			}
@@ -194,7 +195,7 @@ func (f *flow) arrive(l *link) {
 			f.srtt = rtt
 		}
 		f.srtt += (rtt - f.srtt) / 8
-		if f.inFlight+2*l.packet < f.window/2 { // the window is not used
+		if f.steady || f.inFlight+2*l.packet < f.window/2 { // the window is not used
 			continue
 		}
 		if f.slow {
@@ -333,6 +334,31 @@ func TestEmptiesSockets(t *testing.T) {
 		if s := c.State(); used < 0.95 || queue > 40*time.Millisecond || s.Foreign {
 			t.Errorf("rtt %v ms: after 2.5 s %.3f of the line are used, and the queue is %v: %+v", int(rtt), used, queue, s)
 		}
+	}
+}
+
+// TestAllSocketsBeganBehindTheQueue checks that a queue becomes short although no socket has seen
+// the line without it.
+func TestAllSocketsBeganBehindTheQueue(t *testing.T) {
+	t.Parallel()
+	l := newLink(20, 5*time.Millisecond, 100*time.Millisecond, 8)
+	l.packet, l.holds = 1448, 128<<10
+	for _, f := range l.flows {
+		f.window, f.steady = 40*l.packet, true
+	}
+	var c Controller
+	l.run(&c, 200*time.Millisecond)
+	for range 20 {
+		l.add(&flow{steady: true}).window = 14 * l.packet
+		l.run(&c, 10*time.Millisecond)
+	}
+	for _, f := range l.flows[:8] {
+		f.idle = true
+	}
+	l.run(&c, 5*time.Second)
+	used, queue := l.run(&c, 10*time.Second)
+	if s := c.State(); used < 0.95 || queue > 40*time.Millisecond || s.Limit == 0 {
+		t.Errorf("%.3f of the line are used, and the queue is %v: %+v", used, queue, s)
 	}
 }
 

@@ -30,11 +30,10 @@ func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
 	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
 		d.floor *= 1 - dt.Seconds()
 	}
-	if c.excess() > 0 {
-		return false // the sockets still send what they held before
-	}
 	rate := max(c.capacity, 1)
-	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
+	if c.freed < (1-leastWrite)*c.limit { // otherwise the sockets send more than the limit
+		d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
+	}
 	excess := d.from - c.goal
 	if d.expected < 2*excess+foreignSlack || c.queue-c.goal < excess/2 {
 		return false

@@ -224,11 +224,9 @@ func (l *Line) sample(now time.Time) time.Duration {
 			continue
 		}
 		busy = busy || s.quiet == 0
-		k := Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local}
-		if s.bulk.Load() {
-			k.Unsent = s.path.Unsent
-		}
-		samples = append(samples, k)
+		samples = append(samples, Sample{
+			ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Unsent: s.path.Unsent, Local: s.local,
+		})
 	}
 	if l.leaving > 0 { // counts, but has no round-trip time
 		busy = true
