@@ -10,6 +10,10 @@
 // that they share, and the rate at which bytes are acknowledged is the capacity of the line.
 // The controller then limits the senders to slightly less than that, until the queue is
 // short, and to slightly more while it is empty.
+//
+// The limit applies to what is written to the sockets, and the kernel paces what they hold to
+// the same rate: see divide. Sockets that began behind a queue do not see it, so the queue is
+// emptied from time to time: see Controller.empty.
 package uplink
 
 import (
