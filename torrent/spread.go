@@ -3,7 +3,7 @@ package torrent
 import (
 	"net/netip"
 	"slices"
-	"strings"
+	"sync"
 
 	"spate/metainfo"
 )
@@ -21,15 +21,12 @@ type Spread struct {
 // maxSpread bounds the pieces in a Spread.
 const maxSpread = 64
 
-// Spread returns who has the n bytes from off of the file with the given display path. addr is
-// the address of a client that asks for them over HTTP. Spread returns false if the range is not
-// part of such a file.
-func (t *Torrent) Spread(path string, off, n int64, addr netip.Addr) (Spread, bool) {
-	var parts []string
-	if path != "" {
-		parts = strings.Split(path, "/")
-	}
-	i := slices.IndexFunc(t.info.Files, func(f metainfo.File) bool { return slices.Equal(f.Path, parts) && !f.Pad() })
+// Spread returns who has the n bytes from off of a file. file counts the entries of the metainfo
+// that are neither padding nor symbolic links. addr is the address of a client that asks for the
+// bytes over HTTP. Spread returns false if the range is not part of such a file. Its time does not
+// grow with the number of files.
+func (t *Torrent) Spread(file int, off, n int64, addr netip.Addr) (Spread, bool) {
+	i := t.dataFiles.at(t.info, file)
 	if i < 0 {
 		return Spread{}, false
 	}
@@ -63,4 +60,34 @@ func (t *Torrent) Spread(path string, off, n int64, addr netip.Addr) (Spread, bo
 		}
 	}
 	return s, true
+}
+
+// dataFiles finds the entries of a torrent that are neither padding nor symbolic links. It lists
+// them when it is used for the first time.
+type dataFiles struct {
+	once sync.Once
+	list []int32 // their indexes; nil if all entries are such files
+}
+
+// at returns the index of data file k, or -1 if there is none.
+func (d *dataFiles) at(i *metainfo.Info, k int) int {
+	d.once.Do(func() {
+		isData := func(f metainfo.File) bool { return !f.Pad() && !f.IsSymlink() }
+		if !slices.ContainsFunc(i.Files, func(f metainfo.File) bool { return !isData(f) }) {
+			return
+		}
+		d.list = []int32{}
+		for at, f := range i.Files {
+			if isData(f) {
+				d.list = append(d.list, int32(at))
+			}
+		}
+	})
+	switch {
+	case d.list == nil && k >= 0 && k < len(i.Files):
+		return k
+	case d.list != nil && k >= 0 && k < len(d.list):
+		return int(d.list[k])
+	}
+	return -1
 }
