@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/metainfo"
 	"spate/signature"
 )
 
