@@ -254,8 +254,8 @@ func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r := &Report{Title: st.opts.Title, Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
 	tot, c := t.Store().Totals(), t.Counts()
 	r.Torrents.Known, r.Torrents.Active, r.Torrents.Allowed = tot.Swarms, tot.Active, tot.Protected
-	r.Peers.Seeders = tot.Seeders4 + tot.Seeders6 + tot.Pinned
-	r.Peers.Leechers = tot.Leechers4 + tot.Leechers6
+	r.Peers.Seeders = tot.Seeders()
+	r.Peers.Leechers = tot.Leechers()
 	r.Peers.All = r.Peers.Seeders + r.Peers.Leechers
 	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, tot.Pinned
 	r.Completed = tot.Completed
