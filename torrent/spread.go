@@ -26,15 +26,11 @@ const maxSpread = 64
 // bytes over HTTP. Spread returns false if the range is not part of such a file. Its time does not
 // grow with the number of files.
 func (t *Torrent) Spread(file int, off, n int64, addr netip.Addr) (Spread, bool) {
-	i := t.dataFiles.at(t.info, file)
-	if i < 0 {
+	start, ok := t.rangeStart(file, off, n)
+	if !ok {
 		return Spread{}, false
 	}
-	f := &t.info.Files[i]
-	if off < 0 || n <= 0 || off > f.Length-n {
-		return Spread{}, false
-	}
-	first, last := (f.Offset+off)/t.info.PieceLength, (f.Offset+off+n-1)/t.info.PieceLength
+	first, last := start/t.info.PieceLength, (start+n-1)/t.info.PieceLength
 	s := Spread{First: int(first), Have: make([]bool, min(last-first+1, maxSpread))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,6 +56,20 @@ func (t *Torrent) Spread(file int, off, n int64, addr netip.Addr) (Spread, bool)
 		}
 	}
 	return s, true
+}
+
+// rangeStart returns the position in the torrent of byte off of a file, as [Torrent.Spread] counts
+// files, and whether the file has the n bytes from there.
+func (t *Torrent) rangeStart(file int, off, n int64) (start int64, ok bool) {
+	i := t.dataFiles.at(t.info, file)
+	if i < 0 {
+		return 0, false
+	}
+	f := &t.info.Files[i]
+	if off < 0 || n <= 0 || off > f.Length-n {
+		return 0, false
+	}
+	return f.Offset + off, true
 }
 
 // dataFiles finds the entries of a torrent that are neither padding nor symbolic links. It lists
