@@ -16,8 +16,8 @@ import (
 // Some files of a watched folder belong to an entry and are no release of their own: NAME.md
 // contains the notes of NAME, the data of NAME.torrent is seeded with that torrent, and
 // NAME.torrent.v2 contains the v2 hashes that NAME.torrent leaves out (a name that is too long for
-// that is cut). While one of the two is replaced or written, the other is alone for a moment, and must not become a
-// release.
+// that is cut). While one of the two is replaced or written, the other is alone for a moment, and
+// must not become a release.
 
 // aloneFor is the time after which notes without their entry, and data whose .torrent was
 // removed, become a release of their own. Until then the other may be on its way.
