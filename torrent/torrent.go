@@ -37,17 +37,18 @@ type Torrent struct {
 	log      *slog.Logger
 	up, down *ratelimit.Limiter // rate limits of this torrent, besides those of the session
 
-	full      atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
-	twin      atomic.Pointer[twinSwarm]         // the swarm of the v1 twin; nil unless the torrent takes part in it
-	twinHash  func() spate.InfoHash             // the info-hash of the v1 twin, computed once; zero if there is none
-	life      lifetime
-	data      torrentData
-	count     counters
-	jobs      backgroundJobs
-	dormancy  dormancy
-	fin       finishing  // has a lock of its own; no other lock is taken while that is held
-	choosing  sync.Mutex // held while priorities change; taken before mu
-	dataFiles dataFiles
+	full     atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
+	twin     atomic.Pointer[twinSwarm]         // the swarm of the v1 twin; nil unless the torrent takes part in it
+	twinHash func() spate.InfoHash             // the info-hash of the v1 twin, computed once; zero if there is none
+	life     lifetime
+	data     torrentData
+	count    counters
+	jobs     backgroundJobs
+	dormancy dormancy
+	fin      finishing  // has a lock of its own; no other lock is taken while that is held
+	choosing sync.Mutex // held while priorities change; taken before mu
+
+	dataFiles dataFiles // its own lock guards it
 
 	// mu guards the fields below. It is never held during I/O. Only the locks of the
 	// session and of the announcer are taken while it is held.
