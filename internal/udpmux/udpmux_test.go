@@ -33,17 +33,19 @@ func listenAt(t testing.TB, bind netip.Addr) *Mux {
 	return m
 }
 
-// run runs m until the test ends.
-func run(t testing.TB, m *Mux) {
+// run runs m until stop is called or the test ends.
+func run(t testing.TB, m *Mux) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Run returned %v", err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // peer is a socket of another program.
@@ -122,7 +124,7 @@ func TestReceiversGetTheirPackets(t *testing.T) {
 			p := newPeer(t, netip.MustParseAddr(bind))
 			at := netip.AddrPortFrom(p.addr().Addr(), m.Port())
 			p.send(at, ping, utpSYN, []byte("GET / HTTP/1.1"), connect, utpData, nil, pong)
-			run(t, m)
+			stop := run(t, m)
 			for _, c := range []struct {
 				from <-chan Packet
 				data []byte
@@ -131,6 +133,7 @@ func TestReceiversGetTheirPackets(t *testing.T) {
 					t.Errorf("a receiver got %q from %v, want %q from %v", got.Data, got.Addr, c.data, p.addr())
 				}
 			}
+			stop()
 			if st := m.Stats(); st.Received != 7 || st.Unclaimed != 3 {
 				t.Errorf("counted %d packets and %d without a receiver, want 7 and 3", st.Received, st.Unclaimed)
 			}
