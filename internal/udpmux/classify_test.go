@@ -7,12 +7,13 @@ import (
 
 // Packets as other programs send them.
 var (
-	ping    = []byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe")
-	pong    = []byte("d2:ip6:abcdef1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re") // BEP 42 puts ip first
-	utpSYN  = []byte("\x41\x02\x50\x45\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00")
-	utpData = append([]byte("\x01\x00\x50\x46\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x01"), "some data"...)
-	connect = []byte("\x00\x00\x00\x00abcd12345678")
-	refusal = []byte("\x00\x00\x00\x03abcdthe info-hash is not allowed")
+	ping           = []byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe")
+	pong           = []byte("d2:ip6:abcdef1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re") // BEP 42 puts ip first
+	utpSYN         = []byte("\x41\x02\x50\x45\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00")
+	utpData        = append([]byte("\x01\x00\x50\x46\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x01"), "some data"...)
+	connect        = []byte("\x00\x00\x00\x00abcd12345678")
+	connectRequest = []byte("\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00abcd")
+	refusal        = []byte("\x00\x00\x00\x03abcdthe info-hash is not allowed")
 )
 
 func TestClassify(t *testing.T) {
@@ -37,7 +38,7 @@ func TestClassify(t *testing.T) {
 		{"an error of a tracker", refusal, tracker},
 		{"a reply that is cut", connect[:7], Unknown},
 		{"an unknown action", append([]byte{0, 0, 0, 4}, connect[4:]...), Unknown},
-		{"a request to a tracker", []byte("\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00abcd"), Unknown},
+		{"a request to a tracker", connectRequest, Unknown},
 		{"a STUN request", []byte("\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl"), Unknown},
 		{"a DTLS record", append([]byte("\x16\xfe\xfd"), utpSYN...), Unknown},
 		{"nothing", nil, Unknown},

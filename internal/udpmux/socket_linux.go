@@ -57,13 +57,11 @@ func (s *socket) setUp() error {
 		if s.local.Addr().Is4() {
 			level, wantErrors, wantLocal = unix.IPPROTO_IP, unix.IP_RECVERR, unix.IP_PKTINFO
 		}
-		if err := unix.SetsockoptInt(fd, level, wantErrors, 1); err != nil {
-			return err
+		unix.SetsockoptInt(fd, level, wantErrors, 1)
+		if s.local.Addr().IsUnspecified() {
+			unix.SetsockoptInt(fd, level, wantLocal, 1)
 		}
-		if !s.local.Addr().IsUnspecified() {
-			return nil
-		}
-		return unix.SetsockoptInt(fd, level, wantLocal, 1)
+		return nil
 	})
 }
 
@@ -137,7 +135,10 @@ func newInbox(m *Mux) *inbox {
 func (s *socket) read() {
 	in := newInbox(s.m)
 	for failures := 1; ; failures++ {
-		s.raw.Read(func(fd uintptr) bool { return s.readReady(in, fd) })
+		s.raw.Read(func(fd uintptr) bool {
+			failures = 0
+			return s.readReady(in, fd)
+		})
 		if s.m.isClosed() {
 			return
 		}
@@ -299,7 +300,7 @@ func (s *socket) readErrors(in *inbox, fd uintptr) {
 		}
 		for i := range n {
 			if in.refused(i) {
-				s.m.trackers.refused(in.name(i), os.NewSyscallError("read", unix.ECONNREFUSED))
+				s.m.trackers.refused(in.name(i), in.data[i][:in.hdrs[i].n], os.NewSyscallError("read", unix.ECONNREFUSED))
 			}
 		}
 		if n < batchLen {
@@ -309,7 +310,8 @@ func (s *socket) readErrors(in *inbox, fd uintptr) {
 }
 
 // refused reports whether message i of the error queue says that the port to which a packet was
-// sent is closed. The address of the message is that of the port.
+// sent is closed. The address of the message is that of the port, and its data is the part of the
+// packet that the other side has quoted.
 func (in *inbox) refused(i int) bool {
 	for b := in.control(i); len(b) > 0; {
 		var level, typ int32

@@ -21,14 +21,14 @@ func TestClosedPortEndsOnlyItsConnection(t *testing.T) {
 		refused, good := dialTracker(t, m, gone), dialTracker(t, m, server)
 		gone.Close()
 		run(t, m)
-		if _, err := refused.Write(connect); err != nil {
+		if _, err := refused.Write(connectRequest); err != nil {
 			t.Fatal(err)
 		}
 		b := make([]byte, 100)
 		if _, err := refused.Read(b); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("Read from a closed port returned %v, want ECONNREFUSED", err)
 		}
-		if _, err := good.Write(connect); err != nil {
+		if _, err := good.Write(connectRequest); err != nil {
 			t.Errorf("Write to another tracker returned %v", err)
 		}
 		_, from := server.next()
@@ -36,6 +36,33 @@ func TestClosedPortEndsOnlyItsConnection(t *testing.T) {
 		if n, err := good.Read(b); err != nil || !bytes.Equal(b[:n], connect) {
 			t.Errorf("Read from another tracker returned %q, %v", b[:n], err)
 		}
+	}
+}
+
+// TestForgedErrorIsIgnored checks that an ICMP error ends a connection only if it quotes a request
+// that the connection sent.
+func TestForgedErrorIsIgnored(t *testing.T) {
+	t.Parallel()
+	m := listenAt(t, loopback)
+	server := newPeer(t, loopback)
+	c := dialTracker(t, m, server)
+	if _, err := c.Write(connectRequest); err != nil {
+		t.Fatal(err)
+	}
+	forged := bytes.Clone(connectRequest)
+	forged[requestLen-1]++
+	for _, quoted := range [][]byte{nil, connectRequest[:8], make([]byte, requestLen), forged} {
+		m.trackers.refused(server.addr(), quoted, unix.ECONNREFUSED)
+		select {
+		case <-c.(*trackerConn).done:
+			t.Fatalf("an error that quotes %q ended the connection", quoted)
+		default:
+		}
+	}
+	b := make([]byte, 100)
+	m.trackers.refused(server.addr(), append(bytes.Clone(connectRequest), "more"...), unix.ECONNREFUSED)
+	if _, err := c.Read(b); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("Read after the error for a request returned %v, want ECONNREFUSED", err)
 	}
 }
 

@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// maxReplies bounds the replies of a tracker that wait for Read.
-const maxReplies = 64
+const (
+	maxReplies = 64 // replies of a tracker that wait for Read
+	maxRecent  = 64 // requests that are remembered to recognize their ICMP errors
+	requestLen = 16 // bytes of a request up to the end of its transaction id (BEP 15)
+)
 
 // trackerConns passes the replies of trackers to their connections.
 type trackerConns struct {
@@ -29,13 +32,17 @@ type trackerConn struct {
 	once    sync.Once
 	done    chan struct{}
 	err     error // set before done is closed
+
+	mu      sync.Mutex                  // guards the fields below
+	recent  [maxRecent][requestLen]byte // the beginnings of the last requests
+	written int                         // the number of requests
 }
 
 // DialTracker returns a connection to the UDP tracker at "IP:PORT", which sends from the port of
 // m. Read returns the packets of this address that are replies of a tracker; several connections
 // to one address all get them, and the transaction id tells whose they are (BEP 15). If nothing
-// reads, replies are dropped. On Linux, Read fails if the tracker's port is closed, as it does
-// for a socket that is connected. The error is [errors.ErrUnsupported] if m has no socket for the
+// reads, replies are dropped. On Linux, Read fails if the tracker's port is closed and its host
+// quotes the transaction id of a request, which strangers cannot guess. The error is [errors.ErrUnsupported] if m has no socket for the
 // family of the address.
 func (m *Mux) DialTracker(address string) (net.Conn, error) {
 	addr, err := netip.ParseAddrPort(address)
@@ -112,13 +119,16 @@ func (m *Mux) receiveReplies(batch []Packet) {
 	}
 }
 
-// refused ends the connections to an address whose port is closed.
-func (t *trackerConns) refused(addr netip.AddrPort, cause error) {
+// refused ends the connection to an address whose port is closed. quoted is the beginning of the
+// packet that was refused. An error without a request that was sent could be forged, because
+// everybody may know the ports of both sides.
+func (t *trackerConns) refused(addr netip.AddrPort, quoted []byte, cause error) {
 	t.mu.RLock()
-	conns := slices.Clone(t.byAddr[addr])
-	t.mu.RUnlock()
-	for _, c := range conns {
-		c.end(cause)
+	defer t.mu.RUnlock()
+	for _, c := range t.byAddr[addr] {
+		if c.wrote(quoted) {
+			c.end(cause)
+		}
 	}
 }
 
@@ -159,10 +169,29 @@ func (c *trackerConn) Write(b []byte) (int, error) {
 		return 0, c.opError("write", c.err)
 	default:
 	}
+	c.remember(b)
 	if _, err := c.m.Send([]Packet{{Addr: c.addr, Data: b}}); err != nil {
 		return 0, c.opError("write", err)
 	}
 	return len(b), nil
+}
+
+// remember keeps the beginning of a request.
+func (c *trackerConn) remember(request []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copy(c.recent[c.written%maxRecent][:], request)
+	c.written++
+}
+
+// wrote reports whether quoted begins like one of the last requests.
+func (c *trackerConn) wrote(quoted []byte) bool {
+	if len(quoted) < requestLen {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.recent[:min(c.written, maxRecent)], [requestLen]byte(quoted))
 }
 
 // Close ends the connection. The port stays open for others.

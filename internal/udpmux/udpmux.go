@@ -154,8 +154,8 @@ func (m *Mux) open(at netip.AddrPort) (*socket, error) {
 func (m *Mux) Port() uint16 { return m.port }
 
 // Receive makes f the receiver of the packets of a kind, in place of the one before. A nil f
-// drops these packets. When Receive returns, the receiver before is not running any more; f
-// must not call Receive itself.
+// drops these packets. When Receive returns, the receiver before is not running any more. f
+// must not call Receive or [Mux.Close].
 //
 // f is called with the packets of one kind in the order in which they arrived. Calls of f never
 // overlap. The batch and its data belong to the Mux again when f returns, and f may change the
@@ -243,7 +243,8 @@ func (m *Mux) Run(ctx context.Context) error {
 	return net.ErrClosed
 }
 
-// Close closes the sockets and the connections to trackers. Run then returns.
+// Close closes the sockets and the connections to trackers. Run then returns. Close waits until
+// the receivers have returned.
 func (m *Mux) Close() {
 	m.closing.Do(func() {
 		close(m.closed)
