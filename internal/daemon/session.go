@@ -108,7 +108,10 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	if s.udp != nil {
 		// The engine announces "stopped" after ctx has ended.
 		announced, stop := context.WithCancel(context.Background())
-		defer stop()
+		defer func() {
+			s.env.Log.Debug("closing the UDP port of the peers", "counts", s.udp.Stats())
+			stop()
+		}()
 		wg.Go(func() { s.udp.Run(announced) })
 	}
 	if s.line != nil {
