@@ -53,12 +53,17 @@ type Session struct {
 }
 
 // OpenSession starts an engine.
-func OpenSession(env *Env, c SessionConfig) (*Session, error) {
+func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	opt := c.Options
 	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
 		return nil, fault.WithSetting(err, "state")
 	}
 	var udp *udpmux.Mux
+	defer func() {
+		if err != nil && udp != nil {
+			udp.Close()
+		}
+	}()
 	trk, err := trackerclient.New(trackerclient.Options{
 		LocalAddr: opt.Bind, Timeout: c.TrackerTimeout,
 		DialUDP: func(_ context.Context, _, address string) (net.Conn, error) { return dialTracker(udp, address) },
@@ -84,7 +89,6 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if err != nil {
 		s.Close()
 		trk.Close()
-		closeUDP(udp)
 		return nil, err
 	}
 	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
