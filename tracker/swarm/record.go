@@ -45,8 +45,10 @@ const (
 	recTouched   = 56 // uint32: time of the last announce in seconds
 	recSwept     = 60 // uint16: stamp of the last search for expired entries
 	recPin       = 62 // uint16: number of the set of pinned origins; 0 for none
-	recFlags     = 64
-	recInline    = 65 // entries of one small list
+	recJoined    = 64 // uint16: minute in which the last peer joined
+	recBlocked   = 66 // uint16: minute of the last announce with Request.Blocked
+	recFlags     = 68
+	recInline    = 69 // entries of one small list
 	recSize      = recInline + inlineSize
 
 	inlineSize = spate.CompactLen6 + 4
@@ -63,6 +65,7 @@ const (
 const (
 	flagProtected = 1 << iota
 	flagInline    // the inline area is in use
+	flagBlocked   // recBlocked is set
 )
 
 func (r record) hash() *spate.InfoHash { return (*spate.InfoHash)(r[recHash:]) }
@@ -82,6 +85,10 @@ func (r record) swept() uint16         { return binary.LittleEndian.Uint16(r[rec
 func (r record) setSwept(s uint16)     { binary.LittleEndian.PutUint16(r[recSwept:], s) }
 func (r record) pin() uint16           { return binary.LittleEndian.Uint16(r[recPin:]) }
 func (r record) setPin(n uint16)       { binary.LittleEndian.PutUint16(r[recPin:], n) }
+func (r record) joined() uint16        { return binary.LittleEndian.Uint16(r[recJoined:]) }
+func (r record) setJoined(m uint16)    { binary.LittleEndian.PutUint16(r[recJoined:], m) }
+func (r record) blocked() uint16       { return binary.LittleEndian.Uint16(r[recBlocked:]) }
+func (r record) setBlocked(m uint16)   { binary.LittleEndian.PutUint16(r[recBlocked:], m) }
 func (r record) has(flag byte) bool    { return r[recFlags]&flag != 0 }
 func (r record) set(flag byte)         { r[recFlags] |= flag }
 func (r record) unset(flag byte)       { r[recFlags] &^= flag }

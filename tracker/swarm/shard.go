@@ -16,7 +16,8 @@ import (
 //  3. refresh removes expired entries (expire.go).
 //  4. upsert finds the entry by its address and updates it, moves it between the lists of
 //     leechers and seeds, or creates it, if needed in place of another one (evict.go).
-//  5. answer sets the counts, the sample (sample.go) and the intervals of the reply.
+//  5. answer sets the counts, the sample (sample.go) and the intervals (interval.go) of the
+//     reply.
 //
 // An entry is stored in a block (block.go) of a list (peerlist.go) in the arena (arena.go),
 // or inside the record (record.go).
@@ -204,6 +205,7 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 		meta |= metaCounted
 	}
 	s.add(ri, a, meta)
+	s.record(ri).setJoined(minuteOf(a.sec))
 	a.rep.New = true
 	return ri, true, nil
 }
@@ -278,8 +280,19 @@ func (s *shard) answer(rec record, a *announce) {
 	if a.req.Event != tracker.EventStopped {
 		s.sample(rec, pins, a)
 	}
-	s.interval(rep, a.req.Seed)
+	if a.req.Blocked {
+		rec.set(flagBlocked)
+		rec.setBlocked(minuteOf(a.sec))
+	}
+	c := s.crowdOf(rec, a)
+	s.tell(a, &c)
+	if early := s.t.expire - s.t.pace.lifetime(inSeconds(rep.Interval))/stampUnit; early > 0 && a.self.list >= 0 {
+		b := s.block(rec, a.self.list, a.self.bucket)
+		b.setStamp(a.self.at, a.now-uint16(early))
+	}
 }
 
 // answerNone sets the reply for an unknown swarm.
-func (s *shard) answerNone(a *announce) { s.interval(a.rep, a.req.Seed) }
+func (s *shard) answerNone(a *announce) {
+	s.tell(a, &crowd{blocked: a.req.Blocked, all: int(s.t.peers.Load())})
+}
