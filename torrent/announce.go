@@ -134,7 +134,7 @@ func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort
 // tracker on this machine may return addresses of this machine.
 func trackerSource(trackerURL string, addr netip.AddrPort) peerlist.Source {
 	if addr.Addr().Unmap().IsLoopback() && isLocalURL(trackerURL) {
-		return peerlist.SourceCaller
+		return peerlist.SourceLocalTracker
 	}
 	return peerlist.SourceTracker
 }

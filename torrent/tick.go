@@ -24,6 +24,9 @@ const (
 func (t *Torrent) tick(now time.Time) {
 	t.mu.Lock()
 	t.rates.up.update(now, t.count.uploaded.Load())
+	if n := t.count.downloaded.Load(); n != t.rates.downBytes {
+		t.rates.received, t.rates.downBytes = now, n
+	}
 	t.rates.down.update(now, t.count.downloaded.Load())
 	running := t.status.state == StateDownloading || t.status.state == StateSeeding
 	t.tickSuperSeedLocked(now)

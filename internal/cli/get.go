@@ -18,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/source"
+	"spate/internal/stall"
 	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
@@ -74,8 +75,9 @@ type getJob struct {
 	began    time.Time
 	active   time.Time // time at which data was last received
 	received int64     // bytes received in all runs
-	told     bool      // the user has read that there are no peers
-	direct   string    // URL of the data at the page's server, as a last resort; "" if none or if it is used already
+	stall    stall.Reason
+	told     map[stall.Cause]bool // the causes of a stall that the user has read
+	direct   string               // URL of the data at the page's server, as a last resort; "" if none or if it is used already
 	complete time.Time
 	ended    bool
 }
@@ -107,7 +109,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	g := &getRun{app: a, opt: opt, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
+	g := &getRun{app: a, opt: opt, session: s, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.NewProgress(jobs[0].MetaInfo.Info.Name)
 	}
@@ -292,7 +294,7 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 		}
 		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{
 			Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout,
-			Waiting: func(reason string) { a.waitingEvent(link.Hash().String(), link.Name, reason) },
+			Waiting: func(name string, why stall.Reason) { a.tellStall(link.Hash().String(), name, "no torrent yet", why) },
 		}); err != nil {
 			return nil, c, err
 		}
