@@ -31,9 +31,10 @@ type Stall struct {
 }
 
 // CandidateStats are the numbers of known addresses of peers. Known counts all of them, Trying
-// those that are being dialled, and Connected those that are connected. Untried were not dialled
-// yet. The other fields count addresses by the error of the last connection; each address is in
-// one of them. NoMetadata is for peers that did not send the metadata of a magnet link.
+// those that are being dialled for the first time, and Connected those that are connected. Untried
+// were not dialled yet. The other fields count addresses by the error of the last connection; each
+// address is in one of them. NoMetadata is for peers that did not send the metadata of a magnet
+// link.
 type CandidateStats struct {
 	Known, Trying, Connected, Untried      int
 	TimedOut, Refused, NoRoute, Unanswered int

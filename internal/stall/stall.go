@@ -106,7 +106,7 @@ func Of(f *Facts) Reason {
 func unavailable(f *Facts) Reason {
 	peers := units.Plural(f.Connected, "peer") + " " + units.Agree(f.Connected, "is", "are") + " connected, but"
 	r := Reason{
-		Cause: Unavailable, Short: "no connected peer has missing data",
+		Cause: Unavailable, Short: "peers lack the rest",
 		Text: peers + " " + units.Agree(f.Connected, "it does not have", "none has") + " the missing data",
 		Hint: "it goes on as soon as a peer that has the rest is online",
 	}
@@ -154,7 +154,7 @@ func candidates(c *torrent.CandidateStats, port uint16) (Reason, bool) {
 	}
 	known := units.Plural(c.Known, "known peer")
 	r := Reason{
-		Cause: Unreachable, Short: "no known peer can be reached",
+		Cause: Unreachable, Short: "no peer reachable",
 		Text: fmt.Sprintf("%s, none reached: %s", known, strings.Join(parts, ", ")),
 		Hint: "they are offline or behind routers",
 	}

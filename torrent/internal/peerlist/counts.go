@@ -24,9 +24,10 @@ func (l *List) SetFailure(a netip.AddrPort, why Failure) {
 	}
 }
 
-// Counts are the numbers of candidates by their state. A candidate that is being tried, or is
-// connected, is in no number of ByFailure.
+// Counts are the numbers of candidates by their state.
 type Counts struct {
+	// Known counts all candidates. Trying counts those that are being tried and have not failed
+	// before.
 	Known, Trying, Connected int
 	// ByFailure counts the other candidates by the outcome of the last connection.
 	ByFailure [numFailures]int
@@ -36,11 +37,11 @@ type Counts struct {
 func (l *List) Counts() (n Counts) {
 	n.Known = len(l.all)
 	for i := range l.all {
-		switch c := &l.all[i]; c.state {
-		case trying:
-			n.Trying++
-		case connected:
+		switch c := &l.all[i]; {
+		case c.state == connected:
 			n.Connected++
+		case c.state == trying && c.failure == NoFailure:
+			n.Trying++
 		default:
 			n.ByFailure[c.failure]++
 		}
