@@ -46,7 +46,7 @@ func (a *app) getCmd() *cobra.Command {
 release page, the URL of a file whose server names the torrent, a Metalink, a magnet
 link, or an info-hash; - is standard input. get keeps data that is already there:
 run the same command again to resume. With -o - it writes one file to standard
-output while it fetches it.`,
+output while it fetches it. If no data arrives, get says why.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -73,9 +73,10 @@ type getJob struct {
 	sel func(path []string) bool // selects files; nil: all
 
 	began    time.Time
-	active   time.Time // time at which data was last received
-	received int64     // bytes received in all runs
-	stall    stall.Reason
+	active   time.Time            // time at which data was last received
+	received int64                // bytes received in all runs
+	why      stall.Reason         // why no data arrives, if none does
+	stalled  bool                 // no data has arrived for some time
 	told     map[stall.Cause]bool // the causes of a stall that the user has read
 	direct   string               // URL of the data at the page's server, as a last resort; "" if none or if it is used already
 	complete time.Time

@@ -159,8 +159,10 @@ func (g *getRun) look(now time.Time) {
 		if st.Downloaded > j.received || st.State == torrent.StateChecking {
 			j.received, j.active = st.Downloaded, now
 		}
-		j.stall = g.stallOf(j, &st)
-		why = cmp.Or(why, j.stall.Short)
+		g.explain(j, &st)
+		if j.stalled {
+			why = cmp.Or(why, j.why.Short)
+		}
 		if j.ended {
 			continue
 		}
@@ -188,20 +190,15 @@ func (g *getRun) look(now time.Time) {
 	g.bar.UpdateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
 
-// stallOf returns why j receives nothing, or nothing if it receives data or is complete.
-func (g *getRun) stallOf(j *getJob, st *torrent.Stats) stall.Reason {
+// explain finds out why j receives nothing, and whether that has lasted for some time.
+func (g *getRun) explain(j *getJob, st *torrent.Stats) {
+	j.stalled = false
 	if st.State != torrent.StateDownloading || j.ended {
-		return stall.Reason{}
+		return
 	}
 	facts := j.Torrent.Stall()
-	if facts.Idle < min(stall.ShownAfter, tellFailure) {
-		return stall.Reason{}
-	}
-	r := stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
-	if r.Cause != stall.NoSource && facts.Idle < stall.ShownAfter {
-		return stall.Reason{}
-	}
-	return r
+	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
+	j.stalled = facts.Idle >= stall.ShownAfter || facts.Idle >= tellFailure && j.why.Cause == stall.NoSource
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -247,8 +244,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	if st.State != torrent.StateDownloading {
 		return nil
 	}
-	idle := now.Sub(j.active)
-	why := stall.Of(stall.FactsOf(j.Torrent.Stall(), st, j.MetaInfo, stall.Port(g.session.Session)))
+	idle, why := now.Sub(j.active), j.why
 	local := g.local && !j.MetaInfo.Info.Private
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
@@ -322,7 +318,9 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 			e.BytesDone, e.BytesTotal, e.Peers = st.BytesDone, st.BytesTotal, st.Peers
 			e.DownRate, e.UpRate = int64(st.DownRate), int64(st.UpRate)
 			e.Downloaded, e.Uploaded, e.State = st.Downloaded, st.Uploaded, st.State.String()
-			e.Stall, e.StallReason = j.stall.Cause, j.stall.Text
+			if j.stalled {
+				e.Stall, e.StallReason = j.why.Cause, j.why.Text
+			}
 			if kind != "progress" {
 				e.Sources = foundBy(j.Torrent.Sources())
 			}
