@@ -10,15 +10,16 @@ import (
 
 // connTable holds the connections of a torrent. Torrent.mu guards it.
 type connTable struct {
-	byID    []*conn // the index is the handle; nil for a handle without a connection
-	n       int     // connections in byID
-	dialing int     // dials in progress
+	byID    []*conn         // the index is the handle; nil for a handle without a connection
+	n       int             // connections in byID
+	dialing int             // dials in progress
+	turn    int             // selects the list of candidates that is asked next; see listsLocked
+	free    []picker.PeerID // handles that can be used
+	retired []retiredPeer   // handles without a connection that open pieces may still name
+
 	// uselessSince is when the torrent began to need other peers than those that are connected;
 	// zero while it does not. hurried is when it last asked for an early announce.
 	uselessSince, hurried time.Time
-	turn                  int             // selects the list of candidates that is asked next; see listsLocked
-	free                  []picker.PeerID // handles that can be used
-	retired               []retiredPeer   // handles without a connection that open pieces may still name
 }
 
 // join adds the connection to its torrent and sends the first messages.

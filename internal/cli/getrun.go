@@ -198,7 +198,7 @@ func (g *getRun) explain(j *getJob, st *torrent.Stats) {
 	}
 	facts := j.Torrent.Stall()
 	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
-	j.stalled = facts.Idle >= stall.ShownAfter || facts.Idle >= tellFailure && j.why.Cause == stall.NoSource
+	j.stalled = facts.Idle >= j.why.After()
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -262,7 +262,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",
 			"%s: no data for %s: %s", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), why.Text)
-	case !j.told[why.Cause] && why.Cause != stall.Trying && (idle >= tellStall || idle >= tellFailure && why.Cause == stall.NoSource && trackersFail(st)):
+	case j.stalled && !j.told[why.Cause] && why.Cause != stall.Trying && (idle >= tellStall || idle >= tellFailure && why.Cause == stall.NoSource && trackersFail(st)):
 		if j.told == nil {
 			j.told = map[stall.Cause]bool{}
 		}

@@ -126,12 +126,12 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 
 // stallOf returns why a torrent receives nothing, or nothing if it receives data.
 func stallOf(s *torrent.Session, t *torrent.Torrent) stall.Reason {
-	facts := t.Stall()
-	if facts.Idle < stall.ShownAfter {
+	facts, st := t.Stall(), t.Stats()
+	r := stall.Of(stall.FactsOf(facts, &st, t.MetaInfo(), stall.Port(s)))
+	if st.State != torrent.StateDownloading || facts.Idle < r.After() {
 		return stall.Reason{}
 	}
-	st := t.Stats()
-	return stall.Of(stall.FactsOf(facts, &st, t.MetaInfo(), stall.Port(s)))
+	return r
 }
 
 // stallLines returns the lines that say why a torrent receives nothing.

@@ -56,8 +56,23 @@ type Search struct {
 	Port  uint16 // port at which peers can connect to this side; 0: none
 }
 
-// ShownAfter is the time without data after which a stall is shown.
-const ShownAfter = 5 * time.Second
+// Times without data after which a stall is shown.
+const (
+	noSourceAfter = 2 * time.Second
+	silentAfter   = 20 * time.Second // a peer on a slow line sends a block every few seconds
+	otherAfter    = 5 * time.Second
+)
+
+// After returns the time without data after which the reason is shown.
+func (r *Reason) After() time.Duration {
+	switch r.Cause {
+	case NoSource:
+		return noSourceAfter
+	case Silent:
+		return silentAfter
+	}
+	return otherAfter
+}
 
 // FactsOf returns the facts about a torrent whose metainfo is mi. port is the port at which peers
 // can connect to this side; 0: none.
