@@ -120,7 +120,7 @@ func (t *Torrent) Stall() Stall {
 		}
 	}
 	s.Pieces, s.Missing = t.info.NumPieces(), t.pick.Wanted()
-	if t.status.state == StateDownloading {
+	if t.status.state == StateDownloading && t.count.downloaded.Load() == t.rates.downBytes { // nothing since the last tick
 		s.Idle = now.Sub(t.rates.received)
 	}
 	if s.Idle >= stallAfter {

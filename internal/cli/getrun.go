@@ -267,15 +267,15 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 			j.told = map[stall.Cause]bool{}
 		}
 		j.told[why.Cause] = true
-		g.app.tellStall(j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, "no data yet", why)
+		g.app.tellStall(j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, "no data for "+units.Duration(idle.Truncate(time.Second)), why)
 	}
 	return nil
 }
 
 // tellStall prints why a download receives nothing, as a note and as the event "waiting" of
-// get --json. what is what is missing.
-func (a *app) tellStall(hash, name, what string, why stall.Reason) {
-	a.Notef("%s: %s: %s; still trying", name, what, why.Text)
+// get --json. missing says what has not arrived.
+func (a *app) tellStall(hash, name, missing string, why stall.Reason) {
+	a.Notef("%s: %s: %s; still trying", name, missing, why.Text)
 	if why.Hint != "" {
 		a.Notef("  %s", why.Hint)
 	}
