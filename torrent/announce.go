@@ -70,6 +70,34 @@ func (a announced) Dormant() bool { return false }
 
 func (a announced) Log() *slog.Logger { return a.t.log }
 
+// hurryEvery is how long connections are useless, or how long nobody is connected to a seed, before
+// the torrent asks for an early announce, and the time between two such requests of a seed.
+const hurryEvery = 10 * time.Second
+
+// hurryLocked reports whether the torrent should be announced sooner than the trackers ask for: it
+// downloads and no connected peer has data for it, or it seeds and nobody is connected. wanted
+// means that a connected peer has data that the torrent wants.
+func (t *Torrent) hurryLocked(now time.Time, wanted bool) (need announce.Need, hurry bool) {
+	c := &t.peerConns
+	need.Leechers = t.status.state == StateSeeding && c.n == 0
+	if !need.Leechers && (t.status.state != StateDownloading || wanted) {
+		c.uselessSince = time.Time{}
+		return need, false
+	}
+	if c.uselessSince.IsZero() {
+		c.uselessSince, c.hurried = now, now
+	}
+	if c.n == 0 && !need.Leechers { // as soon as the trackers allow
+		return need, true
+	}
+	need.Since = c.uselessSince
+	if now.Sub(c.hurried) < hurryEvery {
+		return need, false
+	}
+	c.hurried = now
+	return need, true
+}
+
 // foundPeer adds a peer that the tracker at a URL named to a list of the torrent, and dials more
 // peers.
 func (t *Torrent) foundPeer(list *peerlist.List, peer discovery.Candidate, trackerURL string) {
@@ -106,7 +134,7 @@ func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort
 // tracker on this machine may return addresses of this machine.
 func trackerSource(trackerURL string, addr netip.AddrPort) peerlist.Source {
 	if addr.Addr().Unmap().IsLoopback() && isLocalURL(trackerURL) {
-		return peerlist.SourceCaller
+		return peerlist.SourceLocalTracker
 	}
 	return peerlist.SourceTracker
 }

@@ -16,6 +16,10 @@ type connTable struct {
 	turn    int             // selects the list of candidates that is asked next; see listsLocked
 	free    []picker.PeerID // handles that can be used
 	retired []retiredPeer   // handles without a connection that open pieces may still name
+
+	// uselessSince is when the torrent began to need other peers than those that are connected;
+	// zero while it does not. hurried is when it last asked for an early announce.
+	uselessSince, hurried time.Time
 }
 
 // join adds the connection to its torrent and sends the first messages.

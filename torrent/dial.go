@@ -248,6 +248,7 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 		if errors.Is(err, errNoAnswer) {
 			list.Unanswered(addr)
 		}
+		list.SetFailure(addr, failureOf(err))
 		list.Failed(addr, time.Now())
 	}
 	t.mu.Unlock()

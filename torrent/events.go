@@ -107,6 +107,7 @@ func (t *Torrent) emitLocked(e Event) {
 func (t *Torrent) setStateLocked(s State) {
 	if t.status.state != s {
 		t.status.state = s
+		t.rates.received = time.Now()
 		t.dormancy.running.Store(s == StateDownloading || s == StateSeeding)
 		t.emitLocked(Event{Kind: EventState})
 	}

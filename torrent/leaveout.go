@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"errors"
+	"time"
 
 	"spate/storage"
 )
@@ -11,6 +12,8 @@ import (
 func (t *Torrent) writePiece(w completePiece) error {
 	for {
 		err := t.withFiles(func() error {
+			t.writes.begin(time.Now())
+			defer func() { t.writes.end(time.Now()) }()
 			_, err := t.data.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
 			return err
 		})

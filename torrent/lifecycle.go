@@ -53,6 +53,7 @@ func (t *Torrent) start() {
 		t.fail(err)
 		return
 	}
+	t.inheritCandidates()
 	t.mu.Lock()
 	t.peers.Add(t.opt.Peers, peerlist.SourceManual)
 	t.mu.Unlock()

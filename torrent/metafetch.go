@@ -45,9 +45,12 @@ type MetadataOptions struct {
 
 // MetadataStats is the state of a search for metadata.
 type MetadataStats struct {
-	Peers    int            // connections that were dialled, and dials in progress
-	Known    int            // candidates in the peer list
-	Trackers []TrackerStats // the trackers that were asked, in the order of the link
+	Peers      int            // connections that were dialled, and dials in progress
+	Known      int            // candidates in the peer list
+	Asked      int            // peers that are connected and were asked for the metadata
+	Trackers   []TrackerStats // the trackers that were asked, in the order of the link
+	Candidates CandidateStats
+	Sources    []SourceStats // the sources that named peers
 }
 
 // FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9). It
@@ -252,6 +255,7 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 type Search struct {
 	InfoHash spate.InfoHash
 	Name     string // the name in the link; may be empty
+	Named    int    // trackers that the link names and that are asked
 	MetadataStats
 }
 
@@ -265,7 +269,7 @@ func (s *Session) Searches() []Search {
 	s.mu.Unlock()
 	var all []Search
 	for f := range running {
-		all = append(all, Search{InfoHash: f.hash, Name: f.link.Name, MetadataStats: f.stats()})
+		all = append(all, Search{InfoHash: f.hash, Name: f.link.Name, Named: min(len(f.link.Trackers), trackerclient.MaxTrackers), MetadataStats: f.stats()})
 	}
 	return all
 }
@@ -274,7 +278,8 @@ func (s *Session) Searches() []Search {
 func (f *metaFetch) stats() MetadataStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	st := MetadataStats{Peers: f.conns, Known: f.peers.Len()}
+	st := MetadataStats{Peers: f.conns, Known: f.peers.Len(), Asked: len(f.dialogs), Sources: sourcesOf(f.peers)}
+	st.Candidates.add(f.peers)
 	for _, u := range f.link.Trackers {
 		if t, ok := f.trackers[u]; ok {
 			st.Trackers = append(st.Trackers, t)
@@ -344,7 +349,9 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
 	f.s.dialed(err == nil)
+	why := failureOf(err)
 	if err == nil {
+		why = peerlist.NoMetadata
 		var kept bool
 		kept, err = f.fetchOver(ctx, nc, hs, addr, false)
 		if !kept {
@@ -356,6 +363,7 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	f.conns--
 	if err != nil {
 		f.s.log.Debug("no metadata", "peer", addr, "err", err)
+		f.peers.SetFailure(addr, why)
 		f.peers.Failed(addr, time.Now())
 	}
 	f.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"spate"
 	"spate/metainfo"
 	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
 )
 
 // The connections to peers that were asked for metadata stay open after the search: the
@@ -30,10 +31,11 @@ type keptConn struct {
 	backlog  []byte // messages of the peer; the last one may be incomplete
 }
 
-// keptConns holds the connections that are left after one search for metadata. The timer
-// closes them.
+// keptConns holds the connections and the candidates that are left after one search for
+// metadata. The timer closes the connections.
 type keptConns struct {
 	conns []keptConn
+	peers *peerlist.List // does not change any more
 	timer *time.Timer
 }
 
@@ -64,12 +66,12 @@ func (s *Session) keepConns(f *metaFetch, mi *metainfo.MetaInfo) {
 		s.closeKept(k)
 	}
 	f.kept = nil
-	if len(keep) == 0 {
+	if mi == nil {
 		return
 	}
 	s.closeKeptFor(f.hash)
 	s.mu.Lock()
-	s.kept[f.hash] = &keptConns{keep, time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
+	s.kept[f.hash] = &keptConns{keep, f.peers, time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -94,6 +96,20 @@ func (s *Session) takeKept(ih spate.InfoHash) []keptConn {
 	k.timer.Stop()
 	delete(s.kept, ih)
 	return k.conns
+}
+
+// inheritCandidates adds the candidates of the search that found the torrent, with their sources.
+func (t *Torrent) inheritCandidates() {
+	for _, ih := range [2]spate.InfoHash{t.hash, t.hash2} {
+		t.s.mu.Lock()
+		k := t.s.kept[ih]
+		t.s.mu.Unlock()
+		if k != nil {
+			t.mu.Lock()
+			t.peers.Inherit(k.peers)
+			t.mu.Unlock()
+		}
+	}
 }
 
 // closeKeptFor closes the connections that are kept for a torrent.

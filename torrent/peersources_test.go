@@ -184,7 +184,7 @@ func TestTrackersOfThisMachine(t *testing.T) {
 		"10.0.0.1": false, "203.0.113.7": false, "tracker.example": false, "127.0.0.1.example": false, "localhost.example": false, "127.1": false, "0.0.0.0": false, "[::]": false, "": false,
 	} {
 		source := trackerSource("http://"+host+"/announce", loopbackPeer)
-		if got := source == peerlist.SourceCaller; got != want {
+		if got := source == peerlist.SourceLocalTracker; got != want {
 			t.Errorf("the tracker at %q may name loopback addresses: %v, want %v", host, got, want)
 		}
 		if trackerSource("http://"+host+"/announce", plainPeer) != peerlist.SourceTracker {

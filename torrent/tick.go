@@ -24,14 +24,18 @@ const (
 func (t *Torrent) tick(now time.Time) {
 	t.mu.Lock()
 	t.rates.up.update(now, t.count.uploaded.Load())
+	if n := t.count.downloaded.Load(); n != t.rates.downBytes {
+		t.rates.received, t.rates.downBytes = now, n
+	}
 	t.rates.down.update(now, t.count.downloaded.Load())
 	running := t.status.state == StateDownloading || t.status.state == StateSeeding
 	t.tickSuperSeedLocked(now)
 	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
-	free := false
+	free, wanted := false, false
 	for _, c := range t.peerConns.byID {
 		if c != nil {
+			wanted = wanted || c.wire.amInterested
 			c.tickLocked(now)
 			free = c.updateIdleLocked(now) || free
 		}
@@ -44,7 +48,7 @@ func (t *Torrent) tick(now time.Time) {
 		t.rechokeLocked(now)
 	}
 	t.relieveReadersLocked(now)
-	needsPeers := t.status.state == StateDownloading && t.peerConns.n == 0
+	need, hurry := t.hurryLocked(now, wanted)
 	save := t.disk.dirty && t.dormancy.record == nil && running && now.Sub(t.disk.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.data.store)
 	every := checkFilesEvery
@@ -57,8 +61,8 @@ func (t *Torrent) tick(now time.Time) {
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)
-	if needsPeers {
-		t.s.announcer.Hurry(t.swarms())
+	if hurry {
+		t.s.announcer.Hurry(t.swarms(), need)
 	}
 	if running {
 		t.dialMore(now)

@@ -45,6 +45,7 @@ type Torrent struct {
 	count    counters
 	jobs     backgroundJobs
 	dormancy dormancy
+	writes   writeWatch // has a lock of its own, like fin
 	fin      finishing  // has a lock of its own; no other lock is taken while that is held
 	choosing sync.Mutex // held while priorities change; taken before mu
 
@@ -70,9 +71,16 @@ type Torrent struct {
 	events    eventState
 	disk      diskState
 	slots     uploadSlots
-	rates     struct{ up, down meter }
+	rates     rates
 	patience  time.Duration // how long a peer may leave requests unanswered
 	rng       *rand.Rand
+}
+
+// rates measure the payload of a torrent.
+type rates struct {
+	up, down  meter
+	received  time.Time // when payload last arrived, as tick has seen it, or the download began
+	downBytes int64     // payload received until then
 }
 
 // lifetime ends the goroutines of a torrent.

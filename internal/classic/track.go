@@ -140,9 +140,7 @@ func (r *run) trackTable(t *swarm.Options) error {
 	seconds := func(name string) time.Duration {
 		return time.Duration(math.Round(r.v.Float(name) * float64(time.Second)))
 	}
-	if r.v.Given("reannounce_interval") {
-		t.Interval = seconds("reannounce_interval")
-	}
+	t.Interval = seconds("reannounce_interval")
 	if r.v.Given("timeout_downloaders_interval") {
 		t.Expire = seconds("timeout_downloaders_interval")
 	}

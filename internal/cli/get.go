@@ -18,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/source"
+	"spate/internal/stall"
 	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
@@ -46,7 +47,7 @@ release page, the URL of a file whose server names the torrent, a Metalink, a ma
 link, or an info-hash; - is standard input. get keeps data that is already there:
 run the same command again to resume. It copies files that are in DIR under other
 names, if the torrent has v2 hashes. With -o - it writes one file to standard
-output while it fetches it.`,
+output while it fetches it. If no data arrives, get says why.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -73,10 +74,12 @@ type getJob struct {
 	sel func(path []string) bool // selects files; nil: all
 
 	began    time.Time
-	active   time.Time // time at which data was last received
-	received int64     // bytes received in all runs
-	told     bool      // the user has read that there are no peers
-	direct   string    // URL of the data at the page's server, as a last resort; "" if none or if it is used already
+	active   time.Time            // time at which data was last received
+	received int64                // bytes received in all runs
+	why      stall.Reason         // why no data arrives, if none does
+	stalled  bool                 // no data has arrived for some time
+	told     map[stall.Cause]bool // the causes of a stall that the user has read
+	direct   string               // URL of the data at the page's server, as a last resort; "" if none or if it is used already
 	complete time.Time
 	ended    bool
 }
@@ -108,7 +111,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	g := &getRun{app: a, opt: opt, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
+	g := &getRun{app: a, opt: opt, session: s, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.NewProgress(jobs[0].MetaInfo.Info.Name)
 	}
@@ -297,7 +300,7 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 		}
 		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{
 			Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout,
-			Waiting: func(reason string) { a.waitingEvent(link.Hash().String(), link.Name, reason) },
+			Waiting: func(name string, why stall.Reason) { a.tellStall(link.Hash().String(), name, "no torrent yet", why) },
 		}); err != nil {
 			return nil, c, err
 		}

@@ -1,31 +1,30 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
-	"spate/internal/running"
+	"spate/internal/stall"
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/units"
-	"spate/metainfo"
 	"spate/torrent"
 )
 
 // getRun runs the downloads of a get. Only one goroutine may use it.
 type getRun struct {
-	app   *app
-	opt   *getOptions
-	jobs  []*getJob
-	local bool // the session finds peers on the local network
-	left  int  // number of jobs that have not ended
-	bar   *term.Progress
-	err   error     // the first error
-	told  time.Time // time of the last progress events
+	app     *app
+	opt     *getOptions
+	session *daemon.Session
+	jobs    []*getJob
+	local   bool // the session finds peers on the local network
+	left    int  // number of jobs that have not ended
+	bar     *term.Progress
+	err     error     // the first error
+	told    time.Time // time of the last progress events
 
 	// stream writes the data of the job to standard output. If it is nil, the job waits until
 	// the torrent is complete.
@@ -38,7 +37,7 @@ const statusEvery = 250 * time.Millisecond
 // Times after which get prints a message or ends.
 const (
 	tellFailure  = 2 * time.Second  // before get gives up if no tracker works
-	tellNoPeers  = 15 * time.Second // before the message that there are no peers
+	tellStall    = 15 * time.Second // without data before the message that says why
 	hopelessTime = 30 * time.Second // before get gives up if no tracker works and no peer is known
 	directTime   = 20 * time.Second // without data and peers before get asks the page's server for it
 	directLate   = time.Minute      // the same, if peers are connected
@@ -114,6 +113,9 @@ func (g *getRun) completed(j *getJob) error {
 		} else {
 			g.app.Notef("%s: complete already", j.MetaInfo.Info.Name)
 		}
+		if found := stall.SourcesWords(j.Torrent.Sources()); found != "" {
+			g.app.Notef("%s: peers found: %s", j.MetaInfo.Info.Name, found)
+		}
 		if g.stream == nil {
 			if err := g.app.Printf("%s\n", termsafe.Line(j.Path)); err != nil {
 				return err
@@ -146,6 +148,7 @@ func (g *getRun) end(j *getJob, err error) {
 // look shows the progress, and ends the jobs that cannot get data or have seeded enough.
 func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
+	why := ""
 	events := g.app.JSON && now.Sub(g.told) >= eventEvery
 	for _, j := range g.jobs {
 		st := j.Torrent.Stats()
@@ -155,6 +158,10 @@ func (g *getRun) look(now time.Time) {
 		sum.Peers += st.Peers
 		if st.Downloaded > j.received || st.State == torrent.StateChecking {
 			j.received, j.active = st.Downloaded, now
+		}
+		g.explain(j, &st)
+		if j.stalled {
+			why = cmp.Or(why, j.why.Short)
 		}
 		if j.ended {
 			continue
@@ -176,11 +183,22 @@ func (g *getRun) look(now time.Time) {
 	if g.left == 0 || g.app.JSON {
 		return // events already show the progress
 	}
-	note := units.Plural(sum.Peers, "peer")
+	note := cmp.Or(why, units.Plural(sum.Peers, "peer"))
 	if sum.UpRate >= 1 {
 		note += ", " + units.Rate(sum.UpRate) + " up"
 	}
 	g.bar.UpdateWith(sum.BytesDone, sum.BytesTotal, -1, note)
+}
+
+// explain finds out why j receives nothing, and whether that has lasted for some time.
+func (g *getRun) explain(j *getJob, st *torrent.Stats) {
+	j.stalled = false
+	if st.State != torrent.StateDownloading || j.ended {
+		return
+	}
+	facts := j.Torrent.Stall()
+	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
+	j.stalled = facts.Idle >= j.why.After()
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -226,7 +244,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	if st.State != torrent.StateDownloading {
 		return nil
 	}
-	idle := now.Sub(j.active)
+	idle, why := now.Sub(j.active), j.why
 	local := g.local && !j.MetaInfo.Info.Private
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
@@ -238,18 +256,32 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		}
 		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
 	case g.opt.timeout > 0 && webless && (!local || idle >= daemon.LocalSearch):
-		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
+		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
-		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
+		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",
-			"%s: no data for %s (%s; %s)", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.MetaInfo, st))
-	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
-		j.told = true
-		g.app.Notef("%s: no peers yet; %s; still trying", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
-		g.app.waitingEvent(j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
+			"%s: no data for %s: %s", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), why.Text)
+	case j.stalled && !j.told[why.Cause] && why.Cause != stall.Trying && (idle >= tellStall || idle >= tellFailure && why.Cause == stall.NoSource && trackersFail(st)):
+		if j.told == nil {
+			j.told = map[stall.Cause]bool{}
+		}
+		j.told[why.Cause] = true
+		g.app.tellStall(j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, "no data for "+units.Duration(idle.Truncate(time.Second)), why)
 	}
 	return nil
+}
+
+// tellStall prints why a download receives nothing, as a note and as the event "waiting" of
+// get --json. missing says what has not arrived.
+func (a *app) tellStall(hash, name, missing string, why stall.Reason) {
+	a.Notef("%s: %s: %s; still trying", name, missing, why.Text)
+	if why.Hint != "" {
+		a.Notef("  %s", why.Hint)
+	}
+	if a.JSON {
+		a.PrintJSON(getEvent{Event: "waiting", InfoHash: hash, Name: name, Error: why.Text, Stall: why.Cause, Hint: why.Hint})
+	}
 }
 
 // trackersFail reports whether all trackers fail. It returns false if there are no trackers.
@@ -273,43 +305,6 @@ func webSeedsFail(st *torrent.Stats) bool {
 	return len(st.WebSeeds) > 0
 }
 
-// sourceWords describes the last answers of the trackers and the error of the first web seed
-// that failed.
-func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
-	var words []string
-	if len(mi.AnnounceList) > 0 {
-		words = append(words, trackerWords(st))
-	}
-	for _, w := range st.WebSeeds {
-		if w.Err != nil {
-			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(fault.Message(w.Err), w.URL+": "))
-			break
-		}
-	}
-	switch {
-	case len(words) > 0:
-		return strings.Join(words, "; ")
-	case len(st.WebSeeds)+len(mi.WebSeeds) > 0:
-		return "no web seed has answered"
-	}
-	return "it names no tracker"
-}
-
-// trackerWords describes the last answers of the trackers without duplicates, because both
-// swarms of a hybrid often get the same answer.
-func trackerWords(st *torrent.Stats) string {
-	var words []string
-	for _, t := range st.Trackers {
-		if w := running.TrackerWords(&t); !slices.Contains(words, w) {
-			words = append(words, w)
-		}
-	}
-	if len(words) == 0 {
-		return "no tracker has answered"
-	}
-	return strings.Join(words[:min(2, len(words))], "; ")
-}
-
 // getEvent prints one event of get --json.
 func (a *app) getEvent(j *getJob, kind string, err error) error {
 	if !a.JSON {
@@ -323,6 +318,12 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 			e.BytesDone, e.BytesTotal, e.Peers = st.BytesDone, st.BytesTotal, st.Peers
 			e.DownRate, e.UpRate = int64(st.DownRate), int64(st.UpRate)
 			e.Downloaded, e.Uploaded, e.State = st.Downloaded, st.Uploaded, st.State.String()
+			if j.stalled {
+				e.Stall, e.StallReason = j.why.Cause, j.why.Text
+			}
+			if kind != "progress" {
+				e.Sources = foundBy(j.Torrent.Sources())
+			}
 		}
 		switch kind {
 		case "metadata":
@@ -337,11 +338,16 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 	return a.PrintJSON(e)
 }
 
-// waitingEvent prints the event "waiting" of get --json: there are no peers yet, and why.
-func (a *app) waitingEvent(hash, name, reason string) {
-	if a.JSON {
-		a.PrintJSON(getEvent{Event: "waiting", InfoHash: hash, Name: name, Error: reason})
+// foundBy returns how many peers each source has named, or nil.
+func foundBy(sources []torrent.SourceStats) map[string]int {
+	var by map[string]int
+	for _, s := range sources {
+		if by == nil {
+			by = map[string]int{}
+		}
+		by[s.Source] = s.Found
 	}
+	return by
 }
 
 // getEvent is one line of get --json.
@@ -362,6 +368,10 @@ type getEvent struct {
 	Error      string `json:"error,omitempty"`
 	Code       int    `json:"code,omitempty"`
 	Hint       string `json:"hint,omitempty"`
+	// Stall is the cause of a download that receives nothing, and StallReason the facts in words.
+	Stall       stall.Cause    `json:"stall,omitempty"`
+	StallReason string         `json:"stall_reason,omitempty"`
+	Sources     map[string]int `json:"sources,omitempty"` // number of peers that each source named first; not in progress
 }
 
 // getFailed prints the event of err, and returns err.

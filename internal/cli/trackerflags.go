@@ -25,6 +25,7 @@ type trackerFlags struct {
 	privacy       string
 	accessLog     string
 	interval      time.Duration
+	budget        int
 	proxies       []string
 	proxyProtocol bool
 }
@@ -35,7 +36,8 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.publicURL, "public-url", "", "tell others this `URL` of --listen (default: guessed)")
 	f.StringVar(&t.log, "log", "", "log downloads to `FILE`, or off (default: activity.log in --state)")
 	f.StringVar(&t.privacy, "log-privacy", "network", "log addresses as network, full or none")
-	f.DurationVar(&t.interval, "interval", 0, "ask peers to announce every `TIME` (default: 30m, adapted)")
+	f.DurationVar(&t.interval, "interval", 0, "ask peers to announce every `TIME` (default: 1m to 1h)")
+	f.IntVar(&t.budget, "announce-budget", 0, "shorten intervals up to `N` announces a second (default: 500)")
 	f.StringVar(&t.accessLog, "access-log", "", "log each announce to this `FILE`, as JSON")
 	f.StringArrayVar(&t.proxies, "proxy", nil, "trust client addresses from proxies in `NET`; repeatable")
 	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "expect the PROXY protocol from those proxies")
@@ -71,7 +73,7 @@ func (a *app) trackerNode(t *trackerFlags, state string) (c daemon.TrackerNodeCo
 	if c.AccessLog == "" && a.Verbose > 0 {
 		c.AccessHandler = a.Log.Handler()
 	}
-	c.Server.ProxyProtocol, c.Table.Interval = t.proxyProtocol, t.interval
+	c.Server.ProxyProtocol, c.Table.Interval, c.Table.Budget = t.proxyProtocol, t.interval, t.budget
 	return c, nil
 }
 

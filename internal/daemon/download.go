@@ -14,6 +14,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/stall"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/maker"
@@ -35,8 +36,9 @@ type MetadataConfig struct {
 	Arg     string           // the link as the user gave it
 	Peers   []netip.AddrPort // peers to ask besides those of the link and of the trackers
 	Timeout time.Duration    // 0: no timeout
-	// Waiting is called with each reason why a tracker names no peers. It may be nil.
-	Waiting func(reason string)
+	// Waiting is called with the name of the torrent and each new cause for which no peer has
+	// sent it yet. It may be nil.
+	Waiting func(name string, why stall.Reason)
 }
 
 // hopelessTime is how long a search for metadata goes on if all trackers fail and no peer is
@@ -70,14 +72,14 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 		name = link.Hash().String()
 	}
 	s.env.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
-	search := &metadataSearch{name: termsafe.Clip(name, 70), trackers: min(trackerclient.MaxTrackers, len(slices.Compact(slices.Sorted(slices.Values(link.Trackers))))), began: s.env.Now()}
+	search := &metadataSearch{
+		name: termsafe.Clip(name, 70), trackers: min(trackerclient.MaxTrackers, len(slices.Compact(slices.Sorted(slices.Values(link.Trackers))))),
+		port: stall.Port(s.Session), began: s.env.Now(), told: map[stall.Cause]bool{},
+	}
 	hopeless := false
 	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers, Watch: func(st torrent.MetadataStats) {
-		for _, reason := range search.news(&st) {
-			s.env.Notef("%s: no peers yet; %s; still trying", search.name, reason)
-			if c.Waiting != nil {
-				c.Waiting(reason)
-			}
+		if search.news(&st, s.env.Now()) && c.Waiting != nil {
+			c.Waiting(search.name, search.why)
 		}
 		hopeless = len(link.Peers)+len(c.Peers) == 0 && search.hopeless(&st)
 		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(hopelessTime, c.Timeout) {
@@ -86,12 +88,12 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	}})
 	switch {
 	case err != nil && hopeless && mctx.Err() != nil && ctx.Err() == nil:
-		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.words()), "peer")
+		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.why.Text), "peer")
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
 		return nil, nil, nobody(NobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
-			"%s: no peer sent the torrent in %s%s", search.name, units.Duration(c.Timeout), search.because()), "timeout")
+			"%s: no peer sent the torrent in %s: %s", search.name, units.Duration(c.Timeout), search.why.Text), "timeout")
 	case errors.Is(err, torrent.ErrMetadata):
 		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
 	}
@@ -104,45 +106,38 @@ var errHopeless = errors.New("all trackers fail and no peer is known")
 // metadataSearch follows a search for metadata, to tell the user why it takes long.
 type metadataSearch struct {
 	name     string
-	trackers int // number of trackers that the link names
+	trackers int    // number of trackers that the link names
+	port     uint16 // port at which peers can connect
 	began    time.Time
-	reasons  []string // why trackers name no peers, at most maxReasons
+	why      stall.Reason
+	told     map[stall.Cause]bool // the causes that the user has read
 }
 
-// maxReasons bounds the reasons that a user reads about one search.
-const maxReasons = 20
+// Times after which the user reads why a search takes long.
+const (
+	tellSearch  = 10 * time.Second
+	tellFailure = 2 * time.Second // the same, if all trackers fail
+)
 
-// news returns the errors of trackers that the user has not read yet.
-func (m *metadataSearch) news(st *torrent.MetadataStats) []string {
-	known := len(m.reasons)
-	for _, t := range st.Trackers {
-		if t.Err == nil {
-			continue
-		}
-		if r := fault.Message(t.Err); !slices.Contains(m.reasons, r) && len(m.reasons) < maxReasons {
-			m.reasons = append(m.reasons, r)
-		}
+// news updates the reason. It reports whether the user should read it now: if the cause is new and
+// the search has taken some time.
+func (m *metadataSearch) news(st *torrent.MetadataStats, now time.Time) bool {
+	m.why = stall.OfSearch(&stall.Search{MetadataStats: *st, Named: m.trackers, Port: m.port})
+	after := tellSearch
+	if m.hopeless(st) {
+		after = tellFailure
 	}
-	return m.reasons[known:]
+	if m.told[m.why.Cause] || m.why.Cause == stall.Trying || now.Sub(m.began) < after {
+		return false
+	}
+	m.told[m.why.Cause] = true
+	return true
 }
 
 // hopeless reports whether all trackers of the link have failed and no peer is known.
 func (m *metadataSearch) hopeless(st *torrent.MetadataStats) bool {
 	answers := func(t torrent.TrackerStats) bool { return t.Err == nil }
 	return st.Peers+st.Known == 0 && m.trackers > 0 && len(st.Trackers) >= m.trackers && !slices.ContainsFunc(st.Trackers, answers)
-}
-
-// words returns the reasons in one line.
-func (m *metadataSearch) words() string {
-	return strings.Join(m.reasons[:min(3, len(m.reasons))], "; ")
-}
-
-// because returns the reasons in brackets, or "" if there are none.
-func (m *metadataSearch) because() string {
-	if len(m.reasons) == 0 {
-		return ""
-	}
-	return " (" + m.words() + ")"
 }
 
 // DownloadConfig configures the download of a torrent.

@@ -3,17 +3,15 @@ package running
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/stall"
 	"spate/internal/tui"
-	"spate/internal/units"
 	"spate/internal/uplink"
 	"spate/torrent"
-	"spate/tracker"
 )
 
 // Source returns a source with the torrents of a session of this process. up returns what the
@@ -46,13 +44,15 @@ func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 	for _, t := range s.session.Torrents() {
 		if t.InfoHash().String() == id {
 			d := detailOf(t)
+			d.Stall = stallLines(stallOf(s.session, t))
 			d.Facts = append(d.Facts, [2]string{"uplink", s.up().String()})
 			return d, nil
 		}
 	}
 	for _, f := range s.session.Searches() {
 		if f.InfoHash.String() == id {
-			return &tui.Detail{Hash: id, Trackers: trackerRows(f.Trackers)}, nil
+			why := stall.OfSearch(&stall.Search{MetadataStats: f.MetadataStats, Named: f.Named, Port: stall.Port(s.session)})
+			return &tui.Detail{Hash: id, Trackers: trackerRows(f.Trackers), Stall: stallLines(why)}, nil
 		}
 	}
 	return nil, nil
@@ -124,30 +124,32 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 	return d
 }
 
+// stallOf returns why a torrent receives nothing, or nothing if it receives data.
+func stallOf(s *torrent.Session, t *torrent.Torrent) stall.Reason {
+	facts, st := t.Stall(), t.Stats()
+	r := stall.Of(stall.FactsOf(facts, &st, t.MetaInfo(), stall.Port(s)))
+	if st.State != torrent.StateDownloading || facts.Idle < r.After() {
+		return stall.Reason{}
+	}
+	return r
+}
+
+// stallLines returns the lines that say why a torrent receives nothing.
+func stallLines(r stall.Reason) []string {
+	return slices.DeleteFunc([]string{r.Text, r.Hint}, func(s string) bool { return s == "" })
+}
+
 // trackerRows returns the last answers of trackers.
 func trackerRows(trackers []torrent.TrackerStats) []tui.Tracker {
 	rows := []tui.Tracker{}
 	for _, tr := range trackers {
 		row := tui.Tracker{URL: tr.URL, Says: tr.Warning, Next: tr.NextAnnounce}
 		if tr.Err == nil {
-			row.Counts = TrackerWords(&tr)
+			row.Counts = stall.TrackerWords(&tr)
 		} else {
 			row.Says, row.Bad = fault.Message(tr.Err), true
 		}
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// TrackerWords describes the last answer of a tracker.
-func TrackerWords(t *torrent.TrackerStats) string {
-	switch {
-	case t.Err != nil:
-		return fault.Message(t.Err)
-	case t.LastAnnounce.IsZero():
-		return "the tracker has not answered"
-	case t.Complete == tracker.Unknown:
-		return "the tracker answered"
-	}
-	return fmt.Sprintf("the tracker counts %s, %s", units.Plural(t.Complete, "seed"), units.Plural(t.Incomplete, "leecher"))
 }

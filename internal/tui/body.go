@@ -2,11 +2,13 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"spate/internal/units"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // body returns the lines of the current view. The caller cuts them to the screen.
@@ -63,6 +65,16 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 	out = append(out, m.labelled("state", state))
 	if t.Err != "" {
 		out = append(out, faint.Render(fit("", labelWidth))+bad.Render(fit(clean(t.Err), avail)))
+	}
+	for i, line := range d.Stall {
+		label := "stalled"
+		if i > 0 {
+			label = ""
+		}
+		for part := range strings.SplitSeq(ansi.Wordwrap(clean(line), avail, ""), "\n") {
+			out = append(out, m.labelled(label, part))
+			label = ""
+		}
 	}
 	done := " " + right(percent(t.Fraction), 7) + "  " + units.Bytes(t.Done) + " of " + units.Bytes(t.Size)
 	gauge := min(60, max(10, avail-lipgloss.Width(done)))

@@ -54,6 +54,7 @@ type Detail struct {
 	Files    []File
 	Peers    []Peer
 	Trackers []Tracker
+	Stall    []string    // why the torrent receives no data; empty if it does
 	Facts    [][2]string // additional lines of the overview: label and value
 }
 

@@ -289,3 +289,15 @@ func TestLog(t *testing.T) {
 		t.Errorf("%d lines, the first %q", len(lines), lines[0])
 	}
 }
+
+// TestOverviewSaysWhyATorrentStalls checks that the overview wraps the reason and cuts nothing.
+func TestOverviewSaysWhyATorrentStalls(t *testing.T) {
+	w := newFakeSource()
+	reason := "3 known peers, none reached: 1 timed out, 1 refused, 1 closed without a handshake"
+	w.detail["a"].Stall = []string{reason, "forward a port"}
+	text := ansi.Strip(newScreen(t, w, 60, 40, 1).screen())
+	_, text, found := strings.Cut(text, "stalled")
+	if words := strings.Join(strings.Fields(text), " "); !found || !strings.HasPrefix(words, reason+" forward a port done") {
+		t.Errorf("the overview says %q", words)
+	}
+}

@@ -59,7 +59,7 @@ func FuzzJournal(f *testing.F) {
 
 func openDir(t *testing.T, dir string, warnings int) (*swarm.Dir, *swarm.Table) {
 	t.Helper()
-	tab := open(t, swarm.Options{})
+	tab := open(t, swarm.Options{Interval: 30 * time.Minute})
 	s, w, err := swarm.OpenDir(start, dir, tab)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,9 @@ package swarm
 
 import "time"
 
-// Stamps are the time in units of 4 s, modulo 2^16. They wrap around after three days.
+// Stamps are the time in units of 4 s, modulo 2^16. The stamp of an entry is such that the
+// entry expires at the age of Options.Expire: the time of its last announce, or earlier if the
+// peer was told a short interval (see lifetime). Stamps wrap around after three days.
 // Ages are correct if the table is swept, or the swarm is announced to, at least once a
 // day.
 const (

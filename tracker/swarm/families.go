@@ -12,9 +12,11 @@ const numRecent = 256
 // recentPeers remembers over which family peers have announced. It is a cache: a newer peer takes the
 // place of an older one. The announces of a peer over its families usually follow each other within
 // seconds.
-type recentPeers [numRecent]struct {
+type recentPeers [numRecent]recentPeer
+
+type recentPeer struct {
 	peer  uint64 // hash of the peer and of the swarm
-	stamp uint16 // of the last announce
+	stamp uint16 // the stamp of its entry
 	six   bool
 }
 
@@ -38,7 +40,8 @@ func (s *shard) second(a *announce) bool {
 	if r.peer == peer && r.six != six && age(a.now, r.stamp) <= s.t.expire {
 		return true
 	}
-	r.peer, r.stamp, r.six = peer, a.now, six
+	*r = recentPeer{peer: peer, stamp: a.now, six: six}
+	a.seen = r
 	return false
 }
 

@@ -34,12 +34,18 @@ type Options struct {
 	// third of it, and a swarm of thousands of peers up to 1.5 times as much. Each
 	// reply varies it randomly by up to 10 %.
 	Interval time.Duration
-	// MinInterval is the minimum time between two announces of a peer; default a sixth
-	// of Interval.
+	// Budget makes the intervals follow the swarm: peers of young and small swarms are told
+	// one to ten minutes, as long as all peers together make at most Budget announces a
+	// second. Beyond that the intervals grow up to twice Interval. The default is
+	// [DefaultBudget] if Interval is 0, and otherwise none: the interval is fixed.
+	Budget int
+	// MinInterval is the minimum time between two announces of a peer. The default is a sixth
+	// of a fixed Interval; with a Budget it is one minute, and longer for longer intervals.
 	MinInterval time.Duration
 	// Expire is the time after the last announce at which a peer is removed; default
-	// twice Interval plus 5 min. It must be at least 1.7 times Interval and at most 36
-	// h.
+	// twice Interval plus 5 min, or with a Budget four times. It must be at least 1.7 times
+	// Interval and at most 36 h. With a Budget, a peer that was told a shorter interval is
+	// removed earlier: after twice that interval plus 5 min, but at least 15 min.
 	Expire time.Duration
 	// Seed is the key of the hashes and of the random choices; zero selects a random
 	// key. A fixed one makes tests repeatable.
@@ -66,13 +72,18 @@ func (o *Options) fill() error {
 	def(&o.MaxNumWant, 100)
 	def(&o.NumWant, min(50, o.MaxNumWant))
 	if o.Interval == 0 {
+		def(&o.Budget, DefaultBudget)
 		o.Interval = 30 * time.Minute
 	}
+	minInterval, longest := (o.Interval / 6).Round(time.Second), o.Interval
+	if o.Budget > 0 {
+		minInterval, longest = min(time.Minute, o.Interval), strain*o.Interval
+	}
 	if o.MinInterval == 0 {
-		o.MinInterval = (o.Interval / 6).Round(time.Second)
+		o.MinInterval = minInterval
 	}
 	if o.Expire == 0 {
-		o.Expire = min(2*o.Interval+5*time.Minute, maxExpire)
+		o.Expire = min(2*longest+expireSlack*time.Second, maxExpire)
 	}
 	if o.Seed == [16]byte{} {
 		rand.Read(o.Seed[:]) // crypto/rand.Read never returns an error
@@ -93,6 +104,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("swarm: numwant %d of at most %d: want 0 to 10000", o.NumWant, o.MaxNumWant)
 	case o.Interval < time.Second || o.MinInterval < 0 || o.MinInterval > o.Interval:
 		return fmt.Errorf("swarm: interval %v, min interval %v: want at least 1s, and a min interval that is not longer", o.Interval, o.MinInterval)
+	case o.Budget < 0:
+		return fmt.Errorf("swarm: budget %d: want a number of announces a second, or 0", o.Budget)
 	case o.Expire < o.Interval+o.Interval*7/10 || o.Expire > maxExpire:
 		return fmt.Errorf("swarm: expiry %v: want 1.7 intervals (%v) to %v", o.Expire, o.Interval+o.Interval*7/10, maxExpire)
 	}

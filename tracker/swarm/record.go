@@ -47,8 +47,10 @@ const (
 	recSwept     = 60 // uint16: stamp of the last search for expired entries
 	recPin       = 62 // uint16: number of the set of pinned origins; 0 for none
 	recSecond    = 64 // 2 uint32: number of entries of leechers and of seeds with metaSecond
-	recFlags     = 72
-	recInline    = 73 // entries of one small list
+	recJoined    = 72 // uint16: minute in which the last peer joined
+	recBlocked   = 74 // uint16: minute of the last announce with Request.Blocked
+	recFlags     = 76
+	recInline    = 77 // entries of one small list
 	recSize      = recInline + inlineSize
 
 	inlineSize = spate.CompactLen6 + 4
@@ -65,6 +67,7 @@ const (
 const (
 	flagProtected = 1 << iota
 	flagInline    // the inline area is in use
+	flagBlocked   // recBlocked is set
 )
 
 func (r record) hash() *spate.InfoHash { return (*spate.InfoHash)(r[recHash:]) }
@@ -84,6 +87,10 @@ func (r record) swept() uint16       { return binary.LittleEndian.Uint16(r[recSw
 func (r record) setSwept(s uint16)   { binary.LittleEndian.PutUint16(r[recSwept:], s) }
 func (r record) pin() uint16         { return binary.LittleEndian.Uint16(r[recPin:]) }
 func (r record) setPin(n uint16)     { binary.LittleEndian.PutUint16(r[recPin:], n) }
+func (r record) joined() uint16      { return binary.LittleEndian.Uint16(r[recJoined:]) }
+func (r record) setJoined(m uint16)  { binary.LittleEndian.PutUint16(r[recJoined:], m) }
+func (r record) blocked() uint16     { return binary.LittleEndian.Uint16(r[recBlocked:]) }
+func (r record) setBlocked(m uint16) { binary.LittleEndian.PutUint16(r[recBlocked:], m) }
 func (r record) has(flag byte) bool  { return r[recFlags]&flag != 0 }
 func (r record) set(flag byte)       { r[recFlags] |= flag }
 func (r record) unset(flag byte)     { r[recFlags] &^= flag }

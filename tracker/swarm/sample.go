@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"math/bits"
-	"time"
 
 	"spate/tracker"
 )
@@ -121,27 +120,4 @@ func (b *block) run(dst []byte, at, k, skip int) ([]byte, int) {
 		k -= m
 	}
 	return dst, k
-}
-
-// hotSwarm is the number of peers above which the interval grows: by 10 % for every
-// doubling, up to 50 %.
-const hotSwarm = 1000
-
-// interval sets the intervals of a reply. They are longer in a hot swarm, because its
-// peers know enough others, and shorter for a leecher in a swarm without seeds, so that
-// it learns of a seed soon. Random variation by 10 % spreads the announces.
-func (s *shard) interval(rep *Reply, seed bool) {
-	iv := int(s.t.opt.Interval / time.Second)
-	least := int(s.t.opt.MinInterval / time.Second)
-	n := int(rep.Seeders) + int(rep.Leechers)
-	switch {
-	case n >= hotSwarm:
-		iv += min(iv/2, iv/10*bits.Len(uint(n/hotSwarm)))
-	case rep.Seeders == 0 && !seed:
-		iv = max(iv/3, least)
-	}
-	spread := iv / 10
-	iv += s.rng.below(2*spread+1) - spread
-	rep.Interval = time.Duration(max(iv, least, 1)) * time.Second
-	rep.MinInterval = time.Duration(least) * time.Second
 }

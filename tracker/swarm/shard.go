@@ -16,7 +16,8 @@ import (
 //  3. refresh removes expired entries (expire.go).
 //  4. upsert finds the entry by its address and updates it, moves it between the lists of
 //     leechers and seeds, or creates it, if needed in place of another one (evict.go).
-//  5. answer sets the counts, the sample (sample.go) and the intervals of the reply.
+//  5. answer sets the counts, the sample (sample.go) and the intervals (interval.go) of the
+//     reply.
 //
 // An entry is stored in a block (block.go) of a list (peerlist.go) in the arena (arena.go),
 // or inside the record (record.go).
@@ -66,7 +67,8 @@ type announce struct {
 	mem  [spate.CompactLen6]byte
 	size int // length of the compact address in mem; 0 if it is unusable
 
-	self position // position of the entry of the announcing peer
+	self position    // position of the entry of the announcing peer
+	seen *recentPeer // what is remembered of the announcing peer; nil for its second family
 }
 
 // position is a position in a list. If list is negative there is none.
@@ -211,6 +213,7 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 		meta |= metaSecond
 	}
 	s.add(ri, a, meta)
+	s.record(ri).setJoined(minuteOf(a.sec))
 	a.rep.New = true
 	return ri, true, nil
 }
@@ -294,8 +297,22 @@ func (s *shard) answer(rec record, a *announce) {
 	if a.req.Event != tracker.EventStopped {
 		s.sample(rec, pins, a)
 	}
-	s.interval(rep, a.req.Seed)
+	if a.req.Blocked {
+		rec.set(flagBlocked)
+		rec.setBlocked(minuteOf(a.sec))
+	}
+	c := s.crowdOf(rec, a)
+	s.tell(a, &c)
+	if early := s.t.expire - s.t.pace.lifetime(inSeconds(rep.Interval))/stampUnit; early > 0 && a.self.list >= 0 {
+		b := s.block(rec, a.self.list, a.self.bucket)
+		b.setStamp(a.self.at, a.now-uint16(early))
+		if a.seen != nil {
+			a.seen.stamp = a.now - uint16(early)
+		}
+	}
 }
 
 // answerNone sets the reply for an unknown swarm.
-func (s *shard) answerNone(a *announce) { s.interval(a.rep, a.req.Seed) }
+func (s *shard) answerNone(a *announce) {
+	s.tell(a, &crowd{blocked: a.req.Blocked, all: int(s.t.peers.Load())})
+}

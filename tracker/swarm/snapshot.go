@@ -27,6 +27,10 @@ const (
 	snapFrame = 64 << 10
 	maxFrame  = snapFrame + (walkHold+maxBlock)*64
 
+	// restoredQuiet is the time, in minutes, since the last peer joined a restored swarm. Which
+	// swarms are young is not saved, and few of them are.
+	restoredQuiet = 120
+
 	itemCompleted = numLists // the kind of an item is the number of a list, or this
 )
 
@@ -238,6 +242,7 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 		}
 		ri = s.create(ih, h)
 		s.record(ri).setTouched(sec)
+		s.record(ri).setJoined(minuteOf(sec) - restoredQuiet)
 	}
 	rec, now := s.record(ri), stampOf(sec)
 	for i := range b.n {

@@ -95,7 +95,7 @@ func TestSnapshotOfGrowingSwarm(t *testing.T) {
 }
 
 func TestSnapshotRestoresEverything(t *testing.T) {
-	tab := open(t, swarm.Options{})
+	tab := open(t, swarm.Options{Interval: 30 * time.Minute})
 	fill(t, tab, 20_000)
 	now := start.Add(1000 * time.Second)
 	var b bytes.Buffer
@@ -104,7 +104,7 @@ func TestSnapshotRestoresEverything(t *testing.T) {
 	}
 
 	// Restore with other hash keys, another number of shards and another clock.
-	again := open(t, swarm.Options{Shards: 4})
+	again := open(t, swarm.Options{Shards: 4, Interval: 30 * time.Minute})
 	later := now.Add(40 * time.Minute)
 	if err := again.Restore(later, bytes.NewReader(b.Bytes())); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestSnapshotRestoresEverything(t *testing.T) {
 	}
 
 	// After a longer time only counters are restored.
-	old := open(t, swarm.Options{})
+	old := open(t, swarm.Options{Interval: 30 * time.Minute})
 	if err := old.Restore(now.Add(2*time.Hour), bytes.NewReader(b.Bytes())); err != nil {
 		t.Fatal(err)
 	}

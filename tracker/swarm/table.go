@@ -29,6 +29,10 @@ type Request struct {
 	// stop it.
 	PeerID spate.PeerID
 	Key    uint32
+	// Blocked means that connections between this peer and others seem to fail: it has received
+	// nothing since an earlier announce, or the tracker cannot connect to it. The peers of its
+	// swarm are then told short intervals.
+	Blocked bool
 	// Addr is the address at which the peer accepts connections. IPv4-mapped addresses
 	// count as IPv4, and zones are dropped.
 	Addr netip.AddrPort
@@ -74,6 +78,7 @@ type Table struct {
 	shift uint                 // number of bits by which a hash is shifted right to get its shard
 
 	expire int // age at which an entry expires, in units of stamps
+	pace   pace
 	adopt  int // minimum age at which another identity can take over an entry
 
 	shards []shard
@@ -98,8 +103,12 @@ func New(opt Options) (*Table, error) {
 		keys:   newKeys(opt.Seed),
 		shift:  uint(64 - bits.Len(uint(opt.Shards-1))),
 		expire: int(opt.Expire / (stampUnit * time.Second)),
+		pace:   newPace(&opt),
 		adopt:  int(opt.Interval * 17 / 10 / (stampUnit * time.Second)),
 		shards: make([]shard, opt.Shards),
+	}
+	if opt.Budget > 0 { // the stamps depend on the interval of each peer; the last minutes of its life do not
+		t.adopt = t.expire - expireSlack/stampUnit
 	}
 	t.ident.Store(&t.keys)
 	t.pins.init()

@@ -157,7 +157,7 @@ func TestMaxMemory(t *testing.T) {
 // TestSweepInPieces checks that each call examines about as many peers as requested,
 // and that the calls together reach every peer, whatever is removed in the meantime.
 func TestSweepInPieces(t *testing.T) {
-	tab := open(t, swarm.Options{Shards: 4})
+	tab := open(t, swarm.Options{Shards: 4, Interval: 30 * time.Minute})
 	fill(t, tab, 20_000)
 	calls, sum := 0, 0
 	for now := start.Add(3 * time.Hour); sum < 20_000; calls++ {

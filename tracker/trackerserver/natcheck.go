@@ -106,6 +106,7 @@ func (n *natChecker) apply(c *call) {
 	}
 	if p != nil && p.bad {
 		c.swarm.Addr = netip.AddrPort{} // the store answers without storing the peer
+		c.swarm.Blocked = true
 		c.hidden = true
 	}
 }

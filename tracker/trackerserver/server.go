@@ -268,7 +268,7 @@ func (s *Server) announce(c *call) *Refusal {
 	if refusal == nil {
 		c.swarm = swarm.Request{
 			InfoHash: c.req.InfoHash, PeerID: c.req.PeerID, Key: c.req.Key, Addr: c.peer,
-			Seed: c.req.Seed(), Seeking: seeking(&c.req), Event: c.req.Event, NumWant: c.req.NumWant, Want4: c.want4, Want6: c.want6,
+			Seed: c.req.Seed(), Seeking: seeking(&c.req), Blocked: starving(&c.req), Event: c.req.Event, NumWant: c.req.NumWant, Want4: c.want4, Want6: c.want6,
 		}
 		if s.nat != nil {
 			s.nat.apply(c)
@@ -289,6 +289,12 @@ func (s *Server) announce(c *call) *Refusal {
 // data; that one ignores the seeds.
 func seeking(r *tracker.AnnounceRequest) bool {
 	return r.Left == 0 && r.Downloaded == 0 && r.Event == tracker.EventStarted && r.PeerID[0] == 'A' && r.PeerID[1] == '2' && r.PeerID[2] == '-'
+}
+
+// starving reports whether a peer has received nothing since an earlier announce. Probably it can
+// connect to no peer that it was told, or all of them connect to nobody.
+func starving(r *tracker.AnnounceRequest) bool {
+	return r.Event == tracker.EventNone && !r.Seed() && r.Downloaded == 0
 }
 
 // flush calls Options.Flush. It logs when that starts to fail and when it works again.
@@ -346,7 +352,7 @@ func (s *Server) scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, co
 // intervals returns the intervals in the answer to a refused request, in seconds.
 func (s *Server) intervals() (interval, min uint32) {
 	o := s.store.Options()
-	return inSeconds(o.Interval), inSeconds(o.MinInterval)
+	return inSeconds(o.Interval), inSeconds(max(o.MinInterval, o.Interval/6))
 }
 
 func inSeconds(d time.Duration) uint32 { return uint32(d / time.Second) }

@@ -65,7 +65,7 @@ func TestNoActionAsksTrackerTooSoon(t *testing.T) {
 						w = swarmOf(&fakeTorrent{left: 1}, list...)
 						s.Start(w, 0, 0)
 					case 3:
-						s.Hurry(w)
+						s.Hurry(w, Need{})
 					case 4:
 						s.Repeat(w)
 					case 5: // start the program again

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -309,23 +310,37 @@ func TestRetry(t *testing.T) {
 
 // TestHurryAndRepeat checks how soon a swarm is announced again.
 func TestHurryAndRepeat(t *testing.T) {
+	hurry := func(need Need, before time.Duration) func(*Scheduler, []*Swarm) {
+		return func(s *Scheduler, swarms []*Swarm) {
+			if before > 0 {
+				need.Since = time.Now().Add(-before)
+			}
+			s.Hurry(swarms, need)
+		}
+	}
 	for name, c := range map[string]struct {
 		minInterval time.Duration
 		call        func(*Scheduler, []*Swarm)
 		during      bool          // the call comes during the first announce
 		want        time.Duration // time from the first announce to the second
 	}{
-		"hurry without a minimum":       {0, (*Scheduler).Hurry, false, time.Hour},
-		"hurry with a short minimum":    {time.Second, (*Scheduler).Hurry, false, time.Minute},
-		"hurry with a minimum interval": {10 * time.Minute, (*Scheduler).Hurry, false, 10 * time.Minute},
-		"hurry during an announce":      {0, (*Scheduler).Hurry, true, time.Hour},
+		"hurry without a minimum":       {0, hurry(Need{}, 0), false, time.Hour},
+		"hurry with a short minimum":    {time.Second, hurry(Need{}, 0), false, time.Minute},
+		"hurry with a minimum interval": {10 * time.Minute, hurry(Need{}, 0), false, 10 * time.Minute},
+		"hurry during an announce":      {0, hurry(Need{}, 0), true, time.Hour},
+		"hurry for long":                {time.Minute, hurry(Need{}, 40*time.Minute+time.Second), false, 10 * time.Minute},
+		"hurry of a seed":               {5 * time.Minute, hurry(Need{Leechers: true}, 0), false, 5 * time.Minute},
+		"hurry of a seed, no leechers":  {time.Second, hurry(Need{Leechers: true}, 0), false, time.Hour},
 		"repeat":                        {10 * time.Minute, (*Scheduler).Repeat, false, 10 * time.Minute},
 		"repeat during an announce":     {10 * time.Minute, (*Scheduler).Repeat, true, 10 * time.Minute},
 		"neither":                       {0, func(*Scheduler, []*Swarm) {}, false, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := &fakeClient{took: time.Second, resp: tracker.AnnounceResponse{MinInterval: c.minInterval}}
+				client := &fakeClient{took: time.Second, resp: tracker.AnnounceResponse{MinInterval: c.minInterval, Incomplete: 1}}
+				if strings.Contains(name, "no leechers") {
+					client.resp.Incomplete = 0
+				}
 				s := run(t, client)
 				w := []*Swarm{newSwarm(&fakeTorrent{}, 1)}
 				s.Start(w, 0, 0)

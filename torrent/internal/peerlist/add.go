@@ -45,6 +45,7 @@ func (l *List) accepts(a netip.AddrPort, src Source) bool {
 // is not added if that one is better.
 func (l *List) addNew(c candidate) bool {
 	if len(l.all) < l.opt.Max {
+		l.found[c.source]++
 		l.index[c.addr] = len(l.all)
 		l.all = append(l.all, c)
 		l.counted(&c, 1)
@@ -56,6 +57,7 @@ func (l *List) addNew(c candidate) bool {
 	if len(l.worst.at) == 0 || !l.worst.before(&c, &l.all[l.worst.at[0]]) {
 		return false
 	}
+	l.found[c.source]++
 	i := int(l.worst.at[0])
 	delete(l.index, l.all[i].addr)
 	l.counted(&l.all[i], -1)

@@ -9,9 +9,10 @@ import (
 
 // Usable reports whether a can be a candidate from src: it has a port and a unicast address
 // that means the same on every host, it is not our own address, and, for a private torrent,
-// src is allowed. The list accepts loopback addresses from the user and the caller, and with
-// AllowLocal from all sources. Only from the user it accepts the address of a cloud's metadata
-// service, which is never a peer, and the port of another service (see [netguard.ServicePort]).
+// src is allowed. The list accepts loopback addresses from the user, the caller and a tracker on
+// this machine, and with AllowLocal from all sources. Only from the user it accepts the address of
+// a cloud's metadata service, which is never a peer, and the port of another service (see
+// [netguard.ServicePort]).
 func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	a = spate.CanonicalAddr(a)
 	if !a.IsValid() || a.Port() == 0 || l.opt.Private && !src.ForPrivate() || netguard.ServicePort(a.Port()) && src != SourceManual {
@@ -29,7 +30,7 @@ func (l *List) Usable(a netip.AddrPort, src Source) bool {
 			return false
 		}
 	case netguard.Loopback:
-		if !l.opt.AllowLocal && src < SourceCaller {
+		if !l.opt.AllowLocal && src < SourceLocalTracker {
 			return false
 		}
 	}

@@ -24,20 +24,23 @@ type Source uint8
 
 // The sources, least trusted first.
 const (
-	SourcePEX      Source = iota // other peers (BEP 11), which can name any address
-	SourceDHT                    // BEP 5
-	SourceOther                  // a source that the engine does not know
-	SourceIncoming               // the peer connected to us and named the port that it listens on
-	SourceTracker                // BEP 3
-	SourceLSD                    // the local network (BEP 14)
-	SourceLink                   // a magnet link (BEP 9)
-	SourceCaller                 // the program around the engine, or a tracker on this machine
-	SourceManual                 // the user
+	SourcePEX          Source = iota // other peers (BEP 11), which can name any address
+	SourceDHT                        // BEP 5
+	SourceOther                      // a source that the engine does not know
+	SourceIncoming                   // the peer connected to us and named the port that it listens on
+	SourceTracker                    // BEP 3
+	SourceLSD                        // the local network (BEP 14)
+	SourceLink                       // a magnet link (BEP 9)
+	SourceLocalTracker               // a tracker on this machine, which may name addresses of this machine
+	SourceCaller                     // the program around the engine
+	SourceManual                     // the user
+
+	NumSources = iota
 )
 
 // String returns the name of the source for people.
 func (s Source) String() string {
-	names := [...]string{"pex", "dht", "other", "incoming", "tracker", "lsd", "link", "caller", "manual"}
+	names := [...]string{"pex", "dht", "other", "incoming", "tracker", "lsd", "link", "tracker", "caller", "manual"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -86,6 +89,7 @@ type List struct {
 	banAt     int
 	notBefore time.Time // Next returns no candidate before this time
 	last6     bool      // the last candidate that Next returned has an IPv6 address
+	found     [NumSources]int
 	out       []netip.AddrPort
 	worst     worstFirst
 }
@@ -107,7 +111,8 @@ type candidate struct {
 	unanswered uint8 // unanswered handshakes in a row
 	source     Source
 	state      state
-	seed       bool  // the peer has every piece, as far as is known
+	seed       bool // the peer has every piece, as far as is known
+	failure    Failure
 	heard      uint8 // how often Heard ended a pause
 }
 

@@ -119,7 +119,7 @@ func TestUsable(t *testing.T) {
 // (BEP 27).
 func TestSourcesOfPrivateTorrent(t *testing.T) {
 	l := New(Options{Private: true})
-	want := map[Source]bool{SourceTracker: true, SourceIncoming: true, SourceLink: true, SourceCaller: true, SourceManual: true}
+	want := map[Source]bool{SourceTracker: true, SourceIncoming: true, SourceLink: true, SourceLocalTracker: true, SourceCaller: true, SourceManual: true}
 	for src := SourcePEX; src <= SourceManual; src++ {
 		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, byte(src)}), 1)
 		if taken := l.Add([]netip.AddrPort{a}, src) == 1; taken != want[src] || src.ForPrivate() != want[src] {

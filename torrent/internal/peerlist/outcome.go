@@ -79,7 +79,7 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	if c.state == connected {
 		return false
 	}
-	c.state, c.unanswered = connected, 0
+	c.state, c.unanswered, c.failure = connected, 0, NoFailure
 	return true
 }
 

@@ -238,3 +238,16 @@ func (k *Picker) Endgame() bool {
 	}
 	return true
 }
+
+// Nowhere returns how many wanted pieces no joined peer has.
+func (k *Picker) Nowhere() (n int) {
+	if k.seeds > 0 {
+		return 0
+	}
+	for i := range k.want.Ones() {
+		if k.avail[i] == 0 {
+			n++
+		}
+	}
+	return n
+}
