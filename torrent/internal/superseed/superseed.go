@@ -237,8 +237,8 @@ func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
 // that it was shown too few pieces. rate is the rate to the peer in bytes a second.
 func (s *Seed) Drained(id picker.PeerID, rate float64) {
 	p := s.peer(id)
-	if p != nil && p.on && p.window < max(4*s.pieces.Length, int64(4*rate)) {
-		p.window *= 2
+	if p != nil && p.on {
+		p.window = max(p.window, min(2*p.window, max(4*s.pieces.Length, int64(rate))))
 	}
 }
 

@@ -278,12 +278,12 @@ func TestRequestOfPeerThatKnowsAllPiecesCounts(t *testing.T) {
 
 // TestFastPeerIsShownMorePieces checks that a peer is shown twice as many pieces each time
 // that it has received everything: up to maxWindow if the link to it is idle, otherwise up to
-// four seconds of its rate.
+// one second of its rate.
 func TestFastPeerIsShownMorePieces(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
 	for _, want := range []int64{2, 4, 8, 16, 16} {
-		s.Drained(1, 4*block)
+		s.Drained(1, 16*block)
 		if s.peers[1].window != want*block {
 			t.Fatalf("the window is %d bytes, want %d", s.peers[1].window, want*block)
 		}
