@@ -10,18 +10,63 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// Times between PEX messages in one direction (BEP 11). Messages that arrive sooner are
-// ignored; the minimum for received messages is shorter, because clocks differ.
+// Limits of PEX messages in one direction (BEP 11).
+//
+// A peer is sent one message a minute on average, and up to pexBurst further ones before,
+// seconds apart, so that the members of a young swarm find each other at once. libtorrent
+// disconnects a peer that sends more than six a minute.
+//
+// A peer may name 2*MaxPEX addresses at once, and as many again in pexRefill. The rest is
+// ignored. Each message counts as pexMessageCost addresses more than it names.
 const (
-	pexEvery  = time.Minute
-	minPEXGap = 45 * time.Second
+	pexEvery       = time.Minute
+	pexBurst       = 3
+	pexRefill      = 45 * time.Second
+	pexMessageCost = 10
+	maxPEXCredit   = 2*peerwire.MaxPEX + pexMessageCost
 )
 
 // pexState is the state of peer exchange with one peer.
 type pexState struct {
 	told     map[netip.AddrPort]bool // addresses that were sent to the peer as added and not yet as dropped
 	sent     time.Time               // when the last message was sent to the peer
-	received time.Time               // when the last message from the peer arrived
+	due      time.Time               // when the messages that were sent would be over at one each pexEvery
+	received time.Time               // when credit was last computed
+	credit   float64                 // addresses that the peer may still name
+}
+
+// maySend reports whether a message may be sent now. The gaps grow with the messages that were
+// sent ahead of their time: about 4, 7 and 10 seconds.
+func (s *pexState) maySend(now time.Time) bool {
+	ahead := s.due.Sub(now)
+	return ahead <= pexBurst*pexEvery && now.Sub(s.sent) >= ahead/16
+}
+
+// countSent records that a message is sent.
+func (s *pexState) countSent(now time.Time) {
+	s.sent = now
+	if s.due.Before(now) {
+		s.due = now
+	}
+	s.due = s.due.Add(pexEvery)
+}
+
+// refill adds the credit of the time that has passed.
+func (s *pexState) refill(now time.Time) {
+	if s.received.IsZero() {
+		s.credit = maxPEXCredit
+	} else {
+		s.credit = min(maxPEXCredit, s.credit+maxPEXCredit*now.Sub(s.received).Seconds()/pexRefill.Seconds())
+	}
+	s.received = now
+}
+
+// accept reports how many of n addresses in a message the peer may name, and takes the message
+// out of its credit.
+func (s *pexState) accept(n int) int {
+	n = min(n, int(s.credit)-pexMessageCost)
+	s.credit -= float64(n + pexMessageCost)
+	return n
 }
 
 // pexAllowed reports whether the torrent exchanges addresses with peers. A private torrent
@@ -36,15 +81,18 @@ func mayName(peer, other netip.Addr) bool { return netguard.From(peer).Check(oth
 
 // pexLocked handles a PEX message.
 func (c *conn) pexLocked(payload []byte, now time.Time) error {
-	if !c.t.pexAllowed() || now.Sub(c.ext.pex.received) < minPEXGap {
+	if !c.t.pexAllowed() {
 		return nil
 	}
-	c.ext.pex.received = now
+	c.ext.pex.refill(now)
+	if c.ext.pex.credit < pexMessageCost {
+		return nil
+	}
 	m, err := peerwire.ParsePEX(payload)
 	if err != nil {
 		return err
 	}
-	for i, a := range m.Added {
+	for i, a := range m.Added[:c.ext.pex.accept(len(m.Added))] {
 		if !mayName(c.peer.addr.Addr(), a.Addr()) {
 			continue
 		}
@@ -53,11 +101,11 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 	return nil
 }
 
-// tellPEXLocked tells the peer, at most once a minute, which peers are connected and which
-// have left.
+// tellPEXLocked tells the peer which peers have connected and which have left since the last
+// message.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
-	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || now.Sub(c.ext.pex.sent) < pexEvery {
+	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || !c.ext.pex.maySend(now) {
 		return
 	}
 	var m peerwire.PEXMessage
@@ -84,10 +132,10 @@ func (c *conn) tellPEXLocked(now time.Time) {
 			m.Dropped = append(m.Dropped, a)
 		}
 	}
-	c.ext.pex.sent = now
 	if len(m.Added)+len(m.Dropped) == 0 {
 		return
 	}
+	c.ext.pex.countSent(now)
 	if c.ext.pex.told == nil {
 		c.ext.pex.told = map[netip.AddrPort]bool{}
 	}

@@ -44,6 +44,7 @@ func (t *Torrent) tick(now time.Time) {
 		t.fillSlotsLocked(now)
 	}
 	t.addSpareSlotsLocked(now)
+	t.addFastSlotsLocked(now)
 	if running && t.peerConns.n > 0 && now.Sub(t.slots.decidedAt) >= chokeEvery {
 		t.rechokeLocked(now)
 	}
@@ -107,27 +108,9 @@ func (c *conn) tickLocked(now time.Time) {
 // rechokeLocked chooses the peers that are unchoked (BEP 3).
 func (t *Torrent) rechokeLocked(now time.Time) {
 	t.slots.decidedAt = now
-	t.slots.candidates = t.slots.candidates[:0]
-	for _, c := range t.peerConns.byID {
-		if c == nil || c.end.gone {
-			continue
-		}
-		t.slots.candidates = append(t.slots.candidates, choker.Peer{
-			ID:         uint32(c.id),
-			Interested: c.wantsSlotLocked() && !c.wastesSlotLocked(now),
-			Unchoked:   !c.wire.amChoking,
-			UsesSlot:   c.slot.inUse,
-			Snubbed:    c.req.snubbed,
-			Joined:     c.peer.since,
-			UnchokedAt: c.tx.unchokedAt,
-			Down:       c.req.meter.rate,
-			Up:         c.tx.meter.rate,
-			UpBytes:    c.sent.Load(),
-			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
-		})
-	}
-	t.slots.added = false
-	unchoke := t.choke.Decide(now, t.slots.candidates, t.status.state == StateSeeding, t.rng)
+	candidates := t.candidatesLocked(now)
+	t.slots.added, t.slots.fast = false, 0
+	unchoke := t.choke.Decide(now, candidates, t.status.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone && unchoke.Has(uint32(c.id)) {
@@ -150,6 +133,30 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		}
 		c.kickLocked()
 	}
+}
+
+// candidatesLocked describes the connected peers to the choker.
+func (t *Torrent) candidatesLocked(now time.Time) []choker.Peer {
+	t.slots.candidates = t.slots.candidates[:0]
+	for _, c := range t.peerConns.byID {
+		if c == nil || c.end.gone {
+			continue
+		}
+		t.slots.candidates = append(t.slots.candidates, choker.Peer{
+			ID:         uint32(c.id),
+			Interested: c.wantsSlotLocked() && !c.wastesSlotLocked(now),
+			Unchoked:   !c.wire.amChoking,
+			UsesSlot:   c.slot.inUse,
+			Snubbed:    c.req.snubbed,
+			Joined:     c.peer.since,
+			UnchokedAt: c.tx.unchokedAt,
+			Down:       c.req.meter.rate,
+			Up:         c.tx.meter.rate,
+			UpBytes:    c.sent.Load(),
+			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+		})
+	}
+	return t.slots.candidates
 }
 
 // adjustPatienceLocked sets the time without a block after which a peer counts as snubbing.

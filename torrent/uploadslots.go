@@ -43,6 +43,7 @@ type slotUse struct {
 // uploadSlots is the state of the upload slots of a torrent. Torrent.mu guards it.
 type uploadSlots struct {
 	spare        int           // peers that may be unchoked in addition to Options.UploadSlots
+	fast         int           // the slots of the choker while the upload is fast; 0 until they exceed Options.UploadSlots
 	added        bool          // spare has grown since the last decision of the choker
 	lastUploaded int64         // Torrent.count.uploaded at the last tick
 	steadyAt     time.Time     // when a peer last kept taking data
@@ -176,9 +177,9 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 		}
 		unchoked++
 	}
-	slots := t.s.opt.UploadSlots + t.slots.spare
+	slots := max(t.s.opt.UploadSlots, t.slots.fast) + t.slots.spare
 	full := seeding && t.peerConns.n >= t.s.opt.MaxConnsPerTorrent
-	return used+tried < slots && unchoked < t.s.opt.UploadSlots+maxSpare ||
+	return used+tried < slots && unchoked < max(t.s.opt.UploadSlots, t.slots.fast)+maxSpare ||
 		full && used < slots && tried < maxTried
 }
 
@@ -202,6 +203,18 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 		t.slots.spare, t.slots.added = min(maxSpare, max(1, t.slots.spare)*growth), true
 	}
 	t.fillSlotsLocked(now)
+}
+
+// addFastSlotsLocked unchokes more peers each second while the upload is fast, so
+// that no peer waits long for its first pieces. The choker decides only every ten seconds.
+func (t *Torrent) addFastSlotsLocked(now time.Time) {
+	if t.peerConns.n <= t.s.opt.UploadSlots {
+		return
+	}
+	if n := t.choke.Slots(t.candidatesLocked(now), t.status.state == StateSeeding); n > max(t.s.opt.UploadSlots, t.slots.fast) {
+		t.slots.fast = n
+		t.fillSlotsLocked(now)
+	}
 }
 
 // uploadProgressLocked reports whether any peer took data in the last second, and whether

@@ -54,6 +54,7 @@ const (
 	DefaultSlots    = 4
 	DefaultMaxSlots = 50
 	DefaultRateStep = 16 << 10 // bytes/s
+	DefaultSeedStep = 4 << 10  // bytes/s
 	DefaultQuantum  = 60 * time.Second
 	DefaultServing  = 16 << 20 // bytes
 )
@@ -86,6 +87,7 @@ type Config struct {
 	RateBased  bool          // adds regular slots while the upload is fast, see Choker.Slots
 	MaxSlots   int           // the most regular slots with RateBased; 0 means DefaultMaxSlots
 	RateStep   float64       // bytes/s that each further slot needs with RateBased; 0 means DefaultRateStep
+	SeedStep   float64       // like RateStep, while the torrent seeds; 0 means DefaultSeedStep
 	Seed       SeedMode      // the order of peers while the torrent seeds
 	Quantum    time.Duration // the longest turn; 0 means DefaultQuantum
 	Serving    int64         // the most bytes sent in a turn; 0 means DefaultServing
@@ -134,6 +136,9 @@ func New(c Config) *Choker {
 	if c.RateStep <= 0 {
 		c.RateStep = DefaultRateStep
 	}
+	if c.SeedStep <= 0 {
+		c.SeedStep = DefaultSeedStep
+	}
 	if c.Quantum <= 0 {
 		c.Quantum = DefaultQuantum
 	}
@@ -180,7 +185,7 @@ func (k *Choker) Decide(now time.Time, peers []Peer, seeding bool, rng *rand.Ran
 	rng.Shuffle(len(k.order), func(i, j int) { k.order[i], k.order[j] = k.order[j], k.order[i] })
 	clear(k.chosen.words)
 
-	slots, extra := k.Slots(peers), k.config.Optimistic
+	slots, extra := k.Slots(peers, seeding), k.config.Optimistic
 	if seeding {
 		if !k.hasOptimisticCandidate(now, peers) {
 			slots, extra = slots+extra, 0
@@ -199,10 +204,11 @@ func (k *Choker) Optimistic() Set { return k.optimistic }
 
 // Slots returns the number of regular slots for these peers. It is Config.Slots,
 // or more with RateBased if the upload is fast. A peer counts as fast if it is the
-// n-th fastest unchoked peer and receives at least n times RateStep. Slots returns
+// n-th fastest unchoked peer and receives at least n times RateStep, or n times SeedStep
+// while the torrent seeds. Slots returns
 // one more than the number of fast peers, or half as many more if all unchoked
 // peers are fast, and at most MaxSlots.
-func (k *Choker) Slots(peers []Peer) int {
+func (k *Choker) Slots(peers []Peer, seeding bool) int {
 	if !k.config.RateBased {
 		return k.config.Slots
 	}
@@ -214,8 +220,11 @@ func (k *Choker) Slots(peers []Peer) int {
 	}
 	slices.Sort(rates)
 	slices.Reverse(rates)
-	n := 0
-	for n < len(rates) && rates[n] >= float64(n+1)*k.config.RateStep {
+	n, step := 0, k.config.RateStep
+	if seeding {
+		step = k.config.SeedStep
+	}
+	for n < len(rates) && rates[n] >= float64(n+1)*step {
 		n++
 	}
 	more := 1

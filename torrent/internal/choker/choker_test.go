@@ -136,20 +136,23 @@ func TestNewcomersAreThreeTimesAsLikely(t *testing.T) {
 // TestRateBasedSlots checks that RateBased adds slots only while the peers receive
 // data fast.
 func TestRateBasedSlots(t *testing.T) {
-	k := New(Config{Slots: 2, RateBased: true, RateStep: 100, MaxSlots: 6})
+	k := New(Config{Slots: 2, RateBased: true, RateStep: 100, SeedStep: 25, MaxSlots: 6})
 	for _, c := range []struct {
-		rates []float64
-		want  int
+		rates       []float64
+		want        int
+		whenSeeding int
 	}{
-		{nil, 2}, {[]float64{1000}, 2}, {[]float64{1000, 1000}, 3}, {[]float64{150, 150, 150}, 2}, {[]float64{1000, 250, 300}, 3},
-		{[]float64{1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6}, 6},
+		{nil, 2, 2}, {[]float64{1000}, 2, 2}, {[]float64{1000, 1000}, 3, 3}, {[]float64{150, 150, 150}, 2, 4}, {[]float64{1000, 250, 300}, 3, 4},
+		{[]float64{30, 30, 30, 30}, 2, 2}, {[]float64{1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6}, 6, 6},
 	} {
 		ps := interestedPeers(len(c.rates) + 10)
 		for i, r := range c.rates {
 			ps[i].Up, ps[i].Unchoked = r, true
 		}
-		if got := k.Slots(ps); got != c.want {
-			t.Errorf("Slots for the rates %v is %d, want %d", c.rates, got, c.want)
+		for seeding, want := range map[bool]int{false: c.want, true: c.whenSeeding} {
+			if got := k.Slots(ps, seeding); got != want {
+				t.Errorf("Slots for the rates %v is %d, want %d (seeding %v)", c.rates, got, want, seeding)
+			}
 		}
 	}
 }
@@ -337,7 +340,7 @@ func TestDecideFillsTheSlots(t *testing.T) {
 					ps[i].UnchokedAt = ps[i].Joined
 				}
 			}
-			slots := a.Slots(ps) + a.config.Optimistic
+			slots := a.Slots(ps, seeding) + a.config.Optimistic
 			s := a.Decide(now, ps, seeding, ra)
 			if got := b.Decide(now, ps, seeding, rb); !slices.Equal(members(ps, got), members(ps, s)) {
 				t.Fatal("two decisions with equal arguments differ")

@@ -45,7 +45,7 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 		return s.list, 0
 	}
 	ahead := s.ahead(p, &l, now)
-	want := max(p.window, int64(l.Rate/2))
+	want := min(max(p.window, int64(l.Rate/2)), s.share())
 	received, known := false, false
 	if ahead == 0 {
 		received, known = l.received()
@@ -69,6 +69,13 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 		ahead += n
 	}
 	return s.list, retry
+}
+
+// share returns the most bytes that a peer may be shown before it needs them. All peers
+// together may be shown half of the pieces that nobody was shown, so that the last pieces of
+// the first copy do not wait for a slow peer.
+func (s *Seed) share() int64 {
+	return s.pieces.Length * max(fewPieces, int64(s.unshown/(2*max(1, s.hiding))))
 }
 
 // retry returns the time until the caller should call Show again, which grows each time. It
@@ -119,6 +126,9 @@ func (s *Seed) showNext(id picker.PeerID, p *peer, unchoked bool, now time.Time)
 	case piece < 0:
 		return 0, false
 	case score < expected:
+		if score == 0 {
+			s.unshown = max(0, s.unshown-1)
+		}
 		p.repeats, p.starved = 0, 0
 	case s.firstCopyOut():
 	case p.repeats == 0:

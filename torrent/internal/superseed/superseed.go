@@ -51,6 +51,7 @@ const (
 	firstRetry    = 20 * time.Millisecond  // first time between two checks whether a peer has received the written bytes
 	lastRetry     = time.Second            // longest time between two such checks
 	aloneWait     = 900 * time.Millisecond // how long a peer is the only one until it is told of all pieces
+	fewPieces     = 4                      // pieces that a peer may always be shown before it needs them
 	maxWindow     = 64 << 20               // most bytes that a peer is shown before it needs them
 	expected      = 1 << 8                 // added in Seed.shown for each peer that is expected to get the piece from the seed
 )
@@ -80,6 +81,8 @@ type Seed struct {
 
 	peers      []*peer   // the index is the picker.PeerID; nil if there is no record of the peer
 	shown      []uint16  // for each piece the number of peers that were shown it and lack it, plus the constant expected for each peer that should get it from the seed; nil while off
+	unshown    int       // pieces that no peer was shown yet
+	hiding     int       // peers that are shown pieces one by one, counted about once a second
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
@@ -157,7 +160,9 @@ func (s *Seed) Join(j Joining, now time.Time) bool {
 	}
 	if s.shown == nil {
 		s.shown = make([]uint16, s.pieces.Num)
+		s.unshown = s.pieces.Num
 	}
+	s.hiding++
 	*s.enter(j.ID) = peer{
 		on: true, told: bitfield.New(s.pieces.Num), window: s.firstWindow(),
 		connected: j.Connected, asked: now,
@@ -237,8 +242,8 @@ func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
 // that it was shown too few pieces. rate is the rate to the peer in bytes a second.
 func (s *Seed) Drained(id picker.PeerID, rate float64) {
 	p := s.peer(id)
-	if p != nil && p.on && p.window < max(4*s.pieces.Length, int64(4*rate)) {
-		p.window *= 2
+	if p != nil && p.on {
+		p.window = max(p.window, min(2*p.window, max(fewPieces*s.pieces.Length, int64(4*rate))))
 	}
 }
 
@@ -338,6 +343,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	case s.aloneSince.IsZero():
 		s.aloneSince = now
 	}
+	s.hiding = 0
 	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
 	only, hidden := s.onlySeed(complete, now), false
 	for _, p := range s.peers {
@@ -345,7 +351,9 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 			continue
 		}
 		hidden = true
-		p.on = p.on && only && !alone
+		if p.on = p.on && only && !alone; p.on {
+			s.hiding++
+		}
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait
 	}
 	if !hidden && !only {

@@ -152,6 +152,7 @@ func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
 	const pieces, slow, fast = 40, 1, 2
 	s, k, now := newSeed(t, pieces, 3)
 	s.peers[slow].window, s.peers[fast].window = 30*block, pieces*block
+	s.unshown = 100 * pieces // so that only the window limits what is shown
 	for _, id := range []picker.PeerID{slow, fast} {
 		s.Unchoked(id, now)
 	}
@@ -289,6 +290,7 @@ func TestFastPeerIsShownMorePieces(t *testing.T) {
 		}
 	}
 	s.Unchoked(1, now)
+	s.unshown = 10000 // so that only the window limits what is shown
 	list, _ := s.Show(1, Link{Queued: 6}, now)
 	if len(list) != 10 {
 		t.Fatalf("%d pieces are shown to a peer with 6 blocks to come, want 10", len(list))
@@ -304,6 +306,37 @@ func TestFastPeerIsShownMorePieces(t *testing.T) {
 		if got := s.peers[1].window; len(list) > 0 && got != want*16*block {
 			t.Fatalf("the window is %d bytes, want %d", got, want*16*block)
 		}
+	}
+}
+
+// TestLastPiecesAreSharedOut checks that peers with large windows are shown fewer pieces the
+// fewer are left that nobody was shown, so that no peer holds many of the last ones.
+func TestLastPiecesAreSharedOut(t *testing.T) {
+	t.Parallel()
+	const pieces, peers = 160, 4
+	s, _, now := newSeed(t, pieces, peers)
+	for i := range peers {
+		s.peers[i].window = pieces * block
+		s.Unchoked(picker.PeerID(i), now)
+	}
+	for i, want := range []int{20, 17, 15, 13} {
+		if list, _ := s.Show(picker.PeerID(i), Link{}, now); len(list) != want {
+			t.Errorf("peer %d is shown %d pieces, want %d", i, len(list), want)
+		}
+	}
+	s.unshown = 8
+	for i := range peers {
+		for _, w := range slices.Clone(s.peers[i].open) {
+			s.Request(picker.PeerID(i), w.piece, block, now)
+			s.Has(picker.PeerID(i), w.piece, now)
+		}
+		if list, _ := s.Show(picker.PeerID(i), Link{}, now); len(list) != fewPieces {
+			t.Errorf("near the end peer %d is shown %d pieces, want %d", i, len(list), fewPieces)
+		}
+	}
+	s.Tick(peers, true, now)
+	if s.hiding != peers {
+		t.Errorf("%d peers are counted, want %d", s.hiding, peers)
 	}
 }
 
