@@ -68,7 +68,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end)
 	if out.slot == nil {
 		out.close()
-		s.busy(w, r)
+		if pad > 0 {
+			s.busy(w, r)
+		} else {
+			s.busyWith(w, r, rel, i)
+		}
 		return
 	}
 	defer out.close()

@@ -118,9 +118,9 @@ type Options struct {
 	Log *slog.Logger
 
 	// Tests set these fields. loopbackCounts treats loopback addresses like others; grace
-	// replaces readGrace.
+	// replaces readGrace, and hold replaces holdTime.
 	loopbackCounts bool
-	grace          time.Duration
+	grace, hold    time.Duration
 }
 
 // Site serves the site as an [http.Handler], which is safe for concurrent use. Mount the
@@ -165,6 +165,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	setDefault(&opts.Tick, 2*time.Second)
 	setDefault(&opts.Wait, 10*time.Second)
 	setDefault(&opts.grace, readGrace)
+	setDefault(&opts.hold, holdTime)
 	if opts.Open == nil {
 		opts.Open = func(_ context.Context, r *publish.Release, i int) (*publish.Content, error) { return r.Content(i) }
 	}

@@ -61,6 +61,7 @@ type Publisher struct {
 	callback    *callback
 	reach       *peerReach
 	site        *site.Site
+	room        uplinkRoom
 	good        goodParts
 }
 
@@ -242,6 +243,7 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := p.site.SentAll()
+		p.room.http.Store(now - before)
 		p.session.SetRates(max(up/10, up-(now-before)), down)
 		before = now
 	}
