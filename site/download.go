@@ -84,6 +84,9 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad), pad)
 		return
 	}
+	if off, _, ok := singleRange(r.Header.Get("Range"), rel.Files[i].Length); ok && s.opts.Sending != nil && s.byTorrentClient(r) != "" {
+		out.passed = s.opts.Sending(rel, i, off)
+	}
 	s.sendData(out, r, rel, i)
 }
 

@@ -74,6 +74,10 @@ type Options struct {
 	// site does not send a BitTorrent client what other peers can send it. Spread must return
 	// quickly and allow concurrent calls.
 	Spread func(r *publish.Release, i int, off, n int64, addr netip.Addr) (Spread, bool)
+	// Sending is called before a BitTorrent client is sent a range of file i that begins at off.
+	// The result is called with the number of bytes sent so far, which grows, so that the seed
+	// sends other pieces to its peers; nil: no such calls. Both must return quickly.
+	Sending func(r *publish.Release, i int, off int64) func(sent int64)
 	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
 	// Theme contains files that replace the embedded ones in templates/ and static/.

@@ -99,14 +99,18 @@ func (s *swarmFirst) serve(key clientKey, n int64, sp Spread, now time.Time) boo
 		s.clients[key] = c
 	}
 	c.asked = now
-	if !sp.Client {
+	var needs bool
+	switch {
+	case !sp.Client:
 		c.connected = false
-		return now.Sub(c.since) >= connectTime
-	}
-	if !c.connected {
+		needs = now.Sub(c.since) >= connectTime
+	case !c.connected:
 		*c = swarmClient{connected: true, since: now, moved: now, asked: now, began: sp.Progress, progress: sp.Progress}
+		fallthrough
+	default:
+		needs = c.needs(sp, now)
 	}
-	if !c.needs(sp, now) && (n > shortRange || s.swarmHasLocked(key, sp, now)) {
+	if !needs && (n > shortRange || s.swarmHasLocked(key, sp, now)) {
 		return false
 	}
 	for i := range sp.Have {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ func TestSwarmFirst(t *testing.T) {
 		"another client has just got it":     {{0, a, short, none, 0, true}, {time.Second, b, short, none, 0, false}, {sentFor, b, short, none, 1, true}},
 		"it asks again for what it was sent": {{0, a, short, none, 0, true}, {time.Second, a, short, none, 0, true}},
 		"not connected":                      {{0, a, long, none, -1, false}, {9 * time.Second, a, long, all, -1, false}, {10 * time.Second, a, long, all, -1, true}, {11 * time.Second, a, long, all, -1, true}},
+		"not connected, and nobody has it":   {{0, a, short, none, -1, true}, {time.Second, b, short, none, -1, false}},
 		"not connected at first":             {{0, a, long, all, -1, false}, {5 * time.Second, a, long, all, 0, false}, {12 * time.Second, a, long, all, 90, false}},
 		"the connection ends":                {{0, a, long, all, 0, false}, {10 * time.Second, a, long, all, -1, true}},
 		"the last pieces":                    {{0, a, long, all, 989, false}, {time.Second, a, long, all, 990, true}},
@@ -217,5 +219,28 @@ func TestBusyLibtorrent(t *testing.T) {
 		if resp.StatusCode != want || want == http.StatusPartialContent && got != string(data[7:8]) {
 			t.Errorf("%s: status %d and %d bytes, want %d", agent, resp.StatusCode, len(got), want)
 		}
+	}
+}
+
+// TestSendingIsTold checks that the site tells what it sends of a range to a BitTorrent client, and
+// nothing of other downloads.
+func TestSendingIsTold(t *testing.T) {
+	var told []int64
+	f := newFixture(t, Options{Sending: func(_ *publish.Release, i int, off int64) func(int64) {
+		told = append(told, int64(i), off)
+		return func(sent int64) { told = append(told, sent) }
+	}})
+	path, _ := random(t, leastStep+1000, f.dir, "data.bin")
+	sample(t, f.catalog, path, nil)
+	f.get("GET", "/d/data.bin", "User-Agent", "curl/7.88.1", "Range", "bytes=7-99")
+	f.get("GET", "/d/data.bin", "User-Agent", "libtorrent/2.0.8.0")
+	f.get("GET", "/d/data.bin", "User-Agent", "libtorrent/2.0.8.0", "Range", "bytes=7-", "If-Range", `"other"`)
+	if want := []int64{0, 7}; !slices.Equal(told, want) {
+		t.Errorf("other downloads: told %v, want %v", told, want)
+	}
+	told = nil
+	f.get("GET", "/d/data.bin", "User-Agent", "libtorrent/2.0.8.0", "Range", "bytes=7-")
+	if want := []int64{0, 7, leastStep, leastStep + 993}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"spate/metainfo"
 )
@@ -25,19 +26,11 @@ const maxSpread = 64
 // the address of a client that asks for them over HTTP. Spread returns false if the range is not
 // part of such a file.
 func (t *Torrent) Spread(path string, off, n int64, addr netip.Addr) (Spread, bool) {
-	var parts []string
-	if path != "" {
-		parts = strings.Split(path, "/")
-	}
-	i := slices.IndexFunc(t.info.Files, func(f metainfo.File) bool { return slices.Equal(f.Path, parts) && !f.Pad() })
-	if i < 0 {
+	start, ok := t.rangeStart(path, off, n)
+	if !ok {
 		return Spread{}, false
 	}
-	f := &t.info.Files[i]
-	if off < 0 || n <= 0 || off > f.Length-n {
-		return Spread{}, false
-	}
-	first, last := (f.Offset+off)/t.info.PieceLength, (f.Offset+off+n-1)/t.info.PieceLength
+	first, last := start/t.info.PieceLength, (start+n-1)/t.info.PieceLength
 	s := Spread{First: int(first), Have: make([]bool, min(last-first+1, maxSpread))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -63,4 +56,46 @@ func (t *Torrent) Spread(path string, off, n int64, addr netip.Addr) (Spread, bo
 		}
 	}
 	return s, true
+}
+
+// SendingOverHTTP returns a function to call while a range of a file that begins at off is sent
+// over HTTP to a BitTorrent client. sent is the number of bytes sent so far, and grows. While
+// the torrent super-seeds, complete pieces count as sent to a peer before the client announces
+// them. The result is nil if the file has no byte there. Only one goroutine may call it.
+func (t *Torrent) SendingOverHTTP(path string, off int64) func(sent int64) {
+	start, ok := t.rangeStart(path, off, 1)
+	if !ok {
+		return nil
+	}
+	length := t.info.PieceLength
+	next := int((start + length - 1) / length) // the first piece that is not complete
+	return func(sent int64) {
+		if next >= t.info.NumPieces() || int64(next)*length+t.info.PieceSize(next) > start+sent {
+			return
+		}
+		now := time.Now()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for ; next < t.info.NumPieces() && int64(next)*length+t.info.PieceSize(next) <= start+sent; next++ {
+			t.super.SentOutside(uint32(next), now)
+		}
+	}
+}
+
+// rangeStart returns the position in the torrent of byte off of the file with the given display
+// path, and whether the file has the n bytes from there.
+func (t *Torrent) rangeStart(path string, off, n int64) (start int64, ok bool) {
+	var parts []string
+	if path != "" {
+		parts = strings.Split(path, "/")
+	}
+	i := slices.IndexFunc(t.info.Files, func(f metainfo.File) bool { return slices.Equal(f.Path, parts) && !f.Pad() })
+	if i < 0 {
+		return 0, false
+	}
+	f := &t.info.Files[i]
+	if off < 0 || n <= 0 || off > f.Length-n {
+		return 0, false
+	}
+	return f.Offset + off, true
 }

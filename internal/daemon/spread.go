@@ -45,6 +45,24 @@ func (p *Publisher) spread(r *publish.Release, i int, off, n int64, addr netip.A
 	return out, known
 }
 
+// sending returns a function that tells the torrents of a release what is sent of file i over
+// HTTP: see [site.Options.Sending].
+func (p *Publisher) sending(r *publish.Release, i int, off int64) func(sent int64) {
+	var tell []func(int64)
+	for _, ih := range r.AllHashes() {
+		if t := p.session.Torrent(ih); t != nil {
+			if f := t.SendingOverHTTP(r.Files[i].Path, off); f != nil {
+				tell = append(tell, f)
+			}
+		}
+	}
+	return func(sent int64) {
+		for _, f := range tell {
+			f(sent)
+		}
+	}
+}
+
 // uplinkRoom knows how much the uplink could send in addition. The zero value is ready for use.
 type uplinkRoom struct {
 	http atomic.Int64 // bytes a second of direct downloads; measured only if the user gave a limit

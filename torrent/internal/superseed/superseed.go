@@ -22,6 +22,7 @@
 //	Request, Cancel             the peer requested a block, or took the request back
 //	Writing, Written, Drained   blocks are being written, were written, none is left
 //	Has                         the peer has a piece
+//	SentOutside                 a piece was sent to some peer over HTTP
 //	Choked, Unchoked            the caller choked or unchoked the peer
 //	Finishing, KeepUnchoked     the choker decided to choke the peer, or to keep it unchoked
 //	Leave                       the peer left
@@ -84,6 +85,7 @@ type Seed struct {
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
 	aloneSince time.Time // since when there is exactly one peer; zero if there is none or several
+	outside    []outside // pieces that were sent outside of connections, in the order of until
 	list       []uint32  // reused for the result of Show and Rest
 }
 
@@ -332,6 +334,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	if s.shown == nil {
 		return
 	}
+	s.trimOutside(now)
 	switch {
 	case peers != 1:
 		s.aloneSince = time.Time{}
