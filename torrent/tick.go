@@ -120,8 +120,10 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			Up:         c.tx.meter.rate,
 			UpBytes:    c.sent.Load(),
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+			Keeps:      t.passedOn != nil && t.passedOn.Keeps(uint32(c.id), now),
 		})
 	}
+	t.holdBackLocked(now)
 	t.slots.added = false
 	unchoke := t.choke.Decide(now, t.slots.candidates, t.status.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
