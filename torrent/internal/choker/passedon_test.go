@@ -72,7 +72,8 @@ func TestLiarsGainNothing(t *testing.T) {
 	if p := o.peers[0]; p.vouched > vouchFor*p.sent {
 		t.Errorf("the announcements of a peer that got %d bytes count for %d", p.sent, p.vouched)
 	}
-	if o.Leave(0); o.peers[0] != nil || o.Keeps(0, now) {
+	o.Leave(0)
+	if o.peers[0] != nil || o.Keeps(0, now) {
 		t.Error("a peer that left is known")
 	}
 }
