@@ -68,7 +68,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end)
 	if out.slot == nil {
 		out.close()
-		s.busy(w, r)
+		if pad > 0 {
+			s.busy(w, r)
+		} else {
+			s.busyWith(w, r, rel, i)
+		}
 		return
 	}
 	defer out.close()
@@ -79,6 +83,9 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		h.Set("ETag", `"`+path+`"`)
 		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad), pad)
 		return
+	}
+	if off, _, ok := singleRange(r.Header.Get("Range"), rel.Files[i].Length); ok && s.opts.Sending != nil && s.byTorrentClient(r) != "" {
+		out.passed = s.opts.Sending(rel, i, off)
 	}
 	s.sendData(out, r, rel, i)
 }

@@ -41,6 +41,7 @@ type sender struct {
 	sent    *atomic.Int64    // bytes sent of the release
 	all     *atomic.Int64    // bytes sent by the site
 	content *publish.Content // nil for a pad file
+	passed  func(sent int64) // called with total after each step of a range; nil: no call
 
 	status  int
 	started bool  // whether the header was sent
@@ -159,6 +160,9 @@ func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err err
 	o.sent.Add(sent)
 	o.all.Add(sent)
 	o.total += sent
+	if o.passed != nil && o.status == http.StatusPartialContent {
+		o.passed(o.total)
+	}
 	o.err = err
 	return sent, err
 }

@@ -74,6 +74,10 @@ type Options struct {
 	// site does not send a BitTorrent client what other peers can send it. Spread must return
 	// quickly and allow concurrent calls.
 	Spread func(r *publish.Release, i int, off, n int64, addr netip.Addr) (Spread, bool)
+	// Sending is called before a BitTorrent client is sent a range of file i that begins at off.
+	// The result is called with the number of bytes sent so far, which grows, so that the seed
+	// sends other pieces to its peers; nil: no such calls. Both must return quickly.
+	Sending func(r *publish.Release, i int, off int64) func(sent int64)
 	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
 	// Theme contains files that replace the embedded ones in templates/ and static/.
@@ -118,9 +122,9 @@ type Options struct {
 	Log *slog.Logger
 
 	// Tests set these fields. loopbackCounts treats loopback addresses like others; grace
-	// replaces readGrace.
+	// replaces readGrace, and hold replaces holdTime.
 	loopbackCounts bool
-	grace          time.Duration
+	grace, hold    time.Duration
 }
 
 // Site serves the site as an [http.Handler], which is safe for concurrent use. Mount the
@@ -165,6 +169,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	setDefault(&opts.Tick, 2*time.Second)
 	setDefault(&opts.Wait, 10*time.Second)
 	setDefault(&opts.grace, readGrace)
+	setDefault(&opts.hold, holdTime)
 	if opts.Open == nil {
 		opts.Open = func(_ context.Context, r *publish.Release, i int) (*publish.Content, error) { return r.Content(i) }
 	}

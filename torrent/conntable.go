@@ -99,6 +99,9 @@ func (c *conn) leave(err error) {
 		err = c.end.reason
 	}
 	t.super.Leave(c.id)
+	if t.passedOn != nil {
+		t.passedOn.Leave(uint32(c.id))
+	}
 	t.pick.PeerLeft(c.id)
 	t.peerConns.byID[c.id] = nil
 	t.peerConns.n--

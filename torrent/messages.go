@@ -119,6 +119,7 @@ func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 		c.wire.sent.announced(i)
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
+			c.announcedLocked(uint32(i))
 			c.hasPieceLocked(uint32(i))
 		}
 	}
@@ -137,6 +138,7 @@ func (c *conn) haveLocked(piece int64) error {
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
+	c.announcedLocked(uint32(piece))
 	c.hasPieceLocked(uint32(piece))
 	return c.knowsMoreLocked()
 }

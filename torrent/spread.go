@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"spate/metainfo"
 )
@@ -56,6 +57,31 @@ func (t *Torrent) Spread(file int, off, n int64, addr netip.Addr) (Spread, bool)
 		}
 	}
 	return s, true
+}
+
+// SendingOverHTTP returns a function to call while a range of a file that begins at off is sent
+// over HTTP to a BitTorrent client. sent is the number of bytes sent so far, and grows. While
+// the torrent super-seeds, complete pieces count as sent to a peer before the client announces
+// them. file is counted as by
+// [Torrent.Spread]. The result is nil if the file has no byte there. Only one goroutine may call it.
+func (t *Torrent) SendingOverHTTP(file int, off int64) func(sent int64) {
+	start, ok := t.rangeStart(file, off, 1)
+	if !ok {
+		return nil
+	}
+	length := t.info.PieceLength
+	next := int((start + length - 1) / length) // the first piece that is not complete
+	return func(sent int64) {
+		if next >= t.info.NumPieces() || int64(next)*length+t.info.PieceSize(next) > start+sent {
+			return
+		}
+		now := time.Now()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for ; next < t.info.NumPieces() && int64(next)*length+t.info.PieceSize(next) <= start+sent; next++ {
+			t.super.SentOutside(uint32(next), now)
+		}
+	}
 }
 
 // rangeStart returns the position in the torrent of byte off of a file, as [Torrent.Spread] counts

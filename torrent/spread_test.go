@@ -111,3 +111,41 @@ func TestSpreadCountsDataFiles(t *testing.T) {
 		t.Errorf("the last of many files is entry %d when it is asked for again", got)
 	}
 }
+
+// TestSendingOverHTTP checks that a super-seeding torrent shows its peers other pieces than those
+// that were sent over HTTP as a whole.
+func TestSendingOverHTTP(t *testing.T) {
+	t.Parallel()
+	const length, pieces = 1 << 14, 5
+	data, mi := noiseTorrent(t, pieces*length-7, length)
+	s := testSession(t, Options{})
+	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the torrent seeds", func() bool { return tor.Stats().State == StateSeeding })
+	join := func() *scriptedPeer {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return handshakeOver(t, c, mi.Hash(), extendedAndFast())
+	}
+	a, b := join(), join()
+	shown := func(p *scriptedPeer) uint32 {
+		p.send(peerwire.AppendBytes(nil, peerwire.Bitfield, make([]byte, 1)))
+		return p.await(peerwire.Have).Index
+	}
+	if tor.SendingOverHTTP(0, pieces*length) != nil || tor.SendingOverHTTP(1, 0) != nil {
+		t.Error("a range that is no part of the torrent is counted")
+	}
+	got := []uint32{shown(a)}
+	sent := tor.SendingOverHTTP(0, 5)
+	sent(length)       // the end of piece 0, and no whole piece
+	sent(3*length - 6) // pieces 1 and 2 lack a byte
+	sent(3*length - 5)
+	tor.SendingOverHTTP(0, 4*length)(length - 7)
+	if got = append(got, shown(b)); !slices.Equal(got, []uint32{0, 3}) {
+		t.Errorf("the peers were shown the pieces %v, want 0 and 3", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/torrent/internal/choker"
 	"spate/torrent/internal/superseed"
 )
 
@@ -78,6 +79,7 @@ func (c *conn) writtenLocked(blocks []upload) {
 		}
 		if t.super.Written(c.id, piece, n) && t.pick.PeerHave(c.id, int(piece)) {
 			c.wire.sent.add(int(piece), t.info.NumPieces())
+			c.sentWholeLocked(piece)
 			c.hasPieceLocked(piece)
 		}
 	}
@@ -145,8 +147,25 @@ func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	t.super.Tick(t.peerConns.n, t.maySuperSeedLocked(), now)
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone {
+			t.super.SetKeeps(c.id, t.passedOn != nil && t.passedOn.Keeps(uint32(c.id), now))
 			c.showPiecesLocked()
 			c.appendHavesLocked(t.super.Rest(c.id))
 		}
+	}
+}
+
+// sentWholeLocked records that a whole piece was sent to the peer.
+func (c *conn) sentWholeLocked(piece uint32) {
+	t := c.t
+	if t.passedOn == nil {
+		t.passedOn = choker.NewPassedOn(t.info.PieceLength)
+	}
+	t.passedOn.Sent(uint32(c.id), piece, t.super.Alone(c.id, int(piece)), time.Now())
+}
+
+// announcedLocked records that the peer has announced a piece that was not sent to it as a whole.
+func (c *conn) announcedLocked(piece uint32) {
+	if o := c.t.passedOn; o != nil {
+		o.Has(uint32(c.id), piece, time.Now())
 	}
 }

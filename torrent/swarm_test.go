@@ -38,6 +38,7 @@ type member struct {
 type swarm struct {
 	size, piece int
 	origin      simnet.Link
+	originUp    int64   // limit of the upload rate that the origin knows, in bytes a second; 0: none
 	originRuns  program // the program that the origin runs; "" means spate
 	members     []*member
 	seed        uint64
@@ -220,8 +221,12 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	if freeRide {
 		network = chokingNetwork{host}
 	}
+	var up int64
+	if i == 0 {
+		up = sw.originUp
+	}
 	s, err := torrent.NewSession(torrent.Options{
-		Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
+		Up: up, Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
 		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {

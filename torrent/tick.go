@@ -108,9 +108,10 @@ func (c *conn) tickLocked(now time.Time) {
 // rechokeLocked chooses the peers that are unchoked (BEP 3).
 func (t *Torrent) rechokeLocked(now time.Time) {
 	t.slots.decidedAt = now
-	candidates := t.candidatesLocked(now)
+	t.candidatesLocked(now)
+	t.holdBackLocked(now)
 	t.slots.added, t.slots.fast = false, 0
-	unchoke := t.choke.Decide(now, candidates, t.status.state == StateSeeding, t.rng)
+	unchoke := t.choke.Decide(now, t.slots.candidates, t.status.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone && unchoke.Has(uint32(c.id)) {
@@ -154,6 +155,7 @@ func (t *Torrent) candidatesLocked(now time.Time) []choker.Peer {
 			Up:         c.tx.meter.rate,
 			UpBytes:    c.sent.Load(),
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+			Keeps:      t.passedOn != nil && t.passedOn.Keeps(uint32(c.id), now),
 		})
 	}
 	return t.slots.candidates

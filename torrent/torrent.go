@@ -57,6 +57,7 @@ type Torrent struct {
 	status    torrentStatus
 	pick      *picker.Picker // nil while the torrent is not ready for peers
 	choke     *choker.Choker
+	passedOn  *choker.PassedOn // what peers pass on; nil until the torrent has sent a piece while it super-seeds
 	super     *superseed.Seed
 	peers     *peerlist.List // candidates, except those of the twin's swarm
 	twinApart bool           // the session seeds the v1 twin as a torrent of its own

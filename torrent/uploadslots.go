@@ -37,6 +37,7 @@ type slotUse struct {
 	lastUnacked   int       // unacknowledged bytes at the last tick
 	arrivedAt     time.Time // the last tick that saw data arrive at the peer
 	knownUseless  bool      // a peer at the same address was dropped as useless before
+	heldBack      bool      // a full seed does not serve the peer until the next decision; see choker.HoldBack
 	flips         int       // times that the peer's interest ended without a request
 }
 
@@ -49,6 +50,7 @@ type uploadSlots struct {
 	steadyAt     time.Time     // when a peer last kept taking data
 	decidedAt    time.Time     // when the choker last decided; zero if it should decide at the next tick
 	candidates   []choker.Peer // reused by each decision
+	fullAt       time.Time     // when data last waited for a limit of the upload rate
 	passes       int           // passes over all connections that messages can cause; tests bound it
 }
 
@@ -122,7 +124,7 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 	for t.freeSlotLocked(now) {
 		var best *conn
 		for _, c := range t.peerConns.byID {
-			if c == nil || c.end.gone || !c.wire.amChoking || !c.wantsSlotLocked() || c.req.snubbed {
+			if c == nil || c.end.gone || !c.wire.amChoking || !c.wantsSlotLocked() || c.req.snubbed || c.slot.heldBack {
 				continue
 			}
 			if best == nil || c.precedesLocked(best) {
@@ -199,6 +201,7 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 	if now.Sub(t.slots.steadyAt) < wait {
 		return
 	}
+	t.releaseHeldLocked()
 	if !t.freeSlotLocked(now) {
 		t.slots.spare, t.slots.added = min(maxSpare, max(1, t.slots.spare)*growth), true
 	}
@@ -217,6 +220,34 @@ func (t *Torrent) addFastSlotsLocked(now time.Time) {
 	}
 }
 
+// fullFor is how long the uplink counts as full after data waited for a limit of the upload rate.
+const fullFor = 3 * time.Second
+
+// holdBackLocked withholds slots from peers that pass on nothing, while the uplink is full and a
+// super-seeding torrent serves others.
+func (t *Torrent) holdBackLocked(now time.Time) {
+	t.releaseHeldLocked()
+	if !t.super.Active() || now.Sub(t.slots.fullAt) > fullFor {
+		return
+	}
+	held := choker.HoldBack(t.slots.candidates)
+	for i := range t.slots.candidates {
+		if p := &t.slots.candidates[i]; held.Has(p.ID) {
+			p.Interested = false
+			t.peerConns.byID[p.ID].slot.heldBack = true
+		}
+	}
+}
+
+// releaseHeldLocked lets all peers get slots.
+func (t *Torrent) releaseHeldLocked() {
+	for _, c := range t.peerConns.byID {
+		if c != nil {
+			c.slot.heldBack = false
+		}
+	}
+}
+
 // uploadProgressLocked reports whether any peer took data in the last second, and whether
 // that is likely to continue: because the peer has taken data for some time, because we are
 // downloading and choose peers by the data that they send, because data waits for an upload
@@ -230,6 +261,7 @@ func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 		switch {
 		case c == nil:
 		case c.sock.WaitingUp():
+			t.slots.fullAt = now
 			return true, true
 		case !c.wire.amChoking && c.slot.arrivedAt.Equal(now):
 			moved = true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate/internal/uplink"
+	"spate/site"
 	"spate/tracker/trackerserver"
 )
 
@@ -30,7 +31,7 @@ func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, lin
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
 	}
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		ctx = trackerserver.ConnContext(ctx, c)
+		ctx = site.ConnContext(trackerserver.ConnContext(ctx, c))
 		var socket *uplink.Socket
 		trackerserver.WatchConn(ctx, func(tcp net.Conn) (closing func()) {
 			socket = line.Track(tcp)

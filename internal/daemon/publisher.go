@@ -61,6 +61,7 @@ type Publisher struct {
 	callback    *callback
 	reach       *peerReach
 	site        *site.Site
+	room        uplinkRoom
 	good        goodParts
 }
 
@@ -118,7 +119,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.trackerNode.observe, p.trackerNode.line = p.observe, p.session.line
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
-	options.Spread = p.spread
+	options.Spread, options.Sending = p.spread, p.sending
 	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
 	p.site, err = site.New(p.publisher.Catalog(), options)
@@ -242,6 +243,7 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := p.site.SentAll()
+		p.room.http.Store(now - before)
 		p.session.SetRates(max(up/10, up-(now-before)), down)
 		before = now
 	}

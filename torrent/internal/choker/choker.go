@@ -27,6 +27,9 @@
 // in addition to the slots, and get a slot when they take data. So peers that take no
 // data cannot keep out the others.
 //
+// While the uplink is full and the torrent super-seeds, peers that pass on nothing take turns in
+// one slot: see [PassedOn] and [HoldBack].
+//
 // # Optimistic slots
 //
 // A random interested peer gets an optimistic slot for 30 seconds, so that a
@@ -106,6 +109,7 @@ type Peer struct {
 	Down, Up   float64   // bytes/s of payload from and to the peer, over about 20 seconds
 	UpBytes    int64     // bytes of payload sent to the peer
 	Progress   float64   // the share of the torrent that the peer reports to have, 0 to 1
+	Keeps      bool      // the peer passes on nothing; see PassedOn and HoldBack
 }
 
 // Choker decides which peers of one torrent are unchoked. [New] makes one.

@@ -104,7 +104,7 @@ func (s *Seed) ahead(p *peer, l *Link, now time.Time) int64 {
 	n := int64(l.Queued+p.writing) * picker.BlockSize
 	for i := range p.open {
 		w := &p.open[i]
-		elsewhere := w.left > 0 && w.expected && now.Sub(w.at) > elsewhereWait && s.swarm.Availability(int(w.piece)) > 0
+		elsewhere := w.left > 0 && w.expected && now.Sub(w.at) > elsewhereWait && s.available(int(w.piece)) > 0
 		if elsewhere || now.Sub(p.asked) > askWait {
 			s.expect(w, false)
 		}
@@ -154,7 +154,7 @@ func (s *Seed) rarest(id picker.PeerID, p *peer) (piece, score int) {
 		if s.swarm.PeerHas(id, i) || p.told.Get(i) {
 			continue
 		}
-		if n := s.swarm.Availability(i)*expected + int(s.shown[i]); piece < 0 || n < score {
+		if n := s.available(i)*expected + s.keptBy(i) + int(s.shown[i]); piece < 0 || n < score {
 			piece, score = i, n
 		}
 		if score == 0 {
@@ -166,7 +166,7 @@ func (s *Seed) rarest(id picker.PeerID, p *peer) (piece, score int) {
 
 // firstCopyOut reports whether every piece has reached a peer.
 func (s *Seed) firstCopyOut() bool {
-	for s.reached < s.pieces.Num && s.swarm.Availability(s.reached) > 0 {
+	for s.reached < s.pieces.Num && s.available(s.reached) > 0 {
 		s.reached++
 	}
 	return s.reached == s.pieces.Num

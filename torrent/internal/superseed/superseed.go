@@ -22,6 +22,8 @@
 //	Request, Cancel             the peer requested a block, or took the request back
 //	Writing, Written, Drained   blocks are being written, were written, none is left
 //	Has                         the peer has a piece
+//	SentOutside                 a piece was sent to some peer over HTTP
+//	SetKeeps                    the peer passes on nothing, or does after all
 //	Choked, Unchoked            the caller choked or unchoked the peer
 //	Finishing, KeepUnchoked     the choker decided to choke the peer, or to keep it unchoked
 //	Leave                       the peer left
@@ -87,6 +89,9 @@ type Seed struct {
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
 	aloneSince time.Time // since when there is exactly one peer; zero if there is none or several
+	kept       []uint16  // for each piece the number of peers that have it and pass on nothing; nil if no peer ever did
+	anyPasses  bool      // some peer may pass pieces on
+	outside    []outside // pieces that were sent outside of connections, in the order of until
 	list       []uint32  // reused for the result of Show and Rest
 }
 
@@ -106,6 +111,7 @@ type peer struct {
 	delivered bool              // bytes were written to it since it last had received everything
 	retrying  bool              // the caller will call Retry
 	retries   int               // retries since it was last shown a piece
+	keeps     bool              // it passes on nothing
 	rest      int               // once on is false: the first piece that Rest has not examined
 }
 
@@ -251,6 +257,9 @@ func (s *Seed) Drained(id picker.PeerID, rate float64) {
 // peer now, because the choke waited for this piece.
 func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
 	p := s.peer(id)
+	if p != nil && p.keeps {
+		s.keep(int(piece), true)
+	}
 	i := p.find(piece)
 	if i < 0 {
 		return false
@@ -326,6 +335,9 @@ func (s *Seed) Unchoked(id picker.PeerID, now time.Time) {
 func (s *Seed) Leave(id picker.PeerID) {
 	if p := s.peer(id); p != nil {
 		s.closeAll(p)
+		if p.keeps {
+			s.countKept(id, false)
+		}
 		s.peers[id] = nil
 	}
 }
@@ -337,6 +349,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	if s.shown == nil {
 		return
 	}
+	s.trimOutside(now)
 	switch {
 	case peers != 1:
 		s.aloneSince = time.Time{}
@@ -346,7 +359,9 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	s.hiding = 0
 	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
 	only, hidden := s.onlySeed(complete, now), false
+	s.anyPasses = false
 	for _, p := range s.peers {
+		s.anyPasses = s.anyPasses || p != nil && !p.keeps
 		if p == nil || p.told.Len() == 0 {
 			continue
 		}
