@@ -203,7 +203,7 @@ func (h *host) start(name string, args ...string) *proc {
 	if h.LSD {
 		p.cmd.Env = append(p.cmd.Env, "LSD=1")
 	} else {
-		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_LSD=1")
+		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_LSD=1", "SPATE_NO_PORTMAP=1")
 	}
 	p.cmd.Dir = h.t.TempDir()
 	stdout, err1 := p.cmd.StdoutPipe()

@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/notutp"
+	"spate/internal/reach"
 	"spate/internal/uplink"
 	"spate/lsd"
 	"spate/torrent"
@@ -33,6 +34,11 @@ type SessionConfig struct {
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
 	NoUTP    bool           // do not refuse uTP on the UDP port
+	// PortMap configures the mappings at the router; nil: none.
+	PortMap *PortMapConfig
+	// OnReach is called with what is known about whether others can connect, and with each
+	// change. It may be nil.
+	OnReach func(reach.Status)
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -46,7 +52,11 @@ type Session struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
-	up      int64        // limit that the user gave; 0: none
+	up      int64     // limit that the user gave; 0: none
+	ports   *ports    // mappings at the router; nil: none
+	seen    *seenAddr // the address that trackers see
+	onReach func(reach.Status)
+	site    uint16       // port of the site that is mapped too; 0: none
 	line    *uplink.Line // limits all senders of the process; nil: they are not limited
 	once    sync.Once
 }
@@ -61,9 +71,10 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Announcer, opt.Log = trk, env.Log
+	seen := &seenAddr{Announcer: trk}
+	opt.Announcer, opt.Log = seen, env.Log
 	if c.WrapAnnouncer != nil {
-		opt.Announcer = c.WrapAnnouncer(trk)
+		opt.Announcer = c.WrapAnnouncer(seen)
 	}
 	var line *uplink.Line
 	if opt.Up == 0 && !c.NoUplink {
@@ -75,13 +86,22 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 		trk.Close()
 		return nil, err
 	}
+	ports, err := env.openPorts(c.PortMap, opt.Bind, s.PeerPort())
+	if err != nil {
+		s.Close()
+		trk.Close()
+		return nil, err
+	}
 	local, err := env.localPeers(&c, s)
 	if err != nil {
 		s.Close()
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, line: line, ended: make(chan struct{})}
+	if c.PortMap != nil {
+		d.site = c.PortMap.site
+	}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	var utp *notutp.Responder
@@ -118,6 +138,10 @@ func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Respo
 	}
 	if utp != nil {
 		wg.Go(func() { utp.Run(ctx) })
+	}
+	if s.ports != nil {
+		wg.Go(func() { s.ports.Run(ctx) })
+		wg.Go(func() { s.watchReach(ctx, s.onReach) })
 	}
 	if s.line != nil {
 		wg.Go(func() { s.line.Run(ctx) })
