@@ -9,6 +9,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/term"
 	"spate/internal/termsafe"
@@ -186,7 +187,10 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		if err != nil {
 			return err
 		}
-		if err := news.print(func() error { return a.printPublished(e) }); err != nil {
+		if err := news.print(p.Reach(), func(s *reach.Status) error {
+			e.Reachable = s
+			return a.printPublished(e)
+		}); err != nil {
 			return err
 		}
 	}

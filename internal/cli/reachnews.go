@@ -11,8 +11,9 @@ import (
 type reachNews struct {
 	app *app
 
-	mu    sync.Mutex
-	ready bool // guarded by mu: the event "ready" was printed
+	mu    sync.Mutex   // guards the fields below
+	ready bool         // the event "ready" was printed
+	last  reach.Status // in the last event
 }
 
 // reachEvent is the event that publish, seed and serve print with --json after a change.
@@ -26,19 +27,20 @@ func (n *reachNews) told(s reach.Status) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch line := s.String(); {
-	case n.app.JSON && n.ready:
+	case n.app.JSON && n.ready && s != n.last:
+		n.last = s
 		n.app.PrintJSON(reachEvent{"reachable", s})
 	case !n.app.JSON && line != "":
 		n.app.Notef("reachable  %s", line)
 	}
 }
 
-// print calls f, which prints the event "ready".
-func (n *reachNews) print(f func() error) error {
+// print calls f, which prints the event "ready" with the status s.
+func (n *reachNews) print(s reach.Status, f func(*reach.Status) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.ready = true
-	return f()
+	n.ready, n.last = true, s
+	return f(knownReach(s))
 }
 
 // knownReach returns a status for an event, or nil if nothing is known.

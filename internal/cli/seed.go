@@ -14,6 +14,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -225,11 +226,14 @@ func (a *app) seedReady(c *daemon.Session, jobs []*seedJob, news *reachNews) err
 		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.PeerAddr())
 		return nil
 	}
-	r := readyEvent{Event: "ready", PeerAddr: c.PeerAddr(), Torrents: len(jobs), Reachable: knownReach(c.Reach())}
+	r := readyEvent{Event: "ready", PeerAddr: c.PeerAddr(), Torrents: len(jobs)}
 	if len(jobs) == 1 {
 		r.describe(jobs[0].mi)
 	}
-	return news.print(func() error { return a.PrintJSON(r) })
+	return news.print(c.Reach(), func(s *reach.Status) error {
+		r.Reachable = s
+		return a.PrintJSON(r)
+	})
 }
 
 // seedLoop shows the state of the torrents until ctx ends, and adds those whose data is complete

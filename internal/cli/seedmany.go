@@ -16,6 +16,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/metainfo"
@@ -100,8 +101,8 @@ func (m *manySeeds) ready(news *reachNews) error {
 		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.PeerAddr())
 		return nil
 	}
-	return news.print(func() error {
-		return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total, Reachable: knownReach(m.c.Reach())})
+	return news.print(m.c.Reach(), func(s *reach.Status) error {
+		return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total, Reachable: s})
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"spate/internal/api"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/publish"
@@ -205,8 +206,10 @@ func (v *serveView) Ready() error {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
 	}
 	if a.JSON {
-		e.Reachable = knownReach(d.Reach())
-		return v.news.print(func() error { return a.PrintJSON(e) })
+		return v.news.print(d.Reach(), func(s *reach.Status) error {
+			e.Reachable = s
+			return a.PrintJSON(e)
+		})
 	}
 	a.sayGuessed(d.Publisher)
 	if err := a.Printf("%s\n", termsafe.Line(e.PageURL)); err != nil {
