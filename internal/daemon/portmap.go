@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate/internal/atomicfile"
+	"spate/internal/fault"
 	"spate/portmap"
 )
 
@@ -36,7 +37,7 @@ type ports struct {
 // openPorts returns the mapper of a process that listens for peers on a port, or nil if no router
 // can map it: the process is bound to loopback, or no peer can connect.
 func (e *Env) openPorts(c *PortMapConfig, bind netip.Addr, peerPort uint16) (*ports, error) {
-	if c == nil || peerPort == 0 {
+	if c == nil || peerPort == 0 || bind.IsLoopback() {
 		return nil, nil
 	}
 	p := &ports{record: e.openPortRecord(filepath.Join(c.State, "ports")), changed: make(chan struct{}, 1)}
@@ -46,10 +47,7 @@ func (e *Env) openPorts(c *PortMapConfig, bind netip.Addr, peerPort uint16) (*po
 	})
 	if err != nil {
 		p.record.close()
-		if errors.Is(err, portmap.ErrLoopback) {
-			return nil, nil
-		}
-		return nil, err
+		return nil, fault.WithSetting(fault.Usagef("ports cannot be mapped: %w", err), "gateway")
 	}
 	p.Mapper = m
 	for _, r := range append([]portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: peerPort}}, c.rules...) {

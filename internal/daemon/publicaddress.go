@@ -48,6 +48,17 @@ func (p *Publisher) siteRules() []portmap.Rule {
 	return []portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}, {Protocols: portmap.UDP, Internal: udp.Port()}}
 }
 
+// siteMapped reports whether a router passes connections of strangers to the site.
+func (p *Publisher) siteMapped() bool {
+	if p.session.ports == nil {
+		return false
+	}
+	port, st := p.sockets.httpAddr().Port(), p.session.ports.Status()
+	return slices.ContainsFunc(slices.Concat(st.IPv4.Mappings, st.IPv6.Mappings), func(m portmap.Mapping) bool {
+		return m.Protocol == portmap.TCP && m.Internal == port
+	})
+}
+
 // portOf returns the port of an http or https URL.
 func portOf(u *url.URL) uint16 {
 	if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {

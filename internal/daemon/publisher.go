@@ -14,7 +14,6 @@ import (
 
 	"spate"
 	"spate/maker"
-	"spate/portmap"
 	"spate/publish"
 	"spate/signature"
 	"spate/site"
@@ -107,7 +106,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
-	p.trackerNode.strangers = func() bool { return !c.PublicMetrics && p.session.mapped().Way != portmap.None }
+	p.trackerNode.strangers = func() bool { return !c.PublicMetrics && p.siteMapped() }
 	p.reach = newPeerReach(env, c.PublicURL, c.Session.Options.Bind, p.session.AdvertisedPort)
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, address: p.address.Load}, BaseURL: p.address.Load().base, Trackers: p.address.Load().announce, Now: env.Now,
