@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -150,65 +149,6 @@ func (f *family) start(ctx context.Context) bool {
 	return false
 }
 
-// detect yields the ways of the router that answer, the preferred ones first, and the errors of
-// the others. A preferred way that is slower than the others by more than headStart comes after
-// them.
-func (f *family) detect(ctx context.Context) iter.Seq2[way, error] {
-	return func(yield func(way, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		tests := f.m.ways(f.net)
-		type result struct {
-			i   int
-			w   way
-			err error
-		}
-		results := make(chan result, len(tests))
-		for i, test := range tests {
-			go func() {
-				ctx, cancel := context.WithTimeout(ctx, detectTime)
-				defer cancel()
-				w, err := test(ctx)
-				results <- result{i, w, err}
-			}()
-		}
-		ready, pending := make([]way, len(tests)), len(tests)
-		waiting := slices.Repeat([]bool{true}, len(tests)) // the tests whose results come before later ones
-		var late <-chan time.Time
-		for {
-			best := slices.IndexFunc(ready, func(w way) bool { return w != nil })
-			switch {
-			case best >= 0 && !slices.Contains(waiting[:best], true):
-				w := ready[best]
-				ready[best], late = nil, nil
-				if !yield(w, nil) {
-					return
-				}
-				continue
-			case pending == 0:
-				return
-			case best >= 0 && late == nil:
-				late = time.After(headStart)
-			}
-			select {
-			case r := <-results:
-				waiting[r.i], pending = false, pending-1
-				if r.err == nil {
-					ready[r.i] = r.w
-				} else if !yield(nil, r.err) {
-					return
-				}
-			case <-late:
-				for i := range best {
-					waiting[i] = false // a result that comes later is tried after this one
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
 // mapRules maps the rules that are not mapped yet, and removes the mappings without a rule.
 func (f *family) mapRules(ctx context.Context) {
 	rules := f.m.currentRules()
@@ -335,125 +275,6 @@ func (f *family) removeStale(ctx context.Context) {
 		})
 		if !again {
 			f.remove(ctx, mapped{request: request{protocol: p.Protocol, internal: p.Internal, external: p.External}})
-		}
-	}
-}
-
-// check asks the router whether it still has the mappings.
-func (f *family) check(ctx context.Context) (netip.Addr, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, addTime)
-	defer cancel()
-	return f.way.check(ctx, f.held)
-}
-
-// hold renews the mappings until ctx ends, the router is lost or the network changes.
-func (f *family) hold(ctx context.Context) {
-	now := time.Now()
-	nextCheck, nextRoute := now.Add(checkEvery), now.Add(routeEvery)
-	fails := 0
-	for {
-		next := nextCheck
-		for _, h := range f.held {
-			if !h.renew.IsZero() && h.renew.Before(next) {
-				next = h.renew
-			}
-		}
-		if nextRoute.Before(next) {
-			next = nextRoute
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-f.wake:
-			f.mapRules(ctx)
-		case <-time.After(time.Until(next)):
-		}
-		now = time.Now()
-		if !now.Before(nextRoute) {
-			nextRoute = now.Add(routeEvery)
-			if n, err := f.m.route(f.v6); err != nil || n != f.net {
-				f.log.Info("the network has changed", "router", f.net.gateway)
-				return
-			}
-		}
-		f.renew(ctx, now)
-		if !now.Before(nextCheck) {
-			nextCheck = now.Add(checkEvery)
-			external, lost, err := f.check(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				fails++
-				f.log.Debug("the router did not answer a check", "router", f.net.gateway, "err", err)
-			case lost:
-				f.log.Info("the router has lost the mappings", "router", f.net.gateway)
-				f.held = nil
-				f.mapRules(ctx)
-				fails = 0
-			default:
-				fails = 0
-			}
-			if err == nil && external.IsValid() {
-				f.external = external
-			}
-			if err == nil && f.m.incomplete(f.held) {
-				f.mapRules(ctx)
-			}
-		}
-		if fails >= maxFails || len(f.held) == 0 {
-			return
-		}
-		f.tell(false)
-	}
-}
-
-// incomplete reports whether a rule has no mapping at all.
-func (m *Mapper) incomplete(held []mapped) bool {
-	return slices.ContainsFunc(m.currentRules(), func(r Rule) bool { return m.missing(held, r) == r.Protocols })
-}
-
-// renew renews the mappings that are due. A renewal that fails is tried again until the lease
-// ends.
-func (f *family) renew(ctx context.Context, now time.Time) {
-	for _, h := range slices.Clone(f.held) {
-		if h.renew.IsZero() || now.Before(h.renew) {
-			continue
-		}
-		q := h.request
-		q.lease = f.m.opt.Lease
-		again, err := f.add(ctx, q, h.grant)
-		switch {
-		case err != nil:
-			f.log.Debug("a mapping was not renewed", "router", f.net.gateway, "port", h.external, "err", err)
-			i := slices.IndexFunc(f.held, func(o mapped) bool { return o.protocol == h.protocol && o.internal == h.internal })
-			f.held[i].renew = now.Add(minRenew)
-			if !now.Before(h.expires) {
-				f.held, f.problem = slices.Delete(f.held, i, i+1), err
-			}
-		case again.external != h.external:
-			f.log.Info("the router has changed a port", "router", f.net.gateway, "from", h.external, "to", again.external)
-		}
-	}
-}
-
-// waitForNews waits until the rules or the network change, at most for a time.
-func (f *family) waitForNews(ctx context.Context, most time.Duration) {
-	end := time.After(most)
-	tick := time.NewTicker(routeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-end:
-			return
-		case <-f.wake:
-			return
-		case <-tick.C:
-			if n, _ := f.m.route(f.v6); n != f.net {
-				return
-			}
 		}
 	}
 }

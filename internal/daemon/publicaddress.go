@@ -113,15 +113,20 @@ func (p *Publisher) followAddress(ctx context.Context) error {
 	if p.session.ports == nil {
 		return nil
 	}
-	tick := time.NewTicker(reachEvery)
+	every := reachEvery
+	if p.conf.PublicURL != nil {
+		every = time.Minute // findAddress resolves the name
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var pace movePace
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if router := p.session.mapped(); router.Way == portmap.None {
+		if router := p.session.mapped(); router.Way == portmap.None || !pace.allows(time.Now()) {
 			continue
 		}
 		was, is := p.address.Load(), p.findAddress(ctx)
@@ -129,10 +134,37 @@ func (p *Publisher) followAddress(ctx context.Context) error {
 			continue
 		}
 		moved := is.base.String() != was.base.String() || !slices.EqualFunc(is.announce, was.announce, slices.Equal)
-		if moved || !slices.Equal(is.origins, was.origins) {
+		if moved || !sameAddrs(is.origins, was.origins) {
+			pace.moved(time.Now())
 			p.move(ctx, was, is, moved)
 		}
 	}
+}
+
+// sameAddrs reports whether a and b have the same addresses in any order, because that of a
+// name's addresses changes.
+func sameAddrs(a, b []netip.AddrPort) bool {
+	sorted := func(list []netip.AddrPort) []netip.AddrPort {
+		return slices.SortedFunc(slices.Values(list), netip.AddrPort.Compare)
+	}
+	return slices.Equal(sorted(a), sorted(b))
+}
+
+// movePace limits how often the releases move, because a router can name another address each
+// time. The pause after a move is 30 seconds. It doubles up to an hour while moves follow each
+// other, and begins again after a day without one.
+type movePace struct {
+	last  time.Time // of the last move
+	pause time.Duration
+}
+
+func (m *movePace) allows(now time.Time) bool { return m.last.IsZero() || now.Sub(m.last) >= m.pause }
+
+func (m *movePace) moved(now time.Time) {
+	if m.last.IsZero() || now.Sub(m.last) > 24*time.Hour {
+		m.pause = 15 * time.Second
+	}
+	m.last, m.pause = now, min(2*m.pause, time.Hour)
 }
 
 // move changes the address of all releases.

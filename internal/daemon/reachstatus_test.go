@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"spate/internal/reach"
 	"spate/portmap"
@@ -123,5 +124,31 @@ func TestStrangersSeeNoMetrics(t *testing.T) {
 		if got := status(c.path, c.from); got != c.want {
 			t.Errorf("%+v: status %d", c, got)
 		}
+	}
+}
+
+// TestMovesAreRareWithAFickleRouter checks that a router that names another address each time
+// moves the releases rarely, and that a single change is followed at once.
+func TestMovesAreRareWithAFickleRouter(t *testing.T) {
+	t.Parallel()
+	var pace movePace
+	start := time.Unix(1e9, 0)
+	moves := 0
+	for now := start; now.Before(start.Add(24 * time.Hour)); now = now.Add(reachEvery) {
+		if pace.allows(now) {
+			pace.moved(now)
+			moves++
+		}
+	}
+	if moves < 20 || moves > 40 {
+		t.Errorf("%d moves in a day", moves)
+	}
+	later := start.Add(72 * time.Hour)
+	if !pace.allows(later) {
+		t.Error("a change after two days is not followed")
+	}
+	pace.moved(later)
+	if !pace.allows(later.Add(30 * time.Second)) {
+		t.Error("a second change is not followed after half a minute")
 	}
 }

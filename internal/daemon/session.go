@@ -94,6 +94,9 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	}
 	local, err := env.localPeers(&c, s)
 	if err != nil {
+		if ports != nil {
+			ports.record.close()
+		}
 		s.Close()
 		trk.Close()
 		return nil, err
