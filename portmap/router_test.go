@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -271,6 +273,45 @@ func TestRoutersWithUPnP(t *testing.T) {
 				t.Errorf("the mapping is permanent: %v", s.Mappings[0].Permanent)
 			}
 		})
+	}
+}
+
+// TestPinholes checks that a pinhole of IPv6 is opened, renewed by its identifier and closed.
+func TestPinholes(t *testing.T) {
+	t.Parallel()
+	var actions []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		_, action, _ := strings.Cut(strings.Trim(r.Header.Get("Soapaction"), `"`), "#")
+		if action == "AddPinhole" && !strings.Contains(string(b), "<InternalClient>2001:db8::2</InternalClient><InternalPort>6881</InternalPort><Protocol>17</Protocol><LeaseTime>3600</LeaseTime>") {
+			t.Errorf("the request is %s", b)
+		}
+		if action != "AddPinhole" && !strings.Contains(string(b), "<UniqueID>7</UniqueID>") {
+			t.Errorf("%s does not name the pinhole: %s", action, b)
+		}
+		actions = append(actions, action)
+		fmt.Fprintf(w, `<s:Envelope><s:Body><u:%sResponse><UniqueID>7</UniqueID></u:%sResponse></s:Body></s:Envelope>`, action, action)
+	}))
+	defer srv.Close()
+	control, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := netip.MustParseAddr("2001:db8::2")
+	u := &upnp{net: network{local: local}, client: clientOf(loopback, loopback), timeout: addTime, service: service{firewall, control}}
+	q := request{UDP, 6881, 6881, time.Hour}
+	g, err := u.add(t.Context(), q, grant{})
+	if want := (grant{external: 6881, address: local, lease: time.Hour, id: "7"}); err != nil || g != want {
+		t.Fatalf("got %+v, %v", g, err)
+	}
+	if again, err := u.add(t.Context(), q, g); err != nil || again != g {
+		t.Errorf("renewed as %+v, %v", again, err)
+	}
+	if err := u.remove(t.Context(), q, g); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"AddPinhole", "UpdatePinhole", "DeletePinhole"}; !slices.Equal(actions, want) {
+		t.Errorf("the router was asked for %q, want %q", actions, want)
 	}
 }
 
