@@ -284,6 +284,7 @@ var mayDial = map[string]string{
 	"internal/running/socket.go: http.Client":            "sockets in the state directory",
 	"internal/running/socket.go: http.Transport":         "sockets in the state directory",
 	"internal/running/socket.go: net.Dialer":             "sockets in the state directory",
+	"internal/udpmux/trackerconn.go: net.DialUDP":        "asks the system for a route and sends nothing",
 	"internal/daemon/daemon.go: net.DialUnix":            "the socket of systemd",
 	"portmap/pmp.go: net.Dialer":                         "the router, which checkGateway has judged",
 	"portmap/route.go: net.DialUDP":                      "asks the system for a route and sends nothing",

@@ -2,6 +2,7 @@ package maker
 
 import (
 	"context"
+	"io"
 
 	"spate/internal/hashing"
 	"spate/merkle"
@@ -62,15 +63,37 @@ func (v *verification) rootOf(ctx context.Context, k int, buf []byte) (root [mer
 	}
 	defer f.close()
 	f.sequential()
+	return fileRoot(ctx, f.readFull, v.layout.extents[k].size, buf)
+}
+
+// FileRoot returns the pieces root (BEP 52) of a file of size bytes, which it reads from r. It returns
+// io.ErrUnexpectedEOF if r has less, and ignores what r has after that.
+func FileRoot(ctx context.Context, r io.ReaderAt, size int64) (root [merkle.HashSize]byte, err error) {
+	read := func(p []byte, off int64) (int, error) {
+		n, err := r.ReadAt(p, off)
+		switch {
+		case n == len(p):
+			return n, nil
+		case err == io.EOF:
+			return n, io.ErrUnexpectedEOF
+		}
+		return n, err
+	}
+	return fileRoot(ctx, read, size, make([]byte, rootRead))
+}
+
+// fileRoot returns the pieces root of a file of size bytes. read fills a slice with the bytes from an
+// offset, or returns an error. buf has rootRead bytes.
+func fileRoot(ctx context.Context, read func(p []byte, off int64) (int, error), size int64, buf []byte) (root [merkle.HashSize]byte, err error) {
 	tree := merkle.NewBuilder(0)
 	var blocks [][]byte
 	hashes := make([][merkle.HashSize]byte, rootRead/merkle.BlockSize)
-	for at, size := int64(0), v.layout.extents[k].size; at < size; at += rootRead {
+	for at := int64(0); at < size; at += rootRead {
 		if err := ctx.Err(); err != nil {
 			return root, err
 		}
 		part := buf[:min(rootRead, size-at)]
-		if _, err := f.readFull(part, at); err != nil {
+		if _, err := read(part, at); err != nil {
 			return root, err
 		}
 		blocks = blocks[:0]

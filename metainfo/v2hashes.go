@@ -29,6 +29,10 @@ type V2Hashes struct {
 // file leaves out because of its size. It follows the whole name of the torrent file.
 const V2HashesExtension = ".v2"
 
+// V2HashesType is the media type of such a file. A site and a page name it in their links to the
+// file.
+const V2HashesType = "application/x-spate-v2-hashes"
+
 // ParseV2Hashes takes apart the string that [V2Hashes.Append] made for a v1 torrent with the
 // info dictionary i. The error is an *[Error]. The result keeps slices of b. Hashes that
 // contradict each other are an error: the root of a file whose data consists of whole pieces

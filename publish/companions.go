@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/internal/folder"
 	"spate/internal/watch"
 	"spate/metainfo"
@@ -14,9 +15,9 @@ import (
 
 // Some files of a watched folder belong to an entry and are no release of their own: NAME.md
 // contains the notes of NAME, the data of NAME.torrent is seeded with that torrent, and
-// NAME.torrent.v2 contains the v2 hashes that NAME.torrent leaves out. While
-// one of the two is replaced or written, the other is alone for a moment, and must not become a
-// release.
+// NAME.torrent.v2 contains the v2 hashes that NAME.torrent leaves out (a name that is too long for
+// that is cut). While one of the two is replaced or written, the other is alone for a moment, and
+// must not become a release.
 
 // aloneFor is the time after which notes without their entry, and data whose .torrent was
 // removed, become a release of their own. Until then the other may be on its way.
@@ -96,7 +97,7 @@ func isTorrentName(name string) bool { return strings.EqualFold(filepath.Ext(nam
 // without the .torrent.
 func isV2Hashes(name string) bool {
 	stem, ok := strings.CutSuffix(name, metainfo.V2HashesExtension)
-	return ok && isTorrentName(stem)
+	return ok && (isTorrentName(stem) || atomicfile.IsCut(name, metainfo.V2HashesExtension))
 }
 
 // torrentFiles returns the .torrent files of the folder, and the names of their data. held has

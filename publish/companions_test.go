@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/maker"
 )
 
@@ -86,6 +87,7 @@ func TestCompanionsAreNoRelease(t *testing.T) {
 		{"rm and mv of the .torrent", seed, []func(*folderFixture) error{remove("x.torrent"), torrentOf("x", "x.torrent")}, "x.torrent"},
 		{"the temporary name of the .torrent", seed, []func(*folderFixture) error{remove("x.torrent"), torrentOf("x", ".x.torrent.x7Gh2k"), rename(".x.torrent.x7Gh2k", "x.torrent")}, "x.torrent"},
 		{"v2 hashes", seed, []func(*folderFixture) error{put("x.torrent.v2", "h"), remove("x.torrent"), torrentOf("x", "x.torrent")}, "x.torrent"},
+		{"v2 hashes with a cut name, without their .torrent", seed, []func(*folderFixture) error{put(atomicfile.Name(strings.Repeat("n", 245)+".torrent", ".v2"), "h")}, "x.torrent"},
 		{"mv over the data", seed, []func(*folderFixture) error{put("x", "the data")}, "x.torrent"},
 		{"mv over the data, and it is young", seed, []func(*folderFixture) error{put("x", "the data"), young("x"), old("x")}, "x.torrent"},
 		{"rm and mv of the data", seed, []func(*folderFixture) error{remove("x"), put("x", "the data")}, "x.torrent"},

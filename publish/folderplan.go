@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"spate/internal/folder"
+	"spate/internal/torrentfile"
 	"spate/internal/watch"
 	"spate/maker"
 	"spate/metainfo"
@@ -201,13 +202,10 @@ func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
 		return nil, err
 	}
 	m, err := metainfo.Parse(b)
-	if err != nil || m.V2Hashes != nil || m.Info.V2HashesSize() == 0 {
-		return m, err
+	if err == nil {
+		torrentfile.AddV2Hashes(in, name, m)
 	}
-	if b, err = in.ReadFile(name+metainfo.V2HashesExtension, int64(m.Info.V2HashesSize())); err == nil {
-		m.V2Hashes, _ = metainfo.ParseV2Hashes(&m.Info, b)
-	}
-	return m, nil
+	return m, err
 }
 
 // planNotes adds text as the new notes of r to pl, if they differ.

@@ -23,6 +23,7 @@ import (
 
 	"spate"
 	"spate/internal/folder"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/internal/weburl"
 	"spate/maker"
@@ -172,7 +173,7 @@ func (e *StepError) Error() string { return fmt.Sprintf("publish %q: %s: %v", e.
 func (e *StepError) Unwrap() error { return e.Err }
 
 // SelfWebSeed in [Spec.WebSeeds] stands for the URL of the data at the site.
-const SelfWebSeed = "self"
+const SelfWebSeed = torrentfile.Self
 
 // Spec describes a release to publish. With the zero Spec the release gets the last element
 // of the path as its name and the trackers of the publisher, and is the first version of its

@@ -71,6 +71,9 @@ func TestExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		page := body(t, resp)
+		if at == "/pub/d/" {
+			continue // the folder of a web seed, to which clients append the paths of files
+		}
 		if resp.StatusCode != 200 {
 			t.Errorf("the exported link %s leads to %s", at, resp.Status)
 			continue
@@ -127,6 +130,35 @@ func TestExport(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
 	if len(left) > 0 {
 		t.Errorf("Export left temporary files: %q", left)
+	}
+}
+
+// TestPageNamesData checks that the page of a release names its data as a web seed, served and in an
+// export. The tree of an export is no web seed under another name than that of its torrent.
+func TestPageNamesData(t *testing.T) {
+	t.Parallel()
+	base := &url.URL{Scheme: "http", Host: "h", Path: "/pub"}
+	f := newFixture(t, Options{BaseURL: base})
+	f.release(t, "a.iso", 10)
+	f.tree(t, "tree", "one", "two")
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := Export(t.Context(), f.catalog, out, ExportOptions{Site: Options{BaseURL: base}}); err != nil {
+		t.Fatal(err)
+	}
+	for page, want := range map[string][2]string{
+		"a.iso": {"/pub/d/a.iso~1", "/pub/d/a.iso"}, "a.iso~1": {"/pub/d/a.iso~1", "/pub/d/a.iso~1"},
+		"tree": {"/pub/w/tree~1/", "/pub/d/"}, "tree~1": {"/pub/w/tree~1/", ""},
+	} {
+		file, err := os.ReadFile(filepath.Join(out, "r", page, "index.html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range []string{body(t, f.get("GET", "/r/"+page)), string(file)} {
+			tag := `<link rel="enclosure" href="` + want[i] + `">`
+			if strings.Contains(text, tag) != (want[i] != "") || strings.Count(text, `rel="enclosure"`) > 1 {
+				t.Errorf("%s, exported %t: the page does not have exactly the tag %s", page, i == 1, tag)
+			}
+		}
 	}
 }
 

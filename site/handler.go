@@ -59,7 +59,7 @@ type Options struct {
 	// calls.
 	Swarm func(spate.InfoHash) (Swarm, bool)
 	// Common returns the tracker's numbers of the peers that are in the swarms of both
-	// info-hashes, by their role in the first one; nil means that this is unknown. It must
+	// info-hashes, the publisher's seed included, by their role in the first one; nil means that this is unknown. It must
 	// return quickly and allow concurrent calls.
 	Common func(a, b spate.InfoHash) Swarm
 	// Origin returns the amount of data that the publisher's seed has sent of an info-hash,

@@ -76,7 +76,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 		n.State, n.Problem = state.Name, state.Problem()
 	}
 	if s.opts.Swarm != nil {
-		c, known := Peers(rel, n.State == publish.StateSeeding || n.State == "", s.opts.Swarm, s.opts.Common)
+		c, known := Peers(rel, s.opts.Swarm, s.opts.Common)
 		n.Known, n.Seeds, n.Leeches, n.Completed = known, c.Seeders, c.Leechers, int64(c.Completed)
 	}
 	for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {

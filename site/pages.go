@@ -45,6 +45,7 @@ type shown struct {
 	Canon    string // absolute URL of the page, or ""
 	Torrent  string // link to the torrent, or ""
 	V2Hashes string // link to the v2 hashes of the torrent, or ""
+	Direct   string // link to the data, in the form of a web seed, or ""
 	Sig, Key string // link to the signature of the torrent, and its key, or ""
 	Stats    string
 	Static   bool        // whether the page is part of an export
@@ -91,6 +92,7 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
+		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Release.HasV2Hashes {
 			p.V2Hashes = s.path(publish.V2HashesPath(b.Ref))

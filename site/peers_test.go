@@ -25,20 +25,18 @@ func TestPeersOfTwoSwarms(t *testing.T) {
 		return Swarm{Seeders: 1, Leechers: 3}
 	}
 	for name, c := range map[string]struct {
-		seeded bool
 		common func(a, b spate.InfoHash) Swarm
 		want   Swarm
 	}{
-		"seeded by the publisher": {true, common, Swarm{Seeders: 3 + 4 - 1 - 1, Leechers: 12 + 7 - 3, Completed: 5 + 2}},
-		"not seeded":              {false, common, Swarm{Seeders: 3 + 4 - 1, Leechers: 12 + 7 - 3, Completed: 5 + 2}},
-		"unknown common peers":    {true, nil, Swarm{Seeders: 3 + 4 - 1, Leechers: 12 + 7, Completed: 5 + 2}},
+		"common peers":         {common, Swarm{Seeders: 3 + 4 - 1, Leechers: 12 + 7 - 3, Completed: 5 + 2}},
+		"unknown common peers": {nil, Swarm{Seeders: 3 + 4, Leechers: 12 + 7, Completed: 5 + 2}},
 	} {
-		if got, known := Peers(rel, c.seeded, swarm, c.common); got != c.want || !known {
+		if got, known := Peers(rel, swarm, c.common); got != c.want || !known {
 			t.Errorf("%s: %+v, %t; want %+v", name, got, known, c.want)
 		}
 	}
 	delete(counts, spate.InfoHash{3})
-	if got, known := Peers(rel, true, swarm, common); got != (Swarm{Seeders: 3, Leechers: 12, Completed: 5}) || !known {
+	if got, known := Peers(rel, swarm, common); got != (Swarm{Seeders: 3, Leechers: 12, Completed: 5}) || !known {
 		t.Errorf("without the swarm of the twin: %+v, %t", got, known)
 	}
 }

@@ -66,9 +66,6 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	httpcontent.Send(w, r, "application/x-bittorrent", data)
 }
 
-// v2HashesType is the media type of v2 hashes. spate get knows the link to them by it.
-const v2HashesType = "application/x-spate-v2-hashes"
-
 // v2Hashes answers /t/REF.v2 and its signature.
 func (s *Site) v2Hashes(w http.ResponseWriter, r *http.Request, ref string, signed bool) {
 	crossOrigin(w.Header())
@@ -96,12 +93,12 @@ func (s *Site) v2Hashes(w http.ResponseWriter, r *http.Request, ref string, sign
 		return
 	}
 	h.Set("Content-Disposition", disposition(rel.StoredName()+metainfo.V2HashesExtension))
-	httpcontent.Send(w, r, v2HashesType, hashes)
+	httpcontent.Send(w, r, metainfo.V2HashesType, hashes)
 }
 
 // v2HashesLink returns the value of a Link header with the v2 hashes of a v1 torrent.
 func (s *Site) v2HashesLink(ref string) string {
-	return "<" + s.path(publish.V2HashesPath(ref)) + `>; rel="describedby"; type="` + v2HashesType + `"`
+	return "<" + s.path(publish.V2HashesPath(ref)) + `>; rel="describedby"; type="` + metainfo.V2HashesType + `"`
 }
 
 // readsOnlyV1 reports whether a program does not support hybrid torrents: aria2 1.x stores

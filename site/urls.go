@@ -94,6 +94,21 @@ func (s *Site) dataLink(rel *publish.Release) string {
 	return "<" + s.prefix + publish.WebSeedPath(rel.Ref(), rel.Single) + `>; rel="enclosure"`
 }
 
+// enclosure returns the link to the data on the page of ref, in the form of a web seed, or "". In an
+// export no server sends the Link header of [Site.dataLink], and there is no folder /w/REF/: the
+// tree of a release is the folder of a web seed only if the release has the name of the torrent.
+func (s *Site) enclosure(rel *publish.Release, ref string) string {
+	switch {
+	case s.visits == nil:
+		return s.prefix + publish.WebSeedPath(rel.Ref(), rel.Single)
+	case rel.Single:
+		return s.path(publish.DownloadPath(ref))
+	case rel.Name == ref:
+		return s.prefix + "/d/"
+	}
+	return ""
+}
+
 // safeMagnet returns link if it is a magnet link without special characters, so that a page
 // can contain it unchanged, and "" otherwise.
 func safeMagnet(link string) string {

@@ -245,7 +245,8 @@ func (t *Torrent) finished() {
 		t.s.announcer.Completed(t.dormancy.announced)
 	}
 	if w := t.twin.Load(); w != nil {
-		t.s.announcer.Repeat(w.announced) // as a seed; another "completed" would count as a second download
+		t.s.announcer.Halt(w.announced) // because a tracker counts a leecher that becomes a seed as a second download
+		t.announceTwin(w)
 	}
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())

@@ -113,6 +113,10 @@ type Options struct {
 
 // SendLimit limits what a connection sends. The limit may change at any time, and is usually
 // shared with other connections. Its methods are safe for concurrent use.
+//
+// A SendLimit may also have a method WaitFirst that is like Wait. Connections call it for blocks
+// of a torrent that seeds and whose peers do not have all of it yet. They should go before the
+// blocks of other torrents.
 type SendLimit interface {
 	// Rate returns the limit in bytes per second; 0 is unlimited.
 	Rate() int64

@@ -234,3 +234,42 @@ func withoutTrackers(mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 	c.AnnounceList = nil
 	return &c
 }
+
+// TestFirstCopyGoesFirst checks that a torrent of which no peer has a full copy gets most of the
+// limit of its session, and the other torrents the rest.
+func TestFirstCopyGoesFirst(t *testing.T) {
+	t.Parallel()
+	const rate, over = 1_000_000, 8 * time.Second
+	oldData, oldInfo := makeTorrent(t, 4<<20, 64<<10)
+	newData, newInfo := makeTorrent(t, 16<<20, 64<<10)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		s := w.session(simnet.Link{}, torrent.Options{NoPEX: true, Up: rate})
+		seed := func(data []byte, mi *metainfo.MetaInfo) *torrent.Torrent {
+			return w.add(s, withoutTrackers(mi), torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		}
+		get := func(data []byte, mi *metainfo.MetaInfo) {
+			w.add(w.session(simnet.Link{}, torrent.Options{NoPEX: true}), withoutTrackers(mi), torrent.AddOptions{
+				Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{s.Addr()},
+			})
+		}
+		old, fresh := seed(oldData, oldInfo), seed(newData, newInfo)
+		for range 2 {
+			get(oldData, oldInfo)
+		}
+		for old.Stats().Uploaded < 2*int64(len(oldData)) {
+			time.Sleep(time.Second)
+		}
+		get(oldData, oldInfo)
+		get(newData, newInfo)
+		time.Sleep(settleTime(rate))
+		oldBefore, freshBefore := old.Stats().Uploaded, fresh.Stats().Uploaded
+		time.Sleep(over)
+		second, first := old.Stats().Uploaded-oldBefore, fresh.Stats().Uploaded-freshBefore
+		checkRate(t, rateLimit{rate: rate}, second+first, over)
+		if part := float64(second) / rate / over.Seconds(); part < 0.15 || part > 0.3 {
+			t.Errorf("a second copy gets %.2f of the limit beside a first one, want 0.2", part)
+		}
+		w.end()
+	})
+}

@@ -17,6 +17,17 @@ func (t *Torrent) maySuperSeedLocked() bool {
 	return t.status.state == StateSeeding && !t.opt.PlainSeed && t.twin.Load() == nil && t.pick.HaveCount() == t.info.NumPieces()
 }
 
+// firstCopyMost limits how many times its size a torrent sends as a first copy. Peers that
+// leave before they announce their last pieces, or that hide pieces, do not keep it before other
+// torrents.
+const firstCopyMost = 1.25
+
+// sendsFirstCopyLocked reports whether the torrent seeds and its peers do not have all of it yet.
+// Its blocks then go before those of torrents whose peers can help each other.
+func (t *Torrent) sendsFirstCopyLocked() bool {
+	return t.status.state == StateSeeding && float64(t.count.uploaded.Load()) < firstCopyMost*float64(t.info.TotalLength()) && !t.super.Spread()
+}
+
 // foundSeeds tells the super-seeder if a tracker counts another seed. complete is the
 // tracker's count of the seeds, which includes this side.
 func (t *Torrent) foundSeeds(complete int) {

@@ -48,6 +48,8 @@ type Torrent struct {
 	fin      finishing  // has a lock of its own; no other lock is taken while that is held
 	choosing sync.Mutex // held while priorities change; taken before mu
 
+	dataFiles dataFiles // its own lock guards it
+
 	// mu guards the fields below. It is never held during I/O. Only the locks of the
 	// session and of the announcer are taken while it is held.
 	mu        sync.Mutex

@@ -232,11 +232,16 @@ func (t *Torrent) joinTwin() {
 		return
 	}
 	t.log.Info("the torrent takes part in the swarm of its v1 twin too", "info_hash", hash)
+	t.announceTwin(w)
+	t.dialMore(time.Now())
+}
+
+// announceTwin starts the announces to the swarm of the twin, unless the torrent ends.
+func (t *Torrent) announceTwin(w *twinSwarm) {
 	t.s.announcer.Start(w.announced, t.count.uploaded.Load(), t.count.downloaded.Load())
 	if t.life.ctx.Err() != nil {
 		t.s.announcer.Halt(w.announced)
 	}
-	t.dialMore(time.Now())
 }
 
 // enterTwin adds the swarm of the twin to the torrent and the session. It returns false if the

@@ -28,10 +28,11 @@ type hashTracker struct {
 	mu     sync.Mutex
 	swarms map[spate.InfoHash]map[netip.AddrPort]bool // whether the peer is a seed
 	events map[string]int                             // number of announces by address, info-hash and event
+	done   map[spate.InfoHash]int                     // downloads: leechers that became seeds
 }
 
 func newHashTracker() *hashTracker {
-	return &hashTracker{swarms: map[spate.InfoHash]map[netip.AddrPort]bool{}, events: map[string]int{}}
+	return &hashTracker{swarms: map[spate.InfoHash]map[netip.AddrPort]bool{}, events: map[string]int{}, done: map[spate.InfoHash]int{}}
 }
 
 // count returns how often a session announced an event to a swarm.
@@ -70,6 +71,9 @@ func (a hashAnnouncer) Announce(_ context.Context, _ string, req *tracker.Announ
 	if swarm == nil {
 		swarm = map[netip.AddrPort]bool{}
 		r.swarms[req.InfoHash] = swarm
+	}
+	if seed, known := swarm[from]; known && !seed && req.Left == 0 {
+		r.done[req.InfoHash]++
 	}
 	swarm[from] = req.Left == 0
 	for p, seed := range swarm {
@@ -258,6 +262,29 @@ func TestPiecesAreCarriedBetweenSwarms(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDownloadOfTwoSwarmsCountsOnce checks that a getter in the swarms of a hybrid and its twin becomes
+// a seed in both, and that a tracker, which counts leechers that become seeds, counts it in the
+// hybrid's swarm only.
+func TestDownloadOfTwoSwarmsCountsOnce(t *testing.T) {
+	withTwoSwarms(t, []int{16 << 20}, func(w *twoSwarms) {
+		w.origin()
+		time.Sleep(3 * time.Second)
+		g := w.getter(w.hybrid, true)
+		for !w.tracker.listed(g.Addr(), w.twin.Hash()) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		w.await(g)
+		time.Sleep(time.Hour)
+		w.tracker.mu.Lock()
+		defer w.tracker.mu.Unlock()
+		for ih, want := range map[spate.InfoHash]int{w.hybrid.Hash(): 1, w.twin.Hash(): 0} {
+			if got := w.tracker.done[ih]; got != want || !w.tracker.swarms[ih][g.Addr()] {
+				t.Errorf("the tracker counts %d downloads in the swarm %v, want %d, and lists the getter as a seed: %t", got, ih, want, w.tracker.swarms[ih][g.Addr()])
+			}
+		}
+	})
 }
 
 // TestCarriersSaveUploads checks that the origin of two swarms sends less if some of the getters

@@ -166,6 +166,7 @@ func (c *conn) say(control []byte) {
 type sendBatch struct {
 	control []byte
 	blocks  []upload
+	first   bool   // the blocks are of the first copy
 	data    []byte // contents of the blocks, one after the other
 	headers []byte
 	vec     net.Buffers
@@ -218,6 +219,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.tx.uploads = c.tx.uploads[:copy(c.tx.uploads, c.tx.uploads[len(b.blocks):])]
 	c.t.super.Writing(c.id, len(b.blocks))
 	c.showPiecesLocked()
+	b.first = c.t.sendsFirstCopyLocked()
 	c.tx.lastWrite = time.Now()
 	return true
 }
@@ -246,7 +248,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := c.sock.WaitUp(t.life.ctx, total); err != nil {
+	if err := c.sock.WaitUp(t.life.ctx, total, b.first); err != nil {
 		return err
 	}
 	if b.data == nil {

@@ -92,7 +92,7 @@ func (b backend) live(ctx context.Context, r *publish.Release) publish.Live {
 	if state.Err != nil {
 		l.Error = state.Err.Error()
 	}
-	n, _ := site.Peers(r, state.Name == publish.StateSeeding, b.d.Swarm, b.d.Common)
+	n, _ := site.Peers(r, b.d.Swarm, b.d.Common)
 	l.Seeders, l.Leechers = n.Seeders, n.Leechers
 	for _, t := range b.torrents(r) {
 		st := t.Stats()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -104,6 +105,15 @@ const (
 // name of more than 255 bytes is cut: it is the beginning of name, a dash, the first eight
 // digits of the SHA-256 of name, and ext.
 func Name(name, ext string) string { return cutName("", name, ext, maxName) }
+
+// IsCut reports whether [Name] may have returned name for a longer name and the extension ext.
+func IsCut(name, ext string) bool {
+	stem, ok := strings.CutSuffix(name, ext)
+	return ok && len(name) > maxName-utf8.UTFMax && len(name) <= maxName && cutEnding.MatchString(stem)
+}
+
+// cutEnding matches the dash and the digits at the end of a cut name.
+var cutEnding = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
 // HiddenName returns name with a dot before it and the extension ext, for a file of the program
 // beside a file called name. It cuts names as [Name] does, but from 143 bytes on, so that the file

@@ -53,6 +53,9 @@ func TestDerivedNamesOfLongNames(t *testing.T) {
 		seen := map[string]bool{path: true}
 		for _, ext := range []string{".1", ".2", ".10", ".d", ".pub", ".minisig", ".damaged", ".damaged.2"} {
 			derived := Derived(path, ext)
+			if got, want := IsCut(filepath.Base(derived), ext), len(name)+len(ext) > 255; got != want {
+				t.Errorf("%d bytes: IsCut of the name with %s is %v", len(name), ext, got)
+			}
 			if filepath.Dir(derived) != filepath.Dir(path) || !strings.HasSuffix(derived, ext) || seen[derived] {
 				t.Errorf("%d bytes: the path with %s is %s", len(name), ext, derived)
 			}

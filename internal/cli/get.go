@@ -45,7 +45,8 @@ func (a *app) getCmd() *cobra.Command {
 		Long: `Fetch the data of a torrent. A SOURCE is a .torrent file or its URL, the URL of a
 release page, the URL of a file whose server names the torrent, a Metalink, a magnet
 link, or an info-hash; - is standard input. get keeps data that is already there:
-run the same command again to resume. With -o - it writes one file to standard
+run the same command again to resume. It copies files that are in DIR under other
+names, if the torrent has v2 hashes. With -o - it writes one file to standard
 output while it fetches it.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
@@ -153,6 +154,10 @@ func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, sta
 	var jobs []*getJob
 	for _, f := range found {
 		f.conf.State, f.conf.Dir, f.conf.Name = state, opt.output, maker.NameIn(f.mi, opt.output)
+		f.conf.Reuse = f.sel
+		if f.sel == nil {
+			f.conf.Reuse = func([]string) bool { return true }
+		}
 		d, err := daemon.PrepareDownload(ctx, a.daemonEnv(), f.mi, f.conf, a.checking(f.mi))
 		if err != nil {
 			return jobs, err

@@ -276,7 +276,7 @@ func (a *app) printPublished(e releaseEvent) error {
 func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
 	var seeds, leechers int
 	for _, r := range releases {
-		all, _ := site.Peers(r, true, p.Swarm, p.Common)
+		all, _ := site.Peers(r, p.Swarm, p.Common)
 		seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 	}
 	return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/source"
@@ -25,25 +24,25 @@ type torrentFile struct {
 	follow bool               // follow links that lead out of directories
 }
 
-// read returns the content of a file.
-func (f torrentFile) read() ([]byte, error) {
-	if f.dir == "" {
-		return folder.ReadNamed(f.path, torrentfile.MaxSize)
-	}
-	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow})
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return torrentfile.ReadIn(in, filepath.Base(f.path))
-}
-
 // parse returns the torrent in the file.
 func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	if f.src != nil {
 		return f.mi, nil
 	}
-	b, err := f.read()
+	var in *folder.Folder
+	var b []byte
+	var err error
+	name := f.path
+	if f.dir == "" {
+		b, err = folder.ReadNamed(name, torrentfile.MaxSize)
+	} else {
+		if in, err = folder.Open(f.dir, folder.Options{FollowLinks: f.follow}); err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		name = filepath.Base(f.path)
+		b, err = torrentfile.ReadIn(in, name)
+	}
 	var large *folder.SizeError
 	if errors.As(err, &large) {
 		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%w", err)
@@ -52,28 +51,10 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 		return nil, err
 	}
 	m, err := torrentfile.Parse(f.path, b)
-	if err == nil && m.V2Hashes == nil && m.Info.V2HashesSize() > 0 {
-		m.V2Hashes = f.v2Hashes(&m.Info)
+	if err == nil {
+		torrentfile.AddV2Hashes(in, name, m)
 	}
 	return m, err
-}
-
-// v2Hashes returns the v2 hashes in the file beside the .torrent. It returns nil if there is no such
-// file, or if it is damaged, because the data can be checked without them.
-func (f torrentFile) v2Hashes(i *metainfo.Info) *metainfo.V2Hashes {
-	at, size := atomicfile.Derived(f.path, metainfo.V2HashesExtension), int64(i.V2HashesSize())
-	var b []byte
-	if f.dir == "" {
-		b, _ = folder.ReadNamed(at, size)
-	} else if in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow}); err == nil {
-		b, _ = in.ReadFile(filepath.Base(at), size)
-		in.Close()
-	}
-	h, err := metainfo.ParseV2Hashes(i, b)
-	if err != nil {
-		return nil
-	}
-	return h
 }
 
 // torrentFiles returns the torrents that args name, and those in the directories that args

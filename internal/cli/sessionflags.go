@@ -49,7 +49,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.noLSD, "no-lsd", false, "do not look for peers on the local network")
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
-	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port closed; do not answer uTP")
+	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
 	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
 	// This feature does not exist yet, but scripts can already disable it.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"spate/internal/atomicfile"
 	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
@@ -16,7 +15,7 @@ func (a *app) writeTorrent(path string, m *metainfo.MetaInfo, file []byte, force
 	if m.V2Hashes == nil || metainfo.RawV2Hashes(file) != nil {
 		return nil
 	}
-	beside := atomicfile.Derived(path, metainfo.V2HashesExtension)
+	beside := torrentfile.V2HashesPath(path)
 	if err := torrentfile.Write(beside, m.V2Hashes.Append(nil), force); err != nil {
 		a.Warnf("the v2 hashes, which would make the .torrent larger than other programs accept, were not written: %v", err)
 		return nil

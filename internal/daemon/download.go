@@ -151,7 +151,11 @@ type DownloadConfig struct {
 	Dir   string // directory that will contain the data
 	Name  string // name of the data in Dir
 
-	Force      bool             // overwrite files with other data
+	Force bool // overwrite files with other data
+	// Reuse selects the files that are copied from elsewhere below Dir if their data is there under
+	// another path; nil: none.
+	Reuse func(path []string) bool
+
 	Within     string           // directory that the data must be inside of even if links lead out of it; empty: no limit
 	PlainSeed  bool             // do not super-seed
 	Sequential bool             // fetch the pieces in order
@@ -170,7 +174,8 @@ type Download struct {
 	claim Claim
 }
 
-// PrepareDownload claims the path of the data and checks existing data. It keeps data from an
+// PrepareDownload claims the path of the data, checks existing data, and copies files that are
+// elsewhere in the directory. It keeps data from an
 // earlier run or another client. It returns an error with the code [fault.Exists] if there is
 // other data and Force is not set. progress starts the display of a check, and the function
 // finish ends it. [Download.Release] releases the claim.
@@ -181,7 +186,10 @@ func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c Dow
 	if d.claim, err = env.ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
 		return nil, err
 	}
-	if d.Verified, err = d.check(ctx, env, progress); err != nil {
+	if d.Verified, err = d.check(ctx, env, progress); err == nil && !d.Verified {
+		err = d.reuse(ctx, env, progress)
+	}
+	if err != nil {
 		d.Release()
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, lin
 		ctx = trackerserver.ConnContext(ctx, c)
 		var socket *uplink.Socket
 		trackerserver.WatchConn(ctx, func(tcp net.Conn) (closing func()) {
-			socket = line.Track(tcp, true) // the listener bounds it
+			socket = line.Track(tcp)
 			return socket.Close
 		})
 		return context.WithValue(ctx, socketKey{}, socket)

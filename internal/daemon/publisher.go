@@ -291,7 +291,7 @@ func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
 }
 
-// Common returns the number of peers that are in the swarms of both info-hashes.
+// Common returns the number of peers that are in the swarms of both info-hashes, this process included.
 func (p *Publisher) Common(a, b spate.InfoHash) site.Swarm {
 	s, l := p.trackerNode.table.Common(p.env.Now(), a, b)
 	return site.Swarm{Seeders: int(s), Leechers: int(l)}

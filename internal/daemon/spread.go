@@ -8,7 +8,7 @@ import (
 )
 
 // spread returns who in the swarms of a release has a range of file i: see
-// [site.Options.Spread]. A hybrid and its twin have the same pieces.
+// [site.Options.Spread]. A hybrid and its twin have the same pieces and the same files.
 func (p *Publisher) spread(r *publish.Release, i int, off, n int64, addr netip.Addr) (site.Spread, bool) {
 	out := site.Spread{Pieces: r.Pieces, PieceLength: r.PieceLength}
 	known := false
@@ -17,7 +17,7 @@ func (p *Publisher) spread(r *publish.Release, i int, off, n int64, addr netip.A
 		if t == nil {
 			continue
 		}
-		s, ok := t.Spread(r.Files[i].Path, off, n, addr)
+		s, ok := t.Spread(i, off, n, addr)
 		if !ok {
 			continue
 		}

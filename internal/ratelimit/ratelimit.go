@@ -1,8 +1,8 @@
 // Package ratelimit limits the total rate in bytes per second of many connections.
 //
-// A [Limiter] is a token bucket with a queue. Callers are served in order of arrival, a
-// limited number of bytes at a time. Connections that move large batches therefore get
-// the same share as connections that move single blocks.
+// A [Limiter] is a token bucket with a queue for each priority of callers. Callers of the
+// same priority are served in order of arrival, a limited number of bytes at a time. Connections that move
+// large batches therefore get the same share as connections that move single blocks.
 package ratelimit
 
 import (
@@ -29,8 +29,6 @@ const (
 	minSleep = time.Millisecond
 	// turnTime is the duration of one turn at high limits.
 	turnTime = 2 * time.Millisecond
-	// laterTurns is the number of turns after which callers of WaitLater get one.
-	laterTurns = 10
 	// minBatch and slowBatches determine the batch at low limits: the bytes of 1/64 of a
 	// second, but at least minBatch.
 	minBatch    = 1 << 10
@@ -49,9 +47,8 @@ type Limiter struct {
 	mu     sync.Mutex
 	tokens float64   // bytes that may pass now; never negative
 	last   time.Time // when tokens was updated
-	queue  queue
-	later  queue       // of WaitLater
-	passed int         // turns of queue since the last turn of later
+	class  [priorities]class
+	shares shares
 	timer  *time.Timer // calls onTimer; nil until a caller has waited
 }
 
@@ -59,6 +56,9 @@ type Limiter struct {
 // is negative, so callers must check the input of users.
 func New(bytesPerSecond int64) *Limiter {
 	l := &Limiter{}
+	for k, floor := range floors {
+		l.class[k].part = floor
+	}
 	l.SetRate(bytesPerSecond)
 	return l
 }
@@ -81,6 +81,9 @@ func (l *Limiter) SetRate(bytesPerSecond int64) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.refill(now)
+	if l.Rate() == 0 {
+		l.shares = shares{start: now}
+	}
 	l.rate.Store(bytesPerSecond)
 	l.tokens = min(l.tokens, l.burst())
 	l.last = now
@@ -100,14 +103,16 @@ func (l *Limiter) Batch() int {
 	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
 }
 
-// Waiting reports whether callers wait.
+// Waiting reports whether callers wait because of the limit.
 func (l *Limiter) Waiting() bool {
 	if l.Rate() == 0 {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.queue.empty() || !l.later.empty()
+	l.refill(time.Now())
+	_, waiting := l.next()
+	return waiting
 }
 
 // Take lets n bytes pass if they can pass without waiting and no caller waits. It reports
@@ -119,53 +124,55 @@ func (l *Limiter) Take(n int) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.take(n)
+	return l.take(n, normal)
 }
 
 // take is like Take. The caller holds l.mu.
-func (l *Limiter) take(n int) bool {
+func (l *Limiter) take(n int, k priority) bool {
 	if l.rate.Load() == 0 {
 		return true
 	}
-	if !l.queue.empty() || !l.later.empty() {
-		return false
-	}
 	l.refill(time.Now())
-	if l.tokens < float64(n) {
+	l.class[k].used = l.last
+	if _, waiting := l.next(); waiting || !l.class[k].empty() || !l.may(k, n) || l.tokens < float64(n) {
 		return false
 	}
-	l.tokens -= float64(n)
+	l.pass(k, n)
 	return true
+}
+
+// pass counts n bytes of a priority.
+func (l *Limiter) pass(k priority, n int) {
+	l.tokens -= float64(n)
+	l.class[k].tokens = max(0, l.class[k].tokens-float64(n))
 }
 
 // Wait blocks until n bytes may pass. If ctx is done first it returns the error of ctx,
 // and none of the bytes count. Without a limit it only reads an atomic variable.
-func (l *Limiter) Wait(ctx context.Context, n int) error {
+func (l *Limiter) Wait(ctx context.Context, n int) error { return l.wait(ctx, n, normal) }
+
+// WaitFirst is like Wait with a higher priority. While callers of WaitFirst wait, all callers of
+// Wait together get at least a fifth of the limit.
+func (l *Limiter) WaitFirst(ctx context.Context, n int) error { return l.wait(ctx, n, first) }
+
+// WaitLater is like Wait with a lower priority. While others wait, all callers of WaitLater
+// together get at least a tenth of the limit.
+func (l *Limiter) WaitLater(ctx context.Context, n int) error { return l.wait(ctx, n, later) }
+
+func (l *Limiter) wait(ctx context.Context, n int, k priority) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
 	}
-	return l.wait(ctx, n, &l.queue)
-}
-
-// WaitLater is like Wait with a lower priority. While callers of Wait are waiting, all
-// callers of WaitLater together get one turn in ten.
-func (l *Limiter) WaitLater(ctx context.Context, n int) error {
-	if l == nil || l.rate.Load() == 0 || n <= 0 {
-		return nil
-	}
-	return l.wait(ctx, n, &l.later)
-}
-
-func (l *Limiter) wait(ctx context.Context, n int, q *queue) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	if l.take(n) {
+	if l.take(n, k) {
 		l.mu.Unlock()
 		return nil
 	}
 	w := &waiter{need: n, ready: make(chan struct{})}
+	q := &l.class[k].queue
 	q.push(w)
 	if q.head == w {
 		l.serve()
@@ -206,18 +213,24 @@ func (l *Limiter) GiveBack(n int) {
 
 // refill adds the tokens since its last call. The caller holds l.mu.
 func (l *Limiter) refill(now time.Time) {
-	if d := now.Sub(l.last); d > 0 {
-		l.tokens = min(l.tokens+d.Seconds()*float64(l.rate.Load()), l.burst())
-		l.last = now
+	d := now.Sub(l.last)
+	if d <= 0 {
+		return
 	}
+	sum, burst := l.tokens+d.Seconds()*float64(l.rate.Load()), l.burst()
+	l.tokens, l.last = min(sum, burst), now
+	l.share(d, max(0, sum-burst))
 }
 
 // burst returns the number of tokens that can accumulate.
 func (l *Limiter) burst() float64 {
-	d := burstTime
-	if l.next() != nil {
-		d = lateTime
+	if _, waiting := l.next(); waiting {
+		return l.burstOf(lateTime)
 	}
+	return l.burstOf(burstTime)
+}
+
+func (l *Limiter) burstOf(d time.Duration) float64 {
 	return max(d.Seconds()*float64(l.rate.Load()), block)
 }
 
@@ -230,20 +243,24 @@ func (l *Limiter) turn() int {
 // longer. The caller holds l.mu.
 func (l *Limiter) serve() {
 	if l.rate.Load() == 0 {
-		for q := l.next(); q != nil; q = l.next() {
-			q.pop().done()
+		for k := range l.class {
+			for q := &l.class[k].queue; !q.empty(); {
+				q.pop().done()
+			}
 		}
 		return
 	}
 	l.refill(time.Now())
-	for q := l.next(); q != nil; q = l.next() {
+	for k, waiting := l.next(); waiting; k, waiting = l.next() {
+		q := &l.class[k].queue
 		w := q.head
 		n := min(w.need, l.turn())
 		if float64(n) > l.tokens {
 			l.arm(float64(n) - l.tokens)
 			return
 		}
-		l.tokens -= float64(n)
+		l.pass(k, n)
+		l.class[k].used = l.last
 		w.need -= n
 		q.pop()
 		if w.need == 0 {
@@ -251,22 +268,20 @@ func (l *Limiter) serve() {
 		} else {
 			q.push(w)
 		}
-		l.passed++
-		if q == &l.later {
-			l.passed = 0
-		}
 	}
+	l.armForPart()
 }
 
-// next returns the queue whose turn it is, or nil if no caller waits.
-func (l *Limiter) next() *queue {
-	switch {
-	case !l.later.empty() && (l.queue.empty() || l.passed >= laterTurns-1):
-		return &l.later
-	case !l.queue.empty():
-		return &l.queue
+// next returns the priority whose turn it is. It returns false if no caller waits, or only
+// callers that have used up their part.
+func (l *Limiter) next() (k priority, waiting bool) {
+	for k := priorities; k > first; {
+		k--
+		if w := l.class[k].head; w != nil && l.may(k, min(w.need, l.turn())) {
+			return k, true
+		}
 	}
-	return nil
+	return first, false
 }
 
 // arm sets the timer to the time when the missing tokens are available.

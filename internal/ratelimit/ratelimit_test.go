@@ -77,8 +77,8 @@ func TestFair(t *testing.T) {
 			wg.Go(func() { sums[i] = move(t, l, n, end) })
 		}
 		wg.Wait()
-		for i, n := range calls {
-			within(t, fmt.Sprintf("calls of %d", n), sums[i], 15_000_000, 2*n)
+		for i, n := range calls { // at the end, some get what others had of an incomplete call
+			within(t, fmt.Sprintf("calls of %d", n), sums[i], 15_000_000, max(2*n, 640<<10))
 		}
 	})
 }

@@ -10,4 +10,6 @@ type Path struct {
 	RTT    time.Duration // smoothed round-trip time
 	MinRTT time.Duration // least round-trip time of the last minutes
 	Acked  uint64        // bytes that the other side has acknowledged
+	Queued int           // bytes that were written and not acknowledged
+	Unsent int           // bytes of Queued that were never sent
 }

@@ -25,6 +25,19 @@ func SetUnsent(raw syscall.RawConn, limit int) error {
 	return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, limit) })
 }
 
+// UnsentLimit returns the limit that LimitUnsent or SetUnsent has set, or 0 if there is none.
+func UnsentLimit(raw syscall.RawConn) int {
+	limit := 0
+	err := control(raw, func(fd int) (err error) {
+		limit, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+		return err
+	})
+	if err != nil {
+		return 0
+	}
+	return limit
+}
+
 // SetPace limits the rate at which the kernel sends the bytes of a TCP socket, so that it
 // sends no bursts. The rate is in bytes per second; 0 means no limit.
 func SetPace(raw syscall.RawConn, rate int64) error {
@@ -48,14 +61,21 @@ func control(raw syscall.RawConn, f func(fd int) error) error {
 // the kernel does not know it, for example for a closed socket.
 func ReadPath(raw syscall.RawConn) (Path, bool) {
 	var info *unix.TCPInfo
+	queued := 0
 	err := control(raw, func(fd int) (err error) {
+		if queued, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ); err != nil {
+			return err
+		}
 		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		return err
 	})
 	if err != nil {
 		return Path{}, false
 	}
-	return Path{RTT: micros(info.Rtt), MinRTT: micros(info.Min_rtt), Acked: info.Bytes_acked}, true
+	return Path{
+		RTT: micros(info.Rtt), MinRTT: micros(info.Min_rtt), Acked: info.Bytes_acked,
+		Queued: queued, Unsent: int(info.Notsent_bytes),
+	}, true
 }
 
 func micros(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -14,6 +14,9 @@ func Unacked(syscall.RawConn) int { return -1 }
 // SetUnsent does nothing on this system.
 func SetUnsent(syscall.RawConn, int) error { return nil }
 
+// UnsentLimit returns 0, because this system has no such limit.
+func UnsentLimit(syscall.RawConn) int { return 0 }
+
 // SetPace does nothing on this system.
 func SetPace(syscall.RawConn, int64) error { return nil }
 

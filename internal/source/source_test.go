@@ -82,6 +82,39 @@ func TestResolveURL(t *testing.T) {
 	}
 }
 
+// TestDirectInPage checks that Resolve finds the URL of the data in a <link> of a page, and that a
+// Link header comes first.
+func TestDirectInPage(t *testing.T) {
+	for _, c := range []struct{ header, page, want string }{
+		{"", `<link rel="enclosure" href="/d/x">`, "/d/x"},
+		{"", `<LINK REL='item Enclosure' HREF=../d/>`, "/d/"},
+		{"", `<link rel="enclosure" href="http://other.example/d/x">`, ""},
+		{"", `<link rel="enclosure" href="/d/x?q=1">`, ""},
+		{"", `<link rel="alternate" href="/d/x">`, ""},
+		{"", `<a rel="enclosure" href="/d/x">data</a>`, ""},
+		{`</d/header>; rel="enclosure"`, `<link rel="enclosure" href="/d/x">`, "/d/header"},
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/r/page", func(w http.ResponseWriter, _ *http.Request) {
+			if c.header != "" {
+				w.Header().Set("Link", c.header)
+			}
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, c.page, `<a href="/plain.torrent">get</a>`)
+		})
+		mux.HandleFunc("/plain.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+		srv := httptest.NewServer(mux)
+		defer srv.Close()
+		s, err := new(Resolver).Resolve(t.Context(), srv.URL+"/r/page")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimPrefix(s.Direct, srv.URL); got != c.want {
+			t.Errorf("header %q, page %s: the URL of the data is %q, want %q", c.header, c.page, s.Direct, c.want)
+		}
+	}
+}
+
 // TestDirect checks that Resolve finds the URL of the data that a page or a torrent names in a
 // Link header, only at the same server and without a query.
 func TestDirect(t *testing.T) {

@@ -295,8 +295,8 @@ var (
 )
 
 // readPage fills in the torrent that a page names: its <link rel="alternate">, or the only
-// .torrent among its anchors, or the only magnet link. It also fills in the signature and the v2
-// hashes that a <link> names, unless a Link header has named them.
+// .torrent among its anchors, or the only magnet link. It also fills in the signature, the v2 hashes
+// and the data that a <link> names, unless a Link header has named them.
 func (a *answered) readPage(page []byte) (err error) {
 	base := a.at
 	var torrents, magnets []string
@@ -320,6 +320,8 @@ func (a *answered) readPage(page []byte) (err error) {
 				a.signed = signed
 			case a.link == nil && isAlternate(attrs):
 				a.link = u
+			case a.data == "" && hasRel(attrs, "enclosure"):
+				a.data = sameServer(base, href)
 			}
 		case u.Scheme == "magnet":
 			magnets = appendNew(magnets, u.String())

@@ -12,17 +12,14 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/torrentfile"
 	"spate/metainfo"
 	"spate/signature"
 )
 
-const (
-	// v2HashesType is the type of a link to the v2 hashes of a torrent.
-	v2HashesType = "application/x-spate-v2-hashes"
-	// v2HashesTimeout bounds the time of fetching v2 hashes and their signature, because the data
-	// can be downloaded without them.
-	v2HashesTimeout = time.Minute
-)
+// v2HashesTimeout bounds the time of fetching v2 hashes and their signature, because the data can be
+// downloaded without them.
+const v2HashesTimeout = time.Minute
 
 // AddV2Hashes adds to m, the torrent of src, the v2 hashes that the .torrent leaves out because
 // they would make it too large. It takes them from the file beside the .torrent, or from the URL
@@ -49,11 +46,10 @@ func (r *Resolver) AddV2Hashes(ctx context.Context, src *Source, m *metainfo.Met
 // v2HashesOf reads and checks the v2 hashes of src. It also returns their path or URL.
 func (r *Resolver) v2HashesOf(ctx context.Context, src *Source, m *metainfo.MetaInfo) (at string, h *metainfo.V2Hashes, err error) {
 	var b, sig []byte
-	size := int64(m.Info.V2HashesSize())
 	signed := len(src.signers) > 0
 	if src.Path != "" {
-		at = atomicfile.Derived(src.Path, metainfo.V2HashesExtension)
-		b, err = folder.ReadNamed(at, size)
+		at = torrentfile.V2HashesPath(src.Path)
+		b, err = torrentfile.ReadV2Hashes(nil, src.Path, &m.Info)
 		if err == nil && signed {
 			sig, err = folder.ReadNamed(atomicfile.Derived(at, signature.Extension), signature.MaxSignature)
 		}
@@ -62,7 +58,7 @@ func (r *Resolver) v2HashesOf(ctx context.Context, src *Source, m *metainfo.Meta
 		}
 	} else {
 		at = src.v2Hashes.Redacted()
-		b, err = r.fetchSmall(ctx, src, src.v2Hashes, size)
+		b, err = r.fetchSmall(ctx, src, src.v2Hashes, int64(m.Info.V2HashesSize()))
 		if err == nil && signed {
 			sig, err = r.fetchSmall(ctx, src, signatureURL(src.v2Hashes), signature.MaxSignature)
 		}
@@ -93,7 +89,7 @@ func (r *Resolver) fetchSmall(ctx context.Context, src *Source, u *url.URL, most
 
 // v2HashesLink returns the URL of the v2 hashes that the link to target with attrs names, or nil.
 func v2HashesLink(base *url.URL, target string, attrs map[string]string) *url.URL {
-	if attrs["type"] != v2HashesType {
+	if attrs["type"] != metainfo.V2HashesType {
 		return nil
 	}
 	u, err := base.Parse(target)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/metainfo"
 	"spate/signature"
 )
 
@@ -37,7 +38,7 @@ func (s *hashesSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	link := func(pattern string) {
 		if !s.unnamed {
-			w.Header().Add("Link", fmt.Sprintf(pattern, named, v2HashesType))
+			w.Header().Add("Link", fmt.Sprintf(pattern, named, metainfo.V2HashesType))
 		}
 	}
 	switch r.URL.Path {
@@ -57,7 +58,7 @@ func (s *hashesSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		link(`<%s>; rel="describedby"; type="%s"`)
 	case "/r/page":
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, `<link rel="alternate" type="%s" href="/t/bare.torrent"><link rel="describedby" type="%s" href="%s">`, torrentType, v2HashesType, named)
+		fmt.Fprintf(w, `<link rel="alternate" type="%s" href="/t/bare.torrent"><link rel="describedby" type="%s" href="%s">`, torrentType, metainfo.V2HashesType, named)
 	case "/t/moved.v2":
 		http.Redirect(w, r, "/t/a.v2", http.StatusFound)
 	case "/t/a.v2":
@@ -216,7 +217,7 @@ func TestV2HashesEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/a.torrent" {
-			w.Header().Set("Link", fmt.Sprintf(`<a.v2>; type="%s"`, v2HashesType))
+			w.Header().Set("Link", fmt.Sprintf(`<a.v2>; type="%s"`, metainfo.V2HashesType))
 			w.Header().Set("Content-Type", torrentType)
 			fmt.Fprint(w, someTorrent)
 			return

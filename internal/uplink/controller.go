@@ -10,6 +10,10 @@
 // that they share, and the rate at which bytes are acknowledged is the capacity of the line.
 // The controller then limits the senders to slightly less than that, until the queue is
 // short, and to slightly more while it is empty.
+//
+// The limit applies to what is written to the sockets, and the kernel paces what they hold to
+// the same rate: see divide. Sockets that began behind a queue do not see it, so the queue is
+// emptied from time to time: see Controller.empty.
 package uplink
 
 import (
@@ -35,11 +39,17 @@ const (
 	longQueue = 25 * time.Millisecond
 	// longSamples is the number of samples that must see such a queue.
 	longSamples = 4
+	// backlogSamples is the number of samples in which the sockets must hold more than in
+	// heldTime is sent, so that an unlimited line becomes limited without a queue. Sockets
+	// that all began behind a queue do not see it. A limit empties it, or is soon raised and
+	// removed if there is none. tryEvery is the least time between two such limits.
+	backlogSamples = 10
+	tryEvery       = 20 * time.Second
 	// sureQueue is how much the queue exceeds the goal if it is certainly never empty.
 	sureQueue = 50 * time.Millisecond
 	// drainTime determines how much the limit differs from the capacity: a queue that
 	// exceeds the goal by d is drained by d/drainTime of the capacity.
-	drainTime = 500 * time.Millisecond
+	drainTime = 300 * time.Millisecond
 	// mostCut is the largest part by which the limit is below the capacity.
 	mostCut = 0.7
 	// leastGrowth and mostGrowth limit the part by which the limit exceeds the capacity
@@ -57,21 +67,17 @@ const (
 	// minActive is how many bytes a socket must have sent in about a second, so that its
 	// round-trip time counts. The receivers of fewer bytes may delay their acknowledgements.
 	minActive = 16 << 10
-	// emptyEvery and emptyFor determine how often and how long the limit is lowered to
-	// emptyPart of the capacity, so that sockets that began behind a queue measure the
-	// round-trip time without it.
-	emptyEvery = 10 * time.Second
-	emptyFor   = 150 * time.Millisecond
-	emptyPart  = 0.75
+	// paceMargin is the part by which the sockets may exceed the limit together while the
+	// queue is short, so that they can catch up after a pause.
+	paceMargin = 1.25
 	// releaseAfter is how far the limit may grow above the last capacity that was seen
 	// behind a queue, until the line counts as unlimited again.
 	releaseAfter = 4
-	// foreignSlack is added to the time by which a queue should become shorter.
-	foreignSlack = 300 * time.Millisecond
-	// minForeign and maxForeign are how long the senders are not limited after a queue
-	// turned out not to be theirs. The time doubles each time.
-	minForeign = 10 * time.Second
-	maxForeign = 40 * time.Second
+	// heldTime is how long sockets need for what they hold, unless they have a backlog.
+	heldTime = 50 * time.Millisecond
+	// leastWrite is the least part of the limit that may be written while the sockets send
+	// what they hold.
+	leastWrite = 0.25
 	// minRate is the least limit, and the least estimate of the capacity, in bytes per second.
 	minRate = 8 << 10
 )
@@ -82,6 +88,7 @@ type Sample struct {
 	RTT    time.Duration // smoothed round-trip time
 	MinRTT time.Duration // least round-trip time; 0 if unknown
 	Acked  uint64        // bytes that the other side has acknowledged since the last sample of the socket
+	Unsent int           // bytes that were written to the socket and not sent yet
 	Local  bool          // the other side has a private address
 }
 
@@ -102,6 +109,8 @@ type Controller struct {
 	samples uint64 // number of samples
 	rates   history
 	rises   []time.Duration // reused by each sample
+	held    float64         // unsent bytes of all active sockets
+	freed   float64         // bytes per second by which held decreases, smoothed
 	queue   time.Duration
 	goal    time.Duration // queue that a limited line should have
 	local   bool          // whether sockets with private addresses are part of the last sample
@@ -111,10 +120,14 @@ type Controller struct {
 	seen     float64 // capacity when a queue was last seen
 
 	long       int           // samples of an unlimited line with a long queue, less those with a shorter one
+	backlog    int           // samples in a row of an unlimited line with a backlog
+	triedAt    time.Time     // when the line was last limited because of a backlog
 	waited     time.Duration // how long senders that waited lately count as waiting
 	growth     float64       // part by which the limit exceeds the capacity while there is no queue
 	emptyAt    time.Time     // when the queue was last empty
 	emptyUntil time.Time     // the limit is low until then, so that the queue becomes empty
+	newcomers  int           // active sockets that began since emptyUntil
+	highQueue  time.Duration // upper quartile of the delays of the sockets
 
 	drain        drain
 	foreignUntil time.Time
@@ -123,15 +136,9 @@ type Controller struct {
 
 // socket is what the controller keeps of a socket between two samples.
 type socket struct {
-	recent float64 // bytes acknowledged in about the last second
-	sample uint64  // number of the last sample with this socket
-}
-
-// drain checks whether a queue becomes shorter as it should.
-type drain struct {
-	from     time.Duration // queue at the beginning; 0 if no drain is in progress
-	floor    float64       // least limit meanwhile; it decreases with time
-	expected time.Duration // time by which the queue should be shorter by now
+	recent float64   // bytes acknowledged in about the last second
+	since  time.Time // time of the first sample
+	sample uint64    // number of the last sample with this socket
 }
 
 // history holds the bytes of the last samples.
@@ -159,19 +166,19 @@ func (h *history) average(n int) float64 {
 	return bytes / seconds
 }
 
-// Update takes a sample of at most [MaxSockets] sockets and returns the limit in bytes per
-// second, or 0 for none. waiting means that senders wait because of the limit. Update should be
-// called each [Interval] while anything is sent.
+// Update takes a sample of at most [MaxSockets] sockets and returns the limit of what is written
+// to them in bytes per second, or 0 for none. waiting means that senders wait because of the
+// limit. Update should be called each [Interval] while anything is sent.
 func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64 {
 	dt := now.Sub(c.last)
 	if dt < Interval/2 {
-		return int64(c.limit)
+		return c.writeLimit()
 	}
 	idle := dt > 10*Interval // the senders paused, or the machine slept
 	c.last = now
 	known := c.measure(dt, samples)
 	if idle {
-		c.rates, c.long, c.growth, c.drain, c.emptyAt = history{}, 0, 0, drain{}, now
+		c.rates, c.long, c.backlog, c.growth, c.drain, c.emptyAt = history{}, 0, 0, 0, drain{}, now
 	}
 	switch {
 	case idle:
@@ -182,8 +189,12 @@ func (c *Controller) Update(now time.Time, samples []Sample, waiting bool) int64
 	default:
 		c.limited(now, dt, waiting)
 	}
-	return int64(c.limit)
+	return c.writeLimit()
 }
+
+// writeLimit returns the limit of what is written to the sockets. It is less than that of what
+// they send while they also send what they hold.
+func (c *Controller) writeLimit() int64 { return int64(max(leastWrite*c.limit, c.limit-c.freed)) }
 
 // State returns what the controller has learned.
 func (c *Controller) State() State {
@@ -203,25 +214,38 @@ func (c *Controller) LimitsLocal() bool { return c.local }
 func (c *Controller) measure(dt time.Duration, samples []Sample) bool {
 	samples = samples[:min(len(samples), MaxSockets)]
 	c.remember(dt, samples)
+	c.newcomers = 0
 	c.local = !slices.ContainsFunc(samples, func(s Sample) bool { return !s.Local && c.sockets[s.ID].recent >= minActive })
 	total := 0.0
+	before := c.held
+	c.held = 0
 	c.rises = c.rises[:0]
 	for _, s := range samples {
 		if s.Local && !c.local {
 			continue
 		}
 		total += float64(s.Acked)
+		if c.sockets[s.ID].recent >= minActive { // others are not read
+			c.held += float64(s.Unsent)
+		}
 		if s.Acked > 0 && c.sockets[s.ID].recent >= minActive && s.MinRTT > 0 {
 			c.rises = append(c.rises, max(0, s.RTT-s.MinRTT))
+			if c.sockets[s.ID].since.After(c.emptyUntil) {
+				c.newcomers++
+			}
 		}
 	}
 	c.rates.add(total, dt.Seconds())
+	c.freed = max(0, c.freed+((before-c.held)/dt.Seconds()-c.freed)/2)
+	if c.held < heldTime.Seconds()*c.limit {
+		c.freed = 0
+	}
 	if len(c.rises) == 0 {
-		c.queue = 0
+		c.queue, c.highQueue = 0, 0
 		return false
 	}
 	slices.Sort(c.rises)
-	c.queue = c.rises[(len(c.rises)-1)/4]
+	c.queue, c.highQueue = c.rises[(len(c.rises)-1)/4], c.rises[(len(c.rises)-1)*3/4]
 	return true
 }
 
@@ -236,7 +260,12 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 		if s.ID == 0 {
 			continue
 		}
-		c.sockets[s.ID] = socket{recent: c.sockets[s.ID].recent*decay + float64(s.Acked), sample: c.samples}
+		k, known := c.sockets[s.ID]
+		if !known {
+			k.since = c.last
+		}
+		k.recent, k.sample = k.recent*decay+float64(s.Acked), c.samples
+		c.sockets[s.ID] = k
 	}
 	for id, k := range c.sockets {
 		if k.sample != c.samples {
@@ -248,30 +277,60 @@ func (c *Controller) remember(dt time.Duration, samples []Sample) {
 // unlimited sets a limit if the queue of an unlimited line stays long while the rate no
 // longer grows.
 func (c *Controller) unlimited(now time.Time) {
-	switch {
-	case now.Before(c.foreignUntil) || c.rates.average(rateIntervals/2) > 1.25*c.rates.average(rateIntervals):
-		c.long = 0
-	case c.queue < longQueue:
-		c.long = max(0, c.long-1)
-	default:
-		c.long++
-	}
-	rate := c.rates.average(rateIntervals / 2)
-	if c.long < longSamples || rate < 2*minRate {
+	rate := c.rates.average(rateIntervals)
+	if now.Before(c.foreignUntil) || c.rates.average(rateIntervals/2) > 1.25*rate {
+		c.long, c.backlog = 0, 0
 		return
 	}
-	c.capacity = max(rate, c.rates.average(rateIntervals))
-	c.growth, c.emptyAt, c.drain = 0, now, drain{}
+	c.backlog++
+	if c.held < heldTime.Seconds()*rate {
+		c.backlog = 0
+	}
+	c.long++
+	if c.queue < longQueue {
+		c.long = max(0, c.long-2)
+	}
+	if c.long == 0 {
+		c.capacity = 0
+	}
+	c.capacity = max(c.capacity, rate) // bytes are acknowledged in bursts
+	try := c.backlog >= backlogSamples && now.Sub(c.triedAt) > tryEvery
+	if c.long < longSamples && !try || c.capacity < 2*minRate {
+		return
+	}
+	if c.long < longSamples {
+		c.triedAt = now
+	}
+	c.backlog = 0
+	c.growth, c.drain = 0, drain{}
 	c.setGoal()
 	c.behindQueue()
+	c.empty(now)
+}
+
+// Pace returns the rate in bytes per second at which the sockets together may send what was
+// written to them, or 0 without a limit.
+func (c *Controller) Pace() float64 {
+	if c.queue > c.goal || c.last.Before(c.emptyUntil) {
+		return c.limit
+	}
+	return paceMargin * c.limit
 }
 
 // limited adjusts the limit.
 func (c *Controller) limited(now time.Time, dt time.Duration, waiting bool) {
 	rate := c.rates.average(rateIntervals)
 	c.setGoal()
-	if c.queue <= c.goal/3 {
+	if c.highQueue <= c.goal/3 {
 		c.emptyAt = now
+	}
+	switch {
+	case now.Before(c.emptyUntil):
+		c.limit = max(minRate, emptyPart*c.capacity)
+		return
+	case c.emptyDue(now):
+		c.empty(now)
+		return
 	}
 	if c.queue > c.goal {
 		if c.foreign(now, dt) {
@@ -328,37 +387,7 @@ func (c *Controller) grow(now time.Time, rate float64, dt time.Duration) {
 	if rate > 0 { // a busy machine sends less than it may
 		c.limit *= min(mostMakeUp, max(1, c.capacity/rate))
 	}
-	switch {
-	case c.limit > releaseAfter*c.seen:
+	if c.limit > releaseAfter*c.seen {
 		c.limit = 0
-	case now.Before(c.emptyUntil):
-		c.limit *= emptyPart
-	case now.Sub(c.emptyAt) > emptyEvery:
-		c.emptyAt, c.emptyUntil = now, now.Add(emptyFor)
-		c.limit *= emptyPart
 	}
-}
-
-// foreign reports whether the queue stays long although the senders send less than the line
-// carries: it is the queue of other senders. It then removes the limit for some time, because
-// the senders would otherwise get less and less of the line.
-func (c *Controller) foreign(now time.Time, dt time.Duration) bool {
-	d := &c.drain
-	if d.from == 0 {
-		*d = drain{from: c.queue, floor: c.capacity * (1 - mostCut)}
-	}
-	d.floor *= 1 - 0.3*dt.Seconds()
-	if c.rates.average(rateIntervals) < 0.9*c.limit { // the line carries less than it did
-		d.floor *= 1 - dt.Seconds()
-	}
-	rate := max(c.capacity, 1)
-	d.expected += time.Duration(float64(dt) * max(0, 1-c.limit/rate))
-	excess := d.from - c.goal
-	if d.expected < 2*excess+foreignSlack || c.queue-c.goal < excess/2 {
-		return false
-	}
-	c.foreignFor = min(maxForeign, max(minForeign, 2*c.foreignFor))
-	c.foreignUntil = now.Add(c.foreignFor)
-	c.limit, c.drain, c.long = 0, drain{}, 0
-	return true
 }

@@ -24,6 +24,7 @@ type link struct {
 
 	limit  float64 // of all flows of the controller; 0: none
 	tokens float64
+	holds  float64 // bytes that a socket holds unsent while there is no limit
 	turn   int
 
 	sent   float64 // bytes that left the queue, of all flows
@@ -54,8 +55,13 @@ type flow struct {
 	paced    float64 // rate of a flow that is not limited by a window; 0: it is
 	tokens   float64
 	idle     bool
+	steady   bool    // the window does not change, whatever is lost, nearly as that of BBR
 	granted  float64 // bytes that the limiter has let pass and that were not sent
-	pace     float64 // bytes that the socket may send now, as it does not send faster than the limit
+	pace     float64 // bytes that the socket may send now
+	paceRate float64 // bytes per second that the socket may send
+	sent     float64 // bytes that it has sent
+	wrote    float64 // bytes that it had sent or held at the last sample
+	sender   sender
 }
 
 type ack struct {
@@ -88,6 +94,9 @@ func (l *link) step() {
 	l.now += step
 	for _, f := range l.flows {
 		f.arrive(l)
+		if l.limit == 0 {
+			f.granted = l.holds
+		}
 	}
 	if l.limit > 0 {
 		l.tokens = min(l.tokens+l.limit*step.Seconds(), max(block, l.packet, l.limit*0.01))
@@ -124,6 +133,7 @@ func (l *link) send() {
 		}
 		blocked = 0
 		f.inFlight += l.packet
+		f.sent += l.packet
 		if !f.foreign && l.limit > 0 {
 			f.granted -= l.packet
 			f.pace -= l.packet
@@ -139,7 +149,7 @@ func (l *link) send() {
 		l.queued += l.packet
 	}
 	for _, f := range l.flows {
-		f.pace = min(f.pace+l.limit*step.Seconds(), 2*l.packet+l.limit*step.Seconds())
+		f.pace = min(f.pace+f.paceRate*step.Seconds(), 2*l.packet+f.paceRate*step.Seconds())
 		if f.paced > 0 {
 			f.tokens = min(f.tokens+f.paced*step.Seconds(), 4*l.packet)
 		}
@@ -172,7 +182,7 @@ func (f *flow) arrive(l *link) {
 		f.acks = f.acks[1:]
 		f.inFlight -= a.size
 		if a.lost {
-			if l.now-f.lostAt > f.srtt {
+			if !f.steady && l.now-f.lostAt > f.srtt {
 				f.lostAt, f.slow = l.now, false
 				f.window = max(2*l.packet, f.window*0.7)
 			}
@@ -185,7 +195,7 @@ func (f *flow) arrive(l *link) {
 			f.srtt = rtt
 		}
 		f.srtt += (rtt - f.srtt) / 8
-		if f.inFlight+2*l.packet < f.window/2 { // the window is not used
+		if f.steady || f.inFlight+2*l.packet < f.window/2 { // the window is not used
 			continue
 		}
 		if f.slow {
@@ -211,9 +221,26 @@ func (l *link) run(c *Controller, d time.Duration) (used float64, queue time.Dur
 		}
 		if l.now%Interval == 0 {
 			l.limit = float64(c.Update(time.Unix(0, 0).Add(l.now), l.samples(), l.waiting()))
+			l.setPaces(c)
 		}
 	}
 	return (l.sent - sent) / carried, quantile(l.delays, 0.9)
+}
+
+// setPaces divides the limit as a Line does.
+func (l *link) setPaces(c *Controller) {
+	var senders []sender
+	for _, f := range l.flows {
+		wrote := f.sent + f.granted
+		f.sender.now = (wrote - f.wrote) / Interval.Seconds()
+		f.sender.wrote += Interval.Seconds() * (f.sender.now - f.sender.wrote)
+		f.wrote = wrote
+		f.sender.held = f.granted >= heldBytes && !f.foreign
+		senders = append(senders, f.sender)
+	}
+	for i, pace := range divide(c.Pace(), senders) {
+		l.flows[i].paceRate = pace
+	}
 }
 
 // waiting reports whether flows wait for the limit.
@@ -227,7 +254,7 @@ func (l *link) samples() []Sample {
 	var list []Sample
 	for _, f := range l.flows {
 		if !f.foreign && f.acked > 0 {
-			list = append(list, Sample{ID: f.id, RTT: f.srtt, MinRTT: f.minRTT, Acked: uint64(f.acked - f.reported)})
+			list = append(list, Sample{ID: f.id, RTT: f.srtt, MinRTT: f.minRTT, Acked: uint64(f.acked - f.reported), Unsent: int(f.granted)})
 			f.reported = f.acked
 		}
 	}
@@ -281,6 +308,79 @@ func TestNoticesAChangeOfTheLine(t *testing.T) {
 		if used < 0.95 || queue > 60*time.Millisecond {
 			t.Errorf("20 s after the line has changed from %v to %v Mbit/s, %.3f of it are used, and the queue is %v", change[0], change[1], used, queue)
 		}
+	}
+}
+
+// TestEmptiesSockets checks that the data that many sockets hold from before the limit does not
+// keep the queue long, and that sockets that began behind the queue do not hide it.
+func TestEmptiesSockets(t *testing.T) {
+	t.Parallel()
+	for _, rtt := range []time.Duration{1, 30} {
+		l := newLink(20, rtt*time.Millisecond, 100*time.Millisecond, 8)
+		l.packet, l.holds = 1448, 128<<10
+		for _, f := range l.flows {
+			f.window = 10 * l.packet
+		}
+		var c Controller
+		l.run(&c, 300*time.Millisecond)
+		for range 20 {
+			l.add(&flow{})
+		}
+		l.run(&c, 2200*time.Millisecond)
+		if s := c.State(); s.Limit == 0 {
+			t.Fatalf("rtt %v ms: no limit after 2.5 s: %+v", int(rtt), s)
+		}
+		used, queue := l.run(&c, 10*time.Second)
+		if s := c.State(); used < 0.95 || queue > 40*time.Millisecond || s.Foreign {
+			t.Errorf("rtt %v ms: after 2.5 s %.3f of the line are used, and the queue is %v: %+v", int(rtt), used, queue, s)
+		}
+	}
+}
+
+// TestAllSocketsBeganBehindTheQueue checks that a queue becomes short although no socket has seen
+// the line without it.
+func TestAllSocketsBeganBehindTheQueue(t *testing.T) {
+	t.Parallel()
+	l := newLink(20, 5*time.Millisecond, 100*time.Millisecond, 8)
+	l.packet, l.holds = 1448, 128<<10
+	for _, f := range l.flows {
+		f.window, f.steady = 40*l.packet, true
+	}
+	var c Controller
+	l.run(&c, 200*time.Millisecond)
+	for range 20 {
+		l.add(&flow{steady: true}).window = 14 * l.packet
+		l.run(&c, 10*time.Millisecond)
+	}
+	for _, f := range l.flows[:8] {
+		f.idle = true
+	}
+	l.run(&c, 5*time.Second)
+	used, queue := l.run(&c, 10*time.Second)
+	if s := c.State(); used < 0.95 || queue > 40*time.Millisecond || s.Limit == 0 {
+		t.Errorf("%.3f of the line are used, and the queue is %v: %+v", used, queue, s)
+	}
+}
+
+// TestManyReceiversOnASlowLine checks that 64 receivers on a slow line with a modem that holds two
+// seconds of data do not delay others by a second while they begin, and by little then.
+func TestManyReceiversOnASlowLine(t *testing.T) {
+	t.Parallel()
+	l := newLink(5, 40*time.Millisecond, 2*time.Second, 0)
+	l.packet, l.holds = 1448, 64<<10
+	var c Controller
+	var begin []time.Duration
+	for range 64 {
+		l.add(&flow{})
+		l.run(&c, 100*time.Millisecond)
+		begin = append(begin, l.delays...)
+	}
+	if most := slices.Max(begin); most > 800*time.Millisecond {
+		t.Errorf("while receivers begin, the queue is up to %v", most)
+	}
+	used, queue := l.run(&c, 20*time.Second)
+	if most := slices.Max(l.delays); used < 0.95 || queue > 60*time.Millisecond || most > 300*time.Millisecond {
+		t.Errorf("%.3f of the line are used, and the queue is %v, at most %v", used, queue, most)
 	}
 }
 

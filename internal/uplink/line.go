@@ -27,9 +27,6 @@ const (
 	quietAfter = 30
 	// idleInterval is the time between two samples while all sockets are quiet.
 	idleInterval = 500 * time.Millisecond
-	// paceMargin is the part by which a socket may exceed the limit of the line. Without it,
-	// a single socket could not catch up after a pause.
-	paceMargin = 1.25
 	// fastSocket is the rate in bytes per second from which a socket may queue as much as
 	// the system allows, because shorter queues cost more system calls.
 	fastSocket = 4 << 20
@@ -76,25 +73,26 @@ type Socket struct {
 	line  *Line
 	id    uint64
 	raw   syscall.RawConn
-	local bool // the other side has a private address
-	// bounded means that the line must not change the limit of unsent bytes.
-	bounded bool
+	local bool        // the other side has a private address
+	most  int         // limit of unsent bytes that the socket has without the line; 0: that of the system
+	bulk  atomic.Bool // what is written waits for the limit
 
 	// Line.mu guards the fields below.
 	index  int // in Line.sockets
 	path   sockqueue.Path
 	fresh  uint64  // bytes acknowledged between the last two samples of the socket
 	rate   float64 // bytes per second, smoothed over about a second
-	quiet  int     // samples without progress, up to quietAfter
+	wrote  uint64  // bytes that were written to the socket until the last sample
+	sender sender
+	quiet  int // samples without progress, up to quietAfter
 	at     time.Time
 	pace   int64
-	unsent int
+	unsent int // limit of unsent bytes
 }
 
 // Track adds a connection until its [Socket.Close]. It returns nil for connections that the
-// line does not limit: to this machine, and other than TCP. bounded means that the caller limits
-// the unsent bytes of the socket; otherwise the line does.
-func (l *Line) Track(c net.Conn, bounded bool) *Socket {
+// line does not limit: to this machine, and other than TCP.
+func (l *Line) Track(c net.Conn) *Socket {
 	sc, ok := c.(syscall.Conn)
 	if l == nil || !Supported || !ok {
 		return nil
@@ -108,16 +106,16 @@ func (l *Line) Track(c net.Conn, bounded bool) *Socket {
 		return nil
 	}
 	addr := remote.Addr().Unmap()
-	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast(), bounded)
+	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast(), sockqueue.UnsentLimit(raw))
 }
 
-// add adds a socket. local means that the other side has a private address, bounded is that of
-// Track.
-func (l *Line) add(raw syscall.RawConn, local, bounded bool) *Socket {
+// add adds a socket. local means that the other side has a private address, most is the limit of
+// its unsent bytes.
+func (l *Line) add(raw syscall.RawConn, local bool, most int) *Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastID++
-	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, bounded: bounded, index: len(l.sockets)}
+	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, most: most, unsent: most, index: len(l.sockets)}
 	l.sockets = append(l.sockets, s)
 	select {
 	case l.wake <- struct{}{}:
@@ -148,6 +146,15 @@ func (s *Socket) Close() {
 	s.index = -1
 }
 
+// bulkLimiter returns the limiter for a call that waits. What the socket sends from now on is
+// not urgent.
+func (s *Socket) bulkLimiter() *ratelimit.Limiter {
+	if s != nil && !s.bulk.Load() {
+		s.bulk.Store(true)
+	}
+	return s.limiter()
+}
+
 // limiter returns the limiter of the socket, or nil if it is not limited.
 func (s *Socket) limiter() *ratelimit.Limiter {
 	if s == nil || s.local && !s.line.private.Load() {
@@ -163,10 +170,17 @@ func (s *Socket) Rate() int64 { return s.limiter().Rate() }
 func (s *Socket) Batch() int { return s.limiter().Batch() }
 
 // Wait is [ratelimit.Limiter.Wait].
-func (s *Socket) Wait(ctx context.Context, n int) error { return s.limiter().Wait(ctx, n) }
+func (s *Socket) Wait(ctx context.Context, n int) error { return s.bulkLimiter().Wait(ctx, n) }
+
+// WaitFirst is [ratelimit.Limiter.WaitFirst].
+func (s *Socket) WaitFirst(ctx context.Context, n int) error {
+	return s.bulkLimiter().WaitFirst(ctx, n)
+}
 
 // WaitLater is [ratelimit.Limiter.WaitLater].
-func (s *Socket) WaitLater(ctx context.Context, n int) error { return s.limiter().WaitLater(ctx, n) }
+func (s *Socket) WaitLater(ctx context.Context, n int) error {
+	return s.bulkLimiter().WaitLater(ctx, n)
+}
 
 // GiveBack is [ratelimit.Limiter.GiveBack].
 func (s *Socket) GiveBack(n int) { s.limiter().GiveBack(n) }
@@ -210,7 +224,9 @@ func (l *Line) sample(now time.Time) time.Duration {
 			continue
 		}
 		busy = busy || s.quiet == 0
-		samples = append(samples, Sample{ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Local: s.local})
+		samples = append(samples, Sample{
+			ID: s.id, RTT: s.path.RTT, MinRTT: s.path.MinRTT, Acked: s.fresh, Unsent: s.path.Unsent, Local: s.local,
+		})
 	}
 	if l.leaving > 0 { // counts, but has no round-trip time
 		busy = true
@@ -225,8 +241,9 @@ func (l *Line) sample(now time.Time) time.Duration {
 		l.limiter.SetRate(limit)
 	}
 	l.private.Store(l.control.LimitsLocal())
+	l.paceLocked(list)
 	for _, s := range list {
-		s.tuneLocked(limit)
+		s.boundLocked()
 	}
 	l.state = l.control.State()
 	return Interval
@@ -265,33 +282,56 @@ func (s *Socket) readLocked(now time.Time) bool {
 	if s.fresh > 0 {
 		s.quiet = 0
 	}
+	if s.quiet == quietAfter {
+		s.bulk.Store(false)
+	}
+	wrote := path.Acked + uint64(path.Queued)
 	if dt := now.Sub(s.at).Seconds(); !s.at.IsZero() && dt > 0 {
 		s.rate += min(1, dt) * (float64(s.fresh)/dt - s.rate)
+		s.sender.now = max(0, float64(int64(wrote-s.wrote))/dt) // the two numbers are not of the same instant
+		s.sender.wrote += min(1, dt) * (s.sender.now - s.sender.wrote)
 	}
+	s.wrote = wrote
+	s.sender.held = path.Unsent >= heldBytes && s.bulk.Load()
 	s.path, s.at = path, now
 	return true
 }
 
-// tuneLocked keeps the queue of the socket short, and spreads its bytes over time if the line
-// is limited. It does nothing at small changes.
-func (s *Socket) tuneLocked(limit int64) {
-	if s.local && !s.line.private.Load() {
-		limit = 0
+// paceLocked spreads the bytes of the sockets over time while the line is limited.
+func (l *Line) paceLocked(list []*Socket) {
+	limited := list[:0:0]
+	senders := make([]sender, 0, len(list))
+	for _, s := range list {
+		if s.local && !l.private.Load() {
+			s.setPaceLocked(0)
+			continue
+		}
+		limited, senders = append(limited, s), append(senders, s.sender)
 	}
-	pace := int64(paceMargin * float64(limit))
+	for i, pace := range divide(l.control.Pace(), senders) {
+		limited[i].setPaceLocked(int64(pace))
+	}
+}
+
+// setPaceLocked sets the pace of the socket; 0 is no limit. It does nothing at small changes.
+func (s *Socket) setPaceLocked(pace int64) {
 	if d := pace - s.pace; pace == 0 != (s.pace == 0) || max(d, -d) > s.pace/8 {
 		s.pace = pace
 		_ = sockqueue.SetPace(s.raw, pace) // a socket that was closed meanwhile needs none
 	}
-	if s.bounded {
-		return
-	}
-	unsent := 0
+}
+
+// boundLocked keeps the queue of the socket short. It does nothing at small changes.
+func (s *Socket) boundLocked() {
+	unsent := s.most
 	if s.quiet == 0 && s.rate < fastSocket {
 		unsent = int(min(mostUnsent, max(leastUnsent, unsentTime*s.rate)))
+		if s.most > 0 {
+			unsent = min(unsent, s.most)
+		}
 	}
 	if d := unsent - s.unsent; unsent == 0 != (s.unsent == 0) || max(d, -d) > s.unsent/2 {
 		s.unsent = unsent
-		_ = sockqueue.SetUnsent(s.raw, unsent) // as above
+		_ = sockqueue.SetUnsent(s.raw, unsent) // a socket that was closed meanwhile needs none
 	}
 }

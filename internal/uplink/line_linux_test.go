@@ -27,14 +27,14 @@ func connected(t *testing.T, l *Line) (*net.TCPConn, *Socket, net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { other.Close() })
-	if l.Track(c, false) != nil {
+	if l.Track(c) != nil {
 		t.Error("a connection to this machine is limited")
 	}
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.(*net.TCPConn), l.add(raw, false, false), other
+	return c.(*net.TCPConn), l.add(raw, false, 0), other
 }
 
 // TestSample checks that a line sees what its sockets send, and that it tunes them.
@@ -67,12 +67,13 @@ func TestSample(t *testing.T) {
 	if s.rate < size/2 || s.unsent == 0 {
 		t.Errorf("after 1 MiB in a second the rate is %v, the limit of unsent bytes is %d", s.rate, s.unsent)
 	}
-	before := s.unsent
-	s.bounded, s.quiet = true, quietAfter
-	s.tuneLocked(1e6)
-	if s.unsent != before {
-		t.Errorf("the line changed the limit of unsent bytes of a bounded socket from %d to %d", before, s.unsent)
+	s.most = 10_000
+	s.boundLocked()
+	if s.unsent != s.most {
+		t.Errorf("the limit of unsent bytes is %d, want the %d that the socket had before", s.unsent, s.most)
 	}
+	l.control.queue, l.control.limit = 0, 1e6
+	l.paceLocked([]*Socket{s})
 	l.mu.Unlock()
 	s.raw.Control(func(fd uintptr) {
 		if got, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE); got != 1.25e6 || err != nil {
@@ -97,13 +98,48 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// TestUrgentDataIsNotPaced checks that the sockets that wait for the limit share it, and that a
+// socket that does not, such as that of an announce, may send at once.
+func TestUrgentDataIsNotPaced(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	var sockets []*Socket
+	for i := range 3 {
+		_, s, _ := connected(t, l)
+		sockets = append(sockets, s)
+		if i > 0 {
+			s.Wait(t.Context(), 1)
+		}
+		block := make([]byte, 64<<10)
+		s.raw.Write(func(fd uintptr) bool { // write until the buffers of both ends are full
+			for {
+				if _, err := unix.Write(int(fd), block); err != nil {
+					return true
+				}
+			}
+		})
+	}
+	now := time.Now()
+	for range 2 {
+		now = now.Add(Interval)
+		l.sample(now)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.control.limit = 1e6
+	l.paceLocked(sockets)
+	if urgent, a, b := sockets[0].pace, sockets[1].pace, sockets[2].pace; urgent < 1e6 || a+b > 1.3e6 || a == 0 || b == 0 {
+		t.Errorf("the urgent socket may send at %d, the others at %d and %d; want 1e6 for the one and for the others together", urgent, a, b)
+	}
+}
+
 // TestPrivateSocketsAreNotLimited checks that sockets with private addresses are limited only
 // if they are behind the line.
 func TestPrivateSocketsAreNotLimited(t *testing.T) {
 	t.Parallel()
 	l := NewLine()
 	l.limiter.SetRate(1000)
-	near, far := l.add(nil, true, false), l.add(nil, false, false)
+	near, far := l.add(nil, true, 0), l.add(nil, false, 0)
 	if near.Rate() != 1000 || far.Rate() != 1000 {
 		t.Errorf("limits %d and %d, want 1000", near.Rate(), far.Rate())
 	}

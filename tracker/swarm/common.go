@@ -10,10 +10,13 @@ import (
 const maxCommon = 20_000
 
 // Common returns the numbers of peers that are in the swarms of both info-hashes with the same
-// address and port, by their role in the swarm of a. Pinned origins are left out. From lists of more
-// than about 20,000 peers it compares a part and extrapolates.
+// address and port, by their role in the swarm of a. It counts pinned origins if both swarms have the
+// same ones. From lists of more than about 20,000 peers it compares a part and extrapolates.
 func (t *Table) Common(now time.Time, a, b spate.InfoHash) (seeders, leechers uint32) {
 	now16 := stampOf(t.seconds(now))
+	if set := t.pinned(a); set == t.pinned(b) {
+		seeders = uint32(set.seeds())
+	}
 	for list := range numLists {
 		addrs, n := t.addrs(list, a, now16)
 		if len(addrs) == 0 {
@@ -27,6 +30,18 @@ func (t *Table) Common(now time.Time, a, b spate.InfoHash) (seeders, leechers ui
 		}
 	}
 	return seeders, leechers
+}
+
+// pinned returns the set of origins of a swarm.
+func (t *Table) pinned(ih spate.InfoHash) *pinSet {
+	s, h := t.shard(&ih)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ri, ok := s.lookup(&ih, h)
+	if !ok {
+		return (*t.pins.all.Load())[0]
+	}
+	return t.pinSet(s.record(ri))
 }
 
 // addrs returns the addresses of a list, at most about maxCommon, and the length of the list.

@@ -42,6 +42,20 @@ func TestCommon(t *testing.T) {
 		if err := table.Pin(b, netip.MustParseAddrPort("192.0.2.1:6881")); err != nil {
 			t.Fatal(err)
 		}
+		pinned, _ := table.Common(now, a, b)
+		if err := table.Pin(a, netip.MustParseAddrPort("192.0.2.1:6881"), netip.MustParseAddrPort("[2001:db8::1]:6881")); err != nil {
+			t.Fatal(err)
+		}
+		if other, _ := table.Common(now, a, b); other != pinned {
+			t.Errorf("%d seeders are in both swarms, %d after other origins were pinned to one of them", pinned, other)
+		}
+		if err := table.Pin(a, netip.MustParseAddrPort("192.0.2.1:6881")); err != nil {
+			t.Fatal(err)
+		}
+		if both, _ := table.Common(now, a, b); both != pinned+1 {
+			t.Errorf("%d seeders are in both swarms, %d after the same origin was pinned to both", pinned, both)
+		}
+		table.Unpin(a)
 		seeders, leechers := table.Common(now, a, b)
 		if want := float64(n) / 4; float64(seeders) < 0.95*want || float64(seeders) > 1.05*want || float64(leechers) < 0.95*want || float64(leechers) > 1.05*want {
 			t.Errorf("%d peers: %d seeders and %d leechers are in both swarms, want about %.0f of each", n, seeders, leechers, want)

@@ -24,7 +24,7 @@ func (s *shard) reserveSwarm(sec uint32, protected bool) bool {
 // evictSwarm evicts an unprotected swarm. Unless any is set it must be small.
 func (s *shard) evictSwarm(sec uint32, any bool) bool {
 	ri, ok := s.victim(sec, s.nrec, 0, any)
-	if !ok || !any && s.record(ri).peers() > smallSwarm {
+	if !ok || !any && s.record(ri).entries() > smallSwarm {
 		return false
 	}
 	s.forget(ri)
@@ -79,7 +79,7 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 			}
 		}
 		rec := s.record(ri)
-		n, idle := rec.peers(), rec.untouched(sec)
+		n, idle := rec.entries(), rec.untouched(sec)
 		if ri == not || n < least || rec.has(flagProtected) {
 			continue
 		}
@@ -95,7 +95,7 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 // evicted, it evicts the oldest entry of the bucket in which the new entry belongs.
 func (s *shard) reservePeer(ri uint32, a *announce) (uint32, bool) {
 	rec := s.record(ri)
-	if rec.peers() >= s.t.opt.MaxPerSwarm {
+	if rec.entries() >= s.t.opt.MaxPerSwarm {
 		return ri, s.replaceOldest(ri, a)
 	}
 	if s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory() {
@@ -133,7 +133,7 @@ func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 // evicted too. Record numbers become invalid.
 func (s *shard) evictPeer(sec, not uint32, any bool) bool {
 	ri, ok := s.victim(sec, not, 1, any)
-	if !ok || !any && s.record(ri).peers() > smallSwarm {
+	if !ok || !any && s.record(ri).entries() > smallSwarm {
 		return false
 	}
 	rec := s.record(ri)

@@ -59,6 +59,7 @@ func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int)
 	seen = b.n
 	for i := b.n - 1; i >= 0; i-- {
 		if s.stale(now, b.stamp(i)) {
+			s.countSecond(rec, list, b.meta(i), -1)
 			b.n--
 			b.move(i, b.n)
 		}

@@ -30,6 +30,7 @@ func (t *Table) Check() error {
 
 func (s *shard) check() error {
 	var n [numLists]int
+	var marked [2]int
 	active, live, blocks := 0, 0, 0
 	for ri := uint32(0); ri < s.nrec; ri++ {
 		rec := s.record(ri)
@@ -37,11 +38,17 @@ func (s *shard) check() error {
 			return fmt.Errorf("record %d is found as %d, %v", ri, at, ok)
 		}
 		inline := false
+		var second [2]int
 		for list := range numLists {
 			sum := 0
 			for b := range s.buckets(rec, list) {
 				bl := s.block(rec, list, b)
 				sum += bl.n
+				for i := range bl.n {
+					if bl.meta(i)&metaSecond != 0 {
+						second[list&listSeed]++
+					}
+				}
 				ref := rec.ref(list)
 				if rec.isDir(list) {
 					d := &s.dirs[rec.dirNo(list)]
@@ -72,12 +79,21 @@ func (s *shard) check() error {
 			}
 			n[list] += sum
 		}
+		for role := range second {
+			if second[role] != rec.second(role) {
+				return fmt.Errorf("record %d: %d second entries, %d counted", ri, second[role], rec.second(role))
+			}
+			marked[role] += second[role]
+		}
 		if inline != rec.has(flagInline) {
 			return fmt.Errorf("record %d: inline %v", ri, inline)
 		}
 		if !rec.idle() {
 			active++
 		}
+	}
+	if marked != s.marked {
+		return fmt.Errorf("%v second entries, counted %v", marked, s.marked)
 	}
 	if n != s.n || active != s.active {
 		return fmt.Errorf("%v entries, %d active; counted %v, %d", n, active, s.n, s.active)

@@ -101,6 +101,10 @@ func (s *shard) forget(ri uint32) {
 	for list := range numLists {
 		s.freeList(rec, list)
 	}
+	for role := range s.marked {
+		s.marked[role] -= rec.second(role)
+		rec.setSecond(role, 0)
+	}
 	s.setPin(rec, 0)
 	s.completed -= uint64(rec.completed())
 	if rec.has(flagProtected) {

@@ -159,6 +159,7 @@ func (s *shard) insert(ri uint32, list int, a []byte, now, stamp, meta uint16) (
 	at = s.rng.below(b.n + 1)
 	b.move(b.n, at)
 	b.set(at, a, stamp, meta)
+	s.countSecond(rec, list, meta, +1)
 	s.setBlockN(rec, list, bucket, b.n+1)
 	s.count(rec, list, +1)
 	return bucket, at
@@ -180,6 +181,7 @@ func (s *shard) enlarge(ri uint32, list, bucket, n int) block {
 func (s *shard) removeAt(ri uint32, list, bucket, at int) {
 	rec := s.record(ri)
 	b := s.block(rec, list, bucket)
+	s.countSecond(rec, list, b.meta(at), -1)
 	b.move(at, b.n-1)
 	s.setBlockN(rec, list, bucket, b.n-1)
 	s.count(rec, list, -1)

@@ -26,10 +26,11 @@ func strideOf(list int) int {
 // entrySize returns the size in bytes of an entry: address, stamp and meta.
 func entrySize(list int) int { return strideOf(list) + 4 }
 
-// The meta of an entry: a tag of the identity that made it, and whether its completion
-// was counted.
+// The meta of an entry: a tag of the identity that made it, whether the entry is the second one of
+// a peer (families.go), and whether its completion was counted.
 const (
-	metaTag     = 1<<15 - 1
+	metaTag     = 1<<14 - 1
+	metaSecond  = 1 << 14
 	metaCounted = 1 << 15
 )
 
@@ -45,8 +46,9 @@ const (
 	recTouched   = 56 // uint32: time of the last announce in seconds
 	recSwept     = 60 // uint16: stamp of the last search for expired entries
 	recPin       = 62 // uint16: number of the set of pinned origins; 0 for none
-	recFlags     = 64
-	recInline    = 65 // entries of one small list
+	recSecond    = 64 // 2 uint32: number of entries of leechers and of seeds with metaSecond
+	recFlags     = 72
+	recInline    = 73 // entries of one small list
 	recSize      = recInline + inlineSize
 
 	inlineSize = spate.CompactLen6 + 4
@@ -76,24 +78,30 @@ func (r record) n(list int) int { return int(binary.LittleEndian.Uint32(r[recCou
 func (r record) setN(list int, n int) {
 	binary.LittleEndian.PutUint32(r[recCounts+4*list:], uint32(n))
 }
-func (r record) touched() uint32       { return binary.LittleEndian.Uint32(r[recTouched:]) }
-func (r record) setTouched(s uint32)   { binary.LittleEndian.PutUint32(r[recTouched:], s) }
-func (r record) swept() uint16         { return binary.LittleEndian.Uint16(r[recSwept:]) }
-func (r record) setSwept(s uint16)     { binary.LittleEndian.PutUint16(r[recSwept:], s) }
-func (r record) pin() uint16           { return binary.LittleEndian.Uint16(r[recPin:]) }
-func (r record) setPin(n uint16)       { binary.LittleEndian.PutUint16(r[recPin:], n) }
-func (r record) has(flag byte) bool    { return r[recFlags]&flag != 0 }
-func (r record) set(flag byte)         { r[recFlags] |= flag }
-func (r record) unset(flag byte)       { r[recFlags] &^= flag }
-func (r record) seeds() int            { return r.n(seed4) + r.n(seed6) }
-func (r record) leechers() int         { return r.n(leech4) + r.n(leech6) }
-func (r record) peers() int            { return r.seeds() + r.leechers() }
+func (r record) touched() uint32     { return binary.LittleEndian.Uint32(r[recTouched:]) }
+func (r record) setTouched(s uint32) { binary.LittleEndian.PutUint32(r[recTouched:], s) }
+func (r record) swept() uint16       { return binary.LittleEndian.Uint16(r[recSwept:]) }
+func (r record) setSwept(s uint16)   { binary.LittleEndian.PutUint16(r[recSwept:], s) }
+func (r record) pin() uint16         { return binary.LittleEndian.Uint16(r[recPin:]) }
+func (r record) setPin(n uint16)     { binary.LittleEndian.PutUint16(r[recPin:], n) }
+func (r record) has(flag byte) bool  { return r[recFlags]&flag != 0 }
+func (r record) set(flag byte)       { r[recFlags] |= flag }
+func (r record) unset(flag byte)     { r[recFlags] &^= flag }
+func (r record) second(role int) int { return int(binary.LittleEndian.Uint32(r[recSecond+4*role:])) }
+func (r record) setSecond(role, n int) {
+	binary.LittleEndian.PutUint32(r[recSecond+4*role:], uint32(n))
+}
+func (r record) entries() int          { return r.n(leech4) + r.n(seed4) + r.n(leech6) + r.n(seed6) }
 func (r record) isDir(list int) bool   { return r.ref(list)&refDir != 0 }
 func (r record) dirNo(list int) int    { return int(r.ref(list) &^ refDir) }
-func (r record) idle() bool            { return r.peers() == 0 && r.pin() == 0 }
+func (r record) idle() bool            { return r.entries() == 0 && r.pin() == 0 }
 func (r record) forgettable() bool     { return r.idle() && !r.has(flagProtected) && r.completed() == 0 }
 func (r record) inlineCap(l int) int   { return inlineSize / entrySize(l) }
 func (r record) inlineEntries() []byte { return r[recInline : recInline+inlineSize] }
+
+// seeds and leechers return the numbers of peers. A peer with two entries counts as one.
+func (r record) seeds() int    { return r.n(seed4) + r.n(seed6) - r.second(listSeed) }
+func (r record) leechers() int { return r.n(leech4) + r.n(leech6) - r.second(0) }
 
 // untouched returns the number of seconds since the last announce. It is 0 if the clock
 // was set back, or if another core has seen a later second.

@@ -46,6 +46,9 @@ type shard struct {
 	recent [recentMax]uint64 // ring of the peers that completed last, see complete
 	last   int
 
+	peersSeen recentPeers
+	marked    [2]int // numbers of entries of leechers and of seeds with metaSecond
+
 	_ [64]byte // keeps the lock of the next shard out of this cache line
 }
 
@@ -168,6 +171,7 @@ func (s *shard) stop(ri uint32, a *announce) {
 		return
 	}
 	s.removeAt(ri, p.list, p.bucket, p.at)
+	s.left(a)
 	a.rep.Removed = true
 }
 
@@ -203,6 +207,9 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 		s.complete(s.record(ri), a)
 		meta |= metaCounted
 	}
+	if s.second(a) {
+		meta |= metaSecond
+	}
 	s.add(ri, a, meta)
 	a.rep.New = true
 	return ri, true, nil
@@ -222,8 +229,15 @@ func (s *shard) renew(ri uint32, p position, a *announce) {
 	rec := s.record(ri)
 	b := s.block(rec, p.list, p.bucket)
 	meta := b.meta(p.at)
+	was := meta
 	if meta&metaTag != a.tag() && age(a.now, b.stamp(p.at)) > s.t.adopt {
 		meta = a.tag()
+	}
+	if meta&metaTag == a.tag() {
+		meta &^= metaSecond
+		if s.second(a) {
+			meta |= metaSecond
+		}
 	}
 	wasSeed := p.list&listSeed != 0
 	a.rep.Moved = a.req.Seed && !wasSeed
@@ -234,6 +248,8 @@ func (s *shard) renew(ri uint32, p position, a *announce) {
 	if wasSeed == a.req.Seed {
 		b.setStamp(p.at, a.now)
 		b.setMeta(p.at, meta)
+		s.countSecond(rec, p.list, was, -1)
+		s.countSecond(rec, p.list, meta, +1)
 		a.self = p
 		return
 	}

@@ -17,8 +17,11 @@ import (
 // varint. If the kind is a list, the number counts the addresses, ages and metas that follow
 // as in a block. Numbers of fixed size are little-endian.
 const (
-	snapMagic = "spate swarm 1\n"
-	snapHead  = 8 + 8 + 8 // time in seconds since 1970, and the two keys of the identities
+	snapMagic = "spate swarm 2\n"
+	// oldMagic is the magic of a snapshot whose tags of identities have a bit more, so that no
+	// entry has the mark metaSecond.
+	oldMagic = "spate swarm 1\n"
+	snapHead = 8 + 8 + 8 // time in seconds since 1970, and the two keys of the identities
 	// A frame is written when it has at least snapFrame bytes. maxFrame is the maximum that
 	// a reader accepts: snapFrame plus the bytes that are added while a lock is held once.
 	snapFrame = 64 << 10
@@ -116,8 +119,13 @@ func appendItem(buf []byte, rec record, list int, b *block, now uint16) []byte {
 func (t *Table) Restore(now time.Time, r io.Reader) error {
 	rd := &snapReader{r: bufio.NewReaderSize(r, snapFrame), buf: make([]byte, maxFrame)}
 	magic := make([]byte, len(snapMagic))
-	if _, err := io.ReadFull(rd.r, magic); err != nil || string(magic) != snapMagic {
+	_, err := io.ReadFull(rd.r, magic)
+	if err != nil || string(magic) != snapMagic && string(magic) != oldMagic {
 		return rd.fail(err, "unknown format")
+	}
+	keep := ^uint16(0) // bits of the metas
+	if string(magic) == oldMagic {
+		keep = ^uint16(metaSecond)
 	}
 	rd.off = int64(len(snapMagic))
 	head, err := rd.frame()
@@ -141,7 +149,7 @@ func (t *Table) Restore(now time.Time, r io.Reader) error {
 			return nil
 		}
 		for len(p) > 0 {
-			p = t.restoreItem(t.seconds(now), p, peers)
+			p = t.restoreItem(t.seconds(now), p, peers, keep)
 			if p == nil {
 				return rd.fail(nil, "bad item")
 			}
@@ -186,9 +194,9 @@ func (rd *snapReader) frame() ([]byte, error) {
 	return p, nil
 }
 
-// restoreItem restores the first item of p and returns the rest, which is not nil. It
-// returns nil if the item is malformed.
-func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
+// restoreItem restores the first item of p and returns the rest, which is not nil. It keeps
+// only the bits in keep of the metas. It returns nil if the item is malformed.
+func (t *Table) restoreItem(sec uint32, p []byte, peers bool, keep uint16) []byte {
 	if len(p) < 21 {
 		return nil
 	}
@@ -213,7 +221,7 @@ func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
 		b := block{mem: p[:size], n: int(n), cap: int(n), stride: strideOf(kind)}
 		s, h := t.shard(&ih)
 		s.mu.Lock()
-		s.restore(&ih, h, kind, &b, sec)
+		s.restore(&ih, h, kind, &b, sec, keep)
 		s.mu.Unlock()
 	}
 	return p[size:]
@@ -221,7 +229,7 @@ func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
 
 // restore adds the entries of b, whose stamps are ages, to a list. Entries that exist
 // are not changed.
-func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec uint32) {
+func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec uint32, keep uint16) {
 	ri, ok := s.lookup(ih, h)
 	if !ok {
 		if !s.reserveSwarm(sec, false) {
@@ -241,7 +249,7 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 			s.refused++
 			continue
 		}
-		s.insert(ri, list, a, now, now-uint16(old), b.meta(i))
+		s.insert(ri, list, a, now, now-uint16(old), b.meta(i)&keep)
 	}
 	if rec.forgettable() {
 		s.forget(ri)
@@ -250,7 +258,7 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 
 // hasSpace reports whether an entry can be added without evicting another one.
 func (s *shard) hasSpace(rec record) bool {
-	return rec.peers() < s.t.opt.MaxPerSwarm && s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory()
+	return rec.entries() < s.t.opt.MaxPerSwarm && s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory()
 }
 
 // contains reports whether the address a is in list, in the other list of its address

@@ -17,7 +17,8 @@ import (
 // is seldom before that of an earlier call.
 type Store interface {
 	// Announce processes r, adds, changes or removes its peer, and sets all fields of
-	// rep, whose slices it reuses. It must retain neither r nor rep. The errors are
+	// rep, whose slices it reuses. It may count a peer that announces over both address families
+	// once. It must retain neither r nor rep. The errors are
 	// [ErrFull] and [ErrAddr]; rep is valid with both.
 	Announce(now time.Time, r *Request, rep *Reply) error
 	// Scrape returns the counts of one swarm (BEP 48), of both address families. ok is

@@ -47,7 +47,8 @@ type Request struct {
 // table appends to Peers4[:0] and Peers6[:0] and sets all other fields.
 type Reply struct {
 	// Seeders and Leechers are the numbers of both address families, including the
-	// announcing peer and pinned origins. Completed is the number of completed
+	// announcing peer and pinned origins. A peer that announces over both families counts
+	// once if it sends a key. Completed is the number of completed
 	// downloads.
 	Seeders, Leechers, Completed uint32
 	// Peers4 and Peers6 are compact lists (BEP 23, BEP 7) with 6 and 18 bytes for each

@@ -71,7 +71,7 @@ func (l *line) sample(now time.Time, tot *swarm.Totals, c *tracker.Counts) {
 		return
 	}
 	p := Point{
-		Time: now, Torrents: tot.Active, Seeders: tot.Seeders4 + tot.Seeders6 + tot.Pinned, Leechers: tot.Leechers4 + tot.Leechers6,
+		Time: now, Torrents: tot.Active, Seeders: tot.Seeders(), Leechers: tot.Leechers(),
 		Seconds:   now.Sub(l.at).Seconds(),
 		HTTP:      c.Announces[tracker.HTTP] - l.last.Announces[tracker.HTTP],
 		UDP:       c.Announces[tracker.UDP] - l.last.Announces[tracker.UDP],

@@ -5,6 +5,7 @@
 package trackerstats
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"iter"
@@ -127,9 +128,30 @@ func (st *Statistics) Run(ctx context.Context, t Tracker) error {
 // program without Run calls it several times a minute.
 func (st *Statistics) Sample(t Tracker) {
 	now := st.opts.Now()
-	tot, counts := t.Store().Totals(), t.Counts()
+	tot, counts := totals(t, now), t.Counts()
 	st.series.sample(now, &tot, &counts)
 	st.clients.advance(now, t.Store().Options().Interval)
+}
+
+// totals returns the totals of t, in which the two swarms of an allowed hybrid count as one. Clients
+// announce a hybrid to both swarms, so that a peer or a completed download is in both counts.
+func totals(t Tracker, now time.Time) swarm.Totals {
+	var twice swarm.Totals // read first, so that no counter of the totals is smaller
+	for ih, note := range t.Allowed() {
+		if note.Pair == (spate.InfoHash{}) || bytes.Compare(ih[:], note.Pair[:]) > 0 {
+			continue // the other swarm of the pair is or was looked at
+		}
+		seeders, leechers, completed, _ := t.Store().Scrape(now, ih)
+		seeders2, leechers2, completed2, _ := t.Store().Scrape(now, note.Pair)
+		twice.SeedersTwice += int(min(seeders, seeders2))
+		twice.LeechersTwice += int(min(leechers, leechers2))
+		twice.Completed += uint64(min(completed, completed2))
+	}
+	tot := t.Store().Totals()
+	tot.SeedersTwice += twice.SeedersTwice
+	tot.LeechersTwice += twice.LeechersTwice
+	tot.Completed -= twice.Completed
+	return tot
 }
 
 // Report holds all statistics of a tracker at one time.
@@ -252,10 +274,10 @@ func (r *Report) stands(next *Report) bool {
 
 func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r := &Report{Title: st.opts.Title, Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
-	tot, c := t.Store().Totals(), t.Counts()
+	tot, c := totals(t, now), t.Counts()
 	r.Torrents.Known, r.Torrents.Active, r.Torrents.Allowed = tot.Swarms, tot.Active, tot.Protected
-	r.Peers.Seeders = tot.Seeders4 + tot.Seeders6 + tot.Pinned
-	r.Peers.Leechers = tot.Leechers4 + tot.Leechers6
+	r.Peers.Seeders = tot.Seeders()
+	r.Peers.Leechers = tot.Leechers()
 	r.Peers.All = r.Peers.Seeders + r.Peers.Leechers
 	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, tot.Pinned
 	r.Completed = tot.Completed

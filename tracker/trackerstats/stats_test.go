@@ -136,7 +136,8 @@ func TestNamesAreHidden(t *testing.T) {
 	}
 }
 
-// TestHybridIsOneEntry checks that the two swarms of a hybrid torrent are one entry.
+// TestHybridIsOneEntry checks that the two swarms of a hybrid torrent are one entry, and that a peer
+// and a download of both count once in the totals.
 func TestHybridIsOneEntry(t *testing.T) {
 	u := newFixture(t, Options{ShowNames: true})
 	v1, v2 := spate.InfoHash{1}, spate.InfoHash{2}
@@ -147,8 +148,20 @@ func TestHybridIsOneEntry(t *testing.T) {
 		u.announce(p[0], "203.0.113.1", "-TR4050-", "&left=0")
 	}
 	u.announce(v1, "203.0.113.2", "-TR4050-", "&left=1")
+	for _, ih := range []spate.InfoHash{v1, v2} {
+		u.announce(ih, "203.0.113.3", "-TR4051-", "&left=1")
+		u.announce(ih, "203.0.113.3", "-TR4051-", "&left=0&event=completed")
+	}
+	u.announce(spate.InfoHash{3}, "203.0.113.4", "-TR4052-", "&left=0&event=completed")
+	if r := u.report(); r.Completed != 2 || r.Peers.Seeders != 3 || r.Peers.Leechers != 1 || r.Peers.All != 4 {
+		t.Errorf("%d completed downloads, and the peers %+v; want 2, and 3 seeders and 1 leecher", r.Completed, r.Peers)
+	}
+	for _, ih := range []spate.InfoHash{v1, v2} {
+		u.announce(ih, "203.0.113.3", "-TR4051-", "&left=0&event=stopped")
+	}
+	u.now = u.now.Add(time.Minute)
 	r := u.report()
-	if len(r.Busiest) != 1 || r.Busiest[0].Complete != 1 || r.Busiest[0].Downloading != 1 || r.Busiest[0].Pair != v2.String() {
+	if len(r.Busiest) != 2 || r.Busiest[0].Complete != 1 || r.Busiest[0].Downloading != 1 || r.Busiest[0].Pair != v2.String() {
 		t.Errorf("%+v", r.Busiest)
 	}
 }

@@ -51,6 +51,13 @@ type Limit interface {
 	Wait(ctx context.Context, n int) error
 }
 
+// FirstLimit is a [Limit] with a priority.
+type FirstLimit interface {
+	Limit
+	// WaitFirst is like Wait, and goes before the callers of Wait.
+	WaitFirst(ctx context.Context, n int) error
+}
+
 // Options configure a connection.
 type Options struct {
 	// Buffers are the free lists of the session.
@@ -115,16 +122,20 @@ func (c *Conn) WaitingDown() bool { return c.waitingDown.Load() }
 // WaitingUp reports whether the goroutine that writes waits in WaitUp.
 func (c *Conn) WaitingUp() bool { return c.waitingUp.Load() }
 
-// waitFor returns when every limit lets n bytes pass, or with the error of ctx. waiting
-// is true meanwhile.
-func waitFor(ctx context.Context, limits []Limit, n int, waiting *atomic.Bool) error {
+// waitFor returns when every limit lets n bytes pass, or with the error of ctx. first is that
+// of [Conn.WaitUp]. waiting is true meanwhile.
+func waitFor(ctx context.Context, limits []Limit, n int, first bool, waiting *atomic.Bool) error {
 	if !limited(limits) {
 		return nil
 	}
 	waiting.Store(true)
 	defer waiting.Store(false)
 	for _, l := range limits {
-		if err := l.Wait(ctx, n); err != nil {
+		wait := l.Wait
+		if f, ok := l.(FirstLimit); ok && first {
+			wait = f.WaitFirst
+		}
+		if err := wait(ctx, n); err != nil {
 			return err
 		}
 	}
