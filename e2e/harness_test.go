@@ -94,11 +94,12 @@ type lan struct {
 
 // host is a machine of a lan.
 type host struct {
-	t   *testing.T
-	ns  string // network namespace
-	IP  string
-	IP6 string
-	LSD bool // programs use local peer discovery (BEP 14), which is off in other tests
+	t      *testing.T
+	ns     string // network namespace
+	IP     string
+	IP6    string
+	LSD    bool // programs use local peer discovery (BEP 14), which is off in other tests
+	Router bool // programs ask the router to map ports, which is off in other tests
 }
 
 // newLAN creates a network of n hosts that is connected to no other network.
@@ -204,6 +205,9 @@ func (h *host) start(name string, args ...string) *proc {
 		p.cmd.Env = append(p.cmd.Env, "LSD=1")
 	} else {
 		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_LSD=1")
+	}
+	if !h.Router {
+		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_PORTMAP=1")
 	}
 	p.cmd.Dir = h.t.TempDir()
 	stdout, err1 := p.cmd.StdoutPipe()

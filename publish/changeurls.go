@@ -6,8 +6,44 @@ import (
 	"net/url"
 	"slices"
 
+	"spate/internal/weburl"
 	"spate/metainfo"
 )
+
+// Move changes the base URL of the site and the default trackers, those of the site first. It
+// replaces them in the torrents of all releases, as [Publisher.Restore] does. The error is that
+// of reading the catalog.
+func (p *Publisher) Move(ctx context.Context, base *url.URL, trackers [][]string) (Restored, error) {
+	var out Restored
+	clean, err := weburl.Base(base)
+	if err != nil {
+		return out, fmt.Errorf("publish: base URL %q: %w", base, err)
+	}
+	p.siteMu.Lock()
+	p.opts.BaseURL, p.opts.Trackers = clean, trackers
+	p.siteMu.Unlock()
+	err = p.opts.Catalog.Each(ctx, func(r *Release, t Torrents) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		l, err := parsed(r, t)
+		if err == nil {
+			var changed, unsigned bool
+			changed, unsigned, err = p.repoint(ctx, l)
+			if changed {
+				out.Repointed = append(out.Repointed, r.Ref())
+			}
+			if unsigned {
+				out.Unsigned = append(out.Unsigned, r.Ref())
+			}
+		}
+		if err != nil {
+			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", r.Ref(), err))
+		}
+		return nil
+	})
+	return out, err
+}
 
 // repoint replaces the URLs of this site and its tracker in the torrents of a release and
 // in the catalog, if the site had another address when the release was published. The
@@ -53,19 +89,20 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 // It returns nil if no URL has to change or the release has no URL of this site.
 func (p *Publisher) linksNow(l *loaded) *Links {
 	r := l.r
-	if p.opts.BaseURL == nil || r.Base == "" {
+	base, trackers := p.site()
+	if base == nil || r.Base == "" {
 		return nil
 	}
 	old, err := url.Parse(r.Base)
 	if err != nil {
 		return nil
 	}
-	links := &Links{Base: Absolute(p.opts.BaseURL, ""), Announce: r.Announce, WebSeeds: slices.Clone(r.WebSeeds)}
+	links := &Links{Base: Absolute(base, ""), Announce: r.Announce, WebSeeds: slices.Clone(r.WebSeeds)}
 	if i := slices.Index(links.WebSeeds, WebSeedURL(old, r.Ref(), r.Single)); i >= 0 {
-		links.WebSeeds[i] = WebSeedURL(p.opts.BaseURL, r.Ref(), r.Single)
+		links.WebSeeds[i] = WebSeedURL(base, r.Ref(), r.Single)
 	}
 	if n := ownTiers(r.Announce, old); n > 0 {
-		own := p.opts.Trackers[:ownTiers(p.opts.Trackers, p.opts.BaseURL)]
+		own := trackers[:ownTiers(trackers, base)]
 		links.Announce = append(slices.Clone(own), r.Announce[n:]...)
 	}
 	if links.Base == r.Base && slices.EqualFunc(links.Announce, r.Announce, slices.Equal) && slices.Equal(links.WebSeeds, r.WebSeeds) {

@@ -112,6 +112,46 @@ func TestRepoint(t *testing.T) {
 	}
 }
 
+// TestMoveChangesURLsWhileRunning checks that Move changes the URLs of releases that are there and
+// of later ones, without hashing data again.
+func TestMoveChangesURLsWhileRunning(t *testing.T) {
+	h := newFolderFixture(t, 1)
+	h.start(1)
+	move := func(base string) Restored {
+		t.Helper()
+		u, _ := url.Parse(base)
+		out, err := h.pub.Move(t.Context(), u, [][]string{{base + "/announce"}})
+		if err != nil || len(out.Problems) > 0 {
+			t.Fatalf("Move returned %+v, %v", out, err)
+		}
+		return out
+	}
+	announced := func(ref, base string) {
+		t.Helper()
+		r, err := h.catalog.Get(t.Context(), ref)
+		if err != nil || r.Base != base || !reflect.DeepEqual(r.Announce, [][]string{{base + "/announce"}}) {
+			t.Fatalf("%s: %+v, %v", ref, r, err)
+		}
+		torrents, _ := h.catalog.Torrents(t.Context(), ref)
+		checkTorrent(t, r, torrents.Main, r.Magnet, r.TorrentSize, "", nil)
+	}
+	move("http://203.0.113.7:6969")
+	h.write("a.iso", "data")
+	h.update()
+	announced("a.iso", "http://203.0.113.7:6969")
+	hashed := h.hashed
+	if out := move("http://203.0.113.99:7000"); !slices.Equal(out.Repointed, []string{"a.iso~1"}) {
+		t.Errorf("repointed %q", out.Repointed)
+	}
+	announced("a.iso", "http://203.0.113.99:7000")
+	if h.hashed != hashed {
+		t.Error("the data was hashed again")
+	}
+	h.write("b.iso", "more")
+	h.update()
+	announced("b.iso", "http://203.0.113.99:7000")
+}
+
 // checkTorrent checks that a torrent has the URLs of its release. If there is a key, it
 // also checks the signature.
 func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size int, sig string, key *signature.Key) {

@@ -115,6 +115,8 @@ type Publisher struct {
 	maker  Maker
 	seeder Seeder
 
+	siteMu sync.RWMutex // guards opts.BaseURL and opts.Trackers, which Move changes
+
 	mu   sync.Mutex
 	busy map[string]bool // slugs of releases that are being published or withdrawn
 	// stores holds the storages of releases that were published from a storage, by main
@@ -238,17 +240,26 @@ func (p *Publisher) Check(ctx context.Context, path string, spec Spec) error {
 // base returns the base URL of the site as it is written into torrents, or "" if there is
 // no site.
 func (p *Publisher) base() string {
-	if p.opts.BaseURL == nil {
+	base, _ := p.site()
+	if base == nil {
 		return ""
 	}
-	return Absolute(p.opts.BaseURL, "")
+	return Absolute(base, "")
+}
+
+// site returns the base URL of the site, and the default trackers.
+func (p *Publisher) site() (base *url.URL, trackers [][]string) {
+	p.siteMu.RLock()
+	defer p.siteMu.RUnlock()
+	return p.opts.BaseURL, p.opts.Trackers
 }
 
 // setWebSeeds replaces [SelfWebSeed] in the web seeds of spec by the site's URL of the data. If
 // peers cannot connect, it also puts that URL before web seeds without SelfWebSeed.
 func (p *Publisher) setWebSeeds(ctx context.Context, spec *Spec, single bool) {
 	ref := Ref{spec.Slug, spec.Version, spec.Variant}
-	own := WebSeedURL(p.opts.BaseURL, ref.String(), single)
+	base, _ := p.site()
+	own := WebSeedURL(base, ref.String(), single)
 	spec.ForHTTP = spec.ForHTTP || own != ""
 	list := slices.Clone(spec.WebSeeds)
 	if own != "" && !slices.Contains(list, SelfWebSeed) && p.opts.NeedsWebSeed != nil && p.opts.NeedsWebSeed(ctx) {
@@ -271,7 +282,7 @@ func (p *Publisher) fill(spec *Spec) {
 		spec.Slug = SlugOf(spec.Name)
 	}
 	if spec.Announce == nil {
-		spec.Announce = p.opts.Trackers
+		_, spec.Announce = p.site()
 	}
 }
 

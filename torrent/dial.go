@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
 )
@@ -55,6 +56,9 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
+	if netguard.KindOf(addr.Addr()) == netguard.Public {
+		s.lastIncoming.Store(time.Now().Unix())
+	}
 	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return

@@ -118,6 +118,24 @@ func (s *Session) AdvertisedPort() uint16 {
 	return s.port
 }
 
+// AnnounceAgain announces all swarms to trackers again, as soon as the trackers allow it, because
+// the address of this machine on the internet has changed.
+func (s *Session) AnnounceAgain() {
+	s.mu.Lock()
+	_, swarms := s.allLocked()
+	s.mu.Unlock()
+	s.announcer.Repeat(swarms)
+}
+
+// LastIncoming returns when a peer with a public address last connected to this session for a
+// torrent that it has, or the zero Time.
+func (s *Session) LastIncoming() time.Time {
+	if at := s.lastIncoming.Load(); at != 0 {
+		return time.Unix(at, 0)
+	}
+	return time.Time{}
+}
+
 // SetAdvertisedPort changes the port that peers are told to connect to, for example because
 // a router maps that port to the port of [Session.PeerPort]. 0 selects the port of
 // [Session.PeerPort]. Connected peers are told at once, trackers as soon as they allow an

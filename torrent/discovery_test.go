@@ -3,6 +3,7 @@ package torrent
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -135,6 +136,47 @@ func TestAdvertisedPort(t *testing.T) {
 	until(t, "the peer is told the new port", told(7778))
 	s.SetAdvertisedPort(0)
 	until(t, "the peer is told the bound port", told(s.PeerPort()))
+}
+
+// fromInternet is a network whose incoming connections seem to come from a public address.
+type fromInternet struct{ Network }
+
+func (n fromInternet) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := n.Network.Listen(ctx, network, address)
+	return publicListener{l}, err
+}
+
+type publicListener struct{ net.Listener }
+
+func (l publicListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return publicConn{c}, err
+}
+
+type publicConn struct{ net.Conn }
+
+func (publicConn) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("203.0.113.7:4000"))
+}
+
+// TestLastIncomingCountsPublicAddresses checks that a connection from this network does not count
+// as one from the internet.
+func TestLastIncomingCountsPublicAddresses(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 100<<10, 16<<10)
+	for _, public := range []bool{false, true} {
+		opt := Options{}
+		if public {
+			opt.Network = fromInternet{systemNetwork{bind: netip.MustParseAddr("127.0.0.1")}}
+		}
+		s := testSession(t, opt)
+		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		tor := addTo(t, testSession(t, Options{}), data, mi, AddOptions{Peers: []netip.AddrPort{s.Addr()}})
+		until(t, "the peer has the data", func() bool { return tor.Stats().State == StateSeeding })
+		if got := !s.LastIncoming().IsZero(); got != public {
+			t.Errorf("connections from the internet: %v, want %v", got, public)
+		}
+	}
 }
 
 // TestSeedsDialNoSeeds checks that a complete torrent dials no seeds, and that a source

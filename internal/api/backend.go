@@ -30,7 +30,7 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	base, _ := d.BaseURL()
 	s := Status{
 		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
-		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(),
+		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(),
 	}
 	for _, tier := range d.Announce() {
 		s.AnnounceURLs = append(s.AnnounceURLs, tier...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/reach"
 	"spate/internal/uplink"
 	"spate/publish"
 )
@@ -30,6 +31,8 @@ type Status struct {
 	WebSeed string   `json:"web_seed,omitempty"`
 	Folders []Folder `json:"folders"`
 	Totals  Totals   `json:"totals"`
+	// Reach says whether others on the internet can connect.
+	Reach reach.Status `json:"reachable"`
 	// Uplink is the limit of all senders, and where it comes from.
 	Uplink uplink.Status `json:"uplink"`
 }

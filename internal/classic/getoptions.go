@@ -65,7 +65,7 @@ func getOptions() []Option {
 		{"dedicated_seed_id", Text, "", Tornado, false, "trackers do not recognize particular seeds"},
 		{"ipv6_enabled", Int, "1", Tornado, false, "IPv4 and IPv6 are always enabled; --bind restricts them to one address"},
 		{"ipv6_binds_v4", Int, "1", Tornado, false, "one socket accepts IPv4 and IPv6"},
-		{"upnp_nat_access", Int, "1", Tornado, false, "UPnP is not supported: forward the peer port in the router yourself"},
+		{"upnp_nat_access", Int, "1", Tornado, false, "these tools do not ask the router: use `spate seed`, or forward the peer port in the router yourself"},
 		{"crypto_allowed", Int, "0", Tornado, false, "connections are not encrypted"},
 		{"crypto_only", Int, "0", Tornado, false, "connections are not encrypted"},
 		{"crypto_stealth", Int, "0", Tornado, false, "connections are not encrypted"},

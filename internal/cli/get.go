@@ -16,6 +16,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/source"
 	"spate/internal/stall"
@@ -92,13 +93,13 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	if err := a.daemonEnv().PrepareState(a.stateDir(opt.state)); err != nil {
 		return err
 	}
-	s, err := a.openSession(&opt.sessionFlags)
+	s, err := a.openSession(&opt.sessionFlags, func(st reach.Status) { a.Log.Info("reachable", "status", st.String()) })
 	if err != nil {
 		return a.getFailed(nil, err)
 	}
 	defer s.Stop()
 	daemon.PruneClaims(a.downloadState(opt.state), a.Now())
-	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session, s.Uplink), a.Log)() // top shows searches for metadata too
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session, s.Uplink, s.Reach), a.Log)() // top shows searches for metadata too
 	jobs, err := a.getJobs(ctx, s, args, a.downloadState(opt.state), opt)
 	for _, j := range jobs {
 		defer j.Release()
@@ -127,7 +128,7 @@ func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, arg
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(s.Session, s.Uplink), 0)
+		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(s.Session, s.Uplink, s.Reach), 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()

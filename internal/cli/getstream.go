@@ -41,6 +41,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 	if err != nil {
 		return err
 	}
+	c.PortMap = nil // the state directory, which records what the router keeps, is temporary
 	s, err := daemon.OpenSession(a.daemonEnv(), c)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/publish"
@@ -21,6 +22,9 @@ type releaseEvent struct {
 	HTTPAddr string `json:"http_addr"`
 	UDPAddr  string `json:"udp_addr,omitempty"`
 	PeerAddr string `json:"peer_addr"`
+	// Reachable says whether others on the internet can connect. It is absent if that is
+	// unknown.
+	Reachable *reach.Status `json:"reachable,omitempty"`
 	// Warnings are what publish has also printed on standard error: patterns without effect,
 	// entries that were left out, and limits of other programs that the torrent exceeds.
 	Warnings []string `json:"warnings,omitempty"`
@@ -41,9 +45,11 @@ type readyEvent struct {
 	HTTPAddr     string   `json:"http_addr,omitempty"`
 	UDPAddr      string   `json:"udp_addr,omitempty"`
 	PeerAddr     string   `json:"peer_addr,omitempty"`
-	Torrents     int      `json:"torrents,omitempty"`
-	Socket       string   `json:"socket,omitempty"`   // path of the socket of the API
-	APIAddr      string   `json:"api_addr,omitempty"` // address of the API on the network
+	// Reachable is as in releaseEvent.
+	Reachable *reach.Status `json:"reachable,omitempty"`
+	Torrents  int           `json:"torrents,omitempty"`
+	Socket    string        `json:"socket,omitempty"`   // path of the socket of the API
+	APIAddr   string        `json:"api_addr,omitempty"` // address of the API on the network
 }
 
 // describe sets the fields that come from a torrent.

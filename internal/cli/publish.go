@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/term"
 	"spate/internal/termsafe"
@@ -27,10 +29,11 @@ type publishOptions struct {
 	secure  tlsFlags
 	site    siteFlags
 
-	release    releaseFlags
-	foreground bool
-	force      bool
-	trackers   [][]string // --announce
+	release       releaseFlags
+	publicMetrics bool
+	foreground    bool
+	force         bool
+	trackers      [][]string // --announce
 }
 
 func (a *app) publishCmd() *cobra.Command {
@@ -63,12 +66,17 @@ names differ.`,
 	opt.session.add(f)
 	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
+	publicMetricsFlag(f, &opt.publicMetrics)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
 	opt.sign.add(f)
 	opt.secure.add(f)
 	opt.site.add(f, "--theme")
 	return cmd
+}
+
+func publicMetricsFlag(f *pflag.FlagSet, v *bool) {
+	f.BoolVar(v, "public-metrics", false, "show /metrics to all when the router opens the site")
 }
 
 // publisherConfig converts the flags to the configuration of a publisher. state is the state
@@ -91,6 +99,7 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
 		return c, err
 	}
+	c.PublicMetrics = opt.publicMetrics
 	c.Site, err = opt.site.options(int64(opt.session.up.rateValue))
 	return c, err
 }
@@ -119,14 +128,16 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if c.Key, err = opt.sign.key(ctx, a); err != nil {
 		return err
 	}
+	news := &reachNews{app: a}
+	c.Session.OnReach = news.told
 	p, err := daemon.OpenPublisher(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink), a.Log)()
+	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink, p.Reach), a.Log)()
 	// The site answers during hashing, and lists the releases that are complete.
-	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req) })
+	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req, news) })
 }
 
 // publishRequest converts the flags and the paths to a request.
@@ -151,7 +162,7 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 }
 
 // publishAll publishes the paths, prints the releases, and shows the status until ctx ends.
-func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest) error {
+func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest, news *reachNews) error {
 	a.sayGuessed(p)
 	bars := &hashingBars{app: a}
 	defer bars.finish()
@@ -176,7 +187,10 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		if err != nil {
 			return err
 		}
-		if err := a.printPublished(e); err != nil {
+		if err := news.print(p.Reach(), func(s *reach.Status) error {
+			e.Reachable = s
+			return a.printPublished(e)
+		}); err != nil {
 			return err
 		}
 	}
@@ -244,7 +258,7 @@ func (a *app) skipped(s maker.Skipped) {
 func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
 	i, err := p.Info(context.Background(), r)
 	return releaseEvent{
-		Event: what, ReleaseInfo: i.Summary(), HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
+		Event: what, ReleaseInfo: i.Summary(), HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(), Reachable: knownReach(p.Reach()),
 	}, err
 }
 

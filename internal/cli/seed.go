@@ -14,6 +14,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -101,18 +102,20 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if len(jobs) == 0 {
 		return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %s can be seeded", units.Plural(len(files), "torrent"))
 	}
-	c, err := a.openSession(&opt.sessionFlags)
+	news := &reachNews{app: a}
+	c, err := a.openSession(&opt.sessionFlags, news.told)
 	if err != nil {
 		return err
 	}
 	defer c.Stop()
+	c.AwaitPorts(ctx)
 	for _, j := range jobs {
 		if err := a.addSeed(c, j, opt); err != nil {
 			return err
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session, c.Uplink), a.Log)()
-	if err := a.seedReady(c, jobs); err != nil {
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session, c.Uplink, c.Reach), a.Log)()
+	if err := a.seedReady(c, jobs, news); err != nil {
 		return err
 	}
 	return a.seedLoop(ctx, c, jobs, opt)
@@ -218,7 +221,7 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 }
 
 // seedReady prints that the session listens.
-func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
+func (a *app) seedReady(c *daemon.Session, jobs []*seedJob, news *reachNews) error {
 	if !a.JSON {
 		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.PeerAddr())
 		return nil
@@ -227,7 +230,10 @@ func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
 	if len(jobs) == 1 {
 		r.describe(jobs[0].mi)
 	}
-	return a.PrintJSON(r)
+	return news.print(c.Reach(), func(s *reach.Status) error {
+		r.Reachable = s
+		return a.PrintJSON(r)
+	})
 }
 
 // seedLoop shows the state of the torrents until ctx ends, and adds those whose data is complete

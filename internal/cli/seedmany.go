@@ -16,6 +16,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/metainfo"
@@ -52,11 +53,13 @@ func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, 
 		return err
 	}
 	defer lock.Close()
-	c, err := a.openSession(&opt.sessionFlags)
+	news := &reachNews{app: a}
+	c, err := a.openSession(&opt.sessionFlags, news.told)
 	if err != nil {
 		return err
 	}
 	defer c.Stop()
+	c.AwaitPorts(ctx)
 	m := &manySeeds{app: a, c: c, state: state, data: opt.data, force: opt.force, total: len(files), known: map[string]bool{}}
 	entries, err := os.ReadDir(state)
 	if err != nil {
@@ -67,7 +70,7 @@ func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, 
 			m.known[e.Name()] = true
 		}
 	}
-	if err := m.ready(); err != nil {
+	if err := m.ready(news); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -93,12 +96,14 @@ func nameOf(args []string) string {
 }
 
 // ready prints that the session listens.
-func (m *manySeeds) ready() error {
+func (m *manySeeds) ready(news *reachNews) error {
 	if !m.app.JSON {
 		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.PeerAddr())
 		return nil
 	}
-	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total})
+	return news.print(m.c.Reach(), func(s *reach.Status) error {
+		return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total, Reachable: s})
+	})
 }
 
 // addAll adds the torrents in files, as many at the same time as there are processors. It

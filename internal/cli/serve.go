@@ -15,6 +15,7 @@ import (
 	"spate/internal/api"
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/publish"
@@ -67,6 +68,7 @@ a socket in --state, or with --api over the network with a token of serve token.
 	opt.secure.add(f)
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
+	publicMetricsFlag(f, &opt.publicMetrics)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
@@ -155,6 +157,8 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	if c.Key, err = opt.sign.key(ctx, a); err != nil {
 		return err
 	}
+	news := &reachNews{app: a}
+	c.Session.OnReach = news.told
 	d, err := daemon.New(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
@@ -162,7 +166,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	defer d.Close()
 	a.sayRestored(d)
 	a.reloadOnHangup(d.Reload)
-	return d.Run(ctx, &serveView{app: a, d: d, ctx: ctx})
+	return d.Run(ctx, &serveView{app: a, d: d, ctx: ctx, news: news})
 }
 
 // sayRestored prints what has changed in the releases of the catalog at the start.
@@ -182,6 +186,8 @@ type serveView struct {
 	app *app
 	d   *daemon.Daemon
 	ctx context.Context // cancelled when the daemon stops
+
+	news *reachNews
 }
 
 // Ready prints where the daemon listens.
@@ -200,7 +206,10 @@ func (v *serveView) Ready() error {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
 	}
 	if a.JSON {
-		return a.PrintJSON(e)
+		return v.news.print(d.Reach(), func(s *reach.Status) error {
+			e.Reachable = s
+			return a.PrintJSON(e)
+		})
 	}
 	a.sayGuessed(d.Publisher)
 	if err := a.Printf("%s\n", termsafe.Line(e.PageURL)); err != nil {

@@ -147,7 +147,7 @@ func (a *app) printStatus(s api.Status) error {
 	facts := [][2]string{
 		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
-		{"web seed", s.WebSeed},
+		{"reachable", s.Reach.String()}, {"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
 		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
 		{"sending", units.Rate(t.UpRate)}, {"uplink", s.Uplink.String()},

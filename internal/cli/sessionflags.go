@@ -8,6 +8,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/lsd"
 	"spate/torrent"
 )
@@ -31,6 +32,8 @@ type sessionFlags struct {
 	noLSD    bool
 	noUTP    bool
 	lsdGroup string
+	noMap    bool      // --no-portmap
+	gateway  addrValue // the router that maps ports
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
@@ -47,11 +50,11 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
 	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
-	// These features do not exist yet, but scripts can already disable them.
-	for _, name := range []string{"no-dht", "no-portmap"} {
-		f.Bool(name, false, "do without "+name[len("no-"):])
-		f.Lookup(name).Hidden = true
-	}
+	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
+	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
+	// This feature does not exist yet, but scripts can already disable it.
+	f.Bool("no-dht", false, "do without dht")
+	f.Lookup("no-dht").Hidden = true
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
@@ -66,6 +69,9 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
 		NoUplink: s.up.given,
+	}
+	if !s.noMap {
+		c.PortMap = &daemon.PortMapConfig{Gateway: s.gateway.Addr}
 	}
 	switch {
 	case s.peerPort < -1 || s.peerPort > 65535:
@@ -90,12 +96,17 @@ func (a *app) daemonEnv() *daemon.Env {
 	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Notef: a.Notef, Warnf: a.Warnf}
 }
 
-// openSession starts the engine of get or seed. The caller has prepared the state directory.
-func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
+// openSession starts the engine of get or seed. The caller has prepared the state directory. told
+// is called with what is known about whether others can connect, and with each change.
+func (a *app) openSession(s *sessionFlags, told func(reach.Status)) (*daemon.Session, error) {
 	c, err := s.config(a.downloadState(s.state))
 	if err != nil {
 		return nil, err
 	}
+	if c.PortMap != nil {
+		c.PortMap.State = a.stateDir(s.state)
+	}
+	c.OnReach = told
 	return daemon.OpenSession(a.daemonEnv(), c)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/running"
 	"spate/internal/termsafe"
 	"spate/internal/tui"
@@ -59,7 +60,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 				t.ID, t.Name, t.State, t.Err, t.TrackerErr, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
 			})
 		}
-		return a.PrintJSON(map[string]any{"torrents": rows, "uplinks": src.uplinks(ctx)})
+		return a.PrintJSON(map[string]any{"torrents": rows, "uplinks": src.uplinks(ctx), "reachable": src.reaches(ctx)})
 	case !a.HasScreen():
 		return a.printTop(list)
 	}
@@ -165,6 +166,20 @@ func (e *everything) uplinks(ctx context.Context) map[string]uplink.Status {
 	return all
 }
 
+// reaches returns what each process knows about whether others can connect, by the ID of the
+// process.
+func (e *everything) reaches(ctx context.Context) map[string]reach.Status {
+	all := map[string]reach.Status{}
+	for id, part := range e.parts {
+		if u, ok := part.(running.Reacher); ok {
+			if s, err := u.Reach(ctx); err == nil { // an older version does not know it
+				all[id] = s
+			}
+		}
+	}
+	return all
+}
+
 // part returns the source of the torrent with an ID, and the ID of the torrent in that source.
 func (e *everything) part(id string) (tui.Source, string) {
 	part, id, _ := strings.Cut(id, "/")
@@ -235,6 +250,12 @@ func (d daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
 	return s.Uplink, err
 }
 
+// Reach implements [running.Reacher].
+func (d daemonSource) Reach(ctx context.Context) (reach.Status, error) {
+	s, err := d.client.Status(ctx)
+	return s.Reach, err
+}
+
 func copies(n int64) string {
 	if n == 1 {
 		return "1 copy"
@@ -261,8 +282,8 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
 		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
 	}}
-	if up, err := d.Uplink(ctx); err == nil {
-		out.Facts = append(out.Facts, [2]string{"uplink", up.String()})
+	if s, err := d.client.Status(ctx); err == nil {
+		out.Facts = append(out.Facts, [2]string{"uplink", s.Uplink.String()}, [2]string{"reachable", s.Reach.String()})
 	}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"net/netip"
-
 	"spate"
 	"spate/publish"
 	"spate/tracker"
@@ -12,7 +10,7 @@ import (
 // of every release that it allows.
 type admission struct {
 	trackerNode *TrackerNode
-	origins     []netip.AddrPort // the addresses of this process's seed
+	address     func() *publicAddress // contains the addresses of this process's seed
 }
 
 // Allow implements [publish.Tracker].
@@ -24,7 +22,7 @@ func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
 		t.trackerNode.table.Unpin(ih)
 		return nil
 	}
-	if err := t.trackerNode.table.Pin(ih, t.origins...); err != nil {
+	if err := t.trackerNode.table.Pin(ih, t.address().origins...); err != nil {
 		t.trackerNode.server.Disallow(ih)
 		return err
 	}

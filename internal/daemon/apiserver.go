@@ -75,7 +75,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		_, ok := tokens.Check(token)
 		return ok
 	}
-	h := d.conf.Answer(d, APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.base.Hostname())})
+	h := d.conf.Answer(d, APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())})
 	listener := d.trackerNode.server.Bound(s.http)
 	if d.trackerNode.tls != nil {
 		listener = tls.NewListener(listener, d.trackerNode.tls)

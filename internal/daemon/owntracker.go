@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 	"time"
 
 	"spate"
@@ -18,18 +19,37 @@ type ownTracker struct {
 	next  torrent.Announcer
 	table *swarm.Table
 	now   func() time.Time
-	urls  map[string]bool // the announce URLs of this process's tracker node
-	addr  netip.AddrPort  // the address of this process's seed
+
+	mu   sync.Mutex      // guards the fields below
+	urls map[string]bool // the announce URLs of this process's tracker node, former ones too
+	addr netip.AddrPort  // the address of this process's seed
+}
+
+// set adds the announce URLs of the tracker node, and sets the address of the seed. Torrents of
+// this process that contain a former URL stay in the table of this process.
+func (o *ownTracker) set(urls []string, addr netip.AddrPort) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.urls == nil {
+		o.urls = map[string]bool{}
+	}
+	for _, u := range urls {
+		o.urls[u] = true
+	}
+	o.addr = addr
 }
 
 // Announce implements [torrent.Announcer].
 func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	if !o.urls[url] {
+	o.mu.Lock()
+	own, addr := o.urls[url], o.addr
+	o.mu.Unlock()
+	if !own {
 		return o.next.Announce(ctx, url, req)
 	}
 	var rep swarm.Reply
 	err := o.table.Announce(o.now(), &swarm.Request{
-		InfoHash: req.InfoHash, PeerID: req.PeerID, Key: req.Key, Addr: o.addr, Seed: req.Seed(),
+		InfoHash: req.InfoHash, PeerID: req.PeerID, Key: req.Key, Addr: addr, Seed: req.Seed(),
 		Event: req.Event, NumWant: req.NumWant, Want4: true, Want6: true,
 	}, &rep)
 	if errors.Is(err, swarm.ErrAddr) {

@@ -23,8 +23,8 @@ import (
 // If neither is reached from here, nothing is known: many routers do not let a machine reach
 // its own public address.
 type peerReach struct {
-	public *url.URL // the public URL that the user gave; nil: the site and the peers have one address
-	port   uint16   // port that peers are told; 0: the session does not listen
+	public *url.URL      // the public URL that the user gave; nil: the site and the peers have one address
+	port   func() uint16 // returns the port that peers are told; 0: the session does not listen
 	bind   netip.Addr
 	now    func() time.Time
 	notef  func(format string, args ...any)
@@ -43,7 +43,7 @@ const (
 	reachValid = time.Minute     // how long the result of a check is used
 )
 
-func newPeerReach(env *Env, public *url.URL, bind netip.Addr, port uint16) *peerReach {
+func newPeerReach(env *Env, public *url.URL, bind netip.Addr, port func() uint16) *peerReach {
 	return &peerReach{public: public, port: port, bind: bind, now: env.Now, notef: env.Notef, token: rand.Text()}
 }
 
@@ -88,14 +88,15 @@ func (p *peerReach) known() string {
 
 // check connects to the peer port at the host of the public URL, and if that fails, to the site.
 func (p *peerReach) check(ctx context.Context) string {
-	if p.port == 0 {
+	port := p.port()
+	if port == 0 {
 		return "peers cannot connect to this machine"
 	}
 	if p.public == nil {
 		return ""
 	}
 	dialer := netguard.Dialer{LocalAddr: p.bind, OnlyLoopback: p.bind.IsLoopback(), Timeout: reachTime}
-	peers := net.JoinHostPort(p.public.Hostname(), strconv.Itoa(int(p.port)))
+	peers := net.JoinHostPort(p.public.Hostname(), strconv.Itoa(int(port)))
 	conn, err := dialer.DialContext(ctx, netguard.ToChosen, "tcp", peers)
 	if err == nil {
 		conn.Close()

@@ -58,7 +58,7 @@ func TestPeerReach(t *testing.T) {
 		if c.public != "none" {
 			public, _ = url.Parse(srv.URL + c.public)
 		}
-		p := newPeerReach(env, public, netip.MustParseAddr("127.0.0.1"), c.port)
+		p := newPeerReach(env, public, netip.MustParseAddr("127.0.0.1"), func() uint16 { return c.port })
 		mux.Handle("/site/", p.handler(http.NotFoundHandler()))
 		mux.HandleFunc("/moved/", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/site/"+strings.TrimPrefix(r.URL.Path, "/moved/"), http.StatusFound)
@@ -81,7 +81,7 @@ func TestPeerReach(t *testing.T) {
 func TestPeerReachEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	public, _ := url.Parse("http://127.0.0.1:1")
-	p := newPeerReach(testEnv(), public, netip.MustParseAddr("127.0.0.1"), 1)
+	p := newPeerReach(testEnv(), public, netip.MustParseAddr("127.0.0.1"), func() uint16 { return 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got := p.shutOut(ctx); got != "" || !p.checked.IsZero() {

@@ -162,7 +162,7 @@ func (p *Publisher) spec(r *PublishRequest, i int) publish.Spec {
 	}
 	spec.Announce = nil // use the trackers of the publisher
 	if len(r.Trackers) > 0 {
-		spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
+		spec.Announce = append(append([][]string{}, p.Announce()...), r.Trackers...)
 	}
 	return spec
 }

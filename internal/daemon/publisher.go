@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,8 +33,11 @@ type PublisherConfig struct {
 	Site        site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
 	Key         *signature.Key // signs releases; nil: they are not signed
 	Trackers    [][]string     // trackers of all releases, after the tracker of this process
-	Outputs     []os.FileInfo  // files to which the standard output and error are redirected
-	Settle      time.Duration  // time without changes after which data is complete; 0: three seconds
+	// PublicMetrics shows /metrics to all. Otherwise only this machine sees them while a
+	// router passes requests of strangers.
+	PublicMetrics bool
+	Outputs       []os.FileInfo // files to which the standard output and error are redirected
+	Settle        time.Duration // time without changes after which data is complete; 0: three seconds
 
 	Catalog publish.Catalog // nil: a catalog in memory
 	Keeper  *publish.Keeper // keeps older versions; may be nil
@@ -48,14 +51,13 @@ func (c *PublisherConfig) resumeDir() string { return filepath.Join(c.State, "pu
 type Publisher struct {
 	env         *Env
 	conf        PublisherConfig
-	base        *url.URL
-	guessed     bool
+	address     atomic.Pointer[publicAddress]
+	own         *ownTracker
 	lock        *os.File // lock of the state directory
 	sockets     *sockets
 	secure      *secure // nil: plain HTTP
 	trackerNode *TrackerNode
 	session     *Session
-	announce    [][]string // trackers of all releases
 	publisher   *publish.Publisher
 	counter     *publish.Counter
 	callback    *callback
@@ -96,7 +98,6 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
-	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.TrackerNode.Server.OnlyAllowed = true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
@@ -106,9 +107,10 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
-	p.reach = newPeerReach(env, c.PublicURL, c.Session.Options.Bind, p.session.AdvertisedPort())
+	p.trackerNode.strangers = func() bool { return !c.PublicMetrics && p.siteMapped() }
+	p.reach = newPeerReach(env, c.PublicURL, c.Session.Options.Bind, p.session.AdvertisedPort)
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
-		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
+		Tracker: &admission{trackerNode: p.trackerNode, address: p.address.Load}, BaseURL: p.address.Load().base, Trackers: p.address.Load().announce, Now: env.Now,
 		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log, Recheck: p.recheck,
 		NeedsWebSeed: func(ctx context.Context) bool { return p.reach.shutOut(ctx) != "" },
 	}); err != nil {
@@ -126,27 +128,30 @@ func (p *Publisher) open(ctx context.Context) error {
 	return err
 }
 
-// openSession starts the engine. The engine calls the tracker node of this process directly.
+// openSession starts the engine, and waits for the router if it may change the address of the
+// site. The engine calls the tracker node of this process directly.
 func (p *Publisher) openSession(ctx context.Context) error {
-	own := &ownTracker{table: p.trackerNode.table, now: p.env.Now, urls: map[string]bool{}}
-	p.announce = announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
-	for _, tier := range p.announce {
-		for _, u := range tier {
-			own.urls[u] = true
-		}
-	}
+	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now}
 	c := p.conf.Session
 	c.Options.ResumeDir = p.conf.resumeDir()
 	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
-		own.next = next
-		return own
+		p.own.next = next
+		return p.own
+	}
+	if c.PortMap != nil {
+		ports := *c.PortMap
+		ports.State, ports.rules = p.conf.State, p.siteRules()
+		if len(ports.rules) > 0 {
+			ports.site = p.sockets.httpAddr().Port()
+		}
+		c.PortMap = &ports
 	}
 	var err error
 	if p.session, err = OpenSession(p.env, c); err != nil {
 		return err
 	}
-	own.addr = p.origins(ctx)[0]
-	p.announce = append(p.announce, p.conf.Trackers...)
+	p.session.AwaitPorts(ctx)
+	p.use(p.findAddress(ctx))
 	return nil
 }
 
@@ -200,7 +205,7 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.trackerNode.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run, p.followStates}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run, p.followStates, p.followAddress}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
 		go func() {
@@ -250,16 +255,14 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 	return nil
 }
 
-// origins returns the addresses under which peers reach the seed.
-func (p *Publisher) origins(ctx context.Context) []netip.AddrPort {
-	return originAddrs(ctx, p.conf.Session.Options.Bind, p.base, p.conf.PublicURL != nil, p.session.PeerPort())
-}
-
 // Catalog returns the catalog of the releases.
 func (p *Publisher) Catalog() publish.Catalog { return p.publisher.Catalog() }
 
 // BaseURL returns the URL under which clients reach the site, and whether it is a guess.
-func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.guessed }
+func (p *Publisher) BaseURL() (u *url.URL, guessed bool) {
+	a := p.address.Load()
+	return a.base, a.guessed
+}
 
 // ShutOut returns why peers cannot connect to this process although the site is reached, as far
 // as it was checked for the last release, or "". The torrents of such releases name the site as
@@ -267,7 +270,7 @@ func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.gues
 func (p *Publisher) ShutOut() string { return p.reach.known() }
 
 // Announce returns the trackers of all releases, by tier.
-func (p *Publisher) Announce() [][]string { return p.announce }
+func (p *Publisher) Announce() [][]string { return p.address.Load().announce }
 
 // HTTPAddr returns the address of the HTTP socket.
 func (p *Publisher) HTTPAddr() string { return p.sockets.httpAddr().String() }
@@ -307,7 +310,7 @@ func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.Relea
 
 // Infos returns Info of each release of list, in the same order.
 func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publish.ReleaseInfo, error) {
-	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.base, list)
+	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.address.Load().base, list)
 	for i := range infos {
 		infos[i].Path = list[i].Path
 	}

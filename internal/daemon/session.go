@@ -12,6 +12,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/notutp"
+	"spate/internal/reach"
 	"spate/internal/udpmux"
 	"spate/internal/uplink"
 	"spate/lsd"
@@ -33,6 +34,11 @@ type SessionConfig struct {
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
 	NoUTP    bool           // do not answer uTP on the UDP port
+	// PortMap configures the mappings at the router; nil: none.
+	PortMap *PortMapConfig
+	// OnReach is called with what is known about whether others can connect, and with each
+	// change. It may be nil.
+	OnReach func(reach.Status)
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -47,7 +53,11 @@ type Session struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
-	up      int64        // limit that the user gave; 0: none
+	up      int64     // limit that the user gave; 0: none
+	ports   *ports    // mappings at the router; nil: none
+	seen    *seenAddr // the address that trackers see
+	onReach func(reach.Status)
+	site    uint16       // port of the site that is mapped too; 0: none
 	line    *uplink.Line // limits all senders of the process; nil: they are not limited
 	once    sync.Once
 }
@@ -71,9 +81,10 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Announcer, opt.Log = trk, env.Log
+	seen := &seenAddr{Announcer: trk}
+	opt.Announcer, opt.Log = seen, env.Log
 	if c.WrapAnnouncer != nil {
-		opt.Announcer = c.WrapAnnouncer(trk)
+		opt.Announcer = c.WrapAnnouncer(seen)
 	}
 	var line *uplink.Line
 	if opt.Up == 0 && !c.NoUplink {
@@ -85,13 +96,25 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	local, err := env.localPeers(&c, s)
+	ports, err := env.openPorts(c.PortMap, opt.Bind, s.PeerPort())
 	if err != nil {
 		s.Close()
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
+	local, err := env.localPeers(&c, s)
+	if err != nil {
+		if ports != nil {
+			ports.record.close()
+		}
+		s.Close()
+		trk.Close()
+		return nil, err
+	}
+	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, line: line, ended: make(chan struct{})}
+	if c.PortMap != nil {
+		d.site = c.PortMap.site
+	}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	if udp != nil && !c.NoUTP {
@@ -117,6 +140,10 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 			stop()
 		}()
 		wg.Go(func() { s.udp.Run(announced) })
+	}
+	if s.ports != nil {
+		wg.Go(func() { s.ports.Run(ctx) })
+		wg.Go(func() { s.watchReach(ctx, s.onReach) })
 	}
 	if s.line != nil {
 		wg.Go(func() { s.line.Run(ctx) })

@@ -22,6 +22,7 @@ var stateEntries = []struct {
 	{"publish", fs.ModeDir}, {"publish/*", 0},
 	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
 	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
+	{"ports", fs.ModeDir}, {"ports/*.lock", 0}, {"ports/*.json", 0},
 	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},
 	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0},
 	{"get/????????????????????", fs.ModeDir}, // keyLength characters

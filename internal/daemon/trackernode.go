@@ -49,6 +49,10 @@ type Memory interface {
 type TrackerNode struct {
 	observe func(*tracker.Observation) // called for each announce, and must not block; may be nil
 
+	// strangers reports whether /metrics are for this machine only, because a router passes
+	// requests of strangers; may be nil.
+	strangers func() bool
+
 	env      *Env
 	table    *swarm.Table
 	server   *trackerserver.Server
@@ -185,6 +189,10 @@ func (n *TrackerNode) handler(next http.Handler) http.Handler {
 		rest, _ := weburl.CutPrefix(segments, n.prefix)
 		for _, path := range [][]string{rest, segments} {
 			if err == nil && len(path) > 0 && slices.Contains([]string{"stats", "stats.json", "metrics", "file"}, path[0]) {
+				if path[0] == "metrics" && n.strangers != nil && n.strangers() && !n.server.ClientAddr(r).IsLoopback() {
+					http.Error(w, "the metrics are shown to this machine only; --public-metrics shows them to all", http.StatusForbidden)
+					return
+				}
 				stats.ServeHTTP(w, weburl.WithPath(r, path))
 				return
 			}

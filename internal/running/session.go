@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/internal/stall"
 	"spate/internal/tui"
 	"spate/internal/uplink"
@@ -15,16 +16,22 @@ import (
 )
 
 // Source returns a source with the torrents of a session of this process. up returns what the
-// process knows about its uplink.
-func Source(s *torrent.Session, up func() uplink.Status) tui.Source { return source{s, up} }
+// process knows about its uplink, and reached whether others can connect.
+func Source(s *torrent.Session, up func() uplink.Status, reached func() reach.Status) tui.Source {
+	return source{s, up, reached}
+}
 
 type source struct {
 	session *torrent.Session
 	up      func() uplink.Status
+	reached func() reach.Status
 }
 
 // Uplink implements [Uplinker].
 func (s source) Uplink(context.Context) (uplink.Status, error) { return s.up(), nil }
+
+// Reach implements [Reacher].
+func (s source) Reach(context.Context) (reach.Status, error) { return s.reached(), nil }
 
 // List implements [tui.Source].
 func (s source) List(context.Context) ([]tui.Torrent, error) {
@@ -45,7 +52,7 @@ func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 		if t.InfoHash().String() == id {
 			d := detailOf(t)
 			d.Stall = stallLines(stallOf(s.session, t))
-			d.Facts = append(d.Facts, [2]string{"uplink", s.up().String()})
+			d.Facts = append(d.Facts, [2]string{"uplink", s.up().String()}, [2]string{"reachable", s.reached().String()})
 			return d, nil
 		}
 	}

@@ -21,6 +21,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/filetrust"
+	"spate/internal/reach"
 	"spate/internal/tui"
 	"spate/internal/uplink"
 )
@@ -78,6 +79,12 @@ func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) 
 			answer(w, s, err)
 		})
 	}
+	if u, ok := src.(Reacher); ok {
+		mux.HandleFunc("GET /reach", func(w http.ResponseWriter, r *http.Request) {
+			s, err := u.Reach(r.Context())
+			answer(w, s, err)
+		})
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go srv.Serve(l)
 	return func() { srv.Close() } // removes the socket too
@@ -86,6 +93,11 @@ func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) 
 // Uplinker is a [tui.Source] that knows about the uplink of its process.
 type Uplinker interface {
 	Uplink(ctx context.Context) (uplink.Status, error)
+}
+
+// Reacher is a [tui.Source] that knows whether others can connect to its process.
+type Reacher interface {
+	Reach(ctx context.Context) (reach.Status, error)
 }
 
 // Process is a [tui.Source] with the torrents of another process.
@@ -163,6 +175,12 @@ func (r *Process) List(ctx context.Context) ([]tui.Torrent, error) {
 // Uplink implements [Uplinker].
 func (r *Process) Uplink(ctx context.Context) (s uplink.Status, err error) {
 	err = r.get(ctx, "/uplink", &s)
+	return s, err
+}
+
+// Reach implements [Reacher].
+func (r *Process) Reach(ctx context.Context) (s reach.Status, err error) {
+	err = r.get(ctx, "/reach", &s)
 	return s, err
 }
 

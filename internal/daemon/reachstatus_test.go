@@ -1,0 +1,154 @@
+package daemon
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"spate/internal/reach"
+	"spate/portmap"
+)
+
+// TestReachSaysWhatIsInTheWay checks the words about the router's answers.
+func TestReachSaysWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	home := portmap.Family{Gateway: netip.MustParseAddr("192.168.1.1"), Local: netip.MustParseAddr("192.168.1.2")}
+	mapped := home
+	mapped.Way, mapped.External = portmap.UPnP, netip.MustParseAddr("203.0.113.7")
+	mapped.Mappings = []portmap.Mapping{{Protocol: portmap.TCP, Internal: 6881, External: 6882}, {Protocol: portmap.TCP, Internal: 6969, External: 6970}}
+	with := func(f portmap.Family, change func(*portmap.Family)) portmap.Family { change(&f); return f }
+	seen := netip.MustParseAddr("203.0.113.99")
+	for name, c := range map[string]struct {
+		f    portmap.Family
+		seen netip.Addr
+		want string // part of the line
+	}{
+		"mapped":             {mapped, netip.Addr{}, "peers 203.0.113.7:6882, site 203.0.113.7:6970 (opened by the router, UPnP)"},
+		"seen as it says":    {mapped, mapped.External, "opened by the router"},
+		"seen elsewhere":     {mapped, seen, "trackers see the address 203.0.113.99"},
+		"a carrier's NAT":    {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("100.64.1.2") }), netip.Addr{}, "carrier-grade NAT"},
+		"two routers":        {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("192.168.0.2") }), netip.Addr{}, "private address 192.168.0.2"},
+		"no answer":          {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoAnswer }), netip.Addr{}, "forward the ports 6881 and 6969 (TCP and UDP) to 192.168.1.2"},
+		"an offline router":  {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoExternal }), netip.Addr{}, "no public address"},
+		"a public address":   {portmap.Family{Local: netip.MustParseAddr("203.0.113.7"), Err: portmap.ErrNotNeeded}, netip.Addr{}, "peers 203.0.113.7:6881 (this machine has a public address)"},
+		"another error":      {with(home, func(f *portmap.Family) { f.Err = errors.New("refused") }), netip.Addr{}, "not from the internet: refused; turn on UPnP"},
+		"no network":         {portmap.Family{Err: portmap.ErrNoGateway}, netip.Addr{}, ""},
+		"before the answers": {home, netip.Addr{}, ""},
+	} {
+		got := reachOf(c.f, 6881, 6969, c.seen).String()
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q does not contain %q", name, got, c.want)
+		}
+	}
+	confirmed := reach.Status{Problem: "x", Confirmed: true}.String()
+	if strings.Contains(confirmed, "not from") || !strings.Contains(confirmed, "have connected") {
+		t.Errorf("a confirmed status is %q", confirmed)
+	}
+}
+
+// TestPortRecordOutlivesCrash checks that a process finds the record of one that has ended, and
+// not that of one that runs.
+func TestPortRecordOutlivesCrash(t *testing.T) {
+	t.Parallel()
+	env, dir := testEnv(), filepath.Join(t.TempDir(), "ports")
+	list := []portmap.Permanent{{Gateway: netip.MustParseAddr("192.168.1.1"), Protocol: portmap.TCP, External: 6881, Internal: 6881}}
+	first := env.openPortRecord(dir)
+	first.keep(list)
+	second := env.openPortRecord(dir)
+	if len(second.Permanent) != 0 || len(second.Key) < 16 || reflect.DeepEqual(first.Key, second.Key) {
+		t.Errorf("the second process has %v, and the key %x", second.Permanent, second.Key)
+	}
+	first.close()
+	first.keep(nil) // must not write any more
+	third := env.openPortRecord(dir)
+	if !reflect.DeepEqual(third.Permanent, list) || !reflect.DeepEqual(third.Key, first.Key) {
+		t.Errorf("after a crash: %v, want %v", third.Permanent, list)
+	}
+	second.close()
+	third.close()
+}
+
+// TestNoPortsOnLoopback checks that a session on loopback has no mapper, and one without a port
+// for peers neither.
+func TestNoPortsOnLoopback(t *testing.T) {
+	t.Parallel()
+	env := testEnv()
+	for name, bind := range map[string]string{"loopback": "127.0.0.1", "loopback of IPv6": "::1"} {
+		if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.MustParseAddr(bind), 6881); p != nil || err != nil {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+	if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.Addr{}, 0); p != nil || err != nil {
+		t.Errorf("without a port: %v, %v", p, err)
+	}
+	if _, err := env.openPorts(&PortMapConfig{State: t.TempDir(), Gateway: netip.MustParseAddr("203.0.113.1")}, netip.Addr{}, 6881); err == nil {
+		t.Error("a public gateway is accepted")
+	}
+}
+
+// TestStrangersSeeNoMetrics checks that only this machine sees /metrics while a router passes
+// requests of strangers.
+func TestStrangersSeeNoMetrics(t *testing.T) {
+	t.Parallel()
+	env := testEnv()
+	n, err := env.openTrackerNode(&TrackerNodeConfig{}, t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	strangers := false
+	n.strangers = func() bool { return strangers }
+	h := n.handler(http.NotFoundHandler())
+	status := func(path, from string) int {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, c := range []struct {
+		mapped     bool
+		path, from string
+		want       int
+	}{
+		{false, "/metrics", "203.0.113.9:1", http.StatusOK}, {true, "/metrics", "203.0.113.9:1", http.StatusForbidden},
+		{true, "/metrics", "192.168.1.1:1", http.StatusForbidden}, {true, "/metrics", "127.0.0.1:1", http.StatusOK}, {true, "/stats.json", "203.0.113.9:1", http.StatusOK},
+	} {
+		strangers = c.mapped
+		if got := status(c.path, c.from); got != c.want {
+			t.Errorf("%+v: status %d", c, got)
+		}
+	}
+}
+
+// TestMovesAreRareWithAFickleRouter checks that a router that names another address each time
+// moves the releases rarely, and that a single change is followed at once.
+func TestMovesAreRareWithAFickleRouter(t *testing.T) {
+	t.Parallel()
+	var pace movePace
+	start := time.Unix(1e9, 0)
+	moves := 0
+	for now := start; now.Before(start.Add(24 * time.Hour)); now = now.Add(reachEvery) {
+		if pace.allows(now) {
+			pace.moved(now)
+			moves++
+		}
+	}
+	if moves < 20 || moves > 40 {
+		t.Errorf("%d moves in a day", moves)
+	}
+	later := start.Add(72 * time.Hour)
+	if !pace.allows(later) {
+		t.Error("a change after two days is not followed")
+	}
+	pace.moved(later)
+	if !pace.allows(later.Add(30 * time.Second)) {
+		t.Error("a second change is not followed after half a minute")
+	}
+}
