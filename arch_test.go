@@ -19,7 +19,7 @@ import (
 var rows = map[string]string{
 	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
 	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1",
-	"dht": "2", "lsd": "2", "maker": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
+	"lsd": "2", "maker": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
 	"internal/fault": "2",
 	"dht":            "2",
 	"torrent":        "3", "tracker/trackerserver": "3", "tracker/trackerstats": "3", "internal/torrentfile": "3",
