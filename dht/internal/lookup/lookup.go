@@ -29,7 +29,7 @@ const (
 	Alpha         = 4   // queries that wait for an answer at a time
 	MaxQueries    = 200 // queries of a lookup
 	MaxCandidates = 100 // nodes that a lookup remembers
-	maxPerReply   = 16  // nodes that are taken from one reply; most programs send 8
+	MaxPerReply   = 16  // nodes that are taken from one reply; most programs send 8
 	maxPerIP      = 4   // nodes with one public address, such as those behind one carrier's NAT
 	freeInsecure  = 8   // queries to nodes with an id that BEP 42 forbids, beyond one for each other query
 )
@@ -252,13 +252,21 @@ func (l *Lookup) Answered(addr netip.AddrPort, id ID, token []byte, nodes []Node
 		l.list = slices.Delete(l.list, i, i+1)
 		l.insert(moved)
 	}
-	local := nodeid.Exempt(addr.Addr())
-	for _, n := range nodes[:min(len(nodes), maxPerReply)] {
-		if local || !nodeid.Exempt(n.Addr.Addr()) { // nobody outside can name nodes of a local network
+	l.extend(nodes, nodeid.Exempt(addr.Addr()))
+	return true
+}
+
+// Extend adds nodes that a node of the other address family named (BEP 32).
+func (l *Lookup) Extend(nodes []Node) { l.extend(nodes, false) }
+
+// extend adds nodes that another node named. Only nodes of the local network can name others
+// there.
+func (l *Lookup) extend(nodes []Node, local bool) {
+	for _, n := range nodes[:min(len(nodes), MaxPerReply)] {
+		if local || !nodeid.Exempt(n.Addr.Addr()) {
 			l.add(n, false)
 		}
 	}
-	return true
 }
 
 // Result is a node that answered, with the token that it gave.

@@ -253,7 +253,8 @@ func TestLookupAlwaysEnds(t *testing.T) {
 		l.Start(w.nodes[:w.rng.IntN(10)])
 		counts := map[netip.AddrPort]int{}
 		run(t, l, func(n Node) (ID, []Node, bool) {
-			if counts[n.Addr]++; counts[n.Addr] > 1 {
+			counts[n.Addr]++
+			if counts[n.Addr] > 1 {
 				t.Fatalf("%v is asked twice", n)
 			}
 			id := n.ID

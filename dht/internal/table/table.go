@@ -6,6 +6,7 @@
 package table
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -34,6 +35,7 @@ const (
 // entry is a node of the table.
 type entry struct {
 	Node
+	network   uint64    // as networkOf returns it
 	responded time.Time // when the node last answered
 	queried   time.Time // when the node last sent a query
 	pinged    time.Time // when Due last returned the node
@@ -151,7 +153,7 @@ func (t *Table) Responded(n Node, now time.Time) {
 			t.Remove(n.Addr)
 			i = find(b.live, n.ID)
 			e = &b.live[i]
-			e.Addr = n.Addr
+			e.Addr, e.network = n.Addr, networkOf(n.Addr.Addr())
 		}
 		e.responded, e.fails = now, 0
 		return
@@ -160,7 +162,7 @@ func (t *Table) Responded(n Node, now time.Time) {
 	if !local(n.Addr.Addr()) && t.sharing(n.Addr.Addr()) >= maxPerIP {
 		return
 	}
-	t.insert(entry{Node: n, responded: now})
+	t.insert(entry{Node: n, network: networkOf(n.Addr.Addr()), responded: now})
 }
 
 // Queried records a query of a node. It reports whether the table has a place for the node,
@@ -270,12 +272,12 @@ func (b *bucket) place(e *entry) int {
 		if o.fails >= badAfter {
 			return i
 		}
-		if sameNetwork(o.Addr.Addr(), e.Addr.Addr()) {
+		if e.sameNetwork(o) {
 			own++
 		}
 		n := 0
 		for j := range b.live {
-			if sameNetwork(o.Addr.Addr(), b.live[j].Addr.Addr()) {
+			if o.sameNetwork(&b.live[j]) {
 				n++
 			}
 		}
@@ -294,7 +296,7 @@ func (b *bucket) place(e *entry) int {
 func (b *bucket) keep(e entry) {
 	b.spare = slices.DeleteFunc(b.spare, func(o entry) bool { return o.ID == e.ID || o.Addr == e.Addr })
 	if len(b.spare) >= spares {
-		i := max(slices.IndexFunc(b.spare, func(o entry) bool { return sameNetwork(o.Addr.Addr(), e.Addr.Addr()) }), 0)
+		i := max(slices.IndexFunc(b.spare, func(o entry) bool { return e.sameNetwork(&o) }), 0)
 		b.spare = slices.Delete(b.spare, i, i+1)
 	}
 	b.spare = append(b.spare, e)
@@ -324,16 +326,19 @@ func (t *Table) split() {
 // by network.
 func local(a netip.Addr) bool { return nodeid.Exempt(a) }
 
-// sameNetwork reports whether two public addresses are in one network: a /24 of IPv4 or a
-// /48 of IPv6.
-func sameNetwork(a, b netip.Addr) bool {
-	if a.Is4() != b.Is4() || local(a) || local(b) {
-		return false
+// networkOf returns a number for the network of a public address, which is a /24 of IPv4 or a
+// /48 of IPv6, and 0 for a local address.
+func networkOf(a netip.Addr) uint64 {
+	if local(a) {
+		return 0
 	}
 	if a.Is4() {
-		x, y := a.As4(), b.As4()
-		return [3]byte(x[:3]) == [3]byte(y[:3])
+		ip := a.As4()
+		return 1<<63 | uint64(binary.BigEndian.Uint32(ip[:])>>8)
 	}
-	x, y := a.As16(), b.As16()
-	return [6]byte(x[:6]) == [6]byte(y[:6])
+	ip := a.As16()
+	return binary.BigEndian.Uint64(ip[:])>>16 | 1<<62
 }
+
+// sameNetwork reports whether two nodes are in one public network.
+func (e *entry) sameNetwork(o *entry) bool { return e.network == o.network && e.network != 0 }
