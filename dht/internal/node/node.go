@@ -23,6 +23,7 @@ import (
 	"slices"
 	"time"
 
+	"spate/dht/internal/itemstore"
 	"spate/dht/internal/krpc"
 	"spate/dht/internal/limit"
 	"spate/dht/internal/peerstore"
@@ -60,6 +61,8 @@ type Options struct {
 	Bootstrap []netip.AddrPort
 	// MaxPeers bounds the stored peers of each family. 0 selects the default.
 	MaxPeers int
+	// MaxItems bounds the stored items of each family. 0 selects the default.
+	MaxItems int
 	// Addresses is the number of addresses whose rates and proofs the node remembers. 0
 	// selects 8192.
 	Addresses int
@@ -76,6 +79,7 @@ type family struct {
 	id    ID
 	table *table.Table
 	peers *peerstore.Store
+	items *itemstore.Store
 	boot  boot
 
 	poll     vote.Poll
@@ -128,6 +132,11 @@ var (
 
 const defaultAddresses = 8192
 
+// signatureRates limits the signatures of items that the node checks.
+func signatureRates(addresses int) limit.Options {
+	return limit.Options{Address: limit.Rate{PerSecond: 2, Burst: 20}, Network: limit.Rate{PerSecond: 20, Burst: 100}, Cells: min(addresses, 1024)}
+}
+
 // New returns a node that starts to look for others at the first Tick.
 func New(now time.Time, o Options) (*Node, error) {
 	if !o.IPv4 && !o.IPv6 {
@@ -164,6 +173,9 @@ func New(now time.Time, o Options) (*Node, error) {
 		}
 		f.table = table.New(f.id)
 		if f.peers, err = peerstore.New(f.id, v6, now, peerstore.Options{MaxPeers: o.MaxPeers, Random: rand.NewPCG(n.rng.Uint64(), n.rng.Uint64())}); err != nil {
+			return nil, err
+		}
+		if f.items, err = itemstore.New(f.id, key, now, itemstore.Options{MaxItems: o.MaxItems, Signatures: signatureRates(o.Addresses)}); err != nil {
 			return nil, err
 		}
 		f.boot = newBoot(now, v6, o.Known, o.Bootstrap)
@@ -264,6 +276,7 @@ type FamilyStatus struct {
 	External netip.AddrPort // the own address as others see it; not valid while it is unknown, port 0 if it differs
 	Peers    int            // stored peers of other nodes
 	Hashes   int            // info-hashes of those peers
+	Items    int            // stored items of other nodes (BEP 44)
 }
 
 // Status returns the state of each family that is on.
@@ -271,7 +284,7 @@ func (n *Node) Status(now time.Time) (list []FamilyStatus) {
 	for _, f := range n.families {
 		list = append(list, FamilyStatus{
 			IPv6: f.v6, ID: f.id, Nodes: f.table.Len(), Good: f.table.Good(now), Usable: f.usable(now), External: netip.AddrPortFrom(f.external.Addr, f.external.Port),
-			Peers: f.peers.Len(), Hashes: f.peers.Hashes(),
+			Peers: f.peers.Len(), Hashes: f.peers.Hashes(), Items: f.items.Len(),
 		})
 	}
 	return list
@@ -294,6 +307,7 @@ func (n *Node) setID(now time.Time, f *family, id ID) {
 	f.id = id
 	f.table.Rebase(id)
 	f.peers.SetSelf(id)
+	f.items.SetSelf(id)
 	f.boot.restart(now)
 	n.upkeepAt = now
 }

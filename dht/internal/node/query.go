@@ -22,7 +22,8 @@ type query struct {
 	to     Contact // the id is zero if it is not known
 	method krpc.Method
 	sent   time.Time
-	search *Search // nil for a ping
+	search *Search       // nil for a ping
+	later  *krpc.Message // a query that is answered when this one has been
 }
 
 // pending is an entry of the queues of queries.
@@ -56,6 +57,16 @@ func (q *fifo) push(p pending) {
 }
 
 func newInFlight() inFlight { return inFlight{byTID: map[uint32]*query{}} }
+
+// waitsFor reports whether a query to an address waits for its answer.
+func (in *inFlight) waitsFor(a netip.AddrPort) bool {
+	for _, q := range in.byTID {
+		if q.to.Addr == a {
+			return true
+		}
+	}
+	return false
+}
 
 // measure records how long an answer took.
 func (in *inFlight) measure(rtt time.Duration) {
@@ -104,18 +115,20 @@ func (in *inFlight) next(q *fifo) (time.Time, bool) {
 }
 
 // ask sends the query in n.out, whose method and arguments are set, to a node.
-func (n *Node) ask(now time.Time, f *family, to Contact, s *Search) {
+func (n *Node) ask(now time.Time, f *family, to Contact, s *Search) *query {
 	tid := n.rng.Uint32()
 	for n.inFlight.byTID[tid] != nil {
 		tid = n.rng.Uint32()
 	}
-	n.inFlight.byTID[tid] = &query{to: to, method: n.out.Method, sent: now, search: s}
+	q := &query{to: to, method: n.out.Method, sent: now, search: s}
+	n.inFlight.byTID[tid] = q
 	n.inFlight.slow.push(pending{tid, now})
 	n.inFlight.dead.push(pending{tid, now})
 	binary.BigEndian.PutUint32(n.tid[:], tid)
 	n.out.Kind, n.out.TID, n.out.ID, n.out.ReadOnly = krpc.Query, n.tid[:], f.id, n.o.ReadOnly
 	n.stats.QueriesOut++
 	n.send(to.Addr)
+	return q
 }
 
 // ping asks a node whether it answers.
@@ -147,6 +160,11 @@ func (n *Node) answer(now time.Time, f *family, from netip.AddrPort) {
 		if q.search != nil {
 			q.search.refused(now, f, q)
 		}
+		return
+	}
+	if q.later != nil {
+		n.in = *q.later // the sender may be read-only, so it does not enter the table
+		n.reply(now, f, from, maxItemReply)
 		return
 	}
 	if id, known := f.table.IDOf(from); known && id != m.ID {

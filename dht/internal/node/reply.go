@@ -21,19 +21,35 @@ const (
 	filterLen       = len("4:BFsd256:") + 256
 )
 
-// query answers the query in n.in.
+// query answers the query in n.in. A read-only node answers only a ping of a node whose answer it
+// waits for, which may ask for a proof of the address before it sends a large answer.
 func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 	m := &n.in
 	n.stats.QueriesIn++
-	if n.o.ReadOnly {
+	if n.o.ReadOnly && (m.Method != krpc.Ping || !n.inFlight.waitsFor(from)) {
 		return
 	}
 	if !n.limits.Allow(now, from.Addr(), 1) {
 		n.stats.Limited++
 		return
 	}
+	if m.Method == krpc.Get && n.defers(now, f, from, size) {
+		return
+	}
+	proved := n.proved.Has(now, from)
+	most := limit.MaxReply(size, proved)
+	if proved && m.Method == krpc.Get {
+		most = maxItemReply
+	}
+	n.reply(now, f, from, most)
+	n.meet(now, f, Contact{ID: m.ID, Addr: from}, m.ReadOnly)
+}
+
+// reply sends the reply to the query in n.in, in at most most bytes.
+func (n *Node) reply(now time.Time, f *family, from netip.AddrPort, most int) {
+	m := &n.in
 	n.out = krpc.Message{Kind: krpc.Response, TID: m.TID, ID: f.id, External: from}
-	room := n.room(now, from, size)
+	room := most - fixedOverhead - len(m.TID)
 	switch m.Method {
 	case krpc.Ping:
 	case krpc.FindNode:
@@ -42,6 +58,10 @@ func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 		n.getPeers(now, f, from, &room)
 	case krpc.AnnouncePeer:
 		n.announcePeer(now, f, from)
+	case krpc.Get:
+		n.getItem(now, f, from, &room)
+	case krpc.Put:
+		n.putItem(now, f, from)
 	case krpc.SampleInfohashes:
 		n.sample(now, f, from, &room)
 	default:
@@ -52,7 +72,6 @@ func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 		n.addNodes(f, from, &room) // a query of a later BEP still leads to its target
 	}
 	n.send(from)
-	n.meet(now, f, Contact{ID: m.ID, Addr: from}, m.ReadOnly)
 }
 
 // meet asks the sender of a query whether it answers, if the routing table has a place for it.
@@ -77,12 +96,6 @@ func (n *Node) malformed(now time.Time, from netip.AddrPort, err error) {
 	n.out = krpc.Message{TID: bad.TID, External: from}
 	n.fail(krpc.CodeProtocol, "malformed query")
 	n.send(from)
-}
-
-// room returns how many bytes may be added to the reply in n.out, once it has a token.
-func (n *Node) room(now time.Time, from netip.AddrPort, size int) int {
-	most := limit.MaxReply(size, n.proved.Has(now, from))
-	return most - fixedOverhead - len(n.out.TID)
 }
 
 // addNodes adds the closest nodes to the target of the query to the reply, of the families

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"spate/dht/internal/itemstore"
 	"spate/dht/internal/krpc"
 	"spate/dht/internal/limit"
 	"spate/dht/internal/lookup"
@@ -37,6 +38,7 @@ type Search struct {
 	Leechers peerstore.Filter // union of the Bloom filters of other peers (BEP 33)
 	Scraped  bool             // a node sent Bloom filters
 	Samples  []ID             // info-hashes (BEP 51)
+	Item     *itemstore.Item  // the newest version of the item (BEP 44), or nil
 	Closest  []lookup.Result  // the nodes at which the search ended
 	Queries  int              // queries that were sent
 	Answers  int              // answers that counted
@@ -57,8 +59,14 @@ type Request struct {
 	Target ID
 	// Announce is sent to the nodes at which a search for peers ends, if it is not nil.
 	Announce *Announcement
-	Scrape   bool // ask for Bloom filters (BEP 33)
-	NoSeed   bool // ask for peers that are not seeds
+	// Put is an item that is written to the nodes at which a search for it ends, if it is not
+	// nil. CAS is the number of the version that it must replace, or nil (BEP 44).
+	Put *itemstore.Item
+	CAS *int64
+	// Salt is the salt of the mutable item that is searched.
+	Salt   []byte
+	Scrape bool // ask for Bloom filters (BEP 33)
+	NoSeed bool // ask for peers that are not seeds
 	// Near lists nodes that answered a search for a close target.
 	Near []Contact
 	// Found is called when an answer has new peers or samples.
@@ -85,8 +93,13 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 			}
 		}
 		s.lookups[i] = l
-		if r.Method == krpc.GetPeers {
+	}
+	for _, f := range n.families {
+		switch r.Method {
+		case krpc.GetPeers:
 			s.ownPeers(now, f)
+		case krpc.Get:
+			s.ownItem(now, f)
 		}
 	}
 	s.proceed(now)
@@ -151,9 +164,7 @@ func (s *Search) proceed(now time.Time) {
 		s.lookups[i] = nil
 		found := l.Closest()
 		s.Closest = append(s.Closest, found...)
-		if s.r.Announce != nil {
-			s.announce(now, f, l.Target(), found)
-		}
+		s.store(now, f, found)
 	}
 	if running || s.writes > 0 {
 		return
@@ -176,34 +187,42 @@ func (s *Search) ask(now time.Time, f *family, c Contact) {
 	n.ask(now, f, c, s)
 }
 
-// announce sends announces to the nodes that gave a token.
-func (s *Search) announce(now time.Time, f *family, target ID, found []lookup.Result) {
-	a := s.r.Announce
-	for _, r := range found {
-		if len(r.Token) == 0 {
-			continue
-		}
-		s.n.out = krpc.Message{Method: krpc.AnnouncePeer, Target: target, HasTarget: true, Token: r.Token, Port: a.Port, ImpliedPort: a.Implied, Seed: a.Seed}
-		s.writes++
-		s.Queries++
-		s.n.ask(now, f, r.Node, s)
-	}
-	s.storeOwn(now, f, found)
-}
-
-// storeOwn stores the own peer in the own node if it is one of the closest to the target, as
-// other nodes do.
-func (s *Search) storeOwn(now time.Time, f *family, found []lookup.Result) {
-	a := s.r.Announce
-	own := f.own(a)
-	if !own.IsValid() || s.n.o.ReadOnly {
+// store writes what the search stores to the nodes that gave a token, and to the own node if it
+// is one of the closest to the target, as other nodes do.
+func (s *Search) store(now time.Time, f *family, found []lookup.Result) {
+	if s.r.Announce == nil && s.r.Put == nil {
 		return
 	}
-	if len(found) < lookup.K || nodeid.Compare(s.target, f.id, found[len(found)-1].ID) < 0 {
-		if f.peers.Announce(now, s.target, own, a.Seed) == nil {
-			s.Written++
+	for _, r := range found {
+		switch {
+		case len(r.Token) == 0:
+		case s.r.Put != nil:
+			s.put(now, f, r.Node, r.Token)
+		default:
+			a := s.r.Announce
+			s.n.out = krpc.Message{Method: krpc.AnnouncePeer, Target: s.target, HasTarget: true, Token: r.Token, Port: a.Port, ImpliedPort: a.Implied, Seed: a.Seed}
+			s.write(now, f, r.Node)
 		}
 	}
+	if s.n.o.ReadOnly || len(found) >= lookup.K && nodeid.Compare(s.target, f.id, found[len(found)-1].ID) > 0 {
+		return
+	}
+	var err error
+	if s.r.Put != nil {
+		err = f.items.Put(now, netip.IPv6Loopback(), s.r.Put, s.r.CAS)
+	} else {
+		err = f.peers.Announce(now, s.target, f.own(s.r.Announce), s.r.Announce.Seed)
+	}
+	if err == nil {
+		s.Written++
+	}
+}
+
+// write sends the query in n.out, which writes, to a node.
+func (s *Search) write(now time.Time, f *family, to Contact) {
+	s.writes++
+	s.Queries++
+	s.n.ask(now, f, to, s)
 }
 
 // ownPeers adds the peers that the own node stores.
@@ -256,6 +275,7 @@ func (s *Search) nodesOf(m *krpc.Message, f *family) []Contact {
 // take collects what a response contributes beside nodes.
 func (s *Search) take(m *krpc.Message, from netip.AddrPort) {
 	news := s.addPeers(m.AppendPeers(nil, maxFromOne), nodeid.Exempt(from.Addr()))
+	s.takeItem(m)
 	if len(m.Seeds) == len(s.Seeds) && len(m.Peers) == len(s.Leechers) {
 		s.Scraped = true
 		s.Seeds.Merge((*peerstore.Filter)(m.Seeds))
