@@ -18,6 +18,7 @@ const (
 	nodesOverhead   = len("6:nodes6") + len("304:")
 	valuesOverhead  = len("6:valuesle")
 	samplesOverhead = len("7:samples") + len("800:")
+	pingLen         = 75 // bounds a ping
 	filterLen       = len("4:BFsd256:") + 256
 )
 
@@ -36,13 +37,20 @@ func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 	if m.Method == krpc.Get && n.defers(now, f, from, size) {
 		return
 	}
+	sender := Contact{ID: m.ID, Addr: from}
+	meet := !m.ReadOnly && f.table.Queried(sender, now) && n.meets.take(now)
 	proved := n.proved.Has(now, from)
 	most := limit.MaxReply(size, proved)
-	if proved && m.Method == krpc.Get {
+	switch {
+	case proved && m.Method == krpc.Get:
 		most = maxItemReply
+	case !proved && meet:
+		most -= pingLen
 	}
 	n.reply(now, f, from, most)
-	n.meet(now, f, Contact{ID: m.ID, Addr: from}, m.ReadOnly)
+	if meet {
+		n.ping(now, f, sender) // it enters the routing table if it answers
+	}
 }
 
 // reply sends the reply to the query in n.in, in at most most bytes.
@@ -72,14 +80,6 @@ func (n *Node) reply(now time.Time, f *family, from netip.AddrPort, most int) {
 		n.addNodes(f, from, &room) // a query of a later BEP still leads to its target
 	}
 	n.send(from)
-}
-
-// meet asks the sender of a query whether it answers, if the routing table has a place for it.
-func (n *Node) meet(now time.Time, f *family, c Contact, readOnly bool) {
-	if readOnly || !f.table.Queried(c, now) || !n.meets.take(now) {
-		return
-	}
-	n.ping(now, f, c)
 }
 
 // fail makes the reply in n.out an error.
