@@ -88,9 +88,7 @@ func TestLittleGoesToUnprovedAddress(t *testing.T) {
 				if method == krpc.AnnouncePeer || method == krpc.Put {
 					q.Token, q.Port, q.Value = []byte("token"), 1, []byte("i1e")
 				}
-				if method == krpc.Ping {
-					q.ID = nodeid.WithPrefix(n.families[0].id, 30, n.randomID())
-				}
+				q.ID = nodeid.WithPrefix(n.family(from.Addr()).id, 30, n.randomID()) // the table has a place for it
 				in, out, _ := ask(t, n, from, q)
 				if out > 4*in || out == 0 {
 					t.Errorf("%v %v, options %x: %d bytes went out for %d", from, method, bits, out, in)

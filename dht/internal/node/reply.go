@@ -17,7 +17,7 @@ const (
 	fixedOverhead   = len("d2:ip18:") + 18 + len("1:rd2:id20:") + 20 + len("5:token8:") + token.Size + len("e1:t32:1:v4:") + 4 + len("1:y1:re")
 	nodesOverhead   = len("6:nodes6") + len("304:")
 	valuesOverhead  = len("6:valuesle")
-	samplesOverhead = len("7:samples") + len("800:")
+	samplesOverhead = len("8:intervali21600e3:numi100000e7:samples800:")
 	pingLen         = 75 // bounds a ping
 	filterLen       = len("4:BFsd256:") + 256
 )
@@ -182,7 +182,8 @@ func (n *Node) announcePeer(now time.Time, f *family, from netip.AddrPort) {
 
 // sample answers a query for info-hashes (BEP 51).
 func (n *Node) sample(now time.Time, f *family, from netip.AddrPort, room *int) {
+	*room -= samplesOverhead
 	n.addNodes(f, from, room)
-	hashes, interval, num := f.peers.SampleInfoHashes(now, (*room-samplesOverhead-len("8:intervali21600e3:numi100000e"))/len(ID{}))
+	hashes, interval, num := f.peers.SampleInfoHashes(now, *room/len(ID{}))
 	n.out.Sampled, n.out.Samples, n.out.Interval, n.out.Num = true, hashes, int64(interval/time.Second), int64(num)
 }
