@@ -1,9 +1,7 @@
 package dht
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"spate"
 	"spate/bencode"
@@ -13,20 +11,13 @@ import (
 // maxSaved bounds the nodes that are saved.
 const maxSaved = 256
 
-// Save returns the ids of the node and nodes that it knows, for Options.Saved of the next run.
-// The format is a bencoded dictionary: "id" and "id6" hold the ids, "nodes" and "nodes6"
-// compact addresses.
+// Save returns nodes that this node knows, for Options.Saved of the next run. The format is a
+// bencoded dictionary with the compact addresses "nodes" and "nodes6". The ids are not saved,
+// so that several processes may start from one file.
 func (n *Node) Save() []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var id, id6, nodes, nodes6 []byte
-	for _, f := range n.core.Status(time.Now()) {
-		if f.IPv6 {
-			id6 = append(id6, f.ID[:]...)
-		} else {
-			id = append(id, f.ID[:]...)
-		}
-	}
+	var nodes, nodes6 []byte
 	contacts := n.core.Contacts()
 	for _, c := range contacts[:min(len(contacts), maxSaved)] {
 		if c.Addr.Addr().Is4() {
@@ -36,30 +27,22 @@ func (n *Node) Save() []byte {
 		}
 	}
 	b := bencode.AppendDict(nil)
-	b = bencode.AppendString(bencode.AppendString(b, "id"), id)
-	b = bencode.AppendString(bencode.AppendString(b, "id6"), id6)
 	b = bencode.AppendString(bencode.AppendString(b, "nodes"), nodes)
 	b = bencode.AppendString(bencode.AppendString(b, "nodes6"), nodes6)
 	return bencode.AppendEnd(b)
 }
 
-// load sets the ids and the nodes to start from to those that Save returned.
+// load adds the nodes that Save returned to the nodes to start from.
 func load(saved []byte, o *node.Options) error {
 	d := bencode.NewDecoder(saved, bencode.Options{Depth: 2, Tokens: 100})
 	var err error
 	for key := range d.Dict {
-		if d.Kind() != bencode.String {
-			continue
-		}
-		switch b := d.Bytes(); string(key) {
-		case "id":
-			err = loadID(&o.ID, b)
-		case "id6":
-			err = loadID(&o.ID6, b)
-		case "nodes":
-			o.Known, err = spate.AppendPeers4(o.Known, b)
-		case "nodes6":
-			o.Known, err = spate.AppendPeers6(o.Known, b)
+		switch {
+		case d.Kind() != bencode.String:
+		case string(key) == "nodes":
+			o.Known, err = spate.AppendPeers4(o.Known, d.Bytes())
+		case string(key) == "nodes6":
+			o.Known, err = spate.AppendPeers6(o.Known, d.Bytes())
 		}
 		if err != nil {
 			return fmt.Errorf("dht: the saved nodes are damaged: %w", err)
@@ -68,13 +51,5 @@ func load(saved []byte, o *node.Options) error {
 	if err := d.Finish(); err != nil {
 		return fmt.Errorf("dht: the saved nodes are damaged: %w", err)
 	}
-	return nil
-}
-
-func loadID(id *[20]byte, b []byte) error {
-	if len(b) != 0 && len(b) != len(id) {
-		return errors.New("an id does not have 20 bytes")
-	}
-	copy(id[:], b)
 	return nil
 }

@@ -51,9 +51,6 @@ type Options struct {
 	IPv4, IPv6 bool
 	// ReadOnly makes the node answer no queries (BEP 43).
 	ReadOnly bool
-	// ID and ID6 are the ids of the last run in the DHT of each family. A zero id selects a
-	// random one.
-	ID, ID6 ID
 	// Known lists nodes to start from: those of the last run, and those that a torrent or
 	// a magnet link names.
 	Known []netip.AddrPort
@@ -164,13 +161,7 @@ func New(now time.Time, o Options) (*Node, error) {
 		if v6 && !o.IPv6 || !v6 && !o.IPv4 {
 			continue
 		}
-		f := &family{v6: v6, id: o.ID}
-		if v6 {
-			f.id = o.ID6
-		}
-		if f.id == (ID{}) {
-			f.id = n.randomID()
-		}
+		f := &family{v6: v6, id: n.randomID()}
 		f.table = table.New(f.id)
 		if f.peers, err = peerstore.New(f.id, v6, now, peerstore.Options{MaxPeers: o.MaxPeers, Random: rand.NewPCG(n.rng.Uint64(), n.rng.Uint64())}); err != nil {
 			return nil, err

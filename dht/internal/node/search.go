@@ -133,6 +133,21 @@ func (s *Search) Swarm() (seeds, leechers int) {
 	return int(math.Round(s.Seeds.Estimate())), int(math.Round(all.Estimate()))
 }
 
+// Near returns up to most nodes that answered searches for targets close to each other: those
+// at which this search ended, and then those of before.
+func (s *Search) Near(before []Contact, most int) []Contact {
+	var near []Contact
+	for _, r := range s.Closest {
+		near = append(near, r.Node)
+	}
+	for _, c := range before {
+		if !slices.ContainsFunc(near, func(o Contact) bool { return o.Addr == c.Addr }) {
+			near = append(near, c)
+		}
+	}
+	return near[:min(len(near), most)]
+}
+
 // live reports whether the search still runs.
 func (s *Search) live() bool {
 	_, ok := s.n.searches[s]
