@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -30,7 +32,9 @@ type sessionFlags struct {
 	noPEX    bool
 	noLSD    bool
 	noUTP    bool
+	noDHT    bool
 	lsdGroup string
+	dhtNodes []string
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
@@ -47,11 +51,11 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
 	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
-	// These features do not exist yet, but scripts can already disable them.
-	for _, name := range []string{"no-dht", "no-portmap"} {
-		f.Bool(name, false, "do without "+name[len("no-"):])
-		f.Lookup(name).Hidden = true
-	}
+	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
+	f.StringArrayVar(&s.dhtNodes, "dht-bootstrap", nil, "enter the DHT by this node, as `HOST:PORT`; repeatable")
+	// This feature does not exist yet, but scripts can already disable it.
+	f.Bool("no-portmap", false, "do without portmap")
+	f.Lookup("no-portmap").Hidden = true
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
@@ -65,7 +69,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
-		NoUplink: s.up.given,
+		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
 	}
 	switch {
 	case s.peerPort < -1 || s.peerPort > 65535:
@@ -74,6 +78,12 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 		c.Options.PeerPort, c.Options.PeerPortLast = firstPeerPort, lastPeerPort
 	default:
 		c.Options.PeerPort = uint16(s.peerPort)
+	}
+	for _, node := range s.dhtNodes {
+		host, port, err := net.SplitHostPort(node)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+			return c, fault.Usagef("--dht-bootstrap %s is not HOST:PORT", node)
+		}
 	}
 	if s.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(s.lsdGroup)

@@ -33,6 +33,11 @@ type SessionConfig struct {
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
 	NoUTP    bool           // do not answer uTP on the UDP port
+
+	NoDHT bool // do not find peers by the DHT
+	// DHTBootstrap lists nodes of the DHT as HOST:PORT. If it is empty, the session uses
+	// well-known ones, or no DHT if it is bound to loopback.
+	DHTBootstrap []string
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -41,9 +46,11 @@ type SessionConfig struct {
 type Session struct {
 	*torrent.Session
 	Local bool // the session finds peers on the local network
+	DHT   bool // the session finds peers by the DHT
 
 	env     *Env
 	udp     *udpmux.Mux // the UDP port of the peers; nil if there is none
+	nodes   *dhtSource  // nil if there is no DHT
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
@@ -87,7 +94,14 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 		closeUDP(udp)
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
+	nodes, err := env.openDHT(&c, s, udp)
+	if err != nil {
+		s.Close()
+		trk.Close()
+		closeUDP(udp)
+		return nil, err
+	}
+	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	if udp != nil && !c.NoUTP {
@@ -104,6 +118,9 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	defer wg.Wait()
 	if local != nil {
 		wg.Go(func() { local.Run(ctx) })
+	}
+	if s.nodes != nil {
+		wg.Go(func() { s.nodes.run(ctx) })
 	}
 	if s.udp != nil {
 		// The engine announces "stopped" after ctx has ended.

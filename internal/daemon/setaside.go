@@ -23,7 +23,7 @@ var stateEntries = []struct {
 	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
 	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
 	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},
-	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0},
+	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0}, {"get/*.nodes", 0},
 	{"get/????????????????????", fs.ModeDir}, // keyLength characters
 }
 
