@@ -228,8 +228,8 @@ func (n *Node) Receive(packets []Packet) {
 	n.flush()
 }
 
-// Ready returns a channel that is closed when the node has found its place in the network of
-// one of its families, so that searches find what others store.
+// Ready returns a channel that is closed when the node knows enough nodes of one family to search:
+// eight, or all that there are in a small network.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // AddNode adds addresses that may be of nodes, such as one that a peer names in a PORT message.
@@ -261,7 +261,7 @@ func (n *Node) resolve(ctx context.Context) {
 			}
 			if err != nil {
 				failed = append(failed, name)
-				n.log.Warn("finding the address of a DHT node", "node", name, "err", err)
+				n.log.Info("finding the address of a DHT node", "node", name, "err", err)
 				continue
 			}
 			n.mu.Lock()

@@ -27,7 +27,7 @@ type FamilyStatus struct {
 	// Nodes is the number of nodes in the routing table, and Good the number of those that
 	// have answered or asked in the last 15 minutes.
 	Nodes, Good int
-	// Usable reports whether the node has found its place in the network.
+	// Usable reports whether the node knows enough nodes to search.
 	Usable bool
 	// External is the own address as other nodes see it. It is not valid while they do not
 	// agree. Its port is 0 if it differs, as behind some NATs.

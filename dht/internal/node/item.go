@@ -113,19 +113,19 @@ func (s *Search) ownItem(now time.Time, f *family) {
 	}
 }
 
-// put writes the item of the search to a node with the token that the node gave.
-func (s *Search) put(now time.Time, f *family, to Contact, token []byte) {
-	i := s.r.Put
-	s.n.out = krpc.Message{Method: krpc.Put, Token: token, Value: i.Value}
-	if i.Key != nil {
-		s.n.out.Key, s.n.out.Sig, s.n.out.Seq, s.n.out.HasSeq = i.Key, i.Sig, i.Seq, true
-		if len(i.Salt) > 0 {
-			s.n.out.Salt = i.Salt
-		}
-		// A node that has no version must not get cas (BEP 44), and ignores it.
-		if s.r.CAS != nil {
-			s.n.out.CAS, s.n.out.HasCAS = *s.r.CAS, true
-		}
+// putOf returns the query that writes the item of a search.
+func putOf(r *Request, token []byte) krpc.Message {
+	i := r.Put
+	m := krpc.Message{Method: krpc.Put, Token: token, Value: i.Value}
+	if i.Key == nil {
+		return m
 	}
-	s.write(now, f, to)
+	m.Key, m.Sig, m.Seq, m.HasSeq = i.Key, i.Sig, i.Seq, true
+	if len(i.Salt) > 0 {
+		m.Salt = i.Salt
+	}
+	if r.CAS != nil {
+		m.CAS, m.HasCAS = *r.CAS, true // a node that has no version ignores it (BEP 44)
+	}
+	return m
 }

@@ -263,7 +263,7 @@ type FamilyStatus struct {
 	ID       ID
 	Nodes    int            // nodes in the routing table
 	Good     int            // those that answered or asked in the last 15 minutes
-	Usable   bool           // the first search for close nodes has ended with nodes
+	Usable   bool           // searches can begin
 	External netip.AddrPort // the own address as others see it; not valid while it is unknown, port 0 if it differs
 	Peers    int            // stored peers of other nodes
 	Hashes   int            // info-hashes of those peers

@@ -20,9 +20,10 @@ const (
 // query is a query that waits for an answer.
 type query struct {
 	to     Contact // the id is zero if it is not known
-	method krpc.Method
 	sent   time.Time
 	search *Search       // nil for a ping
+	token  []byte        // of a query that writes
+	again  bool          // the query has been sent twice
 	later  *krpc.Message // a query that is answered when this one has been
 }
 
@@ -120,7 +121,7 @@ func (n *Node) ask(now time.Time, f *family, to Contact, s *Search) *query {
 	for n.inFlight.byTID[tid] != nil {
 		tid = n.rng.Uint32()
 	}
-	q := &query{to: to, method: n.out.Method, sent: now, search: s}
+	q := &query{to: to, sent: now, search: s}
 	n.inFlight.byTID[tid] = q
 	n.inFlight.slow.push(pending{tid, now})
 	n.inFlight.dead.push(pending{tid, now})

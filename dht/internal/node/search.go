@@ -209,14 +209,8 @@ func (s *Search) store(now time.Time, f *family, found []lookup.Result) {
 		return
 	}
 	for _, r := range found {
-		switch {
-		case len(r.Token) == 0:
-		case s.r.Put != nil:
-			s.put(now, f, r.Node, r.Token)
-		default:
-			a := s.r.Announce
-			s.n.out = krpc.Message{Method: krpc.AnnouncePeer, Target: s.target, HasTarget: true, Token: r.Token, Port: a.Port, ImpliedPort: a.Implied, Seed: a.Seed}
-			s.write(now, f, r.Node)
+		if len(r.Token) > 0 {
+			s.write(now, f, r.Node, r.Token)
 		}
 	}
 	if s.n.o.ReadOnly || len(found) >= lookup.K && nodeid.Compare(s.target, f.id, found[len(found)-1].ID) > 0 {
@@ -233,11 +227,19 @@ func (s *Search) store(now time.Time, f *family, found []lookup.Result) {
 	}
 }
 
-// write sends the query in n.out, which writes, to a node.
-func (s *Search) write(now time.Time, f *family, to Contact) {
+// write sends what the search stores to a node.
+func (s *Search) write(now time.Time, f *family, to Contact, token []byte) *query {
+	if s.r.Put != nil {
+		s.n.out = putOf(&s.r, token)
+	} else {
+		a := s.r.Announce
+		s.n.out = krpc.Message{Method: krpc.AnnouncePeer, Target: s.target, HasTarget: true, Token: token, Port: a.Port, ImpliedPort: a.Implied, Seed: a.Seed}
+	}
 	s.writes++
 	s.Queries++
-	s.n.ask(now, f, to, s)
+	q := s.n.ask(now, f, to, s)
+	q.token = token
+	return q
 }
 
 // ownPeers adds the peers that the own node stores.
@@ -256,7 +258,7 @@ func (s *Search) answered(now time.Time, f *family, q *query) {
 	if !s.live() {
 		return
 	}
-	if q.method == krpc.AnnouncePeer || q.method == krpc.Put {
+	if q.token != nil {
 		s.writes--
 		s.Written++
 		s.proceed(now)
@@ -322,15 +324,22 @@ func (s *Search) addPeers(peers []netip.AddrPort, local bool) (news bool) {
 }
 
 // refused handles an error in answer to a query of the search.
-func (s *Search) refused(now time.Time, f *family, q *query) { s.failed(now, f, q) }
+func (s *Search) refused(now time.Time, f *family, q *query) {
+	q.again = true // another attempt would be refused too
+	s.failed(now, f, q)
+}
 
-// failed handles a query of the search that was not answered.
+// failed handles a query of the search that was not answered. A query that writes is sent once
+// more, because the node has answered a moment before, so that the packet was probably lost.
 func (s *Search) failed(now time.Time, f *family, q *query) {
 	if !s.live() {
 		return
 	}
-	if q.method == krpc.AnnouncePeer || q.method == krpc.Put {
+	if q.token != nil {
 		s.writes--
+		if !q.again {
+			s.write(now, f, q.to, q.token).again = true
+		}
 	} else if l := s.lookups[s.index(f)]; l != nil {
 		l.Failed(q.to.Addr)
 	}

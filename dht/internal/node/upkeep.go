@@ -65,8 +65,11 @@ func (b *boot) restart(now time.Time) {
 	b.running, b.since, b.asked = true, now, false
 }
 
-// usable reports whether the family can search.
-func (f *family) usable(now time.Time) bool { return f.boot.done && f.table.Len() > 0 }
+// usable reports whether the family can search: it knows enough nodes, or all that its first search
+// found in a small network.
+func (f *family) usable(now time.Time) bool {
+	return f.boot.done && f.table.Len() > 0 || f.table.Good(now) >= enough
+}
 
 // upkeep does the periodic work and returns when it is due again.
 func (n *Node) upkeep(now time.Time) time.Time {

@@ -114,16 +114,29 @@ func (t *Table) index(id ID) int {
 
 // find returns the index of the node with that id in a list, or -1.
 func find(list []entry, id ID) int {
-	return slices.IndexFunc(list, func(e entry) bool { return e.ID == id })
+	for i := range list {
+		if list[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// at returns the index of the node with that address in a list, or -1.
+func at(list []entry, addr netip.AddrPort) int {
+	for i := range list {
+		if list[i].Addr == addr {
+			return i
+		}
+	}
+	return -1
 }
 
 // IDOf returns the id of the node at an address, if it is in the table.
 func (t *Table) IDOf(addr netip.AddrPort) (ID, bool) {
 	for i := range t.buckets {
-		for j := range t.buckets[i].live {
-			if e := &t.buckets[i].live[j]; e.Addr == addr {
-				return e.ID, true
-			}
+		if j := at(t.buckets[i].live, addr); j >= 0 {
+			return t.buckets[i].live[j].ID, true
 		}
 	}
 	return ID{}, false
@@ -206,14 +219,14 @@ func (t *Table) Failed(n Node) {
 
 // Remove removes the node with that address, if the table contains it.
 func (t *Table) Remove(addr netip.AddrPort) {
-	at := func(e entry) bool { return e.Addr == addr }
 	for i := range t.buckets {
 		b := &t.buckets[i]
-		n := len(b.live)
-		b.live = slices.DeleteFunc(b.live, at)
-		t.n -= n - len(b.live)
-		if len(b.spare) > 0 {
-			b.spare = slices.DeleteFunc(b.spare, at)
+		if j := at(b.live, addr); j >= 0 {
+			b.live = slices.Delete(b.live, j, j+1)
+			t.n--
+		}
+		if j := at(b.spare, addr); j >= 0 {
+			b.spare = slices.Delete(b.spare, j, j+1)
 		}
 	}
 }
