@@ -154,10 +154,6 @@ func (s *Store) Put(now time.Time, from netip.Addr, i *Item, cas *int64) error {
 			return err
 		}
 	}
-	if old != nil && old.item.Seq == i.Seq {
-		old.at = now // another signature of the same value
-		return nil
-	}
 	for range evict {
 		last := len(s.items) - 1
 		s.bytes -= s.items[last].size()

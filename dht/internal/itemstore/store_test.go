@@ -149,6 +149,21 @@ func TestItemsExpire(t *testing.T) {
 	}
 }
 
+// TestExpiredItemHasNoVersion checks that an item which has expired since the last sweep does not
+// reject older versions.
+func TestExpiredItemHasNoVersion(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Options{})
+	wantCode(t, "the item", s.Put(start, local, sign(t, 1, "", 5, "x"), nil), 0)
+	end := start.Add(defaultLifetime)
+	wantCode(t, "another item", s.Put(end.Add(-sweepEvery/2), local, &Item{Value: value("x")}, nil), 0)
+	older := sign(t, 1, "", 4, "longer")
+	wantCode(t, "an older version", s.Put(end, local, older, ptr(3)), 0)
+	if got := s.Get(end, older.Target()); got == nil || got.Seq != 4 || s.Len() != 2 || s.Bytes() != size(got)+size(&Item{Value: value("x")}) {
+		t.Errorf("got %+v of %d items with %d bytes", got, s.Len(), s.Bytes())
+	}
+}
+
 // TestFullStoreForgetsTheFurthest fills a store by count and by bytes, and checks that the closest
 // items stay.
 func TestFullStoreForgetsTheFurthest(t *testing.T) {

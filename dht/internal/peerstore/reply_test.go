@@ -171,6 +171,12 @@ func TestSampleOfInfoHashes(t *testing.T) {
 	if got, interval, num := s.SampleInfoHashes(now, 20); len(got) != 0 || interval <= 0 || num != 0 {
 		t.Errorf("an empty store: %x, %v, %d", got, interval, num)
 	}
+	announce(t, s, now, hash(5), addr4(1), false)
+	got, _, _ := s.SampleInfoHashes(now.Add(sweepEvery), 20)
+	if want := hash(5); string(got) != string(want[:]) {
+		t.Errorf("a small store returns %x after a minute, want %x", got, want)
+	}
+	now = now.Add(sweepEvery)
 	const all = 120
 	count := map[[20]byte]int{}
 	rounds := 0

@@ -32,6 +32,15 @@ func hash(n uint64) (h [20]byte) {
 	return nodeid.Distance(h, [20]byte([]byte("our node id is 20 by")))
 }
 
+// spread returns an info-hash whose distance is random but for its last bytes. Two consecutive
+// numbers have the same first 8 bytes of the distance.
+func spread(n uint64) [20]byte {
+	h := hash(n)
+	var d [20]byte
+	binary.BigEndian.PutUint64(d[:], n/2*0x9e3779b97f4a7c15)
+	return nodeid.Distance(h, d)
+}
+
 func addr4(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), uint16(n)|1)
 }
