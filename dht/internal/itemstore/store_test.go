@@ -202,6 +202,36 @@ func TestFullStoreForgetsTheFurthest(t *testing.T) {
 	}
 }
 
+// TestOneNetworkCannotFillTheStore checks that the items of other networks stay while one network puts
+// as many as it can, and that its own items can still change.
+func TestOneNetworkCannotFillTheStore(t *testing.T) {
+	t.Parallel()
+	for what, o := range map[string]Options{"count": {MaxItems: 320}, "bytes": {MaxItems: 320, MaxBytes: 320 * (overhead + 104)}} {
+		o.Signatures = limit.Options{Address: limit.Rate{PerSecond: 1, Burst: 1000}, Network: limit.Rate{PerSecond: 1, Burst: 1000}}
+		s := newStore(t, o)
+		put := func(from netip.Addr, n int) error {
+			return s.Put(start, from, &Item{Value: value(fmt.Sprintf("%0100d", n))}, nil)
+		}
+		for n := range 160 {
+			wantCode(t, what, put(netip.AddrFrom4([4]byte{11, byte(n), 0, 1}), n), 0)
+		}
+		spam := netip.MustParseAddr("192.0.2.1")
+		mutable := sign(t, 1, "", 1, strings.Repeat("x", 100))
+		wantCode(t, what, s.Put(start, spam, mutable, nil), 0)
+		for n := 1000; n < 2000; n++ {
+			if err := put(spam, n); err != nil {
+				wantCode(t, what, err, CodeServer)
+			}
+		}
+		if s.Len() != 160+20 {
+			t.Errorf("%s: the store has %d items, want 180", what, s.Len())
+		}
+		wantCode(t, what, s.Put(start, spam, sign(t, 1, "", 2, strings.Repeat("y", 100)), nil), 0)
+		wantCode(t, what, put(netip.MustParseAddr("192.0.3.1"), 2000), 0)
+		wantCode(t, what, put(netip.MustParseAddr("192.0.2.77"), 2001), CodeServer)
+	}
+}
+
 // TestGrowingItemNeedsRoom checks that a new version of the furthest item does not exceed the bytes, and
 // that no closer item goes for it.
 func TestGrowingItemNeedsRoom(t *testing.T) {

@@ -85,6 +85,31 @@ func TestNetworkGetsItsRate(t *testing.T) {
 	}
 }
 
+// TestNetwork checks which addresses are in one network.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	seen := map[uint64]string{}
+	for _, same := range [][]string{
+		{"127.0.0.1", "::1", "::ffff:127.0.0.1"},
+		{"192.0.2.0", "192.0.2.255", "::ffff:192.0.2.1"}, {"192.0.3.0"},
+		{"2001:db8:1::", "2001:db8:1:ffff::1"}, {"2001:db8:2::"},
+	} {
+		first := Network(netip.MustParseAddr(same[0]))
+		if seen[first] != "" {
+			t.Errorf("%s and %s are in one network", same[0], seen[first])
+		}
+		seen[first] = same[0]
+		for _, s := range same[1:] {
+			if Network(netip.MustParseAddr(s)) != first {
+				t.Errorf("%s and %s are in different networks", same[0], s)
+			}
+		}
+	}
+	if Network(netip.MustParseAddr("::1")) != 0 || Network(netip.Addr{}) != 0 {
+		t.Error("loopback or the zero address has a network")
+	}
+}
+
 // TestCostCounts checks that an event with a cost takes as much as so many events, and that a
 // rejected one takes nothing.
 func TestCostCounts(t *testing.T) {

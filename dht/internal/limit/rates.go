@@ -80,6 +80,17 @@ func (r *Rates) Allow(now time.Time, a netip.Addr, cost int) bool {
 	return true
 }
 
+// Network returns the IPv4 /24 or the IPv6 /48 of an address as a number, and 0 for loopback, whose
+// addresses all programs of the machine share.
+func Network(a netip.Addr) uint64 {
+	a = a.Unmap()
+	if !a.IsValid() || a.IsLoopback() {
+		return 0
+	}
+	_, network := words(a)
+	return network
+}
+
 // words returns the /32 or /64 and the /24 or /48 of an address.
 func words(a netip.Addr) (host, network uint64) {
 	high, low := siphash.Words(a)
