@@ -69,6 +69,7 @@ type Store struct {
 	records
 	swept   time.Time // time of the last sweep
 	samples samples
+	scrapes map[[20]byte]*scrape // of large swarms
 }
 
 // New returns an empty Store for IPv4 or IPv6 peers. self is our node id, and now the current
