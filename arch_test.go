@@ -285,6 +285,7 @@ var mayDial = map[string]string{
 	"internal/running/socket.go: http.Client":            "sockets in the state directory",
 	"internal/running/socket.go: http.Transport":         "sockets in the state directory",
 	"internal/running/socket.go: net.Dialer":             "sockets in the state directory",
+	"internal/udpmux/trackerconn.go: net.DialUDP":        "asks the system for a route and sends nothing",
 	"internal/daemon/daemon.go: net.DialUnix":            "the socket of systemd",
 	"torrent/internal/webseed/client.go: http.Transport": "limits for the guard's own transports",
 	"torrent/options.go: net.Dialer":                     "peers, which package peerlist judges",

@@ -46,7 +46,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.noLSD, "no-lsd", false, "do not look for peers on the local network")
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
-	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port closed; do not answer uTP")
+	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
 	// These features do not exist yet, but scripts can already disable them.
 	for _, name := range []string{"no-dht", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"spate/internal/fault"
 	"spate/internal/notutp"
+	"spate/internal/udpmux"
 	"spate/internal/uplink"
 	"spate/lsd"
 	"spate/torrent"
@@ -32,7 +32,7 @@ type SessionConfig struct {
 
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
-	NoUTP    bool           // do not refuse uTP on the UDP port
+	NoUTP    bool           // do not answer uTP on the UDP port
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -43,6 +43,7 @@ type Session struct {
 	Local bool // the session finds peers on the local network
 
 	env     *Env
+	udp     *udpmux.Mux // the UDP port of the peers; nil if there is none
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
@@ -57,7 +58,11 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
 		return nil, fault.WithSetting(err, "state")
 	}
-	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.Bind, Timeout: c.TrackerTimeout})
+	var udp *udpmux.Mux
+	trk, err := trackerclient.New(trackerclient.Options{
+		LocalAddr: opt.Bind, Timeout: c.TrackerTimeout,
+		DialUDP: func(_ context.Context, _, address string) (net.Conn, error) { return dialTracker(udp, address) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +75,7 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 		line = uplink.NewLine()
 		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc, false) }
 	}
-	s, err := env.newSession(opt, c.AnyPort)
+	s, udp, err := env.newSession(opt, c.AnyPort)
 	if err != nil {
 		trk.Close()
 		return nil, err
@@ -79,45 +84,32 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if err != nil {
 		s.Close()
 		trk.Close()
+		closeUDP(udp)
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
-	var utp *notutp.Responder
-	if !c.NoUTP {
-		utp = env.refuseUTP(opt.Bind, s.PeerPort())
+	if udp != nil && !c.NoUTP {
+		notutp.Refuse(udp)
 	}
-	go d.run(ctx, local, utp)
+	go d.run(ctx, local)
 	return d, nil
 }
 
-// newSession returns an engine that listens. If anyPort is set and no port is free, it
-// listens on any other port.
-func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, error) {
-	s, err := torrent.NewSession(opt)
-	var port *torrent.PortError
-	if errors.As(err, &port) && anyPort && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
-		e.Warnf("no port from %d to %d is free for peers; using another free port", opt.PeerPort, opt.PeerPortLast)
-		opt.PeerPort, opt.PeerPortLast = 0, 0
-		s, err = torrent.NewSession(opt)
-	}
-	if errors.As(err, &port) {
-		return nil, listenError(port.Err, "the seed", "tcp", peerAddr(opt.Bind, port.First), "peer-port")
-	}
-	return s, err
-}
-
-// run runs the engine and its helpers until ctx ends. local and utp may be nil.
-func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Responder) {
+// run runs the engine and its helpers until ctx ends. local may be nil.
+func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	defer close(s.ended)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if local != nil {
 		wg.Go(func() { local.Run(ctx) })
 	}
-	if utp != nil {
-		wg.Go(func() { utp.Run(ctx) })
+	if s.udp != nil {
+		// The engine announces "stopped" after ctx has ended.
+		announced, stop := context.WithCancel(context.Background())
+		defer stop()
+		wg.Go(func() { s.udp.Run(announced) })
 	}
 	if s.line != nil {
 		wg.Go(func() { s.line.Run(ctx) })
@@ -125,20 +117,6 @@ func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Respo
 	if err := s.Session.Run(ctx); err != nil {
 		s.env.Log.Error("the session ended", "err", err)
 	}
-}
-
-// refuseUTP returns a listener that refuses uTP connections to port, so that peers use TCP. It
-// returns nil if no peer can connect or if another process uses the UDP port.
-func (e *Env) refuseUTP(bind netip.Addr, port uint16) *notutp.Responder {
-	if port == 0 {
-		return nil
-	}
-	utp, err := notutp.Listen(bind, port)
-	if err != nil {
-		e.Log.Debug("peers that connect by uTP are not told to use TCP", "err", err)
-		return nil
-	}
-	return utp
 }
 
 // localPeers returns the service that finds peers on the local network, or nil if that is

@@ -5,11 +5,10 @@
 package notutp
 
 import (
-	"context"
 	"encoding/binary"
-	"net"
-	"net/netip"
 	"time"
+
+	"spate/internal/udpmux"
 )
 
 // The length of the uTP header and the packet types (BEP 29). The type is in the upper
@@ -20,44 +19,17 @@ const (
 	syn       = 4<<4 | 1
 )
 
-// pause is the time to wait after an error.
-const pause = 10 * time.Millisecond
-
-// Responder answers packets on one UDP port. It keeps no state, and an answer is never
-// longer than the packet that it answers.
-type Responder struct{ conn *net.UDPConn }
-
-// Listen opens the UDP port on bind, or on all addresses if bind is not valid. Use the port
-// on which the client accepts TCP connections.
-func Listen(bind netip.Addr, port uint16) (*Responder, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(bind, port)))
-	if err != nil {
-		return nil, err
-	}
-	return &Responder{conn}, nil
-}
-
-// Run answers packets until ctx is done, then closes the port and returns the cause.
-func (r *Responder) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.conn.Close() })
-	defer stop()
-	buf := make([]byte, headerLen)
-	for {
-		n, from, err := r.conn.ReadFromUDPAddrPort(buf)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil && n == 0 {
-			select {
-			case <-time.After(pause): // if the error persists, the loop must not use the whole processor
-			case <-ctx.Done():
+// Refuse makes m answer the packets that open a uTP connection. It keeps no state, and an
+// answer is never longer than the packet that it answers.
+func Refuse(m *udpmux.Mux) {
+	m.Receive(udpmux.UTP, func(batch []udpmux.Packet) {
+		now := uint32(time.Now().UnixMicro())
+		for _, p := range batch {
+			if b, ok := answer(p.Data, now); ok {
+				m.Queue(p.Reply(b[:]))
 			}
-			continue
 		}
-		if b, ok := answer(buf[:n], uint32(time.Now().UnixMicro())); ok {
-			r.conn.WriteToUDPAddrPort(b[:], from)
-		}
-	}
+	})
 }
 
 // answer returns the reset for a packet that opens a connection. now is in

@@ -3,11 +3,13 @@ package notutp
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
+
+	"spate/internal/udpmux"
 )
 
 // dialled is the packet with which libutp opens a connection. It has an extension (BEP
@@ -31,30 +33,35 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) {
+// TestRefuse checks that a client gets the reset from the address that it asked.
+func TestRefuse(t *testing.T) {
 	t.Parallel()
-	r, err := Listen(netip.MustParseAddr("127.0.0.1"), 0)
+	m, err := udpmux.Listen(netip.MustParseAddr("127.0.0.1"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	Refuse(m)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	c, err := net.Dial("udp", r.conn.LocalAddr().String())
+	ended := make(chan struct{})
+	go func() { m.Run(ctx); close(ended) }()
+	stop := func() { cancel(); <-ended }
+	defer stop()
+	c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", m.Port()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(5 * time.Minute))
-	c.Write([]byte("x")) // this packet gets no answer
+	c.Write([]byte("x")) // this packet and the next get no answer
+	c.Write(append([]byte{0x01}, dialled[1:]...))
 	c.Write(dialled)
 	b := make([]byte, 100)
 	if n, err := c.Read(b); err != nil || n != headerLen || b[0] != reset {
 		t.Errorf("the answer is %x, %v, want a reset", b[:n], err)
 	}
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("Run returned %v, want context.Canceled", err)
+	stop()
+	if sent := m.Stats().Sent; sent != 1 {
+		t.Errorf("sent %d packets, want one", sent)
 	}
 }
 

@@ -48,6 +48,11 @@ type Options struct {
 	// address family matters. nil selects package net. A custom function must resolve
 	// host names itself and is responsible for the addresses that they lead to.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// DialUDP opens connections to UDP trackers, in place of Dial, for example on the UDP
+	// port at which peers connect. The network is "udp", "udp4" or "udp6", and the address
+	// is an "IP:PORT" that the client has resolved and allows. If DialUDP returns
+	// [errors.ErrUnsupported], or is nil, the client opens a socket for each tracker.
+	DialUDP func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver resolves host names. nil selects [net.DefaultResolver]. A custom Dial
 	// ignores it.
 	Resolver *net.Resolver
@@ -100,8 +105,9 @@ type Client struct {
 	opts  Options
 	slots chan struct{}
 
-	dialer netguard.Dialer
-	http   [familyCount]*netguard.Client
+	dialer    netguard.Dialer
+	dialerUDP netguard.Dialer // its Dial is Options.DialUDP
+	http      [familyCount]*netguard.Client
 
 	mu     sync.Mutex
 	udp    map[udpKey]*udpTracker // guarded by mu
@@ -136,6 +142,8 @@ func New(o Options) (*Client, error) {
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
 		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
 	}
+	c.dialerUDP = c.dialer
+	c.dialerUDP.Dial, c.dialerUDP.DialsNames = o.DialUDP, false
 	for f := range familyCount {
 		c.http[f] = c.httpClient(f)
 	}

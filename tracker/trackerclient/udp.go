@@ -33,7 +33,7 @@ type udpKey struct {
 	within           netguard.Reach
 }
 
-// udpTracker is the socket to one tracker. The announces of all torrents share it and
+// udpTracker is the socket to one tracker, or a connection of Options.DialUDP. The announces of all torrents share it and
 // its connection id; the transaction id tells their replies apart.
 type udpTracker struct {
 	client     *Client
@@ -114,7 +114,7 @@ func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTrac
 	if t, err := c.existingUDP(key); t != nil || err != nil {
 		return t, err
 	}
-	conn, err := c.dialer.DialContext(ctx, key.within, key.network, key.address)
+	conn, err := c.dialUDP(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +139,17 @@ func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTrac
 	c.udp[key] = t
 	go t.read()
 	return t, nil
+}
+
+// dialUDP opens the socket for key.
+func (c *Client) dialUDP(ctx context.Context, key udpKey) (net.Conn, error) {
+	if c.opts.DialUDP != nil {
+		conn, err := c.dialerUDP.DialContext(ctx, key.within, key.network, key.address)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return conn, err
+		}
+	}
+	return c.dialer.DialContext(ctx, key.within, key.network, key.address)
 }
 
 // existingUDP returns the open socket for key, or nil if there is none.
