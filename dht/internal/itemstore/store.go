@@ -65,6 +65,7 @@ type stored struct {
 	distance [20]byte
 	item     Item
 	at       time.Time // time of the last put
+	network  uint64    // of the node that put the item first
 }
 
 func (e *stored) size() int { return size(&e.item) }
@@ -120,6 +121,10 @@ func (s *Store) Get(now time.Time, target [20]byte) *Item {
 // Put stores an item that the node at address from sent with a valid token, or renews it. cas is
 // nil, or the number of the version that the item replaces. Put copies the item. The error is an
 // *Error for the sender.
+//
+// If the store is full, an item replaces the furthest. A store that is more than half full accepts
+// no further items of a network (an IPv4 /24 or an IPv6 /48) that has a sixteenth of MaxItems, so
+// that a few hosts cannot replace the items of all others.
 func (s *Store) Put(now time.Time, from netip.Addr, i *Item, cas *int64) error {
 	if err := i.check(); err != nil {
 		return err
@@ -146,6 +151,10 @@ func (s *Store) Put(now time.Time, from netip.Addr, i *Item, cas *int64) error {
 	if !ok {
 		return &Error{CodeServer, "the store is full of closer items"}
 	}
+	network := limit.Network(from)
+	if !found && s.crowded(network) {
+		return &Error{CodeServer, "the network has too many items"}
+	}
 	if i.Key != nil {
 		if !s.signatures.Allow(now, from, 1) {
 			return &Error{CodeServer, "too many signatures to check"}
@@ -154,17 +163,14 @@ func (s *Store) Put(now time.Time, from netip.Addr, i *Item, cas *int64) error {
 			return err
 		}
 	}
-	if old != nil && old.item.Seq == i.Seq {
-		old.at = now // another signature of the same value
-		return nil
-	}
 	for range evict {
 		last := len(s.items) - 1
 		s.bytes -= s.items[last].size()
 		s.items = slices.Delete(s.items, last, last+1)
 	}
-	e := &stored{distance, clone(i), now}
+	e := &stored{distance, clone(i), now, network}
 	if found {
+		e.network = s.items[at].network
 		s.items[at] = e
 	} else {
 		s.items = slices.Insert(s.items, at, e)
@@ -209,6 +215,21 @@ func (s *Store) makesRoom(distance [20]byte, replaces bool, more int) (evict int
 		evict++
 	}
 	return evict, true
+}
+
+// crowded reports whether a network has too many items for another one. All networks may have
+// any number while the store is at most half full.
+func (s *Store) crowded(network uint64) bool {
+	if network == 0 || len(s.items) <= s.o.MaxItems/2 && s.bytes <= s.o.MaxBytes/2 {
+		return false
+	}
+	count := 0
+	for _, e := range s.items {
+		if e.network == network {
+			count++
+		}
+	}
+	return count >= max(1, s.o.MaxItems/16)
 }
 
 // Sweep removes the items that have expired. Put calls it once a minute.

@@ -149,6 +149,21 @@ func TestItemsExpire(t *testing.T) {
 	}
 }
 
+// TestExpiredItemHasNoVersion checks that an item which has expired since the last sweep does not
+// reject older versions.
+func TestExpiredItemHasNoVersion(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Options{})
+	wantCode(t, "the item", s.Put(start, local, sign(t, 1, "", 5, "x"), nil), 0)
+	end := start.Add(defaultLifetime)
+	wantCode(t, "another item", s.Put(end.Add(-sweepEvery/2), local, &Item{Value: value("x")}, nil), 0)
+	older := sign(t, 1, "", 4, "longer")
+	wantCode(t, "an older version", s.Put(end, local, older, ptr(3)), 0)
+	if got := s.Get(end, older.Target()); got == nil || got.Seq != 4 || s.Len() != 2 || s.Bytes() != size(got)+size(&Item{Value: value("x")}) {
+		t.Errorf("got %+v of %d items with %d bytes", got, s.Len(), s.Bytes())
+	}
+}
+
 // TestFullStoreForgetsTheFurthest fills a store by count and by bytes, and checks that the closest
 // items stay.
 func TestFullStoreForgetsTheFurthest(t *testing.T) {
@@ -184,6 +199,36 @@ func TestFullStoreForgetsTheFurthest(t *testing.T) {
 				t.Errorf("%s: an item that is behind %d others is stored: %v", what, closer, got)
 			}
 		}
+	}
+}
+
+// TestOneNetworkCannotFillTheStore checks that the items of other networks stay while one network puts
+// as many as it can, and that its own items can still change.
+func TestOneNetworkCannotFillTheStore(t *testing.T) {
+	t.Parallel()
+	for what, o := range map[string]Options{"count": {MaxItems: 320}, "bytes": {MaxItems: 320, MaxBytes: 320 * (overhead + 104)}} {
+		o.Signatures = limit.Options{Address: limit.Rate{PerSecond: 1, Burst: 1000}, Network: limit.Rate{PerSecond: 1, Burst: 1000}}
+		s := newStore(t, o)
+		put := func(from netip.Addr, n int) error {
+			return s.Put(start, from, &Item{Value: value(fmt.Sprintf("%0100d", n))}, nil)
+		}
+		for n := range 160 {
+			wantCode(t, what, put(netip.AddrFrom4([4]byte{11, byte(n), 0, 1}), n), 0)
+		}
+		spam := netip.MustParseAddr("192.0.2.1")
+		mutable := sign(t, 1, "", 1, strings.Repeat("x", 100))
+		wantCode(t, what, s.Put(start, spam, mutable, nil), 0)
+		for n := 1000; n < 2000; n++ {
+			if err := put(spam, n); err != nil {
+				wantCode(t, what, err, CodeServer)
+			}
+		}
+		if s.Len() != 160+20 {
+			t.Errorf("%s: the store has %d items, want 180", what, s.Len())
+		}
+		wantCode(t, what, s.Put(start, spam, sign(t, 1, "", 2, strings.Repeat("y", 100)), nil), 0)
+		wantCode(t, what, put(netip.MustParseAddr("192.0.3.1"), 2000), 0)
+		wantCode(t, what, put(netip.MustParseAddr("192.0.2.77"), 2001), CodeServer)
 	}
 }
 

@@ -75,13 +75,38 @@ func TestNetworkGetsItsRate(t *testing.T) {
 		t.Errorf("%d events of the next /24 are allowed, want 5", got)
 	}
 	subnet := func(network string) func(i int) netip.Addr {
-		return func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8:%s:%x::1", network, i+1)) }
+		return func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8:%s:%x::1", network, 200*i)) }
 	}
 	if got := allowed(r, start, 250, subnet("7")); got != 50 {
 		t.Errorf("%d events of a /48 are allowed, want 50", got)
 	}
 	if got := allowed(r, start, 5, subnet("8")); got != 5 {
 		t.Errorf("%d events of the next /48 are allowed, want 5", got)
+	}
+}
+
+// TestNetwork checks which addresses are in one network.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	seen := map[uint64]string{}
+	for _, same := range [][]string{
+		{"127.0.0.1", "::1", "::ffff:127.0.0.1"},
+		{"192.0.2.0", "192.0.2.255", "::ffff:192.0.2.1"}, {"192.0.3.0"},
+		{"2001:db8:1::", "2001:db8:1:ffff::1"}, {"2001:db8:2::"},
+	} {
+		first := Network(netip.MustParseAddr(same[0]))
+		if seen[first] != "" {
+			t.Errorf("%s and %s are in one network", same[0], seen[first])
+		}
+		seen[first] = same[0]
+		for _, s := range same[1:] {
+			if Network(netip.MustParseAddr(s)) != first {
+				t.Errorf("%s and %s are in different networks", same[0], s)
+			}
+		}
+	}
+	if Network(netip.MustParseAddr("::1")) != 0 || Network(netip.Addr{}) != 0 {
+		t.Error("loopback or the zero address has a network")
 	}
 }
 
@@ -191,8 +216,11 @@ func TestProofHoldsForOneEndpoint(t *testing.T) {
 			t.Errorf("another endpoint has the proof of %s", s)
 		}
 	}
-	if fresh := NewProved(siphash.Key{1}, start, 0); fresh.Has(start, netip.AddrPort{}) || len(fresh.sets) != 1 {
-		t.Error("an empty set has a proof")
+	if age(p.second(start), 0) < provedIn {
+		t.Error("an empty entry is a proof")
+	}
+	if tiny := NewProved(siphash.Key{1}, start, 0); len(tiny.sets) != 1 {
+		t.Errorf("%d sets, want one", len(tiny.sets))
 	}
 }
 

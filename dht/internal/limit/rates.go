@@ -2,9 +2,8 @@
 // address and its network cause ([Rates]), and the size of replies to addresses that may be
 // forged ([MaxReply], [Proved]).
 //
-// The tables have a fixed size and forget nothing early: many addresses share a cell. Which
-// ones do depends on a secret key, so that nobody can choose addresses that share the cells of
-// somebody else.
+// The tables have a fixed size, so that several addresses share a cell. A secret key decides
+// which addresses do, so that nobody can choose addresses that share the cells of somebody else.
 package limit
 
 import (
@@ -30,7 +29,7 @@ type Options struct {
 	// Network limits an IPv4 /24 or an IPv6 /48.
 	Network Rate
 	// Cells is the size of each of two tables; it is rounded up to a power of two. A cell has 8
-	// bytes. The default is 8192.
+	// bytes. The tables are made at the first event. The default is 8192.
 	Cells int
 }
 
@@ -81,6 +80,17 @@ func (r *Rates) Allow(now time.Time, a netip.Addr, cost int) bool {
 	return true
 }
 
+// Network returns the IPv4 /24 or the IPv6 /48 of an address as a number, and 0 for loopback, whose
+// addresses all programs of the machine share.
+func Network(a netip.Addr) uint64 {
+	a = a.Unmap()
+	if !a.IsValid() || a.IsLoopback() {
+		return 0
+	}
+	_, network := words(a)
+	return network
+}
+
 // words returns the /32 or /64 and the /24 or /48 of an address.
 func words(a netip.Addr) (host, network uint64) {
 	high, low := siphash.Words(a)
@@ -95,6 +105,7 @@ func words(a netip.Addr) (host, network uint64) {
 // has two cells, and the one with fewer events counts, as in a count-min sketch: a key is limited
 // too early only if other keys fill both.
 type table struct {
+	size  int // cells
 	ends  []time.Duration
 	event time.Duration // time of one event
 	burst time.Duration // time by which an end may be in the future
@@ -102,12 +113,15 @@ type table struct {
 
 func newTable(r Rate, cells int) table {
 	event := max(1, time.Duration(float64(time.Second)/r.PerSecond))
-	return table{ends: make([]time.Duration, 1<<bits.Len(uint(cells-1))), event: event, burst: time.Duration(r.Burst) * event}
+	return table{size: 1 << bits.Len(uint(cells-1)), event: event, burst: time.Duration(r.Burst) * event}
 }
 
 // cells returns the two cells of a key.
 func (t *table) cells(hash uint64) [2]*time.Duration {
-	mask := uint64(len(t.ends) - 1)
+	if t.ends == nil {
+		t.ends = make([]time.Duration, t.size)
+	}
+	mask := uint64(t.size - 1)
 	return [2]*time.Duration{&t.ends[hash&mask], &t.ends[hash>>32&mask]}
 }
 

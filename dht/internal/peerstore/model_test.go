@@ -75,7 +75,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 				r := rapid.Uint64().Draw(t, "random")
 				for range rapid.IntRange(1, 150).Draw(t, "announces") {
 					r = r*6364136223846793005 + 1442695040888963407
-					h, a, seed := hash(r>>40%hashes), addr4(int(r>>20%1000)), r>>63 == 1
+					h, a, seed := spread(r>>40%hashes), addr4(int(r>>20%1000)), r>>63 == 1
 					if err := s.Announce(now, h, a, seed); err != nil {
 						t.Fatal(err)
 					}
@@ -95,23 +95,23 @@ func TestStoreAgreesWithModel(t *testing.T) {
 				m.sweep(now, defaultLifetime)
 				for h := range hashes {
 					found, seeds := map[netip.AddrPort]bool{}, 0
-					b := s.AppendValues(nil, now, hash(h), 1<<20, false)
+					b := s.AppendValues(nil, now, spread(h), 1<<20, false)
 					for v := range slices.Chunk(b, ValueLen4) {
 						a := netip.AddrPortFrom(netip.AddrFrom4([4]byte(v[2:])), binary.BigEndian.Uint16(v[6:]))
-						if e, ok := m[hash(h)][a.Addr()]; !ok || e.port != a.Port() || found[a] {
+						if e, ok := m[spread(h)][a.Addr()]; !ok || e.port != a.Port() || found[a] {
 							t.Fatalf("info-hash %d has the peer %v, the model has %+v", h, a, e)
 						} else if e.seed {
 							seeds++
 						}
 						found[a] = true
 					}
-					for a, e := range m[hash(h)] {
+					for a, e := range m[spread(h)] {
 						// A time in a record is exact to stampUnit.
 						if !found[netip.AddrPortFrom(a, e.port)] && now.Sub(e.at) < defaultLifetime-stampUnit {
 							t.Fatalf("info-hash %d has lost the peer %v", h, a)
 						}
 					}
-					noseed := len(s.AppendValues(nil, now, hash(h), 1<<20, true)) / ValueLen4
+					noseed := len(s.AppendValues(nil, now, spread(h), 1<<20, true)) / ValueLen4
 					if want := len(found) - seeds; want > 0 && noseed != want {
 						t.Fatalf("info-hash %d has %d peers without seeds, want %d", h, noseed, want)
 					}
@@ -136,7 +136,7 @@ func TestFullStoreKeepsItsOrder(t *testing.T) {
 			ip := addr6(int(r >> 16 % 40)).Addr().As16()
 			ip[15] = byte(r >> 50)
 			peer := netip.AddrPortFrom(netip.AddrFrom16(ip), 1)
-			if err := s.Announce(now, hash(r>>40%100), peer, false); err != nil && !errors.Is(err, ErrFull) && !errors.Is(err, ErrSwarmFull) {
+			if err := s.Announce(now, spread(r>>40%100), peer, false); err != nil && !errors.Is(err, ErrFull) && !errors.Is(err, ErrSwarmFull) {
 				t.Fatal(err)
 			}
 			if s.Len() > s.o.MaxPeers {
@@ -145,7 +145,7 @@ func TestFullStoreKeepsItsOrder(t *testing.T) {
 		}
 		checkRecords(t, s)
 		for h := range uint64(100) {
-			b := s.AppendValues(nil, now, hash(h), 1<<20, false)
+			b := s.AppendValues(nil, now, spread(h), 1<<20, false)
 			if n := len(b) / ValueLen6; n > 50 {
 				t.Fatalf("info-hash %d has %d peers, want at most 50", h, n)
 			}

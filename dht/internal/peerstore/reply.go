@@ -104,24 +104,58 @@ func (c *sampler) position() int { return int(c.next >> 32) }
 func (c *sampler) advance() { c.next += c.step }
 
 // Scrape returns the bloom filters of the seeds and of the other peers of an info-hash. It
-// reports whether there are any peers; if not, a reply has no filters (BEP 33). It takes about
-// 100 ns for each peer.
+// reports whether there are any peers; if not, a reply has no filters (BEP 33). The filters of
+// a large swarm may be a minute old, because each of its peers takes about 100 ns.
 func (s *Store) Scrape(now time.Time, hash [20]byte) (seeds, peers Filter, ok bool) {
 	s.sweepIfDue(now)
-	stamp := s.stamp(now)
-	s.each(s.span(nodeid.Distance(s.self, hash)), func(rec []byte) {
+	found := s.span(nodeid.Distance(s.self, hash))
+	if found.n < largeSwarm {
+		c := s.scrape(now, found)
+		return c.seeds, c.peers, c.ok
+	}
+	c := s.scrapes[hash]
+	if c == nil || now.Sub(c.at) >= scrapeFor {
+		c = s.scrape(now, found)
+		if s.scrapes == nil || len(s.scrapes) >= maxScrapes {
+			s.scrapes = map[[20]byte]*scrape{}
+		}
+		s.scrapes[hash] = c
+	}
+	return c.seeds, c.peers, c.ok
+}
+
+const (
+	largeSwarm = 500         // peers from which on filters are kept
+	scrapeFor  = time.Minute // time for which they are kept
+
+	// maxScrapes is the maximum number of kept filters. A store with the default limits has at
+	// most 200 large swarms.
+	maxScrapes = 200
+)
+
+// scrape has the filters of an info-hash at a time.
+type scrape struct {
+	seeds, peers Filter
+	ok           bool // there are peers
+	at           time.Time
+}
+
+// scrape makes the filters of a span.
+func (s *Store) scrape(now time.Time, found span) *scrape {
+	c, stamp := &scrape{at: now}, s.stamp(now)
+	s.each(found, func(rec []byte) {
 		if !s.live(stamp, rec) {
 			return
 		}
-		ok = true
+		c.ok = true
 		a, _ := netip.AddrFromSlice(rec[20:s.keyLen])
 		if s.seed(rec) {
-			seeds.Insert(a)
+			c.seeds.Insert(a)
 		} else {
-			peers.Insert(a)
+			c.peers.Insert(a)
 		}
 	})
-	return seeds, peers, ok
+	return c
 }
 
 const (

@@ -161,6 +161,40 @@ func TestScrapeSeparatesSeeds(t *testing.T) {
 	}
 }
 
+// TestScrapeOfLargeSwarmIsKept checks that a minute passes before the filters of a large swarm are made
+// again, for each swarm, and that the number of kept filters is bounded.
+func TestScrapeOfLargeSwarmIsKept(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, false, Options{})
+	for n := range largeSwarm {
+		announce(t, s, start, hash(1), addr4(n), n%2 == 0)
+		announce(t, s, start, hash(2), addr4(n+1000), false)
+	}
+	seeds, peers, ok := s.Scrape(start, hash(1))
+	if e := seeds.Estimate(); !ok || math.Abs(e-largeSwarm/2) > 25 {
+		t.Errorf("about %.0f seeds, want %d", e, largeSwarm/2)
+	}
+	if none, all, _ := s.Scrape(start, hash(2)); none != (Filter{}) || all == peers {
+		t.Error("the two swarms have the same filters")
+	}
+	for n := range 100 {
+		announce(t, s, start, hash(1), addr4(n+5000), true)
+	}
+	if kept, _, _ := s.Scrape(start.Add(scrapeFor-time.Second), hash(1)); kept != seeds {
+		t.Error("the filters are made again within a minute")
+	}
+	if fresh, _, _ := s.Scrape(start.Add(scrapeFor), hash(1)); fresh.Estimate() < seeds.Estimate()+50 {
+		t.Error("the filters are not made again after a minute")
+	}
+	for n := range maxScrapes {
+		s.scrapes[hash(uint64(1000+n))] = &scrape{}
+	}
+	s.Scrape(start.Add(2*scrapeFor), hash(1))
+	if len(s.scrapes) > maxScrapes {
+		t.Errorf("%d filters are kept, want at most %d", len(s.scrapes), maxScrapes)
+	}
+}
+
 // TestSampleOfInfoHashes checks BEP 51: number, interval, no repetition, a constant result in an
 // interval and another one after it, and that each info-hash is equally likely however many
 // peers it has.
@@ -171,6 +205,12 @@ func TestSampleOfInfoHashes(t *testing.T) {
 	if got, interval, num := s.SampleInfoHashes(now, 20); len(got) != 0 || interval <= 0 || num != 0 {
 		t.Errorf("an empty store: %x, %v, %d", got, interval, num)
 	}
+	announce(t, s, now, hash(5), addr4(1), false)
+	got, _, _ := s.SampleInfoHashes(now.Add(sweepEvery), 20)
+	if want := hash(5); string(got) != string(want[:]) {
+		t.Errorf("a small store returns %x after a minute, want %x", got, want)
+	}
+	now = now.Add(sweepEvery)
 	const all = 120
 	count := map[[20]byte]int{}
 	rounds := 0

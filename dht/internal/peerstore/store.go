@@ -9,6 +9,7 @@
 package peerstore
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
@@ -19,9 +20,10 @@ import (
 
 // Errors of [Store.Announce].
 var (
-	ErrAddress   = errors.New("no address for peers")                      // port 0, multicast, or the wrong family
-	ErrFull      = errors.New("the store is full of closer info-hashes")   // see [Options.MaxPeers]
-	ErrSwarmFull = errors.New("the store has enough peers of the torrent") // see [Options.MaxPerHash]
+	ErrAddress   = errors.New("no address for peers")                       // port 0, multicast, or the wrong family
+	ErrFull      = errors.New("the store is full of closer info-hashes")    // see [Options.MaxPeers]
+	ErrCrowded   = errors.New("the network of the peer has too many peers") // see [Store.Announce]
+	ErrSwarmFull = errors.New("the store has enough peers of the torrent")  // see [Options.MaxPerHash]
 )
 
 // Options are the limits of a [Store]. A zero value means the default.
@@ -41,6 +43,15 @@ const (
 	// sweepEvery is the time after which expired peers are removed.
 	sweepEvery = time.Minute
 
+	// crowd is the number of records of a random sample of the store that a network may have. A
+	// network with a sixteenth of the store reaches it in about half of all samples.
+	crowd      = 4
+	sampleSize = 64
+
+	// minCrowd is the number of peers from which on networks are compared. In a small store, a
+	// few peers are a large part.
+	minCrowd = 1000
+
 	// maxPerSubnet is the maximum number of peers of one info-hash in an IPv6 /64, in which
 	// one host can have any number of addresses.
 	maxPerSubnet = 8
@@ -58,6 +69,7 @@ type Store struct {
 	records
 	swept   time.Time // time of the last sweep
 	samples samples
+	scrapes map[[20]byte]*scrape // of large swarms
 }
 
 // New returns an empty Store for IPv4 or IPv6 peers. self is our node id, and now the current
@@ -96,6 +108,10 @@ func (s *Store) Hashes() int { return s.hashes }
 // Announce stores a peer of an info-hash, or updates it. A torrent has one entry for each IP
 // address (BEP 33), of which the last port and seed status count. If the store is full, the
 // peer replaces one of the info-hash that is furthest from our node id.
+//
+// A store that is more than half full accepts no more peers of a network (an IPv4 /24 or an IPv6
+// /48) that has about a sixteenth of all, so that a few hosts cannot replace the peers of all
+// others with spam close to our node id.
 func (s *Store) Announce(now time.Time, hash [20]byte, peer netip.AddrPort, seed bool) error {
 	var k recordKey
 	if !s.setKey(&k, hash, peer.Addr()) || peer.Port() == 0 {
@@ -127,6 +143,9 @@ func (s *Store) makeRoom(now time.Time, k recordKey) error {
 	if s.span(k.distance()).n >= s.o.MaxPerHash {
 		return ErrSwarmFull
 	}
+	if s.peers >= max(s.o.MaxPeers/2, minCrowd) && s.crowded(&k) {
+		return ErrCrowded
+	}
 	if s.peers < s.o.MaxPeers {
 		return nil
 	}
@@ -136,6 +155,27 @@ func (s *Store) makeRoom(now time.Time, k recordKey) error {
 	}
 	s.remove(s.oldest(now, last))
 	return nil
+}
+
+// crowded reports whether the network of a key has a large part of the store. It looks at a
+// random sample.
+func (s *Store) crowded(k *recordKey) bool {
+	network := k[20:23] // an IPv4 /24
+	if s.v6 {
+		network = k[20:26] // an IPv6 /48
+	}
+	if k[20] == 127 && !s.v6 || s.v6 && [16]byte(k[20:]) == netip.IPv6Loopback().As16() {
+		return false // loopback, which all programs of the machine share
+	}
+	count := 0
+	for range sampleSize {
+		b := s.rng.IntN(len(s.blocks))
+		rec := s.at(position{b, s.rng.IntN(s.size(b))})
+		if bytes.Equal(rec[20:20+len(network)], network) {
+			count++
+		}
+	}
+	return count >= crowd
 }
 
 // Full reports whether the store accepts no further peer of an info-hash. BEP 33 wants no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,13 +33,23 @@ func hash(n uint64) (h [20]byte) {
 	return nodeid.Distance(h, [20]byte([]byte("our node id is 20 by")))
 }
 
-func addr4(n int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), uint16(n)|1)
+// spread returns an info-hash whose distance is random but for its last bytes. Two consecutive
+// numbers have the same first 8 bytes of the distance.
+func spread(n uint64) [20]byte {
+	h := hash(n)
+	var d [20]byte
+	binary.BigEndian.PutUint64(d[:], n/2*0x9e3779b97f4a7c15)
+	return nodeid.Distance(h, d)
 }
 
-// addr6 returns addresses in different /64 networks.
+// addr4 returns addresses in different /24 networks, if n is below 65,536.
+func addr4(n int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(n), byte(n >> 8), byte(n >> 16)}), uint16(n)|1)
+}
+
+// addr6 returns addresses in different /48 networks, if n is below 65,536.
 func addr6(n int) netip.AddrPort {
-	ip := [16]byte{0x20, 0x01, 0x0d, 0xb8, 4: byte(n >> 16), 5: byte(n >> 8), 6: byte(n), 15: 1}
+	ip := [16]byte{0x20, 0x01, 0x0d, 0xb8, 4: byte(n), 5: byte(n >> 8), 6: byte(n >> 16), 15: 1}
 	return netip.AddrPortFrom(netip.AddrFrom16(ip), uint16(n)|1)
 }
 
@@ -203,6 +214,50 @@ func TestFullStoreForgetsTheFurthest(t *testing.T) {
 	}
 }
 
+// TestOneNetworkCannotFillTheStore lets one host announce 10,000 info-hashes next to our node id, and
+// checks that the peers of others stay and that others can still announce.
+func TestOneNetworkCannotFillTheStore(t *testing.T) {
+	t.Parallel()
+	for _, v6 := range []bool{false, true} {
+		s := newStore(t, v6, Options{MaxPeers: 4000})
+		others, spam := addr4, netip.MustParseAddr("192.0.2.1")
+		if v6 {
+			others, spam = addr6, netip.MustParseAddr("2001:db9::1")
+		}
+		for n := range 2000 {
+			announce(t, s, start, hash(uint64(100_000+n)), others(n), false)
+		}
+		accepted := 0
+		for n := range 10_000 {
+			switch err := s.Announce(start, hash(uint64(n)), netip.AddrPortFrom(spam, 1), false); {
+			case err == nil:
+				accepted++
+			case !errors.Is(err, ErrCrowded):
+				t.Fatal(err)
+			}
+		}
+		if accepted < 50 || accepted > 1000 {
+			t.Errorf("%d spam entries are accepted, want some hundred", accepted)
+		}
+		for n := range 2200 { // renews those of before
+			announce(t, s, start, hash(uint64(100_000+n)), others(n), false)
+		}
+		if s.Len() != 2200+accepted {
+			t.Errorf("%d peers are stored, want %d", s.Len(), 2200+accepted)
+		}
+	}
+}
+
+// TestLoopbackIsNoNetwork checks that many peers of one machine can fill a store.
+func TestLoopbackIsNoNetwork(t *testing.T) {
+	t.Parallel()
+	s4, s6 := newStore(t, false, Options{MaxPeers: 2000}), newStore(t, true, Options{MaxPeers: 2000})
+	for n := range 2000 {
+		announce(t, s4, start, hash(uint64(n)), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1), false)
+		announce(t, s6, start, hash(uint64(n)), netip.AddrPortFrom(netip.IPv6Loopback(), 1), false)
+	}
+}
+
 // TestFullStoreReplacesTheOldest checks that peers of the furthest info-hash replace each other.
 func TestFullStoreReplacesTheOldest(t *testing.T) {
 	t.Parallel()
@@ -276,9 +331,9 @@ func TestSetSelfKeepsPeers(t *testing.T) {
 		if len(got) != 10 {
 			t.Fatalf("info-hash %d has %d peers, want 10", h, len(got))
 		}
-		for i, p := range got {
-			if p != addr4(h+100*i) {
-				t.Errorf("info-hash %d has peer %v", h, p)
+		for i := range 10 {
+			if !slices.Contains(got, addr4(h+100*i)) {
+				t.Errorf("info-hash %d has the peers %v, want %v among them", h, got, addr4(h+100*i))
 			}
 		}
 	}

@@ -73,6 +73,18 @@ func TestOneNetworkHasOneVote(t *testing.T) {
 	}
 }
 
+// TestNewestVoteOfANetworkCounts checks which of the votes of several nodes in a network counts.
+func TestNewestVoteOfANetworkCounts(t *testing.T) {
+	t.Parallel()
+	p := new(Poll)
+	add(p, start, 0, 6, home)
+	for n := range 6 {
+		neighbour := voter(n).Next()
+		p.Add(start.Add(time.Second), neighbour, other)
+	}
+	check(t, p, start.Add(time.Second), Result{Addr: other.Addr(), Port: 6881})
+}
+
 // TestSmallDHTCountsNodes checks that the nodes of a DHT in one network find an address and see
 // a change of it, and that one node there has one vote.
 func TestSmallDHTCountsNodes(t *testing.T) {
