@@ -75,9 +75,3 @@ func dialTracker(udp *udpmux.Mux, address string) (net.Conn, error) {
 	}
 	return udp.DialTracker(address)
 }
-
-func closeUDP(udp *udpmux.Mux) {
-	if udp != nil {
-		udp.Close()
-	}
-}

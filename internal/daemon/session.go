@@ -60,12 +60,17 @@ type Session struct {
 }
 
 // OpenSession starts an engine.
-func OpenSession(env *Env, c SessionConfig) (*Session, error) {
+func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	opt := c.Options
 	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
 		return nil, fault.WithSetting(err, "state")
 	}
 	var udp *udpmux.Mux
+	defer func() {
+		if err != nil && udp != nil {
+			udp.Close()
+		}
+	}()
 	trk, err := trackerclient.New(trackerclient.Options{
 		LocalAddr: opt.Bind, Timeout: c.TrackerTimeout,
 		DialUDP: func(_ context.Context, _, address string) (net.Conn, error) { return dialTracker(udp, address) },
@@ -91,7 +96,6 @@ func OpenSession(env *Env, c SessionConfig) (*Session, error) {
 	if err != nil {
 		s.Close()
 		trk.Close()
-		closeUDP(udp)
 		return nil, err
 	}
 	nodes, err := env.openDHT(&c, s, udp)
@@ -125,7 +129,10 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	if s.udp != nil {
 		// The engine announces "stopped" after ctx has ended.
 		announced, stop := context.WithCancel(context.Background())
-		defer stop()
+		defer func() {
+			s.env.Log.Debug("closing the UDP port of the peers", "counts", s.udp.Stats())
+			stop()
+		}()
 		wg.Go(func() { s.udp.Run(announced) })
 	}
 	if s.line != nil {

@@ -34,8 +34,7 @@ func openSession(t *testing.T, c SessionConfig) *Session {
 	return s
 }
 
-// udpServer returns a UDP socket of another program, and the first port after which a range of
-// ports is likely to be free.
+// udpServer returns a UDP socket of another program, and its port, which is free for TCP.
 func udpServer(t *testing.T) (*net.UDPConn, uint16) {
 	t.Helper()
 	for {
@@ -45,8 +44,13 @@ func udpServer(t *testing.T) (*net.UDPConn, uint16) {
 		}
 		t.Cleanup(func() { c.Close() })
 		c.SetDeadline(time.Now().Add(patience))
+		l, err := net.Listen("tcp", c.LocalAddr().String())
+		if err != nil {
+			continue
+		}
+		l.Close()
 		if port := c.LocalAddr().(*net.UDPAddr).AddrPort().Port(); port < 65000 {
-			return c, port
+			return c, port // the tests use a range of ports that begins with this one
 		}
 	}
 }

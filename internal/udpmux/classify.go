@@ -25,7 +25,8 @@ const (
 // Classify returns the protocol of a packet. It is a pure function of the data: a KRPC message
 // is a bencoded dictionary, a uTP packet has the version and a known type in its first byte, and
 // the reply of a tracker begins with one of four actions in 32 bits. No packet fits two of
-// these.
+// these. DTLS fits none, but the responses of STUN look like uTP: code that adds STUN has to look
+// for its cookie first.
 func Classify(data []byte) Kind {
 	switch n := len(data); {
 	case n >= 2 && data[0] == 'd' && data[n-1] == 'e':

@@ -16,9 +16,8 @@ type queue struct {
 }
 
 // Queue copies a packet, and sends it together with others: after the batch that the receivers
-// have now, when 64 packets are queued, or with the next [Mux.Flush]. It never waits. Code that
-// does not run in a receiver must call Flush itself. Packets that cannot be sent are dropped and
-// counted.
+// have now, when 64 packets are queued, or with the next [Mux.Flush]. Code that does not run in a
+// receiver must call Flush itself. Packets that cannot be sent are dropped and counted.
 func (m *Mux) Queue(p Packet) {
 	s := m.socketFor(p.Addr.Addr())
 	if s == nil || len(p.Data) > maxQueued {

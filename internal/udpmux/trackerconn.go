@@ -42,8 +42,8 @@ type trackerConn struct {
 // m. Read returns the packets of this address that are replies of a tracker; several connections
 // to one address all get them, and the transaction id tells whose they are (BEP 15). If nothing
 // reads, replies are dropped. On Linux, Read fails if the tracker's port is closed and its host
-// quotes the transaction id of a request, which strangers cannot guess. The error is [errors.ErrUnsupported] if m has no socket for the
-// family of the address.
+// quotes the transaction id of a request, which strangers cannot guess. The error is
+// [errors.ErrUnsupported] if m has no socket for the family of the address.
 func (m *Mux) DialTracker(address string) (net.Conn, error) {
 	addr, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -59,7 +59,10 @@ func (m *Mux) DialTracker(address string) (net.Conn, error) {
 		return nil, err
 	}
 	c := &trackerConn{m: m, addr: addr, local: local, replies: make(chan []byte, maxReplies), done: make(chan struct{})}
-	return c, m.trackers.add(c)
+	if err := m.trackers.add(c); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // routeTo returns the address from which packets to addr are sent, or an error if there is no

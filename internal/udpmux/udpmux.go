@@ -171,12 +171,12 @@ func (m *Mux) Receive(kind Kind, f func(batch []Packet)) {
 	r.f = f
 }
 
-// Send sends packets in batches and never waits. It returns the number of packets that the
-// system accepted, and the error of the first that it did not. If a buffer of the system is
-// full, Send drops the rest of the packets. The packets belong to the caller again when Send
+// Send sends packets in batches. It returns the number of packets that the system accepted, and
+// the error of the first that it did not. The packets belong to the caller again when Send
 // returns.
 //
-// On Linux, consecutive packets with equal addresses and sizes, of which the last may be
+// On Linux, Send never waits: if the buffer of the socket is full, it drops the rest of the
+// packets. On other systems, it waits until the buffer has room. On Linux, consecutive packets with equal addresses and sizes, of which the last may be
 // shorter, are sent as one message that the kernel or the network card splits, at a small part
 // of the cost.
 func (m *Mux) Send(packets []Packet) (sent int, err error) {
