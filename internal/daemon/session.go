@@ -102,7 +102,6 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	if err != nil {
 		s.Close()
 		trk.Close()
-		closeUDP(udp)
 		return nil, err
 	}
 	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, line: line, ended: make(chan struct{})}
