@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"spate/dht"
 	"spate/internal/atomicfile"
 	"spate/internal/udpmux"
+	"spate/metainfo"
 	"spate/torrent"
 )
 
@@ -26,6 +28,8 @@ const (
 	maxDHTFile = 64 << 10
 
 	saveDHTEvery = 10 * time.Minute
+
+	maxNodesOfTorrent = 32 // nodes of a torrent or a magnet link that are asked
 )
 
 // dhtSource is the DHT node of an engine, on the UDP port of the peers.
@@ -34,6 +38,7 @@ type dhtSource struct {
 	node      *dht.Node
 	announcer *dht.Announcer
 	path      string // file of saved nodes
+	local     bool   // the session is bound to loopback
 }
 
 // openDHT returns the DHT node of an engine, or nil if it is disabled, if there is no UDP port,
@@ -46,7 +51,7 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 	if len(bootstrap) == 0 {
 		bootstrap = publicBootstrap
 	}
-	d := &dhtSource{env: e, path: filepath.Join(c.Options.ResumeDir, dhtFile)}
+	d := &dhtSource{env: e, path: filepath.Join(c.Options.ResumeDir, dhtFile), local: bind.IsLoopback()}
 	opt := dht.Options{
 		Send: sender(udp), Bootstrap: bootstrap, Log: e.Log,
 		IPv4: !bind.IsValid() || bind.Unmap().Is4(), IPv6: !bind.IsValid() || bind.Unmap().Is6(),
@@ -87,6 +92,31 @@ func sender(udp *udpmux.Mux) func([]dht.Packet) {
 			udp.Queue(udpmux.Packet{Addr: p.Addr, Data: p.Data})
 		}
 		udp.Flush()
+	}
+}
+
+// Add adds a torrent to the engine, and its nodes (BEP 5) to those that the DHT node asks.
+func (s *Session) Add(mi *metainfo.MetaInfo, opt torrent.AddOptions) (*torrent.Torrent, error) {
+	if !mi.Info.Private {
+		s.addNodes(mi.Nodes)
+	}
+	return s.Session.Add(mi, opt)
+}
+
+// addNodes passes addresses that a torrent or a magnet link names to the DHT node. It ignores host
+// names, and local addresses unless the session is bound to loopback, because strangers choose
+// them.
+func (s *Session) addNodes(addrs []string) {
+	if s.nodes == nil {
+		return
+	}
+	for _, text := range addrs[:min(len(addrs), maxNodesOfTorrent)] {
+		a, err := netip.ParseAddrPort(text)
+		ip := a.Addr().Unmap()
+		if err != nil || !s.nodes.local && (!ip.IsGlobalUnicast() || ip.IsPrivate()) {
+			continue
+		}
+		s.nodes.node.AddNode(a)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"spate/dht"
 	"spate/internal/atomicfile"
@@ -89,6 +90,45 @@ func TestLoopbackHasNoDHT(t *testing.T) {
 		if s := openSession(t, c); s.DHT || s.nodes != nil {
 			t.Errorf("the session has a DHT node with NoDHT %v and bootstrap nodes %q", c.NoDHT, c.DHTBootstrap)
 		}
+	}
+}
+
+// TestNodesOfTorrentLeadIntoDHT checks that the nodes in a torrent lead into the DHT when the
+// bootstrap node is gone, and that those of a private torrent are not asked.
+func TestNodesOfTorrentLeadIntoDHT(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	secret, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secret.Close()
+	s := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []bool{true, false} {
+		m, err := maker.Make(t.Context(), path, maker.Options{Private: private})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Nodes = []string{"example.org:1", "not a node", at}
+		if private {
+			m.Nodes = []string{secret.LocalAddr().String()}
+		}
+		if _, err := s.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Verified: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-s.nodes.node.Ready():
+	case <-time.After(patience):
+		t.Errorf("the nodes of the torrent were not asked: %+v", s.nodes.node.Status())
+	}
+	secret.SetReadDeadline(time.Now().Add(time.Millisecond)) // a packet would have come before those of the public torrent
+	if n, _, err := secret.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("the node of a private torrent got %d bytes", n)
 	}
 }
 

@@ -71,6 +71,7 @@ const hopelessTime = 30 * time.Second
 // FetchMetadata fetches the torrent of a magnet link from peers. It also returns the peers that
 // sent it.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	s.addNodes(link.Peers) // peers have their DHT node at the same port
 	nobody := func(also string) error {
 		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
 			"%s: the link names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
