@@ -20,7 +20,9 @@ const (
 	scanEvery     = time.Second
 	firstRetry    = 2 * time.Second // time until the second search if the first finds no peer
 	retrySwarms   = 50              // number of swarms for which firstRetry holds; with more it is longer
-	announceSlots = 16              // searches that run at a time
+	fewWalks      = 16              // walks that run at a time
+	swarmsPerWalk = 400             // number of swarms for which one more walk runs, so that all are announced in time
+	manyWalks     = 300             // bounds the walks that run at a time
 	walkLen       = 32              // announces of one walk along the key space
 	maxNear       = 24              // nodes that one announce of a walk passes to the next
 )
@@ -36,8 +38,11 @@ type Announcer struct {
 	node   *Node
 	swarms discovery.Swarms
 
-	mu     sync.Mutex // guards the fields below
-	states map[spate.InfoHash]*announced
+	freed chan struct{} // tells Run that a walk has ended
+
+	mu      sync.Mutex // guards the fields below
+	states  map[spate.InfoHash]*announced
+	walking int // walks that run
 }
 
 // announced is the state of a swarm.
@@ -50,7 +55,7 @@ type announced struct {
 
 // NewAnnouncer returns an announcer that does nothing until Run is called.
 func NewAnnouncer(n *Node, swarms discovery.Swarms) *Announcer {
-	return &Announcer{node: n, swarms: swarms, states: map[spate.InfoHash]*announced{}}
+	return &Announcer{node: n, swarms: swarms, freed: make(chan struct{}, 1), states: map[spate.InfoHash]*announced{}}
 }
 
 // Run announces swarms until ctx is done, then returns nil. It begins when the node is ready.
@@ -62,29 +67,51 @@ func (a *Announcer) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	slots := make(chan struct{}, announceSlots)
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for now := time.Now(); ; {
 		walks := a.due(now)
 		for i, walk := range walks {
-			select {
-			case slots <- struct{}{}:
-				running.Go(func() {
-					defer func() { <-slots }()
-					a.walk(ctx, walk)
-				})
-				continue
-			case <-ctx.Done():
+			for !a.begin() {
+				select {
+				case <-a.freed:
+				case <-ctx.Done():
+					a.release(walks[i:])
+					return nil
+				}
 			}
-			a.release(walks[i:])
-			return nil
+			running.Go(func() {
+				defer a.end()
+				a.walk(ctx, walk)
+			})
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case now = <-tick.C:
 		}
+	}
+}
+
+// begin counts a walk that begins. It returns false if enough walks run.
+func (a *Announcer) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.walking >= min(fewWalks+len(a.states)/swarmsPerWalk, manyWalks) {
+		return false
+	}
+	a.walking++
+	return true
+}
+
+// end counts a walk that has ended.
+func (a *Announcer) end() {
+	a.mu.Lock()
+	a.walking--
+	a.mu.Unlock()
+	select {
+	case a.freed <- struct{}{}:
+	default:
 	}
 }
 

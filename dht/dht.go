@@ -76,7 +76,7 @@ var (
 const version = "Sp\x01\x00"
 
 // maxSearches bounds the searches that run at a time. Others wait.
-const maxSearches = 64
+const maxSearches = 400
 
 // Node is a node of the DHT. Use [New] to make one. Its methods are safe for concurrent use.
 type Node struct {
@@ -158,11 +158,11 @@ func (n *Node) Run(ctx context.Context) error {
 			c.Close()
 		}
 	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for _, c := range n.conns {
 		wg.Go(func() { n.read(ctx, c) })
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	if len(n.opt.Bootstrap) > 0 {
 		wg.Go(func() { n.resolve(ctx) })
 	}

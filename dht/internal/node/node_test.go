@@ -248,6 +248,21 @@ func TestExternalAddressChangesID(t *testing.T) {
 	}
 }
 
+// TestFirstNodeStartsWhenAnotherComes checks that a node that has waited alone for long is usable as
+// soon as another node asks it.
+func TestFirstNodeStartsWhenAnotherComes(t *testing.T) {
+	t.Parallel()
+	w := newInternet(t, 7)
+	w.loss = 0
+	first := w.join(honest, Options{})
+	w.run(20*time.Minute, nil)
+	second := w.join(honest, Options{Known: []netip.AddrPort{first.addr}})
+	usable := func() bool { return first.Status(w.now)[0].Usable && second.Status(w.now)[0].Usable }
+	if !w.run(3*time.Second, usable) {
+		t.Errorf("after three seconds the nodes are %+v and %+v", first.Status(w.now), second.Status(w.now))
+	}
+}
+
 // TestSilentNetworkDoesNotEmptyTable checks that nodes stay in the table while none answers,
 // because then the own connection is at fault.
 func TestSilentNetworkDoesNotEmptyTable(t *testing.T) {

@@ -174,6 +174,9 @@ func (n *Node) answer(now time.Time, f *family, from netip.AddrPort) {
 	if !m.ReadOnly {
 		f.table.Responded(Contact{ID: m.ID, Addr: from}, now)
 	}
+	if !f.boot.running && !f.boot.done {
+		f.boot.restart(now) // a node has come that found this one
+	}
 	n.observe(now, f, from.Addr(), m.External)
 	if q.search != nil {
 		q.search.answered(now, f, q)

@@ -17,10 +17,10 @@ import (
 
 // Limits of a search.
 const (
-	maxFound     = 2000 // peers that a search collects
-	maxFromOne   = 200  // peers that one node may contribute
-	maxSamples   = 10_000
-	startContact = 2 * table.K
+	maxFound   = 2000 // peers that a search collects
+	maxFromOne = 200  // peers that one node may contribute
+	maxSamples = 10_000
+	startFrom  = 2 * table.K // nodes of the table that a search starts from
 )
 
 // Search is a search that runs in the DHTs of all families. Its exported fields may be read
@@ -36,7 +36,6 @@ type Search struct {
 	Peers    []netip.AddrPort // peers that were found, each once
 	Seeds    peerstore.Filter // union of the Bloom filters of seeds (BEP 33)
 	Leechers peerstore.Filter // union of the Bloom filters of other peers (BEP 33)
-	Scraped  bool             // a node sent Bloom filters
 	Samples  []ID             // info-hashes (BEP 51)
 	Item     *itemstore.Item  // the newest version of the item (BEP 44), or nil
 	Closest  []lookup.Result  // the nodes at which the search ended
@@ -66,7 +65,6 @@ type Request struct {
 	// Salt is the salt of the mutable item that is searched.
 	Salt   []byte
 	Scrape bool // ask for Bloom filters (BEP 33)
-	NoSeed bool // ask for peers that are not seeds
 	// Near lists nodes that answered a search for a close target.
 	Near []Contact
 	// Found is called when an answer has new peers or samples.
@@ -86,7 +84,7 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 			continue
 		}
 		l := lookup.New(f.id, r.Target)
-		l.Start(f.table.Closest(nil, r.Target, startContact))
+		l.Start(f.table.Closest(nil, r.Target, startFrom))
 		for _, c := range r.Near {
 			if c.Addr.Addr().Is6() == f.v6 {
 				l.Start([]Contact{c})
@@ -194,7 +192,7 @@ func (s *Search) proceed(now time.Time) {
 // ask sends the query of the search to a node.
 func (s *Search) ask(now time.Time, f *family, c Contact) {
 	n := s.n
-	n.out = krpc.Message{Method: s.r.Method, Target: s.target, HasTarget: true, Scrape: s.r.Scrape, NoSeed: s.r.NoSeed}
+	n.out = krpc.Message{Method: s.r.Method, Target: s.target, HasTarget: true, Scrape: s.r.Scrape}
 	if len(n.families) > 1 && s.r.only == nil {
 		n.out.Want = krpc.Want4 | krpc.Want6
 	}
@@ -244,7 +242,7 @@ func (s *Search) write(now time.Time, f *family, to Contact, token []byte) *quer
 
 // ownPeers adds the peers that the own node stores.
 func (s *Search) ownPeers(now time.Time, f *family) {
-	m := krpc.Message{Values: f.peers.AppendValues(nil, now, s.target, limit.MaxPacket, s.r.NoSeed)}
+	m := krpc.Message{Values: f.peers.AppendValues(nil, now, s.target, limit.MaxPacket, false)}
 	if s.addPeers(m.AppendPeers(nil, maxFromOne), true) && s.r.Found != nil {
 		s.r.Found(s)
 	}
@@ -294,7 +292,6 @@ func (s *Search) take(m *krpc.Message, from netip.AddrPort) {
 	news := s.addPeers(m.AppendPeers(nil, maxFromOne), nodeid.Exempt(from.Addr()))
 	s.takeItem(m)
 	if len(m.Seeds) == len(s.Seeds) && len(m.Peers) == len(s.Leechers) {
-		s.Scraped = true
 		s.Seeds.Merge((*peerstore.Filter)(m.Seeds))
 		s.Leechers.Merge((*peerstore.Filter)(m.Peers))
 	}

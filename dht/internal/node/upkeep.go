@@ -60,7 +60,7 @@ func (b *boot) add(a netip.AddrPort) {
 	}
 }
 
-// restart begins another search for the own id.
+// restart begins another start, or only another search for the own id if the table has nodes.
 func (b *boot) restart(now time.Time) {
 	b.running, b.since, b.asked = true, now, false
 }
@@ -108,7 +108,10 @@ func (n *Node) start(now time.Time, f *family) {
 	}
 	if f.table.Len() > 0 {
 		if !now.Before(b.searchAt) {
-			b.search = n.find(now, f, f.id, func(s *Search) { n.started(s.ended, f, s) })
+			s := n.find(now, f, f.id, func(s *Search) { n.started(s.ended, f, s) })
+			if s.live() {
+				b.search = s
+			}
 		}
 		return
 	}
