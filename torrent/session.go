@@ -41,6 +41,7 @@ type Session struct {
 	listeners    []net.Listener
 	port         uint16        // the port that the session listens on; 0 if it does not listen
 	advertised   atomic.Uint32 // the port that peers are told; 0 means port
+	dht          atomic.Pointer[dhtNode]
 	up, down     *ratelimit.Limiter
 	order        orderly // the simulated network; nil for a real one
 	pool         *storage.Pool

@@ -74,6 +74,7 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 		}
 	}
 	d.announcer = dht.NewAnnouncer(d.node, s)
+	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
 	var batch []dht.Packet // calls do not overlap
 	udp.Receive(udpmux.DHT, func(packets []udpmux.Packet) {
 		batch = batch[:0]
