@@ -21,6 +21,7 @@ var rows = map[string]string{
 	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1",
 	"lsd": "2", "maker": "2", "portmap": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
 	"internal/fault": "2",
+	"dht":            "2",
 	"torrent":        "3", "tracker/trackerserver": "3", "tracker/trackerstats": "3", "internal/torrentfile": "3", "internal/stall": "3",
 	"publish": "4a", "site": "4a", "internal/running": "4a",
 	"internal/daemon": "4b",

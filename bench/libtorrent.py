@@ -1,4 +1,4 @@
-"""Runs libtorrent-rasterbar for bench: roles seed, get, many, create."""
+"""Runs libtorrent-rasterbar for bench: roles seed, get, many, create, dht."""
 import os
 import signal
 import sys
@@ -41,9 +41,23 @@ def add(ses, torrent, folder):
     ses.async_add_torrent(p)
 
 
+def dht(listen):
+    # DHT nodes on one machine share an address, so all limits by address are off.
+    return lt.session({
+        "listen_interfaces": listen, "enable_dht": True, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "dht_bootstrap_nodes": "", "dht_upload_rate_limit": 100_000_000, "dht_block_ratelimit": 1_000_000,
+        "dht_max_torrents": 100_000, "dht_max_peers": 100_000,
+        "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_prefer_verified_node_ids": False,
+    })
+
+
 if role == "create":
     create(*args)
     sys.exit()
+if role == "dht":
+    ses = dht(*args)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    os._exit(0)
 torrent, folder, listen = args
 ses = session(listen)
 if role == "many":

@@ -2,13 +2,14 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process, and swarms over slow links. It runs the programs in
+// many torrents seeded by one process, swarms over slow links, and the answers of DHT nodes. It runs the programs in
 // turn, so that changes in the speed of the machine affect all of them. Its tables show the
 // minimum, the median and the maximum, and the ratio of the medians. It needs root to create
 // network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 //	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
+//	go run ./bench dht [-runs 3] [-torrents 1000] [-peers 30] [-queries 200000]
 package main
 
 import (
@@ -35,14 +36,16 @@ type options struct {
 	spate string
 }
 
-// commands are the first arguments with arguments of their own: the measurement of swarms,
-// and the helpers that bench starts as processes in namespaces.
+// commands are the first arguments with arguments of their own: the measurements of swarms
+// and of DHT nodes, and the helpers that bench starts as processes in namespaces.
 var commands = map[string]func(args []string) error{
-	"swarm": swarms,
-	"serve": serve,
-	"fetch": fetch,
-	"watch": watch,
-	"delay": delay,
+	"swarm":   swarms,
+	"dht":     dhtNodes,
+	"dhtnode": dhtNode,
+	"serve":   serve,
+	"fetch":   fetch,
+	"watch":   watch,
+	"delay":   delay,
 }
 
 func main() {
@@ -95,7 +98,7 @@ func run(o *options, what []string) error {
 	for _, w := range what {
 		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm as the first argument", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm or dht as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)

@@ -200,7 +200,7 @@ func (h *host) start(name string, args ...string) *proc {
 	p := &proc{t: h.t, name: filepath.Base(name), done: make(chan struct{}),
 		out: &lines{new: make(chan struct{}, 1)}, log: &lines{new: make(chan struct{}, 1)}}
 	p.cmd = exec.Command("ip", append([]string{"netns", "exec", h.ns, name}, args...)...)
-	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb")
+	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb", "SPATE_NO_DHT=1")
 	if h.LSD {
 		p.cmd.Env = append(p.cmd.Env, "LSD=1")
 	} else {

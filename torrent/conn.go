@@ -76,6 +76,7 @@ type remotePeer struct {
 	v2        bool      // the connection uses the v2 info-hash (BEP 52)
 	twin      bool      // the connection uses the info-hash of the v1 twin
 	firstSent bool      // the metadata search has sent the first messages already
+	namedNode bool      // the peer has named its DHT node
 	since     time.Time // when the connection began
 }
 

@@ -143,6 +143,9 @@ func (s *Session) handshake(ih spate.InfoHash, hybrid bool) peerwire.Handshake {
 	if hybrid {
 		h.Reserved.SetV2()
 	}
+	if s.dht.Load() != nil {
+		h.Reserved.SetDHT()
+	}
 	return h
 }
 

@@ -64,8 +64,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		return c.extendedLocked(m, now)
 	case peerwire.Suggest, peerwire.AllowedFast:
 		return c.fastLocked(m)
+	case peerwire.Port:
+		c.portLocked(m)
 	}
-	// Port messages and unknown messages are ignored.
+	// Unknown messages are ignored.
 	return nil
 }
 
@@ -284,6 +286,7 @@ func (c *conn) sendFirstLocked() {
 	case have > 0:
 		c.tx.control = peerwire.AppendBytes(c.tx.control, peerwire.Bitfield, t.pick.Bitfield().Bytes())
 	}
+	c.sendPortLocked()
 }
 
 // emptyLocked returns a bitfield for the pieces of the torrent with no bit set.

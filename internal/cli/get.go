@@ -112,7 +112,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	g := &getRun{app: a, opt: opt, session: s, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
+	g := &getRun{app: a, opt: opt, session: s, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.NewProgress(jobs[0].MetaInfo.Info.Name)
 	}

@@ -20,8 +20,7 @@ type getRun struct {
 	opt     *getOptions
 	session *daemon.Session
 	jobs    []*getJob
-	local   bool // the session finds peers on the local network
-	left    int  // number of jobs that have not ended
+	left    int // number of jobs that have not ended
 	bar     *term.Progress
 	err     error     // the first error
 	told    time.Time // time of the last progress events
@@ -245,17 +244,16 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	local := g.local && !j.MetaInfo.Info.Private
+	search, also := g.session.SearchTime(), g.session.NobodyFound()
+	if j.MetaInfo.Info.Private {
+		search, also = 0, ""
+	}
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
-	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "" && (!local || idle >= daemon.LocalSearch):
-		also := ""
-		if local {
-			also = daemon.NobodyLocal
-		}
+	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "" && idle >= search:
 		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
-	case g.opt.timeout > 0 && webless && (!local || idle >= daemon.LocalSearch):
+	case g.opt.timeout > 0 && webless && idle >= search:
 		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, why.Text)

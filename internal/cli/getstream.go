@@ -67,7 +67,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 		return err
 	}
 	defer r.Close()
-	g := &getRun{app: a, opt: &o, session: s, local: s.Local, jobs: jobs, left: 1, bar: a.NewProgress(j.MetaInfo.Info.Name)}
+	g := &getRun{app: a, opt: &o, session: s, jobs: jobs, left: 1, bar: a.NewProgress(j.MetaInfo.Info.Name)}
 	g.stream = func(context.Context) error {
 		_, err := io.Copy(a.Stdout, r)
 		return err

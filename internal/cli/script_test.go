@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("KEY", key)
 			e.Setenv("SPATE_NO_LSD", "1") // no packets leave this machine
 			e.Setenv("SPATE_NO_PORTMAP", "1")
+			e.Setenv("SPATE_NO_DHT", "1")
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("LONG", strings.Repeat("n", 256)) // too long for a file
 			e.Setenv("TEXT", strings.Repeat("t", 65537))

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -31,9 +33,11 @@ type sessionFlags struct {
 	noPEX    bool
 	noLSD    bool
 	noUTP    bool
+	noDHT    bool
 	lsdGroup string
 	noMap    bool      // --no-portmap
 	gateway  addrValue // the router that maps ports
+	dhtNodes []string
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
@@ -52,9 +56,8 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
 	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
-	// This feature does not exist yet, but scripts can already disable it.
-	f.Bool("no-dht", false, "do without dht")
-	f.Lookup("no-dht").Hidden = true
+	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
+	f.StringArrayVar(&s.dhtNodes, "dht-bootstrap", nil, "enter the DHT by this node, as `HOST:PORT`; repeatable")
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
@@ -68,7 +71,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
-		NoUplink: s.up.given,
+		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
 	}
 	if !s.noMap {
 		c.PortMap = &daemon.PortMapConfig{Gateway: s.gateway.Addr}
@@ -80,6 +83,12 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 		c.Options.PeerPort, c.Options.PeerPortLast = firstPeerPort, lastPeerPort
 	default:
 		c.Options.PeerPort = uint16(s.peerPort)
+	}
+	for _, node := range s.dhtNodes {
+		host, port, err := net.SplitHostPort(node)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+			return c, fault.Usagef("--dht-bootstrap %s is not HOST:PORT", node)
+		}
 	}
 	if s.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(s.lsdGroup)

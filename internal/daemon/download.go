@@ -24,12 +24,37 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// LocalSearch is how long a download waits for peers on the local network if there is no
+// The times that a download waits for peers on the local network and by the DHT if there is no
 // other way to find peers.
-const LocalSearch = 15 * time.Second
+const (
+	localSearch = 15 * time.Second
+	dhtSearch   = 2 * time.Minute
+)
 
-// NobodyLocal is the end of an error message: no peer on the local network has the data.
-const NobodyLocal = ", and no peer on the local network has it"
+// SearchTime returns how long a download without trackers waits for peers that the session looks
+// for itself. It returns 0 if the session looks for none.
+func (s *Session) SearchTime() time.Duration {
+	switch {
+	case s.DHT:
+		return dhtSearch
+	case s.Local:
+		return localSearch
+	}
+	return 0
+}
+
+// NobodyFound returns the end of an error message after SearchTime: who has been asked in vain.
+func (s *Session) NobodyFound() string {
+	switch {
+	case s.DHT && s.Local:
+		return ", and the DHT and the local network know no peer"
+	case s.DHT:
+		return ", and the DHT knows no peer"
+	case s.Local:
+		return ", and no peer on the local network has it"
+	}
+	return ""
+}
 
 // MetadataConfig configures how the metadata of a magnet link is fetched.
 type MetadataConfig struct {
@@ -48,6 +73,7 @@ const hopelessTime = 30 * time.Second
 // FetchMetadata fetches the torrent of a magnet link from peers. It also returns the peers that
 // sent it.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	s.addNodes(link.Peers) // peers have their DHT node at the same port
 	nobody := func(also string) error {
 		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
 			"%s: the link names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
@@ -55,10 +81,10 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	timeout := c.Timeout
 	unnamed := len(link.Trackers)+len(link.Peers)+len(c.Peers) == 0
 	switch {
-	case unnamed && !s.Local:
+	case unnamed && s.SearchTime() == 0:
 		return nil, nil, nobody("")
-	case unnamed && (timeout == 0 || timeout > LocalSearch):
-		timeout = LocalSearch
+	case unnamed && (timeout == 0 || timeout > s.SearchTime()):
+		timeout = s.SearchTime()
 	}
 	mctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -90,7 +116,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	case err != nil && hopeless && mctx.Err() != nil && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.why.Text), "peer")
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
-		return nil, nil, nobody(NobodyLocal)
+		return nil, nil, nobody(s.NobodyFound())
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
 			"%s: no peer sent the torrent in %s: %s", search.name, units.Duration(c.Timeout), search.why.Text), "timeout")

@@ -39,6 +39,11 @@ type SessionConfig struct {
 	// OnReach is called with what is known about whether others can connect, and with each
 	// change. It may be nil.
 	OnReach func(reach.Status)
+
+	NoDHT bool // do not find peers by the DHT
+	// DHTBootstrap lists nodes of the DHT as HOST:PORT. If it is empty, the session uses
+	// well-known ones, or no DHT if it is bound to loopback.
+	DHTBootstrap []string
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -47,9 +52,11 @@ type SessionConfig struct {
 type Session struct {
 	*torrent.Session
 	Local bool // the session finds peers on the local network
+	DHT   bool // the session finds peers by the DHT
 
 	env     *Env
 	udp     *udpmux.Mux // the UDP port of the peers; nil if there is none
+	nodes   *dhtSource  // nil if there is no DHT
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
@@ -102,6 +109,15 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
+	nodes, err := env.openDHT(&c, s, udp)
+	if err != nil {
+		if ports != nil {
+			ports.record.close()
+		}
+		s.Close()
+		trk.Close()
+		return nil, err
+	}
 	local, err := env.localPeers(&c, s)
 	if err != nil {
 		if ports != nil {
@@ -111,7 +127,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, line: line, ended: make(chan struct{})}
 	if c.PortMap != nil {
 		d.site = c.PortMap.site
 	}
@@ -131,6 +147,9 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	defer wg.Wait()
 	if local != nil {
 		wg.Go(func() { local.Run(ctx) })
+	}
+	if s.nodes != nil {
+		wg.Go(func() { s.nodes.run(ctx) })
 	}
 	if s.udp != nil {
 		// The engine announces "stopped" after ctx has ended.

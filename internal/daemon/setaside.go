@@ -24,7 +24,7 @@ var stateEntries = []struct {
 	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
 	{"ports", fs.ModeDir}, {"ports/*.lock", 0}, {"ports/*.json", 0},
 	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},
-	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0},
+	{"get", fs.ModeDir}, {"get/*.lock", 0}, {"get/*.json", 0}, {"get/*.ledger", 0}, {"get/*.nodes", 0},
 	{"get/????????????????????", fs.ModeDir}, // keyLength characters
 }
 

@@ -1,0 +1,201 @@
+package dht
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"spate"
+	"spate/dht/internal/krpc"
+	"spate/dht/internal/node"
+	"spate/discovery"
+)
+
+// Times and sizes of an [Announcer].
+const (
+	announceEvery = 25 * time.Minute // most nodes keep a peer for 30 minutes or longer
+	scanEvery     = time.Second
+	firstRetry    = 2 * time.Second // time until the second search if the first finds no peer
+	retrySwarms   = 50              // number of swarms for which firstRetry holds; with more it is longer
+	fewWalks      = 16              // walks that run at a time
+	swarmsPerWalk = 400             // number of swarms for which one more walk runs, so that all are announced in time
+	manyWalks     = 300             // bounds the walks that run at a time
+	walkLen       = 32              // announces of one walk along the key space
+	maxNear       = 24              // nodes that one announce of a walk passes to the next
+)
+
+// Announcer is a source of peers for a client (package discovery): it announces the client's
+// swarms to the DHT and passes on the peers that it finds. It leaves out private torrents (BEP
+// 27). Use [NewAnnouncer] to make one.
+//
+// It announces swarms in the order of their info-hashes, and each search begins at the nodes
+// at which the one before ended. Many swarms cost fewer queries each, because the same nodes are
+// close to several.
+type Announcer struct {
+	node   *Node
+	swarms discovery.Swarms
+
+	freed chan struct{} // tells Run that a walk has ended
+
+	mu      sync.Mutex // guards the fields below
+	states  map[spate.InfoHash]*announced
+	walking int // walks that run
+}
+
+// announced is the state of a swarm.
+type announced struct {
+	next    time.Time     // when the swarm is due
+	retry   time.Duration // time until the next search while no peer is found
+	running bool
+	seen    bool // the client was in the swarm at the last scan
+}
+
+// NewAnnouncer returns an announcer that does nothing until Run is called.
+func NewAnnouncer(n *Node, swarms discovery.Swarms) *Announcer {
+	return &Announcer{node: n, swarms: swarms, freed: make(chan struct{}, 1), states: map[spate.InfoHash]*announced{}}
+}
+
+// Run announces swarms until ctx is done, then returns nil. It begins when the node is ready.
+func (a *Announcer) Run(ctx context.Context) error {
+	select {
+	case <-a.node.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	tick := time.NewTicker(scanEvery)
+	defer tick.Stop()
+	for now := time.Now(); ; {
+		walks := a.due(now)
+		for i, walk := range walks {
+			for !a.begin() {
+				select {
+				case <-a.freed:
+				case <-ctx.Done():
+					a.release(walks[i:])
+					return nil
+				}
+			}
+			running.Go(func() {
+				defer a.end()
+				a.walk(ctx, walk)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case now = <-tick.C:
+		}
+	}
+}
+
+// begin counts a walk that begins. It returns false if enough walks run.
+func (a *Announcer) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.walking >= min(fewWalks+len(a.states)/swarmsPerWalk, manyWalks) {
+		return false
+	}
+	a.walking++
+	return true
+}
+
+// end counts a walk that has ended.
+func (a *Announcer) end() {
+	a.mu.Lock()
+	a.walking--
+	a.mu.Unlock()
+	select {
+	case a.freed <- struct{}{}:
+	default:
+	}
+}
+
+// due returns the swarms to announce now as walks of info-hashes in ascending order, and marks
+// them as running.
+func (a *Announcer) due(now time.Time) (walks [][]spate.InfoHash) {
+	all := a.swarms.Swarms()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.states {
+		s.seen = false
+	}
+	var due []spate.InfoHash
+	for _, swarm := range all {
+		if swarm.Private {
+			continue
+		}
+		s := a.states[swarm.InfoHash]
+		if s == nil {
+			s = &announced{next: now, retry: firstRetry * time.Duration(1+len(all)/retrySwarms)}
+			a.states[swarm.InfoHash] = s
+		}
+		s.seen = true
+		if !s.running && !now.Before(s.next) {
+			s.running = true
+			due = append(due, swarm.InfoHash)
+		}
+	}
+	for ih, s := range a.states {
+		if !s.seen && !s.running {
+			delete(a.states, ih)
+		}
+	}
+	slices.SortFunc(due, func(x, y spate.InfoHash) int { return bytes.Compare(x[:], y[:]) })
+	return slices.Collect(slices.Chunk(due, walkLen))
+}
+
+// release marks the swarms of walks as not running.
+func (a *Announcer) release(walks [][]spate.InfoHash) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, walk := range walks {
+		for _, ih := range walk {
+			a.states[ih].running = false
+		}
+	}
+}
+
+// walk announces swarms one after the other. Each search starts from nodes at which the
+// searches before it ended.
+func (a *Announcer) walk(ctx context.Context, hashes []spate.InfoHash) {
+	defer a.release([][]spate.InfoHash{hashes})
+	var near []node.Contact
+	for _, ih := range hashes {
+		if ctx.Err() != nil {
+			return
+		}
+		r := node.Request{Method: krpc.GetPeers, Target: ih, Near: near}
+		if port := a.swarms.AdvertisedPort(); port != 0 {
+			r.Announce = &node.Announcement{Port: port}
+		}
+		found := 0
+		var s *node.Search
+		_, err := a.node.searchFor(ctx, r, func(p netip.AddrPort) {
+			a.swarms.Found(ih, discovery.Candidate{Addr: p}, discovery.DHT)
+			found++
+		}, &s)
+		a.plan(ih, time.Now(), found)
+		if err == nil {
+			near = s.Near(near, maxNear)
+		}
+	}
+}
+
+// plan sets when a swarm is due again. A swarm in which no peer was found is searched again
+// soon, and then less and less often, because its peers may be about to come.
+func (a *Announcer) plan(ih spate.InfoHash, now time.Time, found int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.states[ih]
+	wait := announceEvery
+	if found <= 1 && s.retry < announceEvery { // the one peer may be the client itself
+		wait = s.retry
+		s.retry *= 2
+	}
+	s.next = now.Add(wait)
+}

@@ -1,0 +1,129 @@
+package dht
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/discovery"
+)
+
+// client is a client that is in some swarms.
+type client struct {
+	port   uint16
+	swarms []discovery.Swarm
+	found  chan spate.InfoHash
+	calls  map[spate.InfoHash]int
+	mu     sync.Mutex
+}
+
+func (c *client) Swarms() []discovery.Swarm { return c.swarms }
+func (c *client) AdvertisedPort() uint16    { return c.port }
+func (c *client) PeerPort() uint16          { return c.port }
+func (c *client) Found(ih spate.InfoHash, p discovery.Candidate, source discovery.Source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls[ih]++
+	if source == discovery.DHT && c.calls[ih] == 1 {
+		c.found <- ih
+	}
+	return true
+}
+
+// TestAnnouncersFindEachOther runs two clients that are in 20 swarms, of which one is private.
+// They find each other in all others by the DHT alone.
+func TestAnnouncersFindEachOther(t *testing.T) {
+	t.Parallel()
+	const swarms = 20
+	first, at := run(t, "127.0.0.1:0", Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	var clients []*client
+	for i := range 2 {
+		n := first
+		if i == 1 {
+			n, _ = run(t, "127.0.0.1:0", Options{Known: []netip.AddrPort{at}})
+		}
+		c := &client{port: uint16(7000 + i), found: make(chan spate.InfoHash, 2*swarms), calls: map[spate.InfoHash]int{}}
+		for j := range byte(swarms) {
+			c.swarms = append(c.swarms, discovery.Swarm{InfoHash: spate.InfoHash{j ^ 0x55, 1}, Private: j == 7})
+		}
+		clients = append(clients, c)
+		wg.Go(func() { NewAnnouncer(n, c).Run(ctx) })
+	}
+	for _, c := range clients {
+		for range swarms - 1 {
+			select {
+			case ih := <-c.found:
+				if ih == c.swarms[7].InfoHash {
+					t.Error("a private torrent was announced")
+				}
+			case <-ctx.Done():
+				t.Fatalf("peers of only %d swarms are found", len(c.calls))
+			}
+		}
+	}
+	if got := first.Status().Families[0].InfoHashes; got != swarms-1 {
+		t.Errorf("the first node stores %d info-hashes, want %d", got, swarms-1)
+	}
+}
+
+// TestAnnouncerPlans checks when swarms are due: soon again while no other peer is found, and
+// then once in a period, in the order of their info-hashes.
+func TestAnnouncerPlans(t *testing.T) {
+	t.Parallel()
+	const swarms = 100
+	c := &client{}
+	for i := range swarms {
+		c.swarms = append(c.swarms, discovery.Swarm{InfoHash: spate.InfoHash{byte(i * 37), byte(i)}})
+	}
+	a, now := NewAnnouncer(nil, c), time.Now()
+	walks := a.due(now)
+	var last spate.InfoHash
+	n := 0
+	for _, w := range walks {
+		for _, ih := range w {
+			if string(ih[:]) < string(last[:]) {
+				t.Errorf("%v comes after %v", ih, last)
+			}
+			last = ih
+			n++
+		}
+	}
+	if n != swarms || len(walks) != 4 {
+		t.Errorf("%d swarms are due in %d walks", n, len(walks))
+	}
+	if again := a.due(now.Add(time.Hour)); len(again) != 0 {
+		t.Errorf("%v are due while they run", again)
+	}
+	for _, w := range walks {
+		for _, ih := range w {
+			found := 0
+			if ih == last {
+				found = 2
+			}
+			a.plan(ih, now, found)
+		}
+	}
+	a.release(walks)
+	count := func(after time.Duration) (n int) {
+		for _, w := range a.due(now.Add(after)) {
+			n += len(w)
+			a.release([][]spate.InfoHash{w})
+		}
+		return n
+	}
+	if soon, later := count(3*firstRetry), count(announceEvery); count(3*firstRetry-1) != 0 || soon != 99 || later != 100 {
+		t.Errorf("%d swarms are due soon and %d later, want 99 and 100", soon, later)
+	}
+	c.swarms = nil
+	count(announceEvery)
+	if len(a.states) != 0 {
+		t.Errorf("%d swarms that the client has left are remembered", len(a.states))
+	}
+}

@@ -1,0 +1,155 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"spate/dht"
+	"spate/internal/atomicfile"
+	"spate/internal/udpmux"
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// publicBootstrap lists well-known nodes of the public DHT. They are asked only if no other node
+// leads into the network.
+var publicBootstrap = []string{
+	"router.bittorrent.com:6881", "dht.transmissionbt.com:6881", "router.utorrent.com:6881", "dht.libtorrent.org:25401",
+}
+
+// The file in the directory of the resume data that holds nodes of the DHT for the next start.
+const (
+	dhtFile    = "dht.nodes"
+	maxDHTFile = 64 << 10
+
+	saveDHTEvery = 10 * time.Minute
+
+	maxNodesOfTorrent = 32 // nodes of a torrent or a magnet link that are asked
+)
+
+// dhtSource is the DHT node of an engine, on the UDP port of the peers.
+type dhtSource struct {
+	env       *Env
+	node      *dht.Node
+	announcer *dht.Announcer
+	path      string // file of saved nodes
+	local     bool   // the session is bound to loopback
+}
+
+// openDHT returns the DHT node of an engine, or nil if it is disabled, if there is no UDP port,
+// or if the engine is bound to loopback and no bootstrap node is given.
+func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*dhtSource, error) {
+	bind, bootstrap := c.Options.Bind, c.DHTBootstrap
+	if c.NoDHT || udp == nil || bind.IsLoopback() && len(bootstrap) == 0 {
+		return nil, nil
+	}
+	if len(bootstrap) == 0 {
+		bootstrap = publicBootstrap
+	}
+	d := &dhtSource{env: e, path: filepath.Join(c.Options.ResumeDir, dhtFile), local: bind.IsLoopback()}
+	opt := dht.Options{
+		Send: sender(udp), Bootstrap: bootstrap, Log: e.Log,
+		IPv4: !bind.IsValid() || bind.Unmap().Is4(), IPv6: !bind.IsValid() || bind.Unmap().Is6(),
+	}
+	err := atomicfile.Load(d.path, maxDHTFile, func(b []byte) (err error) {
+		opt.Saved = b
+		d.node, err = dht.New(opt)
+		return err
+	})
+	if d.node == nil {
+		var damaged *atomicfile.DamagedError
+		if errors.As(err, &damaged) {
+			e.Warnf("%v", err)
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			e.Warnf("starting the DHT without the nodes of the last run: %v", err)
+		}
+		opt.Saved = nil
+		if d.node, err = dht.New(opt); err != nil {
+			return nil, err
+		}
+	}
+	d.announcer = dht.NewAnnouncer(d.node, s)
+	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
+	var batch []dht.Packet // calls do not overlap
+	udp.Receive(udpmux.DHT, func(packets []udpmux.Packet) {
+		batch = batch[:0]
+		for _, p := range packets {
+			batch = append(batch, dht.Packet{Addr: p.Addr, Data: p.Data})
+		}
+		d.node.Receive(batch)
+	})
+	return d, nil
+}
+
+// sender returns a function that sends the packets of a DHT node on a UDP port.
+func sender(udp *udpmux.Mux) func([]dht.Packet) {
+	return func(packets []dht.Packet) {
+		for _, p := range packets {
+			udp.Queue(udpmux.Packet{Addr: p.Addr, Data: p.Data})
+		}
+		udp.Flush()
+	}
+}
+
+// Add adds a torrent to the engine, and its nodes (BEP 5) to those that the DHT node asks.
+func (s *Session) Add(mi *metainfo.MetaInfo, opt torrent.AddOptions) (*torrent.Torrent, error) {
+	if !mi.Info.Private {
+		s.addNodes(mi.Nodes)
+	}
+	return s.Session.Add(mi, opt)
+}
+
+// addNodes passes addresses that a torrent or a magnet link names to the DHT node. It ignores host
+// names, and local addresses unless the session is bound to loopback, because strangers choose
+// them.
+func (s *Session) addNodes(addrs []string) {
+	if s.nodes == nil {
+		return
+	}
+	for _, text := range addrs[:min(len(addrs), maxNodesOfTorrent)] {
+		a, err := netip.ParseAddrPort(text)
+		ip := a.Addr().Unmap()
+		if err != nil || !s.nodes.local && (!ip.IsGlobalUnicast() || ip.IsPrivate()) {
+			continue
+		}
+		s.nodes.node.AddNode(a)
+	}
+}
+
+// run takes part in the DHT until ctx is done, and saves nodes for the next start.
+func (d *dhtSource) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { d.announcer.Run(ctx) })
+	wg.Go(func() {
+		tick := time.NewTicker(saveDHTEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				d.save()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	d.node.Run(ctx)
+	wg.Wait()
+	d.save()
+}
+
+// save writes the nodes that the node knows, if it has found its place in the network.
+func (d *dhtSource) save() {
+	select {
+	case <-d.node.Ready():
+	default:
+		return
+	}
+	if err := atomicfile.Write(d.path, d.node.Save()); err != nil {
+		d.env.Log.Warn("saving nodes of the DHT", "err", err)
+	}
+}

@@ -1,0 +1,155 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"spate/dht"
+	"spate/internal/atomicfile"
+	"spate/maker"
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// dhtRouter runs a DHT node until the test ends and returns its address.
+func dhtRouter(t *testing.T) (*dht.Node, string) {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := dht.New(dht.Options{Conns: []net.PacketConn{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	wg.Go(func() { n.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	return n, c.LocalAddr().String()
+}
+
+// seedFile seeds a small file in a session and returns its torrent.
+func seedFile(t *testing.T, s *Session, content string, private bool) *metainfo.MetaInfo {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := maker.Make(t.Context(), path, maker.Options{Private: private})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Verified: true}); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestMagnetLinkFindsPeersByDHT checks that a session finds the seed of a magnet link without
+// trackers by the DHT alone, that private torrents are not announced, and that the session saves
+// nodes for its next start.
+func TestMagnetLinkFindsPeersByDHT(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	router, at := dhtRouter(t)
+	seed := openSession(t, SessionConfig{DHTBootstrap: []string{at}})
+	public, private := seedFile(t, seed, "public", false), seedFile(t, seed, "private", true)
+	getter := openSession(t, SessionConfig{DHTBootstrap: []string{at}})
+	m, _, err := getter.FetchMetadata(ctx, metainfo.Magnet{HashV1: public.Hash()}, MetadataConfig{Arg: "the link"})
+	if err != nil || m.Hash() != public.Hash() {
+		t.Fatalf("FetchMetadata returned %v, %v", m, err)
+	}
+	if res, err := router.Peers(ctx, private.Hash(), nil); err != nil || len(res.Peers) != 0 {
+		t.Errorf("the DHT knows %v of a private torrent (%v)", res.Peers, err)
+	}
+	getter.Stop()
+	saved, err := os.ReadFile(filepath.Join(getter.nodes.path))
+	if err != nil || !bytes.Contains(saved, []byte("\x7f\x00\x00\x01")) {
+		t.Errorf("the session saved %q (%v)", saved, err)
+	}
+}
+
+// TestLoopbackHasNoDHT checks that a session that is bound to loopback has a DHT node only if a
+// bootstrap node is given, and that NoDHT turns it off.
+func TestLoopbackHasNoDHT(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	for _, c := range []SessionConfig{{}, {NoDHT: true, DHTBootstrap: []string{at}}} {
+		if s := openSession(t, c); s.DHT || s.nodes != nil {
+			t.Errorf("the session has a DHT node with NoDHT %v and bootstrap nodes %q", c.NoDHT, c.DHTBootstrap)
+		}
+	}
+}
+
+// TestNodesOfTorrentLeadIntoDHT checks that the nodes in a torrent lead into the DHT when the
+// bootstrap node is gone, and that those of a private torrent are not asked.
+func TestNodesOfTorrentLeadIntoDHT(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	secret, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secret.Close()
+	s := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []bool{true, false} {
+		m, err := maker.Make(t.Context(), path, maker.Options{Private: private})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Nodes = []string{"example.org:1", "not a node", at}
+		if private {
+			m.Nodes = []string{secret.LocalAddr().String()}
+		}
+		if _, err := s.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Verified: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-s.nodes.node.Ready():
+	case <-time.After(patience):
+		t.Errorf("the nodes of the torrent were not asked: %+v", s.nodes.node.Status())
+	}
+	secret.SetReadDeadline(time.Now().Add(time.Millisecond)) // a packet would have come before those of the public torrent
+	if n, _, err := secret.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("the node of a private torrent got %d bytes", n)
+	}
+}
+
+// TestDamagedNodesAreSetAside checks that a session starts although the file of saved nodes is
+// damaged.
+func TestDamagedNodesAreSetAside(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, dhtFile)
+	if err := atomicfile.Write(path, []byte("garbage")); err != nil {
+		t.Fatal(err)
+	}
+	env, warned := testEnv(), ""
+	env.Warnf = func(format string, args ...any) { warned += format }
+	s, err := OpenSession(env, SessionConfig{NoLSD: true, DHTBootstrap: []string{at}, Options: torrent.Options{Bind: loopback, ResumeDir: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	if _, err := os.Stat(path + ".damaged"); !s.DHT || err != nil || !strings.Contains(warned, "%v") {
+		t.Errorf("the session has a DHT node: %v; set aside: %v; warnings: %q", s.DHT, err, warned)
+	}
+}
