@@ -45,7 +45,7 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 		return s.list, 0
 	}
 	ahead := s.ahead(p, &l, now)
-	want := min(max(p.window, int64(l.Rate/2)), s.share())
+	want := max(min(p.window, s.share()), int64(l.Rate/2))
 	received, known := false, false
 	if ahead == 0 {
 		received, known = l.received()
@@ -71,7 +71,7 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 	return s.list, retry
 }
 
-// share returns the most bytes that a peer may be shown before it needs them. All peers
+// share limits the bytes that a peer is shown before it needs them. All peers
 // together may be shown half of the pieces that nobody was shown, so that the last pieces of
 // the first copy do not wait for a slow peer.
 func (s *Seed) share() int64 {
