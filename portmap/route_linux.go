@@ -16,11 +16,13 @@ import (
 // maxRoutes bounds the bytes that are read of the table of routes.
 const maxRoutes = 1 << 20
 
-// defaultRoutes returns the default routes through a router, the preferred ones first.
+// defaultRoutes returns the default routes through a router, the preferred ones first. It reads
+// them below /proc/self, because a service that sees only its own processes (ProcSubset=pid of
+// systemd) has no /proc/net.
 func defaultRoutes(v6 bool) ([]route, error) {
-	path, parse := "/proc/net/route", parseRoute4
+	path, parse := "/proc/self/net/route", parseRoute4
 	if v6 {
-		path, parse = "/proc/net/ipv6_route", parseRoute6
+		path, parse = "/proc/self/net/ipv6_route", parseRoute6
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -58,7 +60,7 @@ const (
 	routeGateway = 2 // RTF_GATEWAY
 )
 
-// parseRoute4 parses a line of /proc/net/route: Iface Destination Gateway Flags RefCnt Use
+// parseRoute4 parses a line of /proc/self/net/route: Iface Destination Gateway Flags RefCnt Use
 // Metric Mask. Addresses are hexadecimal, in the byte order of the machine.
 func parseRoute4(f []string) (r metricRoute, ok bool) {
 	if len(f) < 8 || f[1] != "00000000" || f[7] != "00000000" {
@@ -75,7 +77,7 @@ func parseRoute4(f []string) (r metricRoute, ok bool) {
 	return metricRoute{route{netip.AddrFrom4(b), f[0]}, metric}, true
 }
 
-// parseRoute6 parses a line of /proc/net/ipv6_route: destination, its prefix length, source,
+// parseRoute6 parses a line of /proc/self/net/ipv6_route: destination, its prefix length, source,
 // its prefix length, next hop, metric, reference count, use count, flags, interface.
 func parseRoute6(f []string) (r metricRoute, ok bool) {
 	if len(f) < 10 || f[0] != strings.Repeat("0", 32) || f[1] != "00" {
