@@ -67,6 +67,7 @@ func (a *app) toolSession() (c daemon.SessionConfig, state string, err error) {
 		return c, "", err
 	}
 	c, err = s.config(a.downloadState(s.state))
+	c.PortMap = nil // the tools say that --upnp_nat_access has no effect
 	return c, a.stateDir(s.state), err
 }
 
