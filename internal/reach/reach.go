@@ -28,8 +28,11 @@ func (s Status) String() string {
 		parts = append(parts, "site "+s.Site)
 	}
 	out := strings.Join(parts, ", ")
-	if how != "" {
-		out = strings.TrimSpace(out + " (" + how + ")")
+	switch {
+	case out != "" && how != "":
+		out += " (" + how + ")"
+	case how != "":
+		out = how
 	}
 	if s.Problem != "" && !s.Confirmed {
 		if out != "" {
