@@ -213,7 +213,7 @@ func sources(trackers []torrent.TrackerStats, named int) Reason {
 	}
 	switch {
 	case named == 0:
-		return Reason{Cause: NoSource, Short: "no tracker", Text: "no tracker is named that could know peers", Hint: "name a peer with --peer IP:PORT"}
+		return Reason{Cause: NoSource, Short: "no tracker", Text: "no tracker is named, and no other source knows a peer", Hint: "name a peer with --peer IP:PORT"}
 	case len(answers) > 0:
 		return Reason{Cause: NoPeers, Short: "no peers", Text: "no other peer is there: " + strings.Join(append(answers[:min(len(answers), maxErrors)], errs[:min(len(errs), 1)]...), "; ")}
 	case len(errs) > 0:
