@@ -37,7 +37,6 @@ const statusEvery = 250 * time.Millisecond
 const (
 	tellFailure  = 2 * time.Second  // before get gives up if no tracker works
 	tellStall    = 15 * time.Second // without data before the message that says why
-	hopelessTime = 30 * time.Second // before get gives up if no tracker works and no peer is known
 	directTime   = 20 * time.Second // without data and peers before get asks the page's server for it
 	directLate   = time.Minute      // the same, if peers are connected
 	eventEvery   = time.Second
@@ -255,7 +254,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
 	case g.opt.timeout > 0 && webless && idle >= search:
 		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, why.Text)
-	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
+	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(g.session.HopelessTime(), g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",

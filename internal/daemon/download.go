@@ -25,10 +25,11 @@ import (
 )
 
 // The times that a download waits for peers on the local network and by the DHT if there is no
-// other way to find peers.
+// other way to find peers, and how long it waits at least if all trackers fail and no peer is known.
 const (
-	localSearch = 15 * time.Second
-	dhtSearch   = 2 * time.Minute
+	localSearch  = 15 * time.Second
+	dhtSearch    = 2 * time.Minute
+	hopelessTime = 30 * time.Second
 )
 
 // SearchTime returns how long a download without trackers waits for peers that the session looks
@@ -42,6 +43,10 @@ func (s *Session) SearchTime() time.Duration {
 	}
 	return 0
 }
+
+// HopelessTime returns how long a download waits if all trackers fail and no peer is known: as long
+// as one without trackers, and 30 seconds at least.
+func (s *Session) HopelessTime() time.Duration { return max(hopelessTime, s.SearchTime()) }
 
 // NobodyFound returns the end of an error message after SearchTime: who has been asked in vain.
 func (s *Session) NobodyFound() string {
@@ -65,10 +70,6 @@ type MetadataConfig struct {
 	// sent it yet. It may be nil.
 	Waiting func(name string, why stall.Reason)
 }
-
-// hopelessTime is how long a search for metadata goes on if all trackers fail and no peer is
-// known.
-const hopelessTime = 30 * time.Second
 
 // FetchMetadata fetches the torrent of a magnet link from peers. It also returns the peers that
 // sent it.
@@ -108,7 +109,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 			c.Waiting(search.name, search.why)
 		}
 		hopeless = len(link.Peers)+len(c.Peers) == 0 && search.hopeless(&st)
-		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(hopelessTime, c.Timeout) {
+		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(s.HopelessTime(), c.Timeout) {
 			stop(errHopeless)
 		}
 	}})
