@@ -35,11 +35,11 @@ const statusEvery = 250 * time.Millisecond
 
 // Times after which get prints a message or ends.
 const (
-	tellFailure  = 2 * time.Second  // before get gives up if no tracker works
-	tellStall    = 15 * time.Second // without data before the message that says why
-	directTime   = 20 * time.Second // without data and peers before get asks the page's server for it
-	directLate   = time.Minute      // the same, if peers are connected
-	eventEvery   = time.Second
+	tellFailure = 2 * time.Second  // before get gives up if no tracker works
+	tellStall   = 15 * time.Second // without data before the message that says why
+	directTime  = 20 * time.Second // without data and peers before get asks the page's server for it
+	directLate  = time.Minute      // the same, if peers are connected
+	eventEvery  = time.Second
 )
 
 type jobResult struct {
