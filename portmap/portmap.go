@@ -135,6 +135,9 @@ const (
 	maxRules = 16
 	maxLease = time.Hour
 	minLease = 2 * time.Minute
+	// maxPermanent bounds the permanent mappings that are remembered. Only a router that goes on
+	// taking requests without an answer can have more; the oldest are then forgotten.
+	maxPermanent = 4 * maxRules
 )
 
 // Mapper keeps ports mapped. Use [New] to make one. Its methods are safe for concurrent use.
@@ -312,7 +315,7 @@ func (m *Mapper) setPermanent(p Permanent, exists bool) {
 		return
 	}
 	if exists {
-		m.permanent = append(m.permanent, p)
+		m.permanent = append(m.permanent[max(0, len(m.permanent)-maxPermanent+1):], p)
 	} else {
 		m.permanent = slices.DeleteFunc(m.permanent, func(q Permanent) bool { return q == p })
 	}

@@ -17,6 +17,10 @@ type connTable struct {
 	free    []picker.PeerID // handles that can be used
 	retired []retiredPeer   // handles without a connection that open pieces may still name
 
+	// changes counts the changes of the addresses that peer exchange may name. looks counts the
+	// passes of peer exchange over all connections; tests bound it.
+	changes, looks uint64
+
 	// uselessSince is when the torrent began to need other peers than those that are connected;
 	// zero while it does not. hurried is when it last asked for an early announce.
 	uselessSince, hurried time.Time
@@ -39,6 +43,7 @@ func (c *conn) join() error {
 	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
 	t.peerConns.byID[c.id] = c
 	t.peerConns.n++
+	t.peerConns.changes++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
 	if c.peer.twin {
 		t.updateReportersLocked()
@@ -105,6 +110,7 @@ func (c *conn) leave(err error) {
 	t.pick.PeerLeft(c.id)
 	t.peerConns.byID[c.id] = nil
 	t.peerConns.n--
+	t.peerConns.changes++
 	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.peer.key})
 	c.tx.uploads = nil
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute

@@ -77,10 +77,14 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 // extHandshakeReceivedLocked handles the peer's extension handshake. A later one replaces
 // only the keys that it contains (BEP 10).
 func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
-	if err := c.ext.handshake.Update(payload); err != nil {
+	h, t := &c.ext.handshake, c.t
+	twin := h.Twin
+	if err := h.Update(payload); err != nil {
 		return err
 	}
-	h, t := &c.ext.handshake, c.t
+	if h.Twin != twin {
+		t.peerConns.changes++
+	}
 	if h.Reqq > 0 {
 		c.ext.reqq = h.Reqq
 	}
@@ -138,6 +142,7 @@ func (c *conn) dontHaveLocked(payload []byte, now time.Time) error {
 	if !t.pick.PeerDontHave(c.id, i) {
 		return nil
 	}
+	t.super.Lacks(c.id, piece)
 	if t.pick.Slot(i) >= 0 {
 		for n := range t.pick.BlocksOf(i) {
 			if b := t.pick.BlockAt(i, n); t.pick.Requested(b, c.id) {
@@ -164,6 +169,7 @@ func (c *conn) listensLocked(port uint16) {
 	c.listLocked().Add([]netip.AddrPort{at}, peerlist.SourceIncoming)
 	if c.listLocked().Connected(at) {
 		c.ext.listens = at
+		c.t.peerConns.changes++
 	}
 }
 

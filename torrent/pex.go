@@ -33,6 +33,7 @@ type pexState struct {
 	due      time.Time               // when the messages that were sent would be over at one each pexEvery
 	received time.Time               // when credit was last computed
 	credit   float64                 // addresses that the peer may still name
+	seen     uint64                  // connTable.changes of which the peer has been told
 }
 
 // maySend reports whether a message may be sent now. The gaps grow with the messages that were
@@ -105,9 +106,10 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 // message.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
-	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || !c.ext.pex.maySend(now) {
+	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || c.ext.pex.seen == t.peerConns.changes || !c.ext.pex.maySend(now) {
 		return
 	}
+	t.peerConns.looks++
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.peerConns.byID {
@@ -131,6 +133,9 @@ func (c *conn) tellPEXLocked(now time.Time) {
 		if !connected[a] && len(m.Dropped) < peerwire.MaxPEX {
 			m.Dropped = append(m.Dropped, a)
 		}
+	}
+	if max(len(m.Added), len(m.Dropped)) < peerwire.MaxPEX { // otherwise the next message names the rest
+		c.ext.pex.seen = t.peerConns.changes
 	}
 	if len(m.Added)+len(m.Dropped) == 0 {
 		return

@@ -102,3 +102,36 @@ func TestPEXCredit(t *testing.T) {
 		}
 	}
 }
+
+// TestPEXLooksOnlyAfterChanges checks that peer exchange does not look through all connections
+// each second for each peer of a swarm that does not change.
+func TestPEXLooksOnlyAfterChanges(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 64<<14, 1<<14)
+	withSimSession(t, Options{}, func(sim *simSession) {
+		tor := added(t, sim.s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+		var peers []*scriptedPeer
+		for i := range 3 {
+			p := sim.dial(mi.Hash())
+			p.send(peerwire.AppendExtHandshake(peerwire.AppendSimple(nil, peerwire.HaveNone), &peerwire.ExtHandshake{PEX: 6, Port: 7000 + uint16(i)}))
+			p.awaitExtHandshake()
+			peers = append(peers, p)
+		}
+		looks := func() uint64 {
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			return tor.peerConns.looks
+		}
+		time.Sleep(30 * time.Second)
+		before := looks()
+		for range 3 {
+			time.Sleep(20 * time.Second)
+			for _, p := range peers {
+				p.send(peerwire.AppendKeepAlive(nil))
+			}
+		}
+		if after := looks(); before == 0 || after != before {
+			t.Errorf("%d passes over the connections before a minute without changes, %d after it", before, after)
+		}
+	})
+}

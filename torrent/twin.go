@@ -256,6 +256,7 @@ func (t *Torrent) enterTwin(w *twinSwarm) bool {
 	free := t.s.torrents[t.hash] == t && t.s.takenLocked(w.hash, spate.InfoHash{}) == nil
 	if free {
 		t.twin.Store(w)
+		t.peerConns.changes++
 		t.s.torrents[w.hash] = t
 	}
 	t.s.mu.Unlock()

@@ -20,8 +20,11 @@ import (
 
 // A directory of downloads often has files of a new torrent already: under other names, or as part
 // of an older release. A download finds them by their length and their pieces root (BEP 52), and
-// copies them. The file system shares the blocks of a copy if it can. A root of an untrusted torrent
-// can only cause useless work, because the engine checks all data afterwards.
+// copies them. The file system shares the blocks of a copy if it can. A wrong root in an untrusted
+// torrent only causes useless work, because the engine checks all data afterwards. A right one shows
+// the peers that the file is there, and gives it to them, so hidden files and directories, which hold
+// keys and settings of programs, are left out, and a copy is readable by nobody who cannot read the
+// file.
 
 // Bounds of the search.
 const (
@@ -114,8 +117,8 @@ func (r *reuser) findMissing() {
 }
 
 // candidates returns the paths of regular files that have the length of a missing file. It searches
-// directories near the top first, follows no links, and returns files with the name of a missing
-// one first. It adds the lengths to the total.
+// directories near the top first, follows no links, leaves out hidden files and directories, and
+// returns files with the name of a missing one first. It adds the lengths to the total.
 func (r *reuser) candidates() []string {
 	names := map[string]bool{}
 	for _, ks := range r.missing {
@@ -131,12 +134,15 @@ func (r *reuser) candidates() []string {
 			if seen > maxSearched {
 				break
 			}
+			if strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
 			path := filepath.Join(queue[0], e.Name())
 			if e.IsDir() {
 				queue = append(queue, path)
 				continue
 			}
-			if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), reuseTemp) {
+			if !e.Type().IsRegular() {
 				continue
 			}
 			info, err := e.Info()
@@ -189,7 +195,7 @@ func (r *reuser) try(ctx context.Context, path string) error {
 		if *r.d.MetaInfo.FileRoot(k) != root {
 			continue
 		}
-		if err := r.copyTo(ctx, f, r.target(k), size); err != nil {
+		if err := r.copyTo(ctx, f, r.target(k), info); err != nil {
 			return err
 		}
 		r.missing[size] = slices.DeleteFunc(r.missing[size], func(i int) bool { return i == k })
@@ -217,9 +223,9 @@ func (r *reuser) beginsAs(f *os.File, k int) bool {
 	return [sha1.Size]byte(h.Sum(nil)) == info.PieceHashV1(int(piece))
 }
 
-// copyTo copies size bytes of f to the path to below the directory, at which nothing exists. It writes
-// under a temporary name, so that a copy that was killed is not taken for a part of the download.
-func (r *reuser) copyTo(ctx context.Context, f *os.File, to string, size int64) (err error) {
+// copyTo copies f to the path to below the directory, at which nothing exists. It writes under a
+// temporary name, so that a copy that was killed is not taken for a part of the download.
+func (r *reuser) copyTo(ctx context.Context, f *os.File, to string, info fs.FileInfo) (err error) {
 	root := r.in.Root()
 	dir, name := filepath.Split(to)
 	if err := root.MkdirAll(filepath.Clean(dir), 0o777); err != nil {
@@ -227,7 +233,7 @@ func (r *reuser) copyTo(ctx context.Context, f *os.File, to string, size int64) 
 	}
 	tmp := dir + atomicfile.HiddenName(name, reuseTemp)
 	root.Remove(tmp) // left by a copy that was killed
-	out, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	out, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600|info.Mode().Perm()&0o666)
 	if err != nil {
 		return err
 	}
@@ -243,7 +249,7 @@ func (r *reuser) copyTo(ctx context.Context, f *os.File, to string, size int64) 
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	for left := size; left > 0; {
+	for left := info.Size(); left > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

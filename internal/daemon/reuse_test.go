@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,10 @@ func TestReuseByRoot(t *testing.T) {
 				t.Skip(err)
 			}
 		}},
+		"hidden": {put: func(x *reuseFixture) {
+			writeAt(t, filepath.Join(x.dir, ".keys/a"), x.data("a"))
+			writeAt(t, filepath.Join(x.dir, "old/.b"), x.data("sub/b"))
+		}},
 		"a copy that was killed": {put: func(x *reuseFixture) {
 			writeAt(t, filepath.Join(x.dir, "name/.a.reuse"), x.data("a"))
 			writeAt(t, filepath.Join(x.dir, "x"), x.data("a"))
@@ -218,5 +223,22 @@ func TestReuseReadsLittle(t *testing.T) {
 			t.Errorf("%s, limit %d: read and copied %d bytes, want %d", c.name, c.limit, r.done, c.want)
 		}
 		os.RemoveAll(filepath.Join(x.dir, "name"))
+	}
+}
+
+// TestReuseKeepsFilesPrivate checks that nobody can read the copy of a file who cannot read the file.
+func TestReuseKeepsFilesPrivate(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no permissions of other users")
+	}
+	x := newReuseFixture(t, metainfo.Hybrid)
+	writeAt(t, filepath.Join(x.dir, "mine"), x.data("a"))
+	if got := x.prepare(all); !slices.Equal(got, []string{"a"}) {
+		t.Fatalf("the copies are %v", got)
+	}
+	info, err := os.Stat(filepath.Join(x.dir, "name/a"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy of a file with the mode 0600 has %v, %v", info.Mode(), err)
 	}
 }

@@ -243,8 +243,8 @@ func (m *Mux) Run(ctx context.Context) error {
 	return net.ErrClosed
 }
 
-// Close closes the sockets and the connections to trackers. Run then returns. Close waits until
-// the receivers have returned.
+// Close closes the sockets and the connections to trackers. Run then returns, once the receivers
+// have returned. On Linux, Close waits for them too.
 func (m *Mux) Close() {
 	m.closing.Do(func() {
 		close(m.closed)

@@ -1,6 +1,9 @@
 package superseed
 
-import "spate/torrent/internal/picker"
+import (
+	"spate/bitfield"
+	"spate/torrent/internal/picker"
+)
 
 // A piece that only peers have which pass nothing on is of no use to the others. It counts as one
 // that nobody has, so that another peer gets it.
@@ -12,28 +15,44 @@ func (s *Seed) SetKeeps(id picker.PeerID, keeps bool) {
 		return
 	}
 	p.keeps = keeps
-	s.countKept(id, keeps)
-}
-
-// countKept counts the pieces of a peer that passes on nothing, or no longer counts them.
-func (s *Seed) countKept(id picker.PeerID, keeps bool) {
+	s.reached = 0
+	if !keeps {
+		s.releaseKept(p)
+		return
+	}
 	if s.kept == nil {
 		s.kept = make([]uint16, s.pieces.Num)
 	}
+	p.kept = bitfield.New(s.pieces.Num)
 	for i := range s.kept {
 		if s.swarm.PeerHas(id, i) {
-			s.keep(i, keeps)
+			s.keep(p, i)
 		}
 	}
-	s.reached = 0
 }
 
-func (s *Seed) keep(piece int, keeps bool) {
-	if keeps {
+// keep counts a piece of a peer that passes on nothing, once.
+func (s *Seed) keep(p *peer, piece int) {
+	if !p.kept.Get(piece) {
+		p.kept.Set(piece)
 		s.kept[piece]++
-	} else if s.kept[piece] > 0 {
+	}
+}
+
+// Lacks records that the peer no longer has a piece.
+func (s *Seed) Lacks(id picker.PeerID, piece uint32) {
+	if p := s.peer(id); p != nil && p.keeps && p.kept.Get(int(piece)) {
+		p.kept.Clear(int(piece))
 		s.kept[piece]--
 	}
+}
+
+// releaseKept no longer counts the pieces of a peer that passed on nothing.
+func (s *Seed) releaseKept(p *peer) {
+	for i := range p.kept.Ones() {
+		s.kept[i]--
+	}
+	p.kept = bitfield.Bitfield{}
 }
 
 // available returns the number of peers that have the piece and may pass it on, or of all peers

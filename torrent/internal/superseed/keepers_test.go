@@ -67,3 +67,36 @@ func TestKeptPiecesAreShownAgain(t *testing.T) {
 		t.Errorf("the peer has left: %v peers count as having the pieces", got)
 	}
 }
+
+// TestKeptPieceCountsOnce checks that a peer that passes on nothing cannot hide the copies of
+// others: it announces a piece many times, or takes it back and announces it again.
+func TestKeptPieceCountsOnce(t *testing.T) {
+	t.Parallel()
+	const keeper, other = picker.PeerID(0), picker.PeerID(1)
+	s, k, now := newSeed(t, 4, 2)
+	k.PeerHave(other, 0)
+	k.PeerHave(keeper, 0)
+	s.SetKeeps(keeper, true)
+	s.Tick(2, true, now)
+	for range 5 {
+		s.Has(keeper, 0, now)
+	}
+	if n := s.available(0); n != 1 {
+		t.Errorf("after repeated announcements, %d peers count as having the piece, want 1", n)
+	}
+	for range 5 {
+		k.PeerDontHave(keeper, 0)
+		s.Lacks(keeper, 0)
+		s.Lacks(keeper, 0)
+		if n := s.available(0); n != 1 {
+			t.Fatalf("after the peer took the piece back, %d peers count as having it, want 1", n)
+		}
+		k.PeerHave(keeper, 0)
+		s.Has(keeper, 0, now)
+	}
+	s.Leave(keeper)
+	k.PeerLeft(keeper)
+	if n := s.available(0); n != 1 {
+		t.Errorf("after the peer has left, %d peers count as having the piece, want 1", n)
+	}
+}

@@ -21,7 +21,7 @@
 //	Ready                       the peer has said which pieces it has
 //	Request, Cancel             the peer requested a block, or took the request back
 //	Writing, Written, Drained   blocks are being written, were written, none is left
-//	Has                         the peer has a piece
+//	Has, Lacks                  the peer has a piece, or no longer has it
 //	SentOutside                 a piece was sent to some peer over HTTP
 //	SetKeeps                    the peer passes on nothing, or does after all
 //	Choked, Unchoked            the caller choked or unchoked the peer
@@ -112,6 +112,7 @@ type peer struct {
 	retrying  bool              // the caller will call Retry
 	retries   int               // retries since it was last shown a piece
 	keeps     bool              // it passes on nothing
+	kept      bitfield.Bitfield // the pieces of it that Seed.kept counts; empty unless it passes on nothing
 	rest      int               // once on is false: the first piece that Rest has not examined
 }
 
@@ -258,7 +259,7 @@ func (s *Seed) Drained(id picker.PeerID, rate float64) {
 func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
 	p := s.peer(id)
 	if p != nil && p.keeps {
-		s.keep(int(piece), true)
+		s.keep(p, int(piece))
 	}
 	i := p.find(piece)
 	if i < 0 {
@@ -336,7 +337,8 @@ func (s *Seed) Leave(id picker.PeerID) {
 	if p := s.peer(id); p != nil {
 		s.closeAll(p)
 		if p.keeps {
-			s.countKept(id, false)
+			s.releaseKept(p)
+			s.reached = 0
 		}
 		s.peers[id] = nil
 	}
