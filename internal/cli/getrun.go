@@ -196,7 +196,7 @@ func (g *getRun) explain(j *getJob, st *torrent.Stats) {
 		return
 	}
 	facts := j.Torrent.Stall()
-	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
+	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session), g.session.SearchInDHT(j.MetaInfo.Hash())))
 	j.stalled = facts.Idle >= j.why.After()
 }
 
@@ -244,7 +244,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	search, also := g.session.SearchTime(), g.session.NobodyFound()
+	search, also := g.session.SearchTime(), g.session.NobodyFound(j.MetaInfo.Hash())
 	if j.MetaInfo.Info.Private {
 		search, also = 0, ""
 	}
@@ -255,7 +255,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
 	case g.opt.timeout > 0 && webless && idle >= search:
 		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, why.Text)
-	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
+	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(max(hopelessTime, search), g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",
