@@ -51,6 +51,7 @@ type announced struct {
 	retry   time.Duration // time until the next search while no peer is found
 	running bool
 	seen    bool // the client was in the swarm at the last scan
+	asked   bool // nodes have answered a search
 }
 
 // NewAnnouncer returns an announcer that does nothing until Run is called.
@@ -91,6 +92,15 @@ func (a *Announcer) Run(ctx context.Context) error {
 		case now = <-tick.C:
 		}
 	}
+}
+
+// Searched reports whether nodes have answered a search for the peers of one of the client's
+// swarms.
+func (a *Announcer) Searched(infoHash spate.InfoHash) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.states[infoHash]
+	return s != nil && s.asked
 }
 
 // begin counts a walk that begins. It returns false if enough walks run.
@@ -179,19 +189,21 @@ func (a *Announcer) walk(ctx context.Context, hashes []spate.InfoHash) {
 			a.swarms.Found(ih, discovery.Candidate{Addr: p}, discovery.DHT)
 			found++
 		}, &s)
-		a.plan(ih, time.Now(), found)
+		a.plan(ih, time.Now(), found, err == nil)
 		if err == nil {
 			near = s.Near(near, maxNear)
 		}
 	}
 }
 
-// plan sets when a swarm is due again. A swarm in which no peer was found is searched again
-// soon, and then less and less often, because its peers may be about to come.
-func (a *Announcer) plan(ih spate.InfoHash, now time.Time, found int) {
+// plan sets when a swarm is due again after a search. answered says that nodes have answered the
+// search. A swarm in which no peer was found is searched again soon, and then less and less often,
+// because its peers may be about to come.
+func (a *Announcer) plan(ih spate.InfoHash, now time.Time, found int, answered bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.states[ih]
+	s.asked = s.asked || answered
 	wait := announceEvery
 	if found <= 1 && s.retry < announceEvery { // the one peer may be the client itself
 		wait = s.retry

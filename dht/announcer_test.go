@@ -107,7 +107,7 @@ func TestAnnouncerPlans(t *testing.T) {
 			if ih == last {
 				found = 2
 			}
-			a.plan(ih, now, found)
+			a.plan(ih, now, found, true)
 		}
 	}
 	a.release(walks)

@@ -34,9 +34,10 @@ type keptConn struct {
 // keptConns holds the connections and the candidates that are left after one search for
 // metadata. The timer closes the connections.
 type keptConns struct {
-	conns []keptConn
-	peers *peerlist.List // does not change any more
-	timer *time.Timer
+	conns    []keptConn
+	peers    *peerlist.List   // does not change any more
+	answered []netip.AddrPort // peers that sent the metadata, also those that connected to us
+	timer    *time.Timer
 }
 
 // keep keeps the connection of a dialog that has ended. It returns false if it cannot.
@@ -71,7 +72,7 @@ func (s *Session) keepConns(f *metaFetch, mi *metainfo.MetaInfo) {
 	}
 	s.closeKeptFor(f.hash)
 	s.mu.Lock()
-	s.kept[f.hash] = &keptConns{keep, f.peers, time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
+	s.kept[f.hash] = &keptConns{keep, f.peers, f.peersFor(mi), time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -99,6 +100,7 @@ func (s *Session) takeKept(ih spate.InfoHash) []keptConn {
 }
 
 // inheritCandidates adds the candidates of the search that found the torrent, with their sources.
+// A peer that connected to the search is no candidate of it.
 func (t *Torrent) inheritCandidates() {
 	for _, ih := range [2]spate.InfoHash{t.hash, t.hash2} {
 		t.s.mu.Lock()
@@ -107,6 +109,11 @@ func (t *Torrent) inheritCandidates() {
 		if k != nil {
 			t.mu.Lock()
 			t.peers.Inherit(k.peers)
+			for _, a := range k.answered {
+				if _, known := t.peers.Source(a); !known {
+					t.peers.Add([]netip.AddrPort{a}, peerlist.SourceIncoming)
+				}
+			}
 			t.mu.Unlock()
 		}
 	}

@@ -32,6 +32,9 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(),
 	}
+	if n, on := d.DHTNodes(); on {
+		s.DHTNodes = &n
+	}
 	for _, tier := range d.Announce() {
 		s.AnnounceURLs = append(s.AnnounceURLs, tier...)
 	}

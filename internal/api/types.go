@@ -35,6 +35,8 @@ type Status struct {
 	Reach reach.Status `json:"reachable"`
 	// Uplink is the limit of all senders, and where it comes from.
 	Uplink uplink.Status `json:"uplink"`
+	// DHTNodes is the number of nodes of the DHT that answer. It is absent without the DHT.
+	DHTNodes *int `json:"dht_nodes,omitempty"`
 }
 
 // Folder is a watched folder.

@@ -52,7 +52,7 @@ func (r *run) download(ctx context.Context) error {
 	if err != nil {
 		return hintSaveAs(err)
 	}
-	defer running.Serve(state, r.tool.Name, running.Source(s.Session, s.Uplink, s.Reach), r.Log)()
+	defer running.Serve(state, r.tool.Name, running.Source(s.Session, s.Uplink, s.Reach, s.SearchInDHT), r.Log)()
 	if err := setPriorities(j.Torrent, prio); err != nil {
 		return r.usage("--priority: %w", err)
 	}
@@ -155,7 +155,7 @@ func (r *run) source() (string, error) {
 
 // onScreen shows the download on a screen until the user stops it.
 func (r *run) onScreen(ctx context.Context, s *daemon.Session, j *job) error {
-	err := r.Screen(ctx, r.tool.Name, running.Source(s.Session, s.Uplink, s.Reach), 0)
+	err := r.Screen(ctx, r.tool.Name, running.Source(s.Session, s.Uplink, s.Reach, s.SearchInDHT), 0)
 	st := j.Torrent.Stats()
 	switch {
 	case err != nil:

@@ -81,7 +81,7 @@ func (r *run) launchMany(ctx context.Context) error {
 	l.plan = newPlan(&c, state)
 	defer l.close()
 	defer l.session.Stop()
-	defer running.Serve(state, r.tool.Name, running.Source(l.session.Session, l.session.Uplink, l.session.Reach), r.Log)()
+	defer running.Serve(state, r.tool.Name, running.Source(l.session.Session, l.session.Uplink, l.session.Reach, l.session.SearchInDHT), r.Log)()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -89,7 +89,7 @@ func (r *run) launchMany(ctx context.Context) error {
 	wg.Go(func() { l.watch(ctx) })
 	if r.tool.Name == "btlaunchmanycurses" {
 		if r.HasScreen() {
-			return r.Screen(ctx, r.tool.Name+" "+dir, running.Source(l.session.Session, l.session.Uplink, l.session.Reach), 0)
+			return r.Screen(ctx, r.tool.Name+" "+dir, running.Source(l.session.Session, l.session.Uplink, l.session.Reach, l.session.SearchInDHT), 0)
 		}
 		r.Notef("%s: standard output is not a terminal: printing status lines", r.tool.Name)
 	}

@@ -99,7 +99,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	}
 	defer s.Stop()
 	daemon.PruneClaims(a.downloadState(opt.state), a.Now())
-	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session, s.Uplink, s.Reach), a.Log)() // top shows searches for metadata too
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session, s.Uplink, s.Reach, s.SearchInDHT), a.Log)() // top shows searches for metadata too
 	jobs, err := a.getJobs(ctx, s, args, a.downloadState(opt.state), opt)
 	for _, j := range jobs {
 		defer j.Release()
@@ -128,7 +128,7 @@ func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, arg
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(s.Session, s.Uplink, s.Reach), 0)
+		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(s.Session, s.Uplink, s.Reach, s.SearchInDHT), 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()

@@ -195,7 +195,7 @@ func (g *getRun) explain(j *getJob, st *torrent.Stats) {
 		return
 	}
 	facts := j.Torrent.Stall()
-	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session)))
+	j.why = stall.Of(stall.FactsOf(facts, st, j.MetaInfo, stall.Port(g.session.Session), g.session.SearchInDHT(j.MetaInfo.Hash())))
 	j.stalled = facts.Idle >= j.why.After()
 }
 
@@ -243,7 +243,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	search, also := g.session.SearchTime(), g.session.NobodyFound()
+	search, also := g.session.SearchTime(), g.session.NobodyFound(j.MetaInfo.Hash())
 	if j.MetaInfo.Info.Private {
 		search, also = 0, ""
 	}

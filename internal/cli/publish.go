@@ -135,7 +135,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	defer p.Close()
-	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink, p.Reach), a.Log)()
+	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink, p.Reach, p.SearchInDHT), a.Log)()
 	// The site answers during hashing, and lists the releases that are complete.
 	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req, news) })
 }

@@ -51,6 +51,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keysCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),
+		a.dhtCmd(),
 		a.topCmd(),
 		a.btCmd(),
 		a.listCmd(),

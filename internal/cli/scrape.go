@@ -28,28 +28,33 @@ type scrapeResult struct {
 }
 
 func (a *app) scrapeCmd() *cobra.Command {
-	opt := sourceFlags{readOnly: true}
-	var timeout time.Duration
+	var opt dhtFlags
+	var inDHT bool
 	cmd := &cobra.Command{
 		Use:   "scrape [URL] SOURCE...",
-		Short: "ask a tracker how many seeds and leechers it counts",
+		Short: "ask a tracker or the DHT how many seeds and leechers there are",
 		Long: `Ask the tracker with this announce URL for its counts of torrents. SOURCE is an
 info-hash or any SOURCE of show. Without URL, scrape asks each tracker that the
-SOURCE names.`,
+SOURCE names. With --dht, it asks the DHT, whose nodes estimate the numbers; peers
+that only older nodes name count as leechers.`,
 		Example: `  spate scrape http://tracker.example.org:6969/announce 0123456789abcdef0123456789abcdef01234567
-  spate scrape debian.torrent`,
+  spate scrape debian.torrent
+  spate scrape --dht debian.torrent`,
 		Args: need(1, -1, "a tracker's announce URL and a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if inDHT {
+				return a.scrapeDHT(cmd.Context(), args, &opt)
+			}
 			url := ""
 			if len(args) > 1 && isTracker(args[0]) {
 				url, args = source.Unquote(args[0]), args[1:]
 			}
-			return a.scrapeAll(cmd.Context(), url, args, &opt, timeout)
+			return a.scrapeAll(cmd.Context(), url, args, &opt.sourceFlags, opt.timeout)
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this `TIME`")
-	opt.add(f)
+	f.BoolVar(&inDHT, "dht", false, "ask the DHT instead of trackers")
+	opt.add(f, true)
 	return cmd
 }
 

@@ -114,7 +114,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return err
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session, c.Uplink, c.Reach), a.Log)()
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session, c.Uplink, c.Reach, c.SearchInDHT), a.Log)()
 	if err := a.seedReady(c, jobs, news); err != nil {
 		return err
 	}

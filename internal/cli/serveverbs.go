@@ -153,6 +153,9 @@ func (a *app) printStatus(s api.Status) error {
 		{"sending", units.Rate(t.UpRate)}, {"uplink", s.Uplink.String()},
 		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(t.Completed, "download"), t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
+	if s.DHTNodes != nil {
+		facts = append(facts, [2]string{"DHT", units.Plural(*s.DHTNodes, "node") + " " + units.Agree(*s.DHTNodes, "answers", "answer")})
+	}
 	for _, f := range s.Folders {
 		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
 		if f.Waiting > 0 {

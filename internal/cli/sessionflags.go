@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"net"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -57,7 +55,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
 	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
-	f.StringArrayVar(&s.dhtNodes, "dht-bootstrap", nil, "enter the DHT by this node, as `HOST:PORT`; repeatable")
+	bootstrapFlag(f, &s.dhtNodes)
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
@@ -84,11 +82,8 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	default:
 		c.Options.PeerPort = uint16(s.peerPort)
 	}
-	for _, node := range s.dhtNodes {
-		host, port, err := net.SplitHostPort(node)
-		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-			return c, fault.Usagef("--dht-bootstrap %s is not HOST:PORT", node)
-		}
+	if err := checkBootstrap(s.dhtNodes); err != nil {
+		return c, err
 	}
 	if s.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(s.lsdGroup)

@@ -15,7 +15,7 @@ func groups() []*cobra.Group {
 		{ID: "main", Title: "Publish and fetch"},
 		{ID: "serve", Title: "The daemon, spate serve"},
 		{ID: "torrent", Title: "Torrents"},
-		{ID: "tracker", Title: "Trackers"},
+		{ID: "tracker", Title: "Trackers and the DHT"},
 		{ID: "", Title: "Other"},
 	}
 }
@@ -29,7 +29,7 @@ func groupOf(verb string) string {
 		return "serve"
 	case "create", "show", "verify", "edit", "magnet":
 		return "torrent"
-	case "tracker", "announce", "scrape":
+	case "tracker", "announce", "scrape", "dht":
 		return "tracker"
 	}
 	return ""

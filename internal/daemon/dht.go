@@ -9,8 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"spate"
 	"spate/dht"
 	"spate/internal/atomicfile"
+	"spate/internal/stall"
 	"spate/internal/udpmux"
 	"spate/metainfo"
 	"spate/torrent"
@@ -119,6 +121,24 @@ func (s *Session) addNodes(addrs []string) {
 		}
 		s.nodes.node.AddNode(a)
 	}
+}
+
+// SearchInDHT returns the state of the search for the peers of a torrent in the DHT.
+func (s *Session) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
+	nodes, on := s.DHTNodes()
+	return stall.DHT{On: on, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
+}
+
+// DHTNodes returns the number of nodes of the DHT that answer this process, and whether it takes
+// part in the DHT.
+func (s *Session) DHTNodes() (nodes int, on bool) {
+	if s.nodes == nil {
+		return 0, false
+	}
+	for _, f := range s.nodes.node.Status().Families {
+		nodes += f.Good
+	}
+	return nodes, true
 }
 
 // run takes part in the DHT until ctx is done, and saves nodes for the next start.

@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"spate"
 	"spate/dht"
 	"spate/internal/atomicfile"
+	"spate/internal/stall"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/torrent"
@@ -78,6 +80,65 @@ func TestMagnetLinkFindsPeersByDHT(t *testing.T) {
 	saved, err := os.ReadFile(filepath.Join(getter.nodes.path))
 	if err != nil || !bytes.Contains(saved, []byte("\x7f\x00\x00\x01")) {
 		t.Errorf("the session saved %q (%v)", saved, err)
+	}
+}
+
+// TestDHTStateOfSearch checks that a session says of a search whether nodes of the DHT have answered,
+// and that a peer of the DHT counts as such when the torrent of the magnet link downloads.
+func TestDHTStateOfSearch(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	router, at := dhtRouter(t)
+	getter := openSession(t, SessionConfig{DHTBootstrap: []string{at}})
+	silent := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	off := openSession(t, SessionConfig{})
+	nobody := metainfo.Magnet{HashV1: spate.InfoHash{1, 2, 3}}
+	for _, c := range []struct {
+		s    *Session
+		want stall.Cause
+		says string
+	}{
+		{getter, stall.NoPeers, ", and the DHT knows no peer"}, {silent, stall.NoSource, ", and no node of the DHT answers"}, {off, stall.NoSource, ""},
+	} {
+		search, stop := context.WithCancel(ctx)
+		c.s.Session.FetchMetadata(search, nobody, torrent.MetadataOptions{Watch: func(st torrent.MetadataStats) {
+			d := c.s.SearchInDHT(nobody.Hash())
+			if stall.OfSearch(&stall.Search{MetadataStats: st, DHT: d}).Cause != c.want {
+				return
+			}
+			if d.On != c.s.DHT || d.Searched != (c.s == getter) || (d.Nodes > 0) != (c.s == getter) || c.s.NobodyFound(nobody.Hash()) != c.says {
+				t.Errorf("the search in the DHT is %+v and ends with %q", d, c.s.NobodyFound(nobody.Hash()))
+			}
+			stop()
+		}})
+		stop()
+		if ctx.Err() != nil {
+			t.Fatalf("the session never says %q", c.want)
+		}
+	}
+	seed := openSession(t, SessionConfig{DHTBootstrap: []string{at}})
+	m := seedFile(t, seed, "data", false)
+	for n := 0; n == 0; { // else the seed could find the getter first
+		res, err := router.Peers(ctx, m.Hash(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = len(res.Peers)
+	}
+	found, peers, err := getter.FetchMetadata(ctx, metainfo.Magnet{HashV1: m.Hash()}, MetadataConfig{Arg: "the link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tor, err := getter.Add(found, torrent.AddOptions{Dir: t.TempDir(), Peers: peers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := stall.SourcesWords(tor.Sources()); got != "1 DHT" {
+		t.Errorf("the sources of peers are %q", got)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"spate"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/stall"
@@ -48,12 +49,15 @@ func (s *Session) SearchTime() time.Duration {
 // as one without trackers, and 30 seconds at least.
 func (s *Session) HopelessTime() time.Duration { return max(hopelessTime, s.SearchTime()) }
 
-// NobodyFound returns the end of an error message after SearchTime: who has been asked in vain.
-func (s *Session) NobodyFound() string {
-	switch {
-	case s.DHT && s.Local:
+// NobodyFound returns the end of an error message after SearchTime: who has been asked in vain for
+// peers of a torrent.
+func (s *Session) NobodyFound(infoHash spate.InfoHash) string {
+	switch d := s.SearchInDHT(infoHash); {
+	case d.On && !d.Searched:
+		return ", and no node of the DHT answers"
+	case d.On && s.Local:
 		return ", and the DHT and the local network know no peer"
-	case s.DHT:
+	case d.On:
 		return ", and the DHT knows no peer"
 	case s.Local:
 		return ", and no peer on the local network has it"
@@ -101,7 +105,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	s.env.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
 	search := &metadataSearch{
 		name: termsafe.Clip(name, 70), trackers: min(trackerclient.MaxTrackers, len(slices.Compact(slices.Sorted(slices.Values(link.Trackers))))),
-		port: stall.Port(s.Session), began: s.env.Now(), told: map[stall.Cause]bool{},
+		dht: func() stall.DHT { return s.SearchInDHT(link.Hash()) }, port: stall.Port(s.Session), began: s.env.Now(), told: map[stall.Cause]bool{},
 	}
 	hopeless := false
 	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers, Watch: func(st torrent.MetadataStats) {
@@ -117,7 +121,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	case err != nil && hopeless && mctx.Err() != nil && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.why.Text), "peer")
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
-		return nil, nil, nobody(s.NobodyFound())
+		return nil, nil, nobody(s.NobodyFound(link.Hash()))
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
 			"%s: no peer sent the torrent in %s: %s", search.name, units.Duration(c.Timeout), search.why.Text), "timeout")
@@ -133,7 +137,8 @@ var errHopeless = errors.New("all trackers fail and no peer is known")
 // metadataSearch follows a search for metadata, to tell the user why it takes long.
 type metadataSearch struct {
 	name     string
-	trackers int    // number of trackers that the link names
+	trackers int // number of trackers that the link names
+	dht      func() stall.DHT
 	port     uint16 // port at which peers can connect
 	began    time.Time
 	why      stall.Reason
@@ -149,7 +154,7 @@ const (
 // news updates the reason. It reports whether the user should read it now: if the cause is new and
 // the search has taken some time.
 func (m *metadataSearch) news(st *torrent.MetadataStats, now time.Time) bool {
-	m.why = stall.OfSearch(&stall.Search{MetadataStats: *st, Named: m.trackers, Port: m.port})
+	m.why = stall.OfSearch(&stall.Search{MetadataStats: *st, DHT: m.dht(), Named: m.trackers, Port: m.port})
 	after := tellSearch
 	if m.hopeless(st) {
 		after = tellFailure

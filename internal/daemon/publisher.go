@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spate"
+	"spate/internal/stall"
 	"spate/maker"
 	"spate/publish"
 	"spate/signature"
@@ -283,6 +284,14 @@ func (p *Publisher) PeerAddr() string { return p.session.PeerAddr() }
 
 // Session returns the engine.
 func (p *Publisher) Session() *torrent.Session { return p.session.Session }
+
+// SearchInDHT is [Session.SearchInDHT].
+func (p *Publisher) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
+	return p.session.SearchInDHT(infoHash)
+}
+
+// DHTNodes is [Session.DHTNodes].
+func (p *Publisher) DHTNodes() (nodes int, on bool) { return p.session.DHTNodes() }
 
 // Reload is [TrackerNode.Reload].
 func (p *Publisher) Reload() { p.trackerNode.Reload() }

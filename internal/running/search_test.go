@@ -11,6 +11,7 @@ import (
 
 	"spate"
 	"spate/internal/reach"
+	"spate/internal/stall"
 	"spate/internal/uplink"
 	"spate/metainfo"
 	"spate/torrent"
@@ -40,17 +41,17 @@ func TestSearchForMetadataIsListed(t *testing.T) {
 			s.FetchMetadata(search, metainfo.Magnet{HashV1: ih, Name: "wanted", Trackers: []string{"http://tracker.example/announce"}}, torrent.MetadataOptions{})
 		})
 		time.Sleep(5 * time.Second)
-		list, err := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }).List(ctx)
+		list, err := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }, func(spate.InfoHash) stall.DHT { return stall.DHT{} }).List(ctx)
 		if err != nil || len(list) != 1 || list[0].Name != "wanted" || list[0].State != "metadata" || list[0].TrackerErr == "" {
 			t.Errorf("List returned %+v, %v", list, err)
 		}
-		d, err := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }).Detail(ctx, ih.String())
+		d, err := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }, func(spate.InfoHash) stall.DHT { return stall.DHT{} }).Detail(ctx, ih.String())
 		if err != nil || d == nil || len(d.Trackers) != 1 || !d.Trackers[0].Bad {
 			t.Errorf("Detail returned %+v, %v", d, err)
 		}
 		end()
 		time.Sleep(10 * time.Second)
-		if list, _ := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }).List(ctx); len(list) != 0 {
+		if list, _ := Source(s, func() uplink.Status { return uplink.Status{Mode: uplink.Off} }, func() reach.Status { return reach.Status{} }, func(spate.InfoHash) stall.DHT { return stall.DHT{} }).List(ctx); len(list) != 0 {
 			t.Errorf("after the end, List returned %+v", list)
 		}
 		cancel()

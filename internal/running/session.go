@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"spate"
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/internal/stall"
@@ -16,15 +17,17 @@ import (
 )
 
 // Source returns a source with the torrents of a session of this process. up returns what the
-// process knows about its uplink, and reached whether others can connect.
-func Source(s *torrent.Session, up func() uplink.Status, reached func() reach.Status) tui.Source {
-	return source{s, up, reached}
+// process knows about its uplink, reached whether others can connect, and dht the state of the
+// search for a torrent in the DHT.
+func Source(s *torrent.Session, up func() uplink.Status, reached func() reach.Status, dht func(spate.InfoHash) stall.DHT) tui.Source {
+	return source{s, up, reached, dht}
 }
 
 type source struct {
 	session *torrent.Session
 	up      func() uplink.Status
 	reached func() reach.Status
+	dht     func(spate.InfoHash) stall.DHT
 }
 
 // Uplink implements [Uplinker].
@@ -51,14 +54,14 @@ func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 	for _, t := range s.session.Torrents() {
 		if t.InfoHash().String() == id {
 			d := detailOf(t)
-			d.Stall = stallLines(stallOf(s.session, t))
+			d.Stall = stallLines(s.stallOf(t))
 			d.Facts = append(d.Facts, [2]string{"uplink", s.up().String()}, [2]string{"reachable", s.reached().String()})
 			return d, nil
 		}
 	}
 	for _, f := range s.session.Searches() {
 		if f.InfoHash.String() == id {
-			why := stall.OfSearch(&stall.Search{MetadataStats: f.MetadataStats, Named: f.Named, Port: stall.Port(s.session)})
+			why := stall.OfSearch(&stall.Search{MetadataStats: f.MetadataStats, DHT: s.dht(f.InfoHash), Named: f.Named, Port: stall.Port(s.session)})
 			return &tui.Detail{Hash: id, Trackers: trackerRows(f.Trackers), Stall: stallLines(why)}, nil
 		}
 	}
@@ -132,9 +135,9 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 }
 
 // stallOf returns why a torrent receives nothing, or nothing if it receives data.
-func stallOf(s *torrent.Session, t *torrent.Torrent) stall.Reason {
+func (s source) stallOf(t *torrent.Torrent) stall.Reason {
 	facts, st := t.Stall(), t.Stats()
-	r := stall.Of(stall.FactsOf(facts, &st, t.MetaInfo(), stall.Port(s)))
+	r := stall.Of(stall.FactsOf(facts, &st, t.MetaInfo(), stall.Port(s.session), s.dht(t.InfoHash())))
 	if st.State != torrent.StateDownloading || facts.Idle < r.After() {
 		return stall.Reason{}
 	}

@@ -44,6 +44,7 @@ type Facts struct {
 	torrent.Stall
 	Trackers []torrent.TrackerStats
 	WebSeeds []torrent.WebSeedStats
+	DHT      DHT
 	Named    int    // number of trackers that the torrent names
 	WebNamed int    // number of web seeds that the torrent names
 	Port     uint16 // port at which peers can connect to this side; 0: none
@@ -52,8 +53,16 @@ type Facts struct {
 // Search are the facts about a search for the metadata of a magnet link.
 type Search struct {
 	torrent.MetadataStats
+	DHT   DHT
 	Named int    // number of trackers that the link names
 	Port  uint16 // port at which peers can connect to this side; 0: none
+}
+
+// DHT are the facts about the search for the peers of a torrent in the DHT.
+type DHT struct {
+	On       bool // the DHT is asked for peers of the torrent
+	Nodes    int  // nodes that answer
+	Searched bool // nodes have answered a search for the torrent
 }
 
 // Times without data after which a stall is shown.
@@ -75,9 +84,13 @@ func (r *Reason) After() time.Duration {
 }
 
 // FactsOf returns the facts about a torrent whose metainfo is mi. port is the port at which peers
-// can connect to this side; 0: none.
-func FactsOf(s torrent.Stall, st *torrent.Stats, mi *metainfo.MetaInfo, port uint16) *Facts {
+// can connect to this side; 0: none. A private torrent is not in the DHT (BEP 27), whatever dht
+// says.
+func FactsOf(s torrent.Stall, st *torrent.Stats, mi *metainfo.MetaInfo, port uint16, dht DHT) *Facts {
 	f := &Facts{Stall: s, Trackers: st.Trackers, WebSeeds: st.WebSeeds, WebNamed: len(mi.WebSeeds) + len(mi.HTTPSeeds), Port: port}
+	if !mi.Info.Private {
+		f.DHT = dht
+	}
 	for _, tier := range mi.AnnounceList {
 		f.Named += len(tier)
 	}
@@ -181,13 +194,15 @@ func candidates(c *torrent.CandidateStats, port uint16) (Reason, bool) {
 
 // withoutPeers returns the reason if no peer is known.
 func withoutPeers(f *Facts) Reason {
-	r := sources(f.Trackers, f.Named)
+	r := sources(f.Trackers, f.Named, f.DHT)
 	if words := webSeeds(f.WebSeeds, f.WebNamed); words != "" {
-		if f.Named == 0 {
-			r.Text = words
-			r.Hint = "name a peer with --peer IP:PORT"
-		} else {
+		switch {
+		case f.Named > 0:
 			r.Text += "; " + words
+		case f.DHT.On:
+			r.Text = f.DHT.String() + "; " + words
+		default:
+			r.Text = words
 		}
 	}
 	return r
@@ -196,9 +211,51 @@ func withoutPeers(f *Facts) Reason {
 // maxErrors bounds the errors of trackers in a reason.
 const maxErrors = 2
 
-// sources returns the reason for which trackers name no peers. named is the number of trackers
-// that the torrent names.
-func sources(trackers []torrent.TrackerStats, named int) Reason {
+// sources returns the reason for which the trackers and the DHT name no peers. named is the number
+// of trackers that the torrent names.
+func sources(trackers []torrent.TrackerStats, named int, dht DHT) Reason {
+	if named == 0 {
+		return withoutTrackers(dht)
+	}
+	r := failedTrackers(trackers, named)
+	if dht.On {
+		r.Text += "; " + dht.String()
+		if dht.Searched {
+			r.Cause = NoPeers
+		}
+	}
+	return r
+}
+
+// withoutTrackers returns the reason for which no peer of a torrent without trackers is known.
+func withoutTrackers(dht DHT) Reason {
+	const name = "name a peer with --peer IP:PORT"
+	if !dht.On {
+		return Reason{Cause: NoSource, Short: "no tracker", Text: "no tracker is named that could know peers", Hint: name}
+	}
+	r := Reason{Cause: NoSource, Short: "searching the DHT", Text: "no tracker is named, and " + dht.String()}
+	switch {
+	case dht.Searched:
+		r.Cause, r.Short, r.Hint = NoPeers, "not in the DHT", "it goes on as soon as a peer announces it there; or "+name
+	case dht.Nodes == 0:
+		r.Short, r.Hint = "no DHT node answers", "let UDP through the firewall, name a node with --dht-bootstrap, or a peer with --peer"
+	}
+	return r
+}
+
+// String describes the search in the DHT.
+func (d DHT) String() string {
+	switch {
+	case d.Searched:
+		return "the DHT knows nobody who has it"
+	case d.Nodes == 0:
+		return "the DHT has not answered yet: 0 nodes"
+	}
+	return "the DHT is being searched: " + units.Plural(d.Nodes, "node")
+}
+
+// failedTrackers returns the reason for which trackers name no peers.
+func failedTrackers(trackers []torrent.TrackerStats, named int) Reason {
 	var errs []string
 	var answers []string
 	for i := range trackers {
@@ -212,8 +269,6 @@ func sources(trackers []torrent.TrackerStats, named int) Reason {
 		}
 	}
 	switch {
-	case named == 0:
-		return Reason{Cause: NoSource, Short: "no tracker", Text: "no tracker is named, and no other source knows a peer", Hint: "name a peer with --peer IP:PORT"}
 	case len(answers) > 0:
 		return Reason{Cause: NoPeers, Short: "no peers", Text: "no other peer is there: " + strings.Join(append(answers[:min(len(answers), maxErrors)], errs[:min(len(errs), 1)]...), "; ")}
 	case len(errs) > 0:
@@ -247,7 +302,7 @@ func OfSearch(s *Search) Reason {
 	if r, ok := candidates(&s.Candidates, s.Port); ok {
 		return r
 	}
-	return sources(s.Trackers, s.Named)
+	return sources(s.Trackers, s.Named, s.DHT)
 }
 
 // TrackerWords describes the last answer of a tracker.

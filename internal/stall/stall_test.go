@@ -218,7 +218,7 @@ func TestReasonsOfDownloads(t *testing.T) {
 				if facts.Idle < 20*time.Second {
 					t.Errorf("idle for %v", facts.Idle)
 				}
-				r := stall.Of(stall.FactsOf(facts, &st, mi, stall.Port(s)))
+				r := stall.Of(stall.FactsOf(facts, &st, mi, stall.Port(s), stall.DHT{}))
 				if r.Cause != c.cause || !strings.Contains(r.Text, c.says) || !strings.Contains(r.Hint, c.hint) || r.Short == "" {
 					t.Errorf("%+v\nfacts %+v", r, facts)
 				}
@@ -312,4 +312,84 @@ func TestSourcesOfMagnet(t *testing.T) {
 			t.Errorf("%q", words)
 		}
 	})
+}
+
+// TestSourceOfIncomingMagnet checks that the peer that connected to a search for metadata, and sent
+// it, is not said to be given by the user.
+func TestSourceOfIncomingMagnet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		w := &world{T: t, net: simnet.New(simnet.Options{Seed: 1}), ctx: ctx}
+		defer w.ran.Wait()
+		defer cancel()
+		data, mi := noise(t)
+		s, at := w.session(nil)
+		seeder, _ := w.session(nil)
+		w.add(seeder, mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, Peers: []netip.AddrPort{at}})
+		found, peers, err := s.FetchMetadata(ctx, metainfo.Magnet{HashV1: mi.Hash()}, torrent.MetadataOptions{})
+		if err != nil || len(peers) != 1 {
+			t.Fatal(peers, err)
+		}
+		got := w.add(s, found, torrent.AddOptions{Storage: storage.NewMemoryLike(data), Peers: peers})
+		if err := got.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if sources := got.Sources(); !slices.Equal(sources, []torrent.SourceStats{{Source: "incoming", Found: 1}}) {
+			t.Errorf("%+v", sources)
+		}
+	})
+}
+
+// TestReasonsNameTheDHT checks what the reason says about the DHT in each state of the search, with
+// and without trackers, for torrents and for magnet links.
+func TestReasonsNameTheDHT(t *testing.T) {
+	t.Parallel()
+	const url = "http://tracker.example/announce"
+	failed := []torrent.TrackerStats{{URL: url, Err: errors.New("silence")}}
+	answered := []torrent.TrackerStats{{URL: url, LastAnnounce: time.Now(), Incomplete: 1}}
+	for _, c := range []struct {
+		name     string
+		trackers []torrent.TrackerStats
+		dht      stall.DHT
+		cause    stall.Cause
+		says     string
+		hint     string
+	}{
+		{name: "off", cause: stall.NoSource, says: "no tracker is named that could know peers", hint: "--peer"},
+		{name: "no nodes", dht: stall.DHT{On: true}, cause: stall.NoSource, says: "no tracker is named, and the DHT has not answered yet: 0 nodes", hint: "--dht-bootstrap"},
+		{name: "searching", dht: stall.DHT{On: true, Nodes: 1}, cause: stall.NoSource, says: "no tracker is named, and the DHT is being searched: 1 node"},
+		{name: "nobody", dht: stall.DHT{On: true, Nodes: 12, Searched: true}, cause: stall.NoPeers, says: "no tracker is named, and the DHT knows nobody who has it", hint: "--peer"},
+		{name: "tracker fails, off", trackers: failed, cause: stall.NoSource, says: "silence"},
+		{name: "tracker fails, no nodes", trackers: failed, dht: stall.DHT{On: true}, cause: stall.NoSource, says: "silence; the DHT has not answered yet: 0 nodes"},
+		{name: "tracker fails, nobody", trackers: failed, dht: stall.DHT{On: true, Nodes: 12, Searched: true}, cause: stall.NoPeers, says: "silence; the DHT knows nobody who has it"},
+		{
+			name: "tracker answers, nobody", trackers: answered, dht: stall.DHT{On: true, Nodes: 12, Searched: true}, cause: stall.NoPeers,
+			says: "no other peer is there: the tracker counts 0 seeds, 1 leecher; the DHT knows nobody who has it",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var named []string
+			for _, tr := range c.trackers {
+				named = append(named, tr.URL)
+			}
+			_, mi := noise(t, named...)
+			st := torrent.Stats{Trackers: c.trackers}
+			download := stall.Of(stall.FactsOf(torrent.Stall{}, &st, mi, 0, c.dht))
+			search := stall.OfSearch(&stall.Search{MetadataStats: torrent.MetadataStats{Trackers: c.trackers}, DHT: c.dht, Named: len(named)})
+			for _, r := range []stall.Reason{download, search} {
+				if r.Cause != c.cause || r.Text != c.says || !strings.Contains(r.Hint, c.hint) || (c.hint == "") != (r.Hint == "") || r.Short == "" {
+					t.Errorf("%+v", r)
+				}
+				if len(r.Text) > 100 || len(r.Short) > 40 || len(r.Hint) > 100 {
+					t.Errorf("too long: %+v", r)
+				}
+			}
+			mi.Info.Private = true
+			if r := stall.Of(stall.FactsOf(torrent.Stall{}, &st, mi, 0, c.dht)); strings.Contains(r.Text, "DHT") {
+				t.Errorf("the torrent is private: %+v", r)
+			}
+		})
+	}
 }
