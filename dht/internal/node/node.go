@@ -204,7 +204,7 @@ func (n *Node) Handle(now time.Time, from netip.AddrPort, packet []byte) {
 	n.stats.BytesIn += uint64(len(packet))
 	if err := n.parser.Parse(&n.in, packet); err != nil {
 		n.stats.Malformed++
-		n.malformed(now, from, err)
+		n.malformed(now, from, len(packet), err)
 		return
 	}
 	switch n.in.Kind {

@@ -103,6 +103,79 @@ func TestLittleGoesToUnprovedAddress(t *testing.T) {
 	}
 }
 
+// forgedPackets returns queries of every method in many lengths, and packets that are shorter than
+// any valid query.
+func forgedPackets(id, target ID) (packets [][]byte) {
+	for _, s := range []string{"d1:t0:1:y1:qe", "d1:q0:1:t0:1:y1:qe", "d1:q4:ping1:t2:aa1:y1:qe", "d1:ade1:t0:1:y1:qe", "d1:rd2:id20:mnopqrstuvwxyz123456e1:t0:1:y1:qe"} {
+		packets = append(packets, []byte(s))
+	}
+	for method := krpc.Unknown; method <= krpc.SampleInfohashes; method++ {
+		for bits := range 64 {
+			q := krpc.Message{Kind: krpc.Query, Method: method, ID: id, Want: krpc.Want(bits & 3), Scrape: bits&4 != 0, NoSeed: bits&8 != 0, ReadOnly: bits&16 != 0}
+			if q.HasTarget = method != krpc.Ping && bits&32 == 0; q.HasTarget {
+				q.Target = target
+			}
+			for _, n := range []int{0, 1, 4, krpc.MaxTID, krpc.MaxTID + 1} {
+				q.TID = make([]byte, n)
+				for _, token := range [][]byte{nil, {}, make([]byte, krpc.MaxToken)} {
+					q.Token, q.Port, q.Value = token, uint16(len(token)), []byte("i1e")
+					for _, padding := range [][]byte{nil, make([]byte, 100), make([]byte, 900)} {
+						q.Version = padding
+						packets = append(packets, q.Append(nil))
+					}
+				}
+			}
+		}
+	}
+	return packets
+}
+
+// TestForgedAddressGetsLittle checks that at most four bytes go to an address for each byte that
+// came from there, whatever the queries are and however often they come: replies, and the pings
+// that ask whether the sender is there, count together.
+func TestForgedAddressGetsLittle(t *testing.T) {
+	t.Parallel()
+	n, target := loaded(t)
+	now := simStart
+	in, out, pings := map[netip.AddrPort]int{}, map[netip.AddrPort]int{}, 0
+	for i, packet := range forgedPackets(nodeid.WithPrefix(n.families[0].id, 30, ID{1}), target) {
+		host := [16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 8), byte(i)}
+		from := netip.AddrPortFrom(netip.AddrFrom16(host), 6881)
+		if i%2 == 0 {
+			from = netip.AddrPortFrom(netip.AddrFrom4([4]byte{90, byte(i >> 8), byte(i), 1}), 6881)
+		}
+		for range 3 {
+			before := n.Stats().QueriesOut
+			n.Handle(now, from, packet)
+			in[from] += len(packet)
+			pings += int(n.Stats().QueriesOut - before)
+			n.Tick(now)
+			for _, p := range n.Packets() {
+				out[p.To] += len(p.Data)
+			}
+			now = now.Add(50 * time.Millisecond)
+		}
+		if out[from] > 4*in[from] {
+			t.Errorf("%d bytes went out for %d bytes of three queries %q", out[from], in[from], packet)
+		}
+		if krpc.NewParser().Parse(new(krpc.Message), packet) == nil && out[from] == 0 {
+			t.Errorf("a valid query got no reply: %q", packet)
+		}
+	}
+	for range 100 { // nothing is sent again later
+		now = now.Add(time.Second)
+		n.Tick(now)
+		for _, p := range n.Packets() {
+			if out[p.To] += len(p.Data); in[p.To] > 0 {
+				t.Errorf("%d bytes went to %v without a query", len(p.Data), p.To)
+			}
+		}
+	}
+	if pings < 100 {
+		t.Errorf("%d senders were asked whether they are there", pings)
+	}
+}
+
 // TestReplyHasPeersAndNodes checks what a reply has for an address that has not proved itself.
 func TestReplyHasPeersAndNodes(t *testing.T) {
 	t.Parallel()
@@ -283,11 +356,12 @@ func TestSilentNetworkDoesNotEmptyTable(t *testing.T) {
 	}
 }
 
-// TestHandleAllocatesLittle checks that a reply to get_peers allocates nothing.
+// TestHandleAllocatesLittle checks that a reply to get_peers allocates nothing, and that Bloom
+// filters for which the reply has no room are not made.
 func TestHandleAllocatesLittle(t *testing.T) {
 	n, target := loaded(t)
 	from := netip.MustParseAddrPort("127.0.0.1:6881") // loopback has no limit
-	q := krpc.Message{Kind: krpc.Query, TID: []byte("ab"), Method: krpc.GetPeers, ID: ID{1}, Target: target, HasTarget: true, ReadOnly: true}
+	q := krpc.Message{Kind: krpc.Query, TID: []byte("ab"), Method: krpc.GetPeers, ID: ID{1}, Target: target, HasTarget: true, ReadOnly: true, Scrape: true}
 	packet := q.Append(nil)
 	if got := testing.AllocsPerRun(200, func() {
 		n.Handle(simStart, from, packet)
