@@ -75,22 +75,28 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 	}
 	d.announcer = dht.NewAnnouncer(d.node, s)
 	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
-	var batch []dht.Packet // calls do not overlap
-	udp.Receive(udpmux.DHT, func(packets []udpmux.Packet) {
+	udp.Receive(udpmux.DHT, receiver(d.node))
+	return d, nil
+}
+
+// receiver returns a function that passes packets of a UDP port to a DHT node. Its calls must not
+// overlap.
+func receiver(n *dht.Node) func([]udpmux.Packet) {
+	var batch []dht.Packet
+	return func(packets []udpmux.Packet) {
 		batch = batch[:0]
 		for _, p := range packets {
-			batch = append(batch, dht.Packet{Addr: p.Addr, Data: p.Data})
+			batch = append(batch, dht.Packet(p))
 		}
-		d.node.Receive(batch)
-	})
-	return d, nil
+		n.Receive(batch)
+	}
 }
 
 // sender returns a function that sends the packets of a DHT node on a UDP port.
 func sender(udp *udpmux.Mux) func([]dht.Packet) {
 	return func(packets []dht.Packet) {
 		for _, p := range packets {
-			udp.Queue(udpmux.Packet{Addr: p.Addr, Data: p.Data})
+			udp.Queue(udpmux.Packet(p))
 		}
 		udp.Flush()
 	}

@@ -57,10 +57,10 @@ func ask(t testing.TB, n *Node, from netip.AddrPort, q krpc.Message) (in, out in
 		q.ID = n.randomID()
 	}
 	packet := q.Append(nil)
-	n.Handle(simStart, from, packet)
+	n.Handle(simStart, Packet{Addr: from, Data: packet})
 	for _, p := range n.Packets() {
-		if p.To != from {
-			t.Errorf("a packet goes to %v", p.To)
+		if p.Addr != from {
+			t.Errorf("a packet goes to %v", p.Addr)
 		}
 		out += len(p.Data)
 		var m krpc.Message
@@ -146,12 +146,12 @@ func TestForgedAddressGetsLittle(t *testing.T) {
 		}
 		for range 3 {
 			before := n.Stats().QueriesOut
-			n.Handle(now, from, packet)
+			n.Handle(now, Packet{Addr: from, Data: packet})
 			in[from] += len(packet)
 			pings += int(n.Stats().QueriesOut - before)
 			n.Tick(now)
 			for _, p := range n.Packets() {
-				out[p.To] += len(p.Data)
+				out[p.Addr] += len(p.Data)
 			}
 			now = now.Add(50 * time.Millisecond)
 		}
@@ -166,8 +166,8 @@ func TestForgedAddressGetsLittle(t *testing.T) {
 		now = now.Add(time.Second)
 		n.Tick(now)
 		for _, p := range n.Packets() {
-			if out[p.To] += len(p.Data); in[p.To] > 0 {
-				t.Errorf("%d bytes went to %v without a query", len(p.Data), p.To)
+			if out[p.Addr] += len(p.Data); in[p.Addr] > 0 {
+				t.Errorf("%d bytes went to %v without a query", len(p.Data), p.Addr)
 			}
 		}
 	}
@@ -196,6 +196,32 @@ func TestReplyHasPeersAndNodes(t *testing.T) {
 	}
 }
 
+// TestReplyGoesOutFromAskedAddress checks that the reply, and the ping that asks whether the sender is
+// there, have the address as their source that the query was sent to, and that other packets leave
+// the source to the system.
+func TestReplyGoesOutFromAskedAddress(t *testing.T) {
+	t.Parallel()
+	n, target := loaded(t)
+	asked := netip.MustParseAddr("198.51.100.2")
+	for _, q := range []krpc.Message{{Method: krpc.GetPeers}, {Method: krpc.Get}} { // the item is too large, so that a ping comes first
+		q.Kind, q.TID, q.Target, q.HasTarget, q.ID = krpc.Query, []byte("ab"), target, true, nodeid.WithPrefix(n.families[0].id, 30, ID{1})
+		n.Handle(simStart, Packet{Addr: stranger, Local: asked, Data: q.Append(nil)})
+		list := n.Packets()
+		if len(list) == 0 {
+			t.Errorf("%v was not answered", q.Method)
+		}
+		for _, p := range list {
+			if p.Local != asked {
+				t.Errorf("a packet after %v goes out from %v", q.Method, p.Local)
+			}
+		}
+	}
+	n.ping(simStart, n.families[0], Contact{Addr: stranger})
+	if p := n.Packets(); len(p) != 1 || p[0].Local.IsValid() {
+		t.Errorf("a ping without a query is %+v", p)
+	}
+}
+
 // TestErrors checks the codes of errors, and that nothing answers what is not a query.
 func TestErrors(t *testing.T) {
 	t.Parallel()
@@ -212,13 +238,13 @@ func TestErrors(t *testing.T) {
 			t.Errorf("the reply to %v is %+v, want the code %d", c.q.Method, r, c.code)
 		}
 	}
-	n.Handle(simStart, stranger, []byte("d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe"))
-	n.Handle(simStart, stranger, []byte("d1:q4:ping1:t2:aa1:y1:q1:ad2:id3:abcee"))
+	n.Handle(simStart, Packet{Addr: stranger, Data: []byte("d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe")})
+	n.Handle(simStart, Packet{Addr: stranger, Data: []byte("d1:q4:ping1:t2:aa1:y1:q1:ad2:id3:abcee")})
 	if p := n.Packets(); len(p) != 1 || !strings.Contains(string(p[0].Data), "i203e") {
 		t.Errorf("a malformed query was answered with %q", p)
 	}
 	for _, packet := range []string{"", "d1:eli201e1:xe1:t2:aa1:y1:ee", "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:aaaa1:y1:re"} {
-		n.Handle(simStart, stranger, []byte(packet))
+		n.Handle(simStart, Packet{Addr: stranger, Data: []byte(packet)})
 		if p := n.Packets(); len(p) != 0 {
 			t.Errorf("%q was answered with %q", packet, p)
 		}
@@ -364,7 +390,7 @@ func TestHandleAllocatesLittle(t *testing.T) {
 	q := krpc.Message{Kind: krpc.Query, TID: []byte("ab"), Method: krpc.GetPeers, ID: ID{1}, Target: target, HasTarget: true, ReadOnly: true, Scrape: true}
 	packet := q.Append(nil)
 	if got := testing.AllocsPerRun(200, func() {
-		n.Handle(simStart, from, packet)
+		n.Handle(simStart, Packet{Addr: from, Data: packet})
 		n.Packets()
 	}); got > 0 {
 		t.Errorf("%v allocations", got)
@@ -380,7 +406,7 @@ func BenchmarkGetPeers(b *testing.B) {
 	packet := q.Append(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		n.Handle(simStart, from, packet)
+		n.Handle(simStart, Packet{Addr: from, Data: packet})
 		if len(n.Packets()[0].Data) > limit.MaxPacket {
 			b.Fatal("too large")
 		}
