@@ -153,15 +153,15 @@ func New(now time.Time, o Options) (*Node, error) {
 	if o.Version == "" {
 		n.version = nil
 	}
-	var key siphash.Key
-	binary.LittleEndian.PutUint64(key[:8], n.rng.Uint64())
-	binary.LittleEndian.PutUint64(key[8:], n.rng.Uint64())
-	n.tokens, n.proved = token.New(key, now), limit.NewProved(key, now, o.Addresses)
+	var secret siphash.Key
+	binary.LittleEndian.PutUint64(secret[:8], n.rng.Uint64())
+	binary.LittleEndian.PutUint64(secret[8:], n.rng.Uint64())
+	n.tokens, n.proved = token.New(secret.Derive(1), now), limit.NewProved(secret.Derive(2), now, o.Addresses)
 	var err error
-	if n.limits, err = limit.NewRates(key, now, limit.Options{Address: addressRate, Network: networkRate, Cells: o.Addresses}); err != nil {
+	if n.limits, err = limit.NewRates(secret.Derive(3), now, limit.Options{Address: addressRate, Network: networkRate, Cells: o.Addresses}); err != nil {
 		return nil, err
 	}
-	for _, v6 := range []bool{false, true} {
+	for i, v6 := range []bool{false, true} {
 		if v6 && !o.IPv6 || !v6 && !o.IPv4 {
 			continue
 		}
@@ -170,7 +170,7 @@ func New(now time.Time, o Options) (*Node, error) {
 		if f.peers, err = peerstore.New(f.id, v6, now, peerstore.Options{MaxPeers: o.MaxPeers, Random: rand.NewPCG(n.rng.Uint64(), n.rng.Uint64())}); err != nil {
 			return nil, err
 		}
-		if f.items, err = itemstore.New(f.id, key, now, itemstore.Options{MaxItems: o.MaxItems, Signatures: signatureRates(o.Addresses)}); err != nil {
+		if f.items, err = itemstore.New(f.id, secret.Derive(uint64(4+i)), now, itemstore.Options{MaxItems: o.MaxItems, Signatures: signatureRates(o.Addresses)}); err != nil {
 			return nil, err
 		}
 		f.boot = newBoot(now, v6, o.Known, o.Bootstrap)
