@@ -200,7 +200,8 @@ func TestTorrentsNameDHTNode(t *testing.T) {
 	move := func(host, port string) {
 		t.Helper()
 		u := &url.URL{Scheme: "http", Host: host}
-		if node = ""; port != "" {
+		node = ""
+		if port != "" {
 			node = host + ":" + port
 		}
 		if out, err := h.pub.Move(t.Context(), u, [][]string{{u.String() + "/announce"}}); err != nil || len(out.Problems) > 0 {
