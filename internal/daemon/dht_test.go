@@ -134,6 +134,21 @@ func TestNodesOfTorrentLeadIntoDHT(t *testing.T) {
 	}
 }
 
+// TestNodeOfTorrentCanBeName checks that the host name of a node in a torrent is resolved, after
+// names that a session on loopback does not ask for.
+func TestNodeOfTorrentCanBeName(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	_, port, _ := net.SplitHostPort(at)
+	s := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	s.addNodes([]string{"gone.example:1", "no port", "127.1:" + port, "localhost:" + port})
+	select {
+	case <-s.nodes.node.Ready():
+	case <-time.After(patience):
+		t.Errorf("the node was not asked: %+v", s.nodes.node.Status())
+	}
+}
+
 // TestSeedIsFoundByItsOwnNode checks that a torrent without a tracker whose only node is that of its
 // seed is downloaded, although neither side knows another node.
 func TestSeedIsFoundByItsOwnNode(t *testing.T) {
