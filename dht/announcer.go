@@ -125,16 +125,16 @@ func (a *Announcer) end() {
 	}
 }
 
-// due returns the swarms to announce now as walks of info-hashes in ascending order, and marks
+// due returns the swarms to announce now as walks in the order of their info-hashes, and marks
 // them as running.
-func (a *Announcer) due(now time.Time) (walks [][]spate.InfoHash) {
+func (a *Announcer) due(now time.Time) (walks [][]discovery.Swarm) {
 	all := a.swarms.Swarms()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.states {
 		s.seen = false
 	}
-	var due []spate.InfoHash
+	var due []discovery.Swarm
 	for _, swarm := range all {
 		if swarm.Private {
 			continue
@@ -147,7 +147,7 @@ func (a *Announcer) due(now time.Time) (walks [][]spate.InfoHash) {
 		s.seen = true
 		if !s.running && !now.Before(s.next) {
 			s.running = true
-			due = append(due, swarm.InfoHash)
+			due = append(due, swarm)
 		}
 	}
 	for ih, s := range a.states {
@@ -155,33 +155,34 @@ func (a *Announcer) due(now time.Time) (walks [][]spate.InfoHash) {
 			delete(a.states, ih)
 		}
 	}
-	slices.SortFunc(due, func(x, y spate.InfoHash) int { return bytes.Compare(x[:], y[:]) })
+	slices.SortFunc(due, func(x, y discovery.Swarm) int { return bytes.Compare(x.InfoHash[:], y.InfoHash[:]) })
 	return slices.Collect(slices.Chunk(due, walkLen))
 }
 
 // release marks the swarms of walks as not running.
-func (a *Announcer) release(walks [][]spate.InfoHash) {
+func (a *Announcer) release(walks [][]discovery.Swarm) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, walk := range walks {
-		for _, ih := range walk {
-			a.states[ih].running = false
+		for _, swarm := range walk {
+			a.states[swarm.InfoHash].running = false
 		}
 	}
 }
 
 // walk announces swarms one after the other. Each search starts from nodes at which the
 // searches before it ended.
-func (a *Announcer) walk(ctx context.Context, hashes []spate.InfoHash) {
-	defer a.release([][]spate.InfoHash{hashes})
+func (a *Announcer) walk(ctx context.Context, swarms []discovery.Swarm) {
+	defer a.release([][]discovery.Swarm{swarms})
 	var near []node.Contact
-	for _, ih := range hashes {
+	for _, swarm := range swarms {
 		if ctx.Err() != nil {
 			return
 		}
+		ih := swarm.InfoHash
 		r := node.Request{Method: krpc.GetPeers, Target: ih, Near: near}
 		if port := a.swarms.AdvertisedPort(); port != 0 {
-			r.Announce = &node.Announcement{Port: port}
+			r.Announce = &node.Announcement{Port: port, Seed: swarm.Seed}
 		}
 		found := 0
 		var s *node.Search

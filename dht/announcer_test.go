@@ -34,7 +34,7 @@ func (c *client) Found(ih spate.InfoHash, p discovery.Candidate, source discover
 }
 
 // TestAnnouncersFindEachOther runs two clients that are in 20 swarms, of which one is private.
-// They find each other in all others by the DHT alone.
+// They find each other in all others by the DHT alone. They seed one swarm and say so (BEP 33).
 func TestAnnouncersFindEachOther(t *testing.T) {
 	t.Parallel()
 	const swarms = 20
@@ -44,14 +44,11 @@ func TestAnnouncersFindEachOther(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	var clients []*client
-	for i := range 2 {
-		n := first
-		if i == 1 {
-			n, _ = run(t, "127.0.0.1:0", Options{Known: []netip.AddrPort{at}})
-		}
+	second, _ := run(t, "127.0.0.1:0", Options{Known: []netip.AddrPort{at}})
+	for i, n := range []*Node{first, second} {
 		c := &client{port: uint16(7000 + i), found: make(chan spate.InfoHash, 2*swarms), calls: map[spate.InfoHash]int{}}
 		for j := range byte(swarms) {
-			c.swarms = append(c.swarms, discovery.Swarm{InfoHash: spate.InfoHash{j ^ 0x55, 1}, Private: j == 7})
+			c.swarms = append(c.swarms, discovery.Swarm{InfoHash: spate.InfoHash{j ^ 0x55, 1}, Private: j == 7, Seed: j == 3})
 		}
 		clients = append(clients, c)
 		wg.Go(func() { NewAnnouncer(n, c).Run(ctx) })
@@ -71,6 +68,12 @@ func TestAnnouncersFindEachOther(t *testing.T) {
 	if got := first.Status().Families[0].InfoHashes; got != swarms-1 {
 		t.Errorf("the first node stores %d info-hashes, want %d", got, swarms-1)
 	}
+	for j, want := range map[int]ScrapeResult{3: {Seeds: 1}, 4: {Leechers: 1}} { // the peers of one address count as one
+		got, err := second.Scrape(ctx, clients[0].swarms[j].InfoHash)
+		if err != nil || got.Seeds != want.Seeds || got.Leechers != want.Leechers {
+			t.Errorf("the swarm %d is %+v, %v, want %+v", j, got, err, want)
+		}
+	}
 }
 
 // TestAnnouncerPlans checks when swarms are due: soon again while no other peer is found, and
@@ -87,7 +90,8 @@ func TestAnnouncerPlans(t *testing.T) {
 	var last spate.InfoHash
 	n := 0
 	for _, w := range walks {
-		for _, ih := range w {
+		for _, swarm := range w {
+			ih := swarm.InfoHash
 			if string(ih[:]) < string(last[:]) {
 				t.Errorf("%v comes after %v", ih, last)
 			}
@@ -102,19 +106,19 @@ func TestAnnouncerPlans(t *testing.T) {
 		t.Errorf("%v are due while they run", again)
 	}
 	for _, w := range walks {
-		for _, ih := range w {
+		for _, swarm := range w {
 			found := 0
-			if ih == last {
+			if swarm.InfoHash == last {
 				found = 2
 			}
-			a.plan(ih, now, found, true)
+			a.plan(swarm.InfoHash, now, found, true)
 		}
 	}
 	a.release(walks)
 	count := func(after time.Duration) (n int) {
 		for _, w := range a.due(now.Add(after)) {
 			n += len(w)
-			a.release([][]spate.InfoHash{w})
+			a.release([][]discovery.Swarm{w})
 		}
 		return n
 	}

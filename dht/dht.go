@@ -61,7 +61,10 @@ type Options struct {
 // Packet is a UDP packet that was received from Addr or is to be sent there.
 type Packet struct {
 	Addr netip.AddrPort
-	Data []byte
+	// Local is the address of this machine that a received packet was sent to, which the packets
+	// that answer it have as their source. The zero value lets the system choose the source.
+	Local netip.Addr
+	Data  []byte
 }
 
 // The errors of a node.
@@ -188,7 +191,7 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) flush() {
 	n.out = n.out[:0]
 	for _, p := range n.core.Packets() {
-		n.out = append(n.out, Packet{Addr: p.To, Data: p.Data})
+		n.out = append(n.out, Packet(p))
 	}
 	if len(n.out) > 0 {
 		if n.opt.Send != nil {
@@ -223,7 +226,7 @@ func (n *Node) Receive(packets []Packet) {
 	defer n.mu.Unlock()
 	now := time.Now()
 	for _, p := range packets {
-		n.core.Handle(now, unmap(p.Addr), p.Data)
+		n.core.Handle(now, node.Packet{Addr: unmap(p.Addr), Local: p.Local.Unmap(), Data: p.Data})
 	}
 	n.flush()
 }

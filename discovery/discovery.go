@@ -42,6 +42,8 @@ type Swarm struct {
 	// Local is true if the local network may learn that the client is in the swarm. It
 	// is false for every private torrent.
 	Local bool
+	// Seed is true if the client has every piece of the torrent (BEP 33).
+	Seed bool
 }
 
 // Candidate is a peer to which the client may connect.

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 
@@ -55,13 +56,13 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 		return false, false, nil
 	}
 	now := &loaded{r: l.r, torrents: links.Torrents}
-	if now.main, err = relink(l.main, links, &links.Torrents); err != nil {
+	if now.main, err = p.relink(l.main, l.r.Base, links, &links.Torrents); err != nil {
 		return false, false, err
 	}
 	links.Magnet = now.main.Magnet().String()
 	if l.twin != nil {
 		var twin Torrents
-		if now.twin, err = relink(l.twin, links, &twin); err != nil {
+		if now.twin, err = p.relink(l.twin, l.r.Base, links, &twin); err != nil {
 			return false, false, err
 		}
 		links.Torrents.Twin, links.TwinMagnet = twin.Main, now.twin.Magnet().String()
@@ -125,10 +126,29 @@ func ownTiers(tiers [][]string, base *url.URL) int {
 	return 1
 }
 
-// relink returns m with the URLs of links, and stores the encoded torrent in to.
-func relink(m *metainfo.MetaInfo, links *Links, to *Torrents) (*metainfo.MetaInfo, error) {
+// nodesNow returns the DHT nodes that a torrent of the site at the base URL was should name now:
+// the node of the seeder in place of one at the old host.
+func (p *Publisher) nodesNow(nodes []string, was string) (now []string) {
+	old, err := url.Parse(was)
+	if err != nil {
+		return nodes
+	}
+	for _, n := range nodes {
+		if host, _, err := net.SplitHostPort(n); err == nil && host == old.Hostname() {
+			n = p.node()
+		}
+		if n != "" && !slices.Contains(now, n) {
+			now = append(now, n)
+		}
+	}
+	return now
+}
+
+// relink returns m, a torrent of the site at the base URL was, with the URLs of links, and stores
+// the encoded torrent in to.
+func (p *Publisher) relink(m *metainfo.MetaInfo, was string, links *Links, to *Torrents) (*metainfo.MetaInfo, error) {
 	with := *m
-	with.AnnounceList, with.WebSeeds = links.Announce, links.WebSeeds
+	with.AnnounceList, with.WebSeeds, with.Nodes = links.Announce, links.WebSeeds, p.nodesNow(m.Nodes, was)
 	if err := to.setMain(&with); err != nil {
 		return nil, err
 	}

@@ -189,3 +189,62 @@ func adopted(t *testing.T, h *folderFixture) *Release {
 	}
 	return r
 }
+
+// TestTorrentsNameDHTNode checks that torrents and twins name the DHT node of the seeder, that
+// private torrents do not, and that the node follows a move of the site without another info-hash.
+func TestTorrentsNameDHTNode(t *testing.T) {
+	h := newFolderFixture(t, 1)
+	h.start(1)
+	var node string
+	h.pub.opts.Node = func() string { return node }
+	move := func(host, port string) {
+		t.Helper()
+		u := &url.URL{Scheme: "http", Host: host}
+		node = ""
+		if port != "" {
+			node = host + ":" + port
+		}
+		if out, err := h.pub.Move(t.Context(), u, [][]string{{u.String() + "/announce"}}); err != nil || len(out.Problems) > 0 {
+			t.Fatalf("Move returned %+v, %v", out, err)
+		}
+	}
+	move("203.0.113.7", "6881")
+	h.write("../data", "data")
+	hashes := map[string]string{}
+	check := func(want map[string][]string) {
+		t.Helper()
+		for ref, nodes := range want {
+			torrents, err := h.catalog.Torrents(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, b := range [][]byte{torrents.Main, torrents.Twin} {
+				m, err := metainfo.Parse(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key := ref + string(rune('0'+i))
+				if hashes[key] == "" {
+					hashes[key] = m.Hash().String()
+				}
+				if !slices.Equal(m.Nodes, nodes) || hashes[key] != m.Hash().String() {
+					t.Errorf("torrent %d of %s names the nodes %q, want %q, with the info-hash %v, was %s", i, ref, m.Nodes, nodes, m.Hash(), hashes[key])
+				}
+			}
+		}
+	}
+	for slug, o := range map[string]maker.Options{"plain": {}, "named": {Nodes: []string{"dht.example:1"}}, "private": {Private: true}} {
+		o.Format = metainfo.Hybrid
+		o.Source = slug // so that the info-hashes differ
+		if _, err := h.pub.Publish(t.Context(), filepath.Join(h.in, "..", "data"), Spec{Slug: slug, Options: o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(map[string][]string{"plain": {"203.0.113.7:6881"}, "named": {"203.0.113.7:6881", "dht.example:1"}, "private": nil})
+	move("203.0.113.99", "7000")
+	check(map[string][]string{"plain": {"203.0.113.99:7000"}, "named": {"203.0.113.99:7000", "dht.example:1"}, "private": nil})
+	move("203.0.113.99", "") // the DHT is disabled; the URLs stay
+	check(map[string][]string{"plain": {"203.0.113.99:7000"}})
+	move("203.0.113.100", "")
+	check(map[string][]string{"plain": nil, "named": {"dht.example:1"}})
+}

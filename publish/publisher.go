@@ -101,6 +101,10 @@ type Options struct {
 	// the site. The torrents that are made then name the site as a web seed even without
 	// [SelfWebSeed]. nil: peers can connect.
 	NeedsWebSeed func(context.Context) bool
+	// Node returns the DHT node of the seeder as HOST:PORT, or "" if others cannot ask it. The
+	// torrents that are made name it (BEP 5), except for private ones, so that the seeder is
+	// found even when its tracker is gone. nil: they name none.
+	Node func() string
 	// Recheck checks the data of a release whose files were touched ([ErrTouched]), and returns
 	// nil if the data is good and the seeder seeds it. It returns an error that wraps
 	// [ErrUnchecked] if the check takes longer than a visitor can wait. nil: files that were
@@ -219,6 +223,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 		return nil, err
 	}
 	p.setWebSeeds(ctx, &spec, single)
+	p.setNodes(&spec)
 	m, r, err := p.make(ctx, path, at, single, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
@@ -274,6 +279,22 @@ func (p *Publisher) setWebSeeds(ctx context.Context, spec *Spec, single bool) {
 			spec.WebSeeds = append(spec.WebSeeds, u)
 		}
 	}
+}
+
+// setNodes puts the DHT node of the seeder before the nodes of spec, unless the torrent is private
+// (BEP 27).
+func (p *Publisher) setNodes(spec *Spec) {
+	if own := p.node(); own != "" && !spec.Private && !slices.Contains(spec.Nodes, own) {
+		spec.Nodes = append([]string{own}, spec.Nodes...)
+	}
+}
+
+// node returns the DHT node of the seeder, or "".
+func (p *Publisher) node() string {
+	if p.opts.Node == nil {
+		return ""
+	}
+	return p.opts.Node()
 }
 
 // fill fills in the slug and the trackers if spec has none.

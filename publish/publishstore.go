@@ -50,6 +50,7 @@ func (p *Publisher) PublishStore(ctx context.Context, st storage.Storage, n int6
 		return nil, err
 	}
 	p.setWebSeeds(ctx, &spec, true)
+	p.setNodes(&spec)
 	r, m, err := p.makeFromStore(ctx, st, n, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}

@@ -21,27 +21,35 @@ var _ discovery.Swarms = (*Session)(nil)
 // implements [discovery.Swarms].
 func (s *Session) Swarms() []discovery.Swarm {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil
 	}
 	all := make([]discovery.Swarm, 0, len(s.torrents)+len(s.fetches)+len(s.dormant.by))
-	add := func(ih spate.InfoHash, private bool) {
-		all = append(all, discovery.Swarm{InfoHash: ih, Private: private, Local: !private})
-	}
+	running := make([]*Torrent, 0, len(s.torrents)) // of the first swarms in all
 	for ih, t := range s.torrents {
 		if t.dormancy.running.Load() && s.dormant.by[ih] == nil {
-			add(ih, t.info.Private)
+			all = append(all, discovery.Swarm{InfoHash: ih, Private: t.info.Private, Local: !t.info.Private})
+			running = append(running, t)
 		}
 	}
 	for ih, d := range s.dormant.by {
-		add(ih, d.private)
+		all = append(all, discovery.Swarm{InfoHash: ih, Private: d.private, Local: !d.private, Seed: true})
 	}
 	for ih := range s.fetches {
-		add(ih, false)
+		all = append(all, discovery.Swarm{InfoHash: ih, Local: true})
+	}
+	s.mu.Unlock()
+	for i, t := range running {
+		t.mu.Lock()
+		all[i].Seed = t.seedLocked()
+		t.mu.Unlock()
 	}
 	return all
 }
+
+// seedLocked reports whether the torrent seeds and has every piece.
+func (t *Torrent) seedLocked() bool { return t.status.state == StateSeeding && t.leftLocked() == 0 }
 
 // Found adds the address of a peer that a source such as package lsd has found. It
 // implements [discovery.Swarms]: it reports whether the session is in the swarm and accepts

@@ -29,8 +29,8 @@ func addTo(t *testing.T, s *Session, data []byte, mi *metainfo.MetaInfo, opt Add
 }
 
 // TestSwarmsOfRunningTorrents checks the swarms that Session.Swarms returns: both swarms of
-// a hybrid, the swarm of a private torrent marked as private, and no swarm of a stopped
-// torrent. The session accepts peers only for these swarms.
+// a hybrid, the swarm of a private torrent marked as private, that of a complete torrent marked
+// as a seed's, and no swarm of a stopped torrent. The session accepts peers only for these swarms.
 func TestSwarmsOfRunningTorrents(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
@@ -41,12 +41,15 @@ func TestSwarmsOfRunningTorrents(t *testing.T) {
 	addTo(t, s, data, stopped, AddOptions{Stopped: true})
 	data, hybrid := hybridTorrent(t, 64<<10, 16<<10)
 	both := addTo(t, s, data, hybrid, AddOptions{})
+	data, whole := noiseTorrent(t, 300<<10, 16<<10)
+	seed := added(t, s, whole, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	until(t, "they run", func() bool {
-		return secret.Stats().State == StateDownloading && plain.Stats().State == StateDownloading && both.Stats().State == StateDownloading
+		return seed.Stats().State == StateSeeding && secret.Stats().State == StateDownloading && plain.Stats().State == StateDownloading && both.Stats().State == StateDownloading
 	})
 	want := []discovery.Swarm{
 		{InfoHash: secret.InfoHash(), Private: true}, {InfoHash: mi.Hash(), Local: true},
 		{InfoHash: hybrid.Hash(), Local: true}, {InfoHash: v2HashOf(hybrid), Local: true},
+		{InfoHash: whole.Hash(), Local: true, Seed: true},
 	}
 	got := s.Swarms()
 	for _, all := range [][]discovery.Swarm{want, got} {

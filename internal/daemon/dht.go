@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"spate"
 	"spate/dht"
 	"spate/internal/atomicfile"
+	"spate/internal/netguard"
 	"spate/internal/stall"
 	"spate/internal/udpmux"
 	"spate/metainfo"
@@ -32,6 +35,8 @@ const (
 	saveDHTEvery = 10 * time.Minute
 
 	maxNodesOfTorrent = 32 // nodes of a torrent or a magnet link that are asked
+	maxAddrsOfName    = 4  // addresses of one host name that are asked
+	resolveTimeout    = 10 * time.Second
 )
 
 // dhtSource is the DHT node of an engine, on the UDP port of the peers.
@@ -39,8 +44,10 @@ type dhtSource struct {
 	env       *Env
 	node      *dht.Node
 	announcer *dht.Announcer
-	path      string // file of saved nodes
-	local     bool   // the session is bound to loopback
+	path      string      // file of saved nodes
+	local     bool        // the session is bound to loopback
+	names     chan string // nodes of torrents as HOST:PORT whose host names are not resolved yet
+	resolver  *net.Resolver
 }
 
 // openDHT returns the DHT node of an engine, or nil if it is disabled, if there is no UDP port,
@@ -53,7 +60,10 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 	if len(bootstrap) == 0 {
 		bootstrap = publicBootstrap
 	}
-	d := &dhtSource{env: e, path: filepath.Join(c.Options.ResumeDir, dhtFile), local: bind.IsLoopback()}
+	d := &dhtSource{env: e, path: filepath.Join(c.Options.ResumeDir, dhtFile), local: bind.IsLoopback(), names: make(chan string, maxNodesOfTorrent), resolver: c.Options.Resolver}
+	if d.resolver == nil {
+		d.resolver = net.DefaultResolver
+	}
 	opt := dht.Options{
 		Send: sender(udp), Bootstrap: bootstrap, Log: e.Log,
 		IPv4: !bind.IsValid() || bind.Unmap().Is4(), IPv6: !bind.IsValid() || bind.Unmap().Is6(),
@@ -77,22 +87,28 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 	}
 	d.announcer = dht.NewAnnouncer(d.node, s)
 	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
-	var batch []dht.Packet // calls do not overlap
-	udp.Receive(udpmux.DHT, func(packets []udpmux.Packet) {
+	udp.Receive(udpmux.DHT, receiver(d.node))
+	return d, nil
+}
+
+// receiver returns a function that passes packets of a UDP port to a DHT node. Its calls must not
+// overlap.
+func receiver(n *dht.Node) func([]udpmux.Packet) {
+	var batch []dht.Packet
+	return func(packets []udpmux.Packet) {
 		batch = batch[:0]
 		for _, p := range packets {
-			batch = append(batch, dht.Packet{Addr: p.Addr, Data: p.Data})
+			batch = append(batch, dht.Packet(p))
 		}
-		d.node.Receive(batch)
-	})
-	return d, nil
+		n.Receive(batch)
+	}
 }
 
 // sender returns a function that sends the packets of a DHT node on a UDP port.
 func sender(udp *udpmux.Mux) func([]dht.Packet) {
 	return func(packets []dht.Packet) {
 		for _, p := range packets {
-			udp.Queue(udpmux.Packet{Addr: p.Addr, Data: p.Data})
+			udp.Queue(udpmux.Packet(p))
 		}
 		udp.Flush()
 	}
@@ -106,20 +122,60 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt torrent.AddOptions) (*torrent.T
 	return s.Session.Add(mi, opt)
 }
 
-// addNodes passes addresses that a torrent or a magnet link names to the DHT node. It ignores host
-// names, and local addresses unless the session is bound to loopback, because strangers choose
-// them.
+// addNodes passes addresses that a torrent or a magnet link names to the DHT node. The addresses of
+// host names follow when they are resolved; a name is dropped while many others wait.
 func (s *Session) addNodes(addrs []string) {
 	if s.nodes == nil {
 		return
 	}
 	for _, text := range addrs[:min(len(addrs), maxNodesOfTorrent)] {
-		a, err := netip.ParseAddrPort(text)
-		ip := a.Addr().Unmap()
-		if err != nil || !s.nodes.local && (!ip.IsGlobalUnicast() || ip.IsPrivate()) {
+		if a, err := netip.ParseAddrPort(text); err == nil {
+			s.nodes.add(a)
 			continue
 		}
-		s.nodes.node.AddNode(a)
+		select {
+		case s.nodes.names <- text:
+		default:
+		}
+	}
+}
+
+// add passes an address that a stranger chose to the DHT node. It ignores local addresses unless
+// the session is bound to loopback.
+func (d *dhtSource) add(a netip.AddrPort) {
+	ip := a.Addr().Unmap()
+	if d.local || ip.IsGlobalUnicast() && !ip.IsPrivate() {
+		d.node.AddNode(a)
+	}
+}
+
+// resolve passes the addresses of the names in d.names to the DHT node until ctx is done. A session
+// on loopback asks the resolver of the system only for localhost, as the engine does.
+func (d *dhtSource) resolve(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case name := <-d.names:
+			d.resolveOne(ctx, name)
+		}
+	}
+}
+
+func (d *dhtSource) resolveOne(ctx context.Context, name string) {
+	host, text, err := net.SplitHostPort(name)
+	port, perr := strconv.ParseUint(text, 10, 16)
+	if err != nil || perr != nil || netguard.CheckHost(host) != nil || d.local && d.resolver == net.DefaultResolver && !netguard.LocalHost(host) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := d.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		d.env.Log.Debug("finding the address of a DHT node of a torrent", "node", name, "err", err)
+	}
+	for _, a := range addrs[:min(len(addrs), maxAddrsOfName)] {
+		d.add(netip.AddrPortFrom(a.Unmap(), uint16(port)))
 	}
 }
 
@@ -145,6 +201,7 @@ func (s *Session) DHTNodes() (nodes int, on bool) {
 func (d *dhtSource) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.announcer.Run(ctx) })
+	wg.Go(func() { d.resolve(ctx) })
 	wg.Go(func() {
 		tick := time.NewTicker(saveDHTEvery)
 		defer tick.Stop()

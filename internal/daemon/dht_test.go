@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -190,6 +192,73 @@ func TestNodesOfTorrentLeadIntoDHT(t *testing.T) {
 	secret.SetReadDeadline(time.Now().Add(time.Millisecond)) // a packet would have come before those of the public torrent
 	if n, _, err := secret.ReadFrom(make([]byte, 100)); err == nil {
 		t.Errorf("the node of a private torrent got %d bytes", n)
+	}
+}
+
+// TestNodeOfTorrentCanBeName checks that the host name of a node in a torrent is resolved, after
+// names that a session on loopback does not ask for.
+func TestNodeOfTorrentCanBeName(t *testing.T) {
+	t.Parallel()
+	_, at := dhtRouter(t)
+	_, port, _ := net.SplitHostPort(at)
+	s := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	s.addNodes([]string{"gone.example:1", "no port", "127.1:" + port, "localhost:" + port})
+	select {
+	case <-s.nodes.node.Ready():
+	case <-time.After(patience):
+		t.Errorf("the node was not asked: %+v", s.nodes.node.Status())
+	}
+}
+
+// TestSeedIsFoundByItsOwnNode checks that a torrent without a tracker whose only node is that of its
+// seed is downloaded, although neither side knows another node.
+func TestSeedIsFoundByItsOwnNode(t *testing.T) {
+	t.Parallel()
+	nobody := []string{"127.0.0.1:9"}
+	seed := openSession(t, SessionConfig{DHTBootstrap: nobody})
+	m := *seedFile(t, seed, "data", false)
+	m.Nodes = []string{seed.PeerAddr()}
+	tor, err := openSession(t, SessionConfig{DHTBootstrap: nobody}).Add(&m, torrent.AddOptions{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-tor.Done():
+	case <-time.After(patience):
+		t.Errorf("the seed was not found: %+v", tor.Stats())
+	}
+}
+
+// TestPublisherNamesItsNode checks which DHT node a publisher puts into torrents: the host of the
+// site and the port of the peers, and none if the DHT is off or only this network reaches the site.
+func TestPublisherNamesItsNode(t *testing.T) {
+	t.Parallel()
+	on := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}})
+	off := openSession(t, SessionConfig{DHTBootstrap: []string{"127.0.0.1:9"}, NoDHT: true})
+	port := strconv.Itoa(int(on.AdvertisedPort()))
+	for _, c := range []struct {
+		s          *Session
+		base, want string
+	}{
+		{on, "https://files.example.org/iso", "files.example.org:" + port},
+		{on, "http://198.18.0.1:6969", ""},
+		{on, "http://11.22.33.44:6969", "11.22.33.44:" + port},
+		{on, "http://[2a00::1]:6969", "[2a00::1]:" + port},
+		{off, "https://files.example.org/iso", ""},
+		{on, "http://127.0.0.1:6969", ""},
+		{on, "http://localhost:6969", ""},
+		{on, "http://192.168.1.2:6969", ""},
+		{on, "http://[fd00::1]:6969", ""},
+	} {
+		p := &Publisher{session: c.s}
+		base, err := url.Parse(c.base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.address.Store(&publicAddress{base: base})
+		if got := p.dhtNode(); got != c.want {
+			t.Errorf("the node of %s is %q, want %q", c.base, got, c.want)
+		}
 	}
 }
 

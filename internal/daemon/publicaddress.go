@@ -205,5 +205,15 @@ func (p *Publisher) pinAgain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// dhtNode returns the DHT node of the seed as HOST:PORT, with the host of the site, or "" if it is
+// disabled or if machines outside this network cannot reach the site.
+func (p *Publisher) dhtNode() string {
+	host, port := p.address.Load().base.Hostname(), p.session.AdvertisedPort()
+	if p.session.nodes == nil || port == 0 || Reach(host) != "" {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
 // Reach returns what is known about whether others on the internet can connect.
 func (p *Publisher) Reach() reach.Status { return p.session.Reach() }

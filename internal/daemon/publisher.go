@@ -113,7 +113,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, address: p.address.Load}, BaseURL: p.address.Load().base, Trackers: p.address.Load().announce, Now: env.Now,
 		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log, Recheck: p.recheck,
-		NeedsWebSeed: func(ctx context.Context) bool { return p.reach.shutOut(ctx) != "" },
+		Node: p.dhtNode, NeedsWebSeed: func(ctx context.Context) bool { return p.reach.shutOut(ctx) != "" },
 	}); err != nil {
 		return err
 	}

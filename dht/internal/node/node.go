@@ -39,10 +39,13 @@ type ID = krpc.ID
 // Contact is the address of a node with its id.
 type Contact = krpc.Node
 
-// Packet is a packet to send.
+// Packet is a packet that was received from Addr or is to be sent there.
 type Packet struct {
-	To   netip.AddrPort
-	Data []byte
+	Addr netip.AddrPort // not an IPv4 address in its IPv6 form
+	// Local is the own address that a received packet was sent to, or the source of a packet to
+	// send. It is not valid if it is unknown or does not matter.
+	Local netip.Addr
+	Data  []byte
 }
 
 // Options configures a node.
@@ -109,6 +112,7 @@ type Node struct {
 	stats    Stats
 
 	parser   *krpc.Parser
+	handled  Packet       // the packet of the current Handle, else zero
 	in, out  krpc.Message // reused
 	tid      [4]byte      // transaction id of out
 	nodes    []Contact    // reused
@@ -149,15 +153,15 @@ func New(now time.Time, o Options) (*Node, error) {
 	if o.Version == "" {
 		n.version = nil
 	}
-	var key siphash.Key
-	binary.LittleEndian.PutUint64(key[:8], n.rng.Uint64())
-	binary.LittleEndian.PutUint64(key[8:], n.rng.Uint64())
-	n.tokens, n.proved = token.New(key, now), limit.NewProved(key, now, o.Addresses)
+	var secret siphash.Key
+	binary.LittleEndian.PutUint64(secret[:8], n.rng.Uint64())
+	binary.LittleEndian.PutUint64(secret[8:], n.rng.Uint64())
+	n.tokens, n.proved = token.New(secret.Derive(1), now), limit.NewProved(secret.Derive(2), now, o.Addresses)
 	var err error
-	if n.limits, err = limit.NewRates(key, now, limit.Options{Address: addressRate, Network: networkRate, Cells: o.Addresses}); err != nil {
+	if n.limits, err = limit.NewRates(secret.Derive(3), now, limit.Options{Address: addressRate, Network: networkRate, Cells: o.Addresses}); err != nil {
 		return nil, err
 	}
-	for _, v6 := range []bool{false, true} {
+	for i, v6 := range []bool{false, true} {
 		if v6 && !o.IPv6 || !v6 && !o.IPv4 {
 			continue
 		}
@@ -166,7 +170,7 @@ func New(now time.Time, o Options) (*Node, error) {
 		if f.peers, err = peerstore.New(f.id, v6, now, peerstore.Options{MaxPeers: o.MaxPeers, Random: rand.NewPCG(n.rng.Uint64(), n.rng.Uint64())}); err != nil {
 			return nil, err
 		}
-		if f.items, err = itemstore.New(f.id, key, now, itemstore.Options{MaxItems: o.MaxItems, Signatures: signatureRates(o.Addresses)}); err != nil {
+		if f.items, err = itemstore.New(f.id, secret.Derive(uint64(4+i)), now, itemstore.Options{MaxItems: o.MaxItems, Signatures: signatureRates(o.Addresses)}); err != nil {
 			return nil, err
 		}
 		f.boot = newBoot(now, v6, o.Known, o.Bootstrap)
@@ -195,32 +199,41 @@ func (n *Node) familyOf(v6 bool) *family {
 	return nil
 }
 
-// Handle handles a received packet. from must not be an IPv4 address in its IPv6 form.
-func (n *Node) Handle(now time.Time, from netip.AddrPort, packet []byte) {
+// Handle handles a received packet.
+func (n *Node) Handle(now time.Time, p Packet) {
+	from := p.Addr
 	f := n.family(from.Addr())
 	if f == nil || from.Port() == 0 {
 		return
 	}
-	n.stats.BytesIn += uint64(len(packet))
-	if err := n.parser.Parse(&n.in, packet); err != nil {
+	n.handled = p
+	defer func() { n.handled = Packet{} }()
+	n.stats.BytesIn += uint64(len(p.Data))
+	if err := n.parser.Parse(&n.in, p.Data); err != nil {
 		n.stats.Malformed++
-		n.malformed(now, from, err)
+		n.malformed(now, from, len(p.Data), err)
 		return
 	}
 	switch n.in.Kind {
 	case krpc.Query:
-		n.query(now, f, from, len(packet))
+		n.query(now, f, from, len(p.Data))
 	case krpc.Response, krpc.Error:
 		n.answer(now, f, from)
 	}
 }
 
-// send appends the message in n.out to the packets to send.
+// send appends the message in n.out to the packets to send. What goes to the sender of the packet
+// that is handled goes out from the address that this packet was sent to, because a NAT or the
+// sender may drop packets from another one.
 func (n *Node) send(to netip.AddrPort) {
 	n.out.Version = n.version
 	from := len(n.buf)
 	n.buf = n.out.Append(n.buf)
-	n.packets = append(n.packets, Packet{To: to, Data: n.buf[from:len(n.buf):len(n.buf)]})
+	p := Packet{Addr: to, Data: n.buf[from:len(n.buf):len(n.buf)]}
+	if to == n.handled.Addr {
+		p.Local = n.handled.Local
+	}
+	n.packets = append(n.packets, p)
 	n.stats.BytesOut += uint64(len(n.buf) - from)
 }
 

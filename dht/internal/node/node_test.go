@@ -57,10 +57,10 @@ func ask(t testing.TB, n *Node, from netip.AddrPort, q krpc.Message) (in, out in
 		q.ID = n.randomID()
 	}
 	packet := q.Append(nil)
-	n.Handle(simStart, from, packet)
+	n.Handle(simStart, Packet{Addr: from, Data: packet})
 	for _, p := range n.Packets() {
-		if p.To != from {
-			t.Errorf("a packet goes to %v", p.To)
+		if p.Addr != from {
+			t.Errorf("a packet goes to %v", p.Addr)
 		}
 		out += len(p.Data)
 		var m krpc.Message
@@ -103,6 +103,79 @@ func TestLittleGoesToUnprovedAddress(t *testing.T) {
 	}
 }
 
+// forgedPackets returns queries of every method in many lengths, and packets that are shorter than
+// any valid query.
+func forgedPackets(id, target ID) (packets [][]byte) {
+	for _, s := range []string{"d1:t0:1:y1:qe", "d1:q0:1:t0:1:y1:qe", "d1:q4:ping1:t2:aa1:y1:qe", "d1:ade1:t0:1:y1:qe", "d1:rd2:id20:mnopqrstuvwxyz123456e1:t0:1:y1:qe"} {
+		packets = append(packets, []byte(s))
+	}
+	for method := krpc.Unknown; method <= krpc.SampleInfohashes; method++ {
+		for bits := range 64 {
+			q := krpc.Message{Kind: krpc.Query, Method: method, ID: id, Want: krpc.Want(bits & 3), Scrape: bits&4 != 0, NoSeed: bits&8 != 0, ReadOnly: bits&16 != 0}
+			if q.HasTarget = method != krpc.Ping && bits&32 == 0; q.HasTarget {
+				q.Target = target
+			}
+			for _, n := range []int{0, 1, 4, krpc.MaxTID, krpc.MaxTID + 1} {
+				q.TID = make([]byte, n)
+				for _, token := range [][]byte{nil, {}, make([]byte, krpc.MaxToken)} {
+					q.Token, q.Port, q.Value = token, uint16(len(token)), []byte("i1e")
+					for _, padding := range [][]byte{nil, make([]byte, 100), make([]byte, 900)} {
+						q.Version = padding
+						packets = append(packets, q.Append(nil))
+					}
+				}
+			}
+		}
+	}
+	return packets
+}
+
+// TestForgedAddressGetsLittle checks that at most four bytes go to an address for each byte that
+// came from there, whatever the queries are and however often they come: replies, and the pings
+// that ask whether the sender is there, count together.
+func TestForgedAddressGetsLittle(t *testing.T) {
+	t.Parallel()
+	n, target := loaded(t)
+	now := simStart
+	in, out, pings := map[netip.AddrPort]int{}, map[netip.AddrPort]int{}, 0
+	for i, packet := range forgedPackets(nodeid.WithPrefix(n.families[0].id, 30, ID{1}), target) {
+		host := [16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 8), byte(i)}
+		from := netip.AddrPortFrom(netip.AddrFrom16(host), 6881)
+		if i%2 == 0 {
+			from = netip.AddrPortFrom(netip.AddrFrom4([4]byte{90, byte(i >> 8), byte(i), 1}), 6881)
+		}
+		for range 3 {
+			before := n.Stats().QueriesOut
+			n.Handle(now, Packet{Addr: from, Data: packet})
+			in[from] += len(packet)
+			pings += int(n.Stats().QueriesOut - before)
+			n.Tick(now)
+			for _, p := range n.Packets() {
+				out[p.Addr] += len(p.Data)
+			}
+			now = now.Add(50 * time.Millisecond)
+		}
+		if out[from] > 4*in[from] {
+			t.Errorf("%d bytes went out for %d bytes of three queries %q", out[from], in[from], packet)
+		}
+		if krpc.NewParser().Parse(new(krpc.Message), packet) == nil && out[from] == 0 {
+			t.Errorf("a valid query got no reply: %q", packet)
+		}
+	}
+	for range 100 { // nothing is sent again later
+		now = now.Add(time.Second)
+		n.Tick(now)
+		for _, p := range n.Packets() {
+			if out[p.Addr] += len(p.Data); in[p.Addr] > 0 {
+				t.Errorf("%d bytes went to %v without a query", len(p.Data), p.Addr)
+			}
+		}
+	}
+	if pings < 100 {
+		t.Errorf("%d senders were asked whether they are there", pings)
+	}
+}
+
 // TestReplyHasPeersAndNodes checks what a reply has for an address that has not proved itself.
 func TestReplyHasPeersAndNodes(t *testing.T) {
 	t.Parallel()
@@ -123,6 +196,32 @@ func TestReplyHasPeersAndNodes(t *testing.T) {
 	}
 }
 
+// TestReplyGoesOutFromAskedAddress checks that the reply, and the ping that asks whether the sender is
+// there, have the address as their source that the query was sent to, and that other packets leave
+// the source to the system.
+func TestReplyGoesOutFromAskedAddress(t *testing.T) {
+	t.Parallel()
+	n, target := loaded(t)
+	asked := netip.MustParseAddr("198.51.100.2")
+	for _, q := range []krpc.Message{{Method: krpc.GetPeers}, {Method: krpc.Get}} { // the item is too large, so that a ping comes first
+		q.Kind, q.TID, q.Target, q.HasTarget, q.ID = krpc.Query, []byte("ab"), target, true, nodeid.WithPrefix(n.families[0].id, 30, ID{1})
+		n.Handle(simStart, Packet{Addr: stranger, Local: asked, Data: q.Append(nil)})
+		list := n.Packets()
+		if len(list) == 0 {
+			t.Errorf("%v was not answered", q.Method)
+		}
+		for _, p := range list {
+			if p.Local != asked {
+				t.Errorf("a packet after %v goes out from %v", q.Method, p.Local)
+			}
+		}
+	}
+	n.ping(simStart, n.families[0], Contact{Addr: stranger})
+	if p := n.Packets(); len(p) != 1 || p[0].Local.IsValid() {
+		t.Errorf("a ping without a query is %+v", p)
+	}
+}
+
 // TestErrors checks the codes of errors, and that nothing answers what is not a query.
 func TestErrors(t *testing.T) {
 	t.Parallel()
@@ -139,13 +238,13 @@ func TestErrors(t *testing.T) {
 			t.Errorf("the reply to %v is %+v, want the code %d", c.q.Method, r, c.code)
 		}
 	}
-	n.Handle(simStart, stranger, []byte("d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe"))
-	n.Handle(simStart, stranger, []byte("d1:q4:ping1:t2:aa1:y1:q1:ad2:id3:abcee"))
+	n.Handle(simStart, Packet{Addr: stranger, Data: []byte("d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe")})
+	n.Handle(simStart, Packet{Addr: stranger, Data: []byte("d1:q4:ping1:t2:aa1:y1:q1:ad2:id3:abcee")})
 	if p := n.Packets(); len(p) != 1 || !strings.Contains(string(p[0].Data), "i203e") {
 		t.Errorf("a malformed query was answered with %q", p)
 	}
 	for _, packet := range []string{"", "d1:eli201e1:xe1:t2:aa1:y1:ee", "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:aaaa1:y1:re"} {
-		n.Handle(simStart, stranger, []byte(packet))
+		n.Handle(simStart, Packet{Addr: stranger, Data: []byte(packet)})
 		if p := n.Packets(); len(p) != 0 {
 			t.Errorf("%q was answered with %q", packet, p)
 		}
@@ -283,14 +382,15 @@ func TestSilentNetworkDoesNotEmptyTable(t *testing.T) {
 	}
 }
 
-// TestHandleAllocatesLittle checks that a reply to get_peers allocates nothing.
+// TestHandleAllocatesLittle checks that a reply to get_peers allocates nothing, and that Bloom
+// filters for which the reply has no room are not made.
 func TestHandleAllocatesLittle(t *testing.T) {
 	n, target := loaded(t)
 	from := netip.MustParseAddrPort("127.0.0.1:6881") // loopback has no limit
-	q := krpc.Message{Kind: krpc.Query, TID: []byte("ab"), Method: krpc.GetPeers, ID: ID{1}, Target: target, HasTarget: true, ReadOnly: true}
+	q := krpc.Message{Kind: krpc.Query, TID: []byte("ab"), Method: krpc.GetPeers, ID: ID{1}, Target: target, HasTarget: true, ReadOnly: true, Scrape: true}
 	packet := q.Append(nil)
 	if got := testing.AllocsPerRun(200, func() {
-		n.Handle(simStart, from, packet)
+		n.Handle(simStart, Packet{Addr: from, Data: packet})
 		n.Packets()
 	}); got > 0 {
 		t.Errorf("%v allocations", got)
@@ -306,7 +406,7 @@ func BenchmarkGetPeers(b *testing.B) {
 	packet := q.Append(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		n.Handle(simStart, from, packet)
+		n.Handle(simStart, Packet{Addr: from, Data: packet})
 		if len(n.Packets()[0].Data) > limit.MaxPacket {
 			b.Fatal("too large")
 		}

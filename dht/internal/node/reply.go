@@ -79,7 +79,18 @@ func (n *Node) reply(now time.Time, f *family, from netip.AddrPort, most int) {
 		}
 		n.addNodes(f, from, &room) // a query of a later BEP still leads to its target
 	}
-	n.send(from)
+	n.respond(from, most)
+}
+
+// respond sends the reply in n.out. It drops a reply of more than most bytes: even the
+// shortest one is too long for a packet that is much smaller than ordinary queries.
+func (n *Node) respond(to netip.AddrPort, most int) {
+	n.send(to)
+	last := len(n.packets) - 1
+	if size := len(n.packets[last].Data); size > most {
+		n.packets, n.buf = n.packets[:last], n.buf[:len(n.buf)-size]
+		n.stats.BytesOut -= uint64(size)
+	}
 }
 
 // fail makes the reply in n.out an error.
@@ -87,15 +98,15 @@ func (n *Node) fail(code int64, text string) {
 	n.out = krpc.Message{Kind: krpc.Error, TID: n.out.TID, External: n.out.External, Code: code, Text: []byte(text)}
 }
 
-// malformed answers a query that is not valid, if its transaction id is known.
-func (n *Node) malformed(now time.Time, from netip.AddrPort, err error) {
+// malformed answers a query of size bytes that is not valid, if its transaction id is known.
+func (n *Node) malformed(now time.Time, from netip.AddrPort, size int, err error) {
 	var bad *krpc.MessageError
 	if n.o.ReadOnly || !errors.As(err, &bad) || !bad.Query || bad.TID == nil || !n.limits.Allow(now, from.Addr(), 1) {
 		return
 	}
 	n.out = krpc.Message{TID: bad.TID, External: from}
 	n.fail(krpc.CodeProtocol, "malformed query")
-	n.send(from)
+	n.respond(from, limit.MaxReply(size, n.proved.Has(now, from)))
 }
 
 // addNodes adds the closest nodes to the target of the query to the reply, of the families
@@ -142,8 +153,8 @@ func (n *Node) getPeers(now time.Time, f *family, from netip.AddrPort, room *int
 	if !f.peers.Full(m.Target) {
 		n.addToken(now, from)
 	}
-	if m.Scrape {
-		if seeds, peers, ok := f.peers.Scrape(now, m.Target); ok && *room >= 2*filterLen {
+	if m.Scrape && *room >= 2*filterLen+2*nodesOverhead {
+		if seeds, peers, ok := f.peers.Scrape(now, m.Target); ok {
 			n.filters = [2]peerstore.Filter{seeds, peers}
 			n.out.Seeds, n.out.Peers = n.filters[0][:], n.filters[1][:]
 			*room -= 2 * filterLen

@@ -173,7 +173,7 @@ func (w *internet) push(e event) {
 // flush sends the packets of a host.
 func (w *internet) flush(h *host) {
 	for _, p := range h.Packets() {
-		w.carry(h, p.To, p.Data)
+		w.carry(h, p.Addr, p.Data)
 	}
 	w.plan(h)
 }
@@ -235,7 +235,7 @@ func (w *internet) deliver(e *event) {
 	if h.kind == lying && w.lie(h, e) {
 		return
 	}
-	h.Handle(w.now, e.from, e.packet)
+	h.Handle(w.now, Packet{Addr: e.from, Data: e.packet})
 	w.flush(h)
 }
 

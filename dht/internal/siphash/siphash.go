@@ -12,6 +12,14 @@ import (
 // Key is a secret random key.
 type Key [16]byte
 
+// Derive returns the key with that number. Each user of a secret takes a key of its own, so that the
+// hashes that one of them shows to strangers, such as write tokens, tell nothing about those of another.
+func (k Key) Derive(number uint64) (derived Key) {
+	binary.LittleEndian.PutUint64(derived[:8], Sum(k, number, 0))
+	binary.LittleEndian.PutUint64(derived[8:], Sum(k, number, 1))
+	return derived
+}
+
 // Sum returns the hash of the little-endian words.
 func Sum(k Key, words ...uint64) uint64 {
 	k0, k1 := binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:])

@@ -44,3 +44,18 @@ func BenchmarkSum(b *testing.B) {
 		Sum(Key{1}, 1, 2, 3)
 	}
 }
+
+// TestDerivedKeysDiffer checks that keys of different numbers and secrets differ in both halves.
+func TestDerivedKeysDiffer(t *testing.T) {
+	t.Parallel()
+	halves := map[[8]byte]bool{}
+	for _, secret := range []Key{{}, {1}, {15: 1}} {
+		for number := range uint64(10) {
+			k := secret.Derive(number)
+			halves[[8]byte(k[:8])], halves[[8]byte(k[8:])] = true, true
+		}
+	}
+	if len(halves) != 60 {
+		t.Errorf("60 halves of keys have %d values", len(halves))
+	}
+}
