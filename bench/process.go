@@ -34,6 +34,8 @@ func start(args []string) (*process, error) { return startHeard(args, nil, nil) 
 // each line of output, without its end, one at a time. in and heard may be nil.
 func startHeard(args []string, in *os.File, heard func(line string)) (*process, error) {
 	p := &process{cmd: exec.Command(args[0], args[1:]...), heard: heard, ended: make(chan struct{})}
+	// The measurements give spate its peers, and no packet leaves this machine.
+	p.cmd.Env = append(os.Environ(), "SPATE_NO_DHT=true", "SPATE_NO_LSD=true", "SPATE_NO_PORTMAP=true")
 	if in != nil {
 		p.cmd.Stdin = in
 	}

@@ -55,7 +55,7 @@ func (s *swarmRun) start(host int, name string, args []string, in *os.File, hear
 // publish starts spate publish, and gets its torrents.
 func (s *swarmRun) publish() error {
 	args := []string{s.in.spate, "publish", filepath.Join(s.data, swarmFile), "--public-url", s.net.url(originHost), "--state", s.file("origin"),
-		"--json", "--no-lsd", "--no-portmap", "--no-dht", "--peer-port", fmt.Sprint(peerPort)}
+		"--json", "--peer-port", fmt.Sprint(peerPort)}
 	args = append(args, s.torrentFlags()...)
 	args = append(args, strings.Fields(s.o.publishFlags)...)
 	p, err := s.start(originHost, "origin", args, nil, nil)

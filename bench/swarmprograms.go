@@ -158,7 +158,7 @@ func (in *installs) spatePeer(j peerJob) []string {
 	if j.seed {
 		args = []string{in.spate, "seed", j.torrent, "--data", j.dir}
 	}
-	args = append(args, "--state", j.state, "--json", "--no-lsd", "--no-portmap", "--no-dht", "--peer-port", fmt.Sprint(peerPort))
+	args = append(args, "--state", j.state, "--json", "--peer-port", fmt.Sprint(peerPort))
 	if j.rider {
 		args = append(args, "--up", "1k")
 	}

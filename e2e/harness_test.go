@@ -25,12 +25,20 @@ import (
 // builds.
 var spateBin = os.Getenv("SPATE_BIN")
 
+// quiet contains the variables with which spate looks for peers and routers only if a test asks
+// for it. TestMain sets them, so that all programs inherit them.
+var quiet = []string{"SPATE_NO_DHT=true", "SPATE_NO_LSD=true", "SPATE_NO_PORTMAP=true"}
+
 func TestMain(m *testing.M) {
 	if code, asked := killpoint.Main(); asked {
 		os.Exit(code)
 	}
 	if addr := os.Getenv(inventedEnv); addr != "" {
 		serveInvented(addr)
+	}
+	for _, v := range quiet {
+		name, value, _ := strings.Cut(v, "=")
+		os.Setenv(name, value)
 	}
 	if spateBin != "" {
 		os.Exit(m.Run())
@@ -200,14 +208,12 @@ func (h *host) start(name string, args ...string) *proc {
 	p := &proc{t: h.t, name: filepath.Base(name), done: make(chan struct{}),
 		out: &lines{new: make(chan struct{}, 1)}, log: &lines{new: make(chan struct{}, 1)}}
 	p.cmd = exec.Command("ip", append([]string{"netns", "exec", h.ns, name}, args...)...)
-	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb", "SPATE_NO_DHT=1")
+	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb")
 	if h.LSD {
-		p.cmd.Env = append(p.cmd.Env, "LSD=1")
-	} else {
-		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_LSD=1")
+		p.cmd.Env = append(p.cmd.Env, "LSD=1", "SPATE_NO_LSD=false")
 	}
-	if !h.Router {
-		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_PORTMAP=1")
+	if h.Router {
+		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_PORTMAP=false")
 	}
 	p.cmd.Dir = h.t.TempDir()
 	stdout, err1 := p.cmd.StdoutPipe()

@@ -137,7 +137,8 @@ func (m *machine) start(uid int, args ...string) *proc {
 	if uid == 0 {
 		home = "/root"
 	}
-	return m.host.start("chroot", append([]string{user, m.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "MANWIDTH=80", "HOME=" + home, "DEBIAN_FRONTEND=noninteractive"}, args...)...)
+	clean := []string{user, m.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "MANWIDTH=80", "HOME=" + home, "DEBIAN_FRONTEND=noninteractive"}
+	return m.host.start("chroot", slices.Concat(clean, quiet, args)...)
 }
 
 // run runs a program on the machine as root and returns its output.
@@ -336,9 +337,8 @@ func useImage(t *testing.T, path, head string) {
 	}
 	run := func(args ...string) *proc {
 		t.Helper()
-		full := append([]string{"-i"}, config.Config.Env...)
-		full = append(full, chroot, "--userspec="+config.Config.User, root)
-		return h.in(t).start("env", append(append(full, config.Config.Entrypoint...), args...)...)
+		chrooted := []string{chroot, "--userspec=" + config.Config.User, root}
+		return h.in(t).start("env", slices.Concat([]string{"-i"}, quiet, config.Config.Env, chrooted, config.Config.Entrypoint, args)...)
 	}
 	if config.Config.User != "65532:65532" {
 		t.Errorf("the image runs as user %q, want 65532:65532", config.Config.User)

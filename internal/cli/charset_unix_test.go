@@ -31,7 +31,7 @@ func TestCharset(t *testing.T) {
 	run := func(args ...string) string {
 		cmd := exec.CommandContext(t.Context(), program, args...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME=", "SPATE_NO_LSD=1", "SPATE_NO_PORTMAP=1", "SPATE_NO_DHT=1")
+		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME=")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Errorf("spate %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -41,7 +41,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 		defer cancel()
 		cmd := exec.CommandContext(ctx, program, args...)
 		cmd.Dir, cmd.SysProcAttr = dir, attr
-		cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "XDG_STATE_HOME=", "SPATE_NO_LSD=1", "SPATE_NO_PORTMAP=1", "SPATE_NO_DHT=1")
+		cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "XDG_STATE_HOME=")
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()

@@ -194,7 +194,7 @@ func TestConnectionRefused(t *testing.T) {
 func TestForbiddenURLs(t *testing.T) {
 	asked := false
 	base := serve(t, func(http.ResponseWriter, *http.Request) { asked = true })
-	c := newClient(t, trackerclient.Options{})
+	c := newClient(t, trackerclient.Options{Resolver: guardtest.Names(map[string][]string{"localhost": {"127.0.0.1"}, "tracker.invalid": {"203.0.113.7"}})})
 	for _, u := range []string{
 		base + "/", base + "/admin?x=/announce", base + "/announcer", base + "/x/announce",
 		strings.Replace(base, "127.0.0.1", "localhost", 1) + "/admin",
