@@ -270,6 +270,7 @@ func (m *model) otherSeed(*rapid.T) {
 
 func (m *model) tick(*rapid.T) {
 	m.now = m.now.Add(time.Second)
+	still := m.now.Sub(m.s.movedAt) >= stillWait
 	m.s.Tick(len(m.peers), true, m.now)
 	for id := range picker.PeerID(mostPeers) {
 		p := m.peers[id]
@@ -277,6 +278,9 @@ func (m *model) tick(*rapid.T) {
 			continue
 		}
 		p.ready = p.ready || m.s.Hides(id) && m.s.peer(id).ready
+		if still && p.hidden {
+			p.know = p.have.Clone() // it is told again of the pieces that it was shown
+		}
 		m.show(id)
 		m.tell(id, m.s.Rest(id))
 		if !p.ready && m.s.Hides(id) {

@@ -11,7 +11,8 @@
 // is shown one piece, so that it can become interested.
 //
 // A peer that stays the only one is told of all pieces, because it has no other peer to pass
-// pieces on to.
+// pieces on to. All peers are told of all pieces when none of them has asked for anything for
+// some time, so that no swarm stops.
 //
 // A [Seed] is a plain data structure: no lock, no clock, no goroutine, no socket.
 // The caller holds the torrent's lock around every call, reports events and carries
@@ -52,6 +53,7 @@ const (
 	readyWait     = time.Second            // how long a new peer may take to say which pieces it has
 	firstRetry    = 20 * time.Millisecond  // first time between two checks whether a peer has received the written bytes
 	lastRetry     = time.Second            // longest time between two such checks
+	stillWait     = 20 * time.Second       // time without a request after which all peers are told of all pieces
 	aloneWait     = 900 * time.Millisecond // how long a peer is the only one until it is told of all pieces
 	fewPieces     = 4                      // pieces that a peer may always be shown before it needs them
 	maxWindow     = 64 << 20               // most bytes that a peer is shown before it needs them
@@ -88,6 +90,7 @@ type Seed struct {
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
+	movedAt    time.Time // when a peer last joined or sent a request
 	aloneSince time.Time // since when there is exactly one peer; zero if there is none or several
 	kept       []uint16  // for each piece the number of peers that have it and pass on nothing; nil if no peer ever did
 	anyPasses  bool      // some peer may pass pieces on
@@ -170,6 +173,7 @@ func (s *Seed) Join(j Joining, now time.Time) bool {
 		s.unshown = s.pieces.Num
 	}
 	s.hiding++
+	s.movedAt = now
 	*s.enter(j.ID) = peer{
 		on: true, told: bitfield.New(s.pieces.Num), window: s.firstWindow(),
 		connected: j.Connected, asked: now,
@@ -197,6 +201,7 @@ func (s *Seed) Request(id picker.PeerID, piece uint32, n int64, now time.Time) b
 	if s.shown == nil {
 		return true
 	}
+	s.movedAt = now
 	p := s.peer(id)
 	if p != nil && p.on && !p.told.Get(int(piece)) {
 		return false
@@ -345,8 +350,8 @@ func (s *Seed) Leave(id picker.PeerID) {
 }
 
 // Tick is called about once a second with the number of peers. It ends
-// super-seeding when there is another seed, or when one peer has stayed alone. The
-// caller then calls Show and Rest for every peer.
+// super-seeding when there is another seed, when one peer has stayed alone, or when no peer
+// has sent a request for some time. The caller then calls Show and Rest for every peer.
 func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	if s.shown == nil {
 		return
@@ -360,6 +365,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	}
 	s.hiding = 0
 	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
+	still := now.Sub(s.movedAt) >= stillWait
 	only, hidden := s.onlySeed(complete, now), false
 	s.anyPasses = false
 	for _, p := range s.peers {
@@ -368,7 +374,10 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 			continue
 		}
 		hidden = true
-		if p.on = p.on && only && !alone; p.on {
+		if p.on && still {
+			p.told = bitfield.New(s.pieces.Num) // Rest tells it of the pieces that it was shown too
+		}
+		if p.on = p.on && only && !alone && !still; p.on {
 			s.hiding++
 		}
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait

@@ -441,3 +441,23 @@ func BenchmarkShow(b *testing.B) {
 		}
 	}
 }
+
+// TestStillSwarmIsToldEverything checks that all peers are told of all pieces that they lack,
+// also of those that they were shown, when no peer has sent a request for some time.
+func TestStillSwarmIsToldEverything(t *testing.T) {
+	t.Parallel()
+	s, _, now := newSeed(t, 3, 2)
+	for id := range picker.PeerID(2) {
+		s.Unchoked(id, now)
+		s.Show(id, Link{}, now)
+	}
+	s.Request(0, 0, block, now.Add(time.Second))
+	for after, still := range []bool{stillWait / time.Second: false, stillWait/time.Second + 1: true} {
+		s.Tick(2, true, now.Add(time.Duration(after)*time.Second))
+		for id := range picker.PeerID(2) {
+			if rest := s.Rest(id); still != slices.Equal(rest, []uint32{0, 1, 2}) {
+				t.Fatalf("after %d s peer %d is told of the pieces %v", after, id, rest)
+			}
+		}
+	}
+}
