@@ -56,7 +56,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		s.cmd.Args = args[1:]
 	}
 	s.cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "SPATE_STATE", "SPATE_FOLLOW_LINKS", "GORACE"} {
+	for _, k := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "SPATE_STATE", "SPATE_FOLLOW_LINKS", "SPATE_NO_DHT", "GORACE"} {
 		s.cmd.Env = append(s.cmd.Env, k+"="+ts.Getenv(k))
 	}
 	log, err := os.Create(ts.MkAbs(args[0] + ".err"))
