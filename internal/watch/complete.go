@@ -44,11 +44,24 @@ type Data interface {
 // the data name in the folder in. paths are as in [Data.Paths]. It returns nil if the system does
 // not tell, or if the files cannot be read: the caller finds the error when it reads the data.
 func CheckWriters(in *folder.Folder, name string, paths iter.Seq[string]) error {
-	if who, path := writersOfPaths(in, name, paths); who == someWriters {
-		return &WrittenError{in.Path(path)}
+	for try := 1; ; try++ {
+		who, path := writersOfPaths(in, name, paths)
+		switch {
+		case who != someWriters:
+			return nil
+		case try == writersTries:
+			return &WrittenError{in.Path(path)}
+		}
+		time.Sleep(writersPause)
 	}
-	return nil
 }
+
+// CheckWriters looks several times, because a process that is being started has the files of its
+// parent open for a moment.
+const (
+	writersTries = 4
+	writersPause = 50 * time.Millisecond
+)
 
 // CheckNamed is like [CheckWriters] for a path that the user chose, and follows links.
 func CheckNamed(path string, paths iter.Seq[string]) error {
