@@ -105,7 +105,7 @@ func TestAnnouncesAreTrue(t *testing.T) {
 				w.tor.Recheck(t.Context())
 				time.Sleep(time.Minute)
 				restore()
-				time.Sleep(time.Minute)
+				time.Sleep(3 * time.Minute)
 			},
 			want: []string{"started 0", "stopped 0", "started 0", "stopped 0"},
 		},

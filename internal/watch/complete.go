@@ -59,7 +59,7 @@ func CheckWriters(in *folder.Folder, name string, paths iter.Seq[string]) error 
 // CheckWriters looks several times, because a process that is being started has the files of its
 // parent open for a moment.
 const (
-	writersTries = 4
+	writersTries = 10
 	writersPause = 50 * time.Millisecond
 )
 
