@@ -69,8 +69,8 @@ const (
 // seen is a set of keys.
 type seen uint32
 
-// twice adds a key to the set and reports whether the set contained it.
-func (s *seen) twice(key seen) bool {
+// add adds a key to the set and reports whether the set contained it.
+func (s *seen) add(key seen) bool {
 	had := *s&key != 0
 	*s |= key
 	return had
@@ -97,7 +97,7 @@ func (p *Parser) message(m *Message) (fail MessageError) {
 		case "v":
 			bit = keyV
 		}
-		if bit != 0 && have.twice(bit) {
+		if bit != 0 && have.add(bit) {
 			return MessageError{Cause: ErrDuplicate, Key: string(key)}
 		}
 		switch string(key) {
@@ -135,7 +135,7 @@ func (p *Parser) body(m *Message) (fail MessageError) {
 	var have seen
 	for key := range d.Dict {
 		dst, bit := m.field(key)
-		if bit != 0 && have.twice(bit) {
+		if bit != 0 && have.add(bit) {
 			return MessageError{Cause: ErrDuplicate, Key: string(key)}
 		}
 		if dst != nil {
