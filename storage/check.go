@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 
-	"spate/bitfield"
 	"spate/internal/filestat"
 )
 
@@ -54,17 +53,21 @@ func (d *Dir) stored(i int) bool {
 // expected. Call it after checking the data, or after comparing Stats with a Record.
 // Without a call, the state of each file when it is first used is the expected one.
 func (d *Dir) Accept() error {
-	wanted := bitfield.New(len(d.layout.files))
-	for i := range d.layout.files {
-		if d.stored(i) && !d.skip.has(i) {
-			wanted.Set(i)
-		}
-	}
-	stats, err := d.stats(wanted.Get)
+	stats, err := d.stats(d.compared)
 	if err != nil {
 		return err
 	}
-	for i := range wanted.Ones() {
+	d.AcceptStats(stats)
+	return nil
+}
+
+// AcceptStats records stats, an earlier result of [Dir.Stats], as the expected state of all
+// files. A file that was changed since then does not have the expected state.
+func (d *Dir) AcceptStats(stats []FileStat) {
+	for i := range d.layout.files {
+		if !d.compared(i) {
+			continue
+		}
 		st := d.file(i)
 		st.slot.mu.Lock()
 		replaced := st.hasExpected && !st.expected.sameFile(stats[i])
@@ -75,8 +78,10 @@ func (d *Dir) Accept() error {
 		st.setExpected(stats[i], d.location.Load())
 		st.slot.mu.Unlock()
 	}
-	return nil
 }
+
+// compared reports whether file i is stored on disk and wanted, so that [Dir.Check] compares it.
+func (d *Dir) compared(i int) bool { return d.stored(i) && !d.skip.has(i) }
 
 // Accepted returns the expected state of each file in the order of the layout. A file
 // without an expected state has the zero value.
@@ -111,7 +116,7 @@ func (d *Dir) RecordStats() ([]FileStat, error) {
 		return nil, err
 	}
 	for i := range stats {
-		if was := d.accepted(i); was.Exists && d.stored(i) && !d.skip.has(i) {
+		if was := d.accepted(i); was.Exists && d.compared(i) {
 			stats[i] = was
 		}
 	}

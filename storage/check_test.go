@@ -84,6 +84,22 @@ func TestCheckNoticesTouch(t *testing.T) {
 	}
 }
 
+// TestAcceptStatsOfEarlier checks that a change after the states were taken is noticed, although
+// AcceptStats is called afterwards.
+func TestAcceptStatsOfEarlier(t *testing.T) {
+	d, dir := openSynced(t)
+	stats, err := d.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	touchLater(t, filepath.Join(dir, "t/a"))
+	d.AcceptStats(stats)
+	wantReason(t, "Check", d.Check(0, 10), ErrChanged)
+	if err := d.Check(100, 1<<40); err != nil {
+		t.Errorf("Check of the other files returned %v", err)
+	}
+}
+
 // TestCheckOwnWrites checks that writes of this process do not count as changes, before
 // and after Sync.
 func TestCheckOwnWrites(t *testing.T) {

@@ -86,8 +86,11 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if len(unsure) > 0 {
 		t.log.Info("checking data", "pieces", len(unsure))
 	}
+	if !t.readOnly() {
+		now = nil // Prepare has changed the files
+	}
 	// After this call reads fail if the files are changed.
-	if err := t.accept(); err != nil {
+	if err := t.acceptStats(now); err != nil {
 		return have, err
 	}
 	unsure = t.leaveOutLonger(unsure, have, touched)
@@ -133,6 +136,17 @@ func (t *Torrent) accept() error {
 	if d, ok := storage.As[storage.ChangeDetector](t.data.store); ok {
 		return d.Accept()
 	}
+	return nil
+}
+
+// acceptStats records an earlier state of the files as the expected one, so that a change since
+// then is noticed. If it was not determined because the storage has no files, acceptStats accepts
+// the current state.
+func (t *Torrent) acceptStats(stats []storage.FileStat) error {
+	if stats == nil {
+		return t.accept()
+	}
+	t.data.files.AcceptStats(stats)
 	return nil
 }
 
@@ -336,9 +350,10 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
 	touched := bitfield.New(n)
+	var now []storage.FileStat
 	if t.data.files != nil {
-		now, err := t.data.files.Stats()
-		if err != nil {
+		var err error
+		if now, err = t.data.files.Stats(); err != nil {
 			return have, err
 		}
 		touched = t.touchedPieces(t.data.files.Accepted(), now, t.disk.rechecked.good)
@@ -361,8 +376,8 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 		known.Clear(i)
 	}
 	t.setRechecked(known, bad) // before the call of accept, so that no record has other pieces with the accepted state
-	// After this call reads fail if the files change again.
-	if err := t.accept(); err != nil {
+	// After this call reads fail if the files have changed since their state was taken.
+	if err := t.acceptStats(now); err != nil {
 		return have, err
 	}
 	unsure = t.leaveOutLonger(unsure, have)
