@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // ExtDialBack is the name of the dial-back message, an extension of spate: a peer asks another one
@@ -94,7 +95,7 @@ func ParseDialBack(payload []byte) (DialBackMessage, error) {
 		return m, fmt.Errorf("%w: dial-back: %v", ErrExtension, err)
 	}
 	if typ < 0 || typ > 255 || nonce != len(m.Nonce) || tcp < 0 || tcp > 0xffff || udp < 0 || udp > 0xffff {
-		return m, fmt.Errorf("%w: dial-back: type %d, %d bytes of nonce, tcp %d, udp %d", ErrExtension, typ, nonce, tcp, udp)
+		return m, fmt.Errorf("%w: dial-back: type %d, nonce of %s, tcp %d, udp %d", ErrExtension, typ, units.Plural(nonce, "byte"), tcp, udp)
 	}
 	switch m.Type = DialBackType(typ); m.Type {
 	case DialBackRequest:
