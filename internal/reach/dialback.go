@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"spate/internal/units"
 )
 
 // DialBack says whether peers could reach the process that asked them to. The zero value says
@@ -80,11 +82,8 @@ func (c Check) Failure() string {
 
 // peers returns the words for n of the peers that were asked.
 func (c Check) peers(n int) string {
-	switch {
-	case c.Asked == 1 && n == 1:
+	if c.Asked == 1 && n == 1 {
 		return "the one peer that was asked"
-	case c.Asked == n:
-		return fmt.Sprintf("all %d peers that were asked", n)
 	}
-	return fmt.Sprintf("%d of the %d peers that were asked", n, c.Asked)
+	return fmt.Sprintf("%d of %s that were asked", n, units.Plural(c.Asked, "peer"))
 }
