@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"spate/internal/httpcontent"
+	"spate/internal/reach"
 	"spate/publish"
 )
 
@@ -31,6 +32,7 @@ type Backend interface {
 	Change(ctx context.Context, ref string, c Change) error
 	Withdraw(ctx context.Context, ref string) error
 	Backup(ctx context.Context, path string) error
+	DialBack(ctx context.Context) reach.DialBack
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -82,6 +84,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"GET /v1/releases/{ref}/peers": s.peers,
 		"GET /v1/watch":                s.watch,
 		"POST /v1/backup":              s.backup,
+		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
 	}
 }
@@ -264,6 +267,10 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return done(w, s.backend.Backup(r.Context(), b.Path))
+}
+
+func (s *Server) dialBack(w http.ResponseWriter, r *http.Request) error {
+	return send(w, r, s.backend.DialBack(r.Context()), nil)
 }
 
 // lines writes a stream of JSON objects, one on each line. Only one goroutine may use it.

@@ -1,91 +1,112 @@
 package daemon
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"spate"
-	"spate/maker"
+	"spate/internal/reach"
+	"spate/internal/udpmux"
 	"spate/torrent"
 )
 
-// TestCallback checks that a peer that announces is dialled unless it is connected.
-func TestCallback(t *testing.T) {
+// TestChecksOfPeers checks how the reports of peers become results and words of the status.
+func TestChecksOfPeers(t *testing.T) {
+	t.Parallel()
+	r := torrent.DialBackRequest{TCPPort: 6881, UDPPort: 6882}
+	if checks := checksOf(r, torrent.DialBackReport{}); len(checks) != 0 {
+		t.Errorf("without peers there are the checks %v", checks)
+	}
+	d := reach.DialBack{Checks: checksOf(r, torrent.DialBackReport{
+		Asked: 2, TCP: torrent.DialBackCounts{TimedOut: 2}, UDP: torrent.DialBackCounts{Reached: 1, TimedOut: 1},
+	})}
+	want := []reach.Check{
+		{Network: "tcp4", Port: 6881, Result: reach.Unreachable, Asked: 2, TimedOut: 2},
+		{Network: "udp4", Port: 6882, Result: reach.Reachable, Asked: 2, Reached: 1, TimedOut: 1},
+	}
+	if len(d.Checks) != 2 || d.Checks[0] != want[0] || d.Checks[1] != want[1] {
+		t.Errorf("the checks are %+v, want %+v", d.Checks, want)
+	}
+	for before, after := range map[reach.Status]reach.Status{
+		{}: {UDP: reach.Reachable, Problem: "2 of 2 peers that were asked could not connect (nothing answered)", Advice: "forward it"},
+		{Problem: "no router", Advice: "ask"}: {
+			UDP: reach.Reachable, Problem: "no router; 2 of 2 peers that were asked could not connect (nothing answered)", Advice: "ask"},
+	} {
+		got := before
+		addDialBack(&got, d, "forward it")
+		if got != after {
+			t.Errorf("the status is %+v, want %+v", got, after)
+		}
+	}
+	one := reach.DialBack{Checks: checksOf(torrent.DialBackRequest{IPv6: true, TCPPort: 1}, torrent.DialBackReport{Asked: 1, TCP: torrent.DialBackCounts{Unclear: 1}})}
+	if len(one.Checks) != 1 || one.Checks[0].Network != "tcp6" || one.Checks[0].Result != reach.Unknown {
+		t.Errorf("the checks of IPv6 are %+v", one.Checks)
+	}
+}
+
+// TestDialBackResultIsOfOneAddress checks that a result does not count after a change of the
+// address or the port, and that peers are then asked again, but not within half an hour.
+func TestDialBackResultIsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	engine, err := torrent.NewSession(torrent.Options{Bind: netip.MustParseAddr("127.0.0.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	s := &Session{Session: engine, env: testEnv()}
+	now := time.Now()
+	if !s.dialBackDue(now) {
+		t.Error("peers are not asked although nobody has connected")
+	}
+	s.asks.keep(reach.DialBack{Time: now}, s.reachedNow())
+	if s.dialBackDue(now.Add(dialBackPause-1)) || !s.dialBackDue(now.Add(dialBackPause)) {
+		t.Error("peers are not asked once in half an hour")
+	}
+	if s.asks.known(s.reachedNow()).Time != now {
+		t.Error("the result is not known")
+	}
+	s.SetAdvertisedPort(7000)
+	if known := s.asks.known(s.reachedNow()); !known.Time.IsZero() {
+		t.Errorf("after a change of the port the result is %+v", known)
+	}
+	if d := s.DialBack(t.Context()); len(d.Checks) != 0 || d.Time.IsZero() {
+		t.Errorf("a session on loopback has the result %+v", d)
+	}
+}
+
+// TestDialBackSender checks that packets of the sender arrive from the bound address, and that those
+// nobody asked for are passed on to the DHT.
+func TestDialBackSender(t *testing.T) {
 	t.Parallel()
 	local := netip.MustParseAddr("127.0.0.1")
-	path := filepath.Join(t.TempDir(), "a.iso")
-	if err := os.WriteFile(path, make([]byte, 40_000), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m, err := maker.Make(t.Context(), path, maker.Options{})
+	engine, err := torrent.NewSession(torrent.Options{Bind: local})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := torrent.NewSession(torrent.Options{Bind: local})
+	defer engine.Close()
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c := newCallback(s)
-	c.after = time.Millisecond
-	ended := make(chan error, 2)
-	go func() { ended <- s.Run(ctx) }()
-	go func() { ended <- c.Run(ctx) }()
-	defer func() { cancel(); <-ended; <-ended }()
-	if err := (seeder{session: s}).Seed(ctx, m, path, true); err != nil {
-		t.Fatal(err)
-	}
-	peer, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
-	dialled := func() net.Conn {
-		t.Helper()
-		peer.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
-		conn, err := peer.Accept()
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(patience))
+	send := dialBackSender(local)
+	var passed []udpmux.Packet
+	receive := withoutDialBacks(engine, func(p []udpmux.Packet) { passed = append(passed, p...) })
+	for range 2 {
+		if err := send(addrPortOf(c.LocalAddr()), []byte("d1:y1:qe")); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 100)
+		n, from, err := c.ReadFromUDPAddrPort(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return conn
+		receive([]udpmux.Packet{{Addr: from, Data: b[:n]}})
 	}
-	c.announced(spate.InfoHash{1}, addrPortOf(peer.Addr())) // this torrent is not seeded
-	c.announced(m.Hash(), addrPortOf(peer.Addr()))
-	conn := dialled()
-	defer conn.Close()
-	hello := make([]byte, 68)
-	if _, err := io.ReadFull(conn, hello); err != nil || spate.InfoHash(hello[28:48]) != m.Hash() {
-		t.Fatalf("%q %v", hello, err)
+	if len(passed) != 2 || string(passed[0].Data) != "d1:y1:qe" || passed[0].Addr.Addr() != local {
+		t.Errorf("the packets are %v", passed)
 	}
-	// The peer sends its handshake, and announces again with another port that it listens on.
-	conn.Write(append(hello[:48:48], "-XX0000-0123456789ab"...))
-	tor := s.Torrent(m.Hash())
-	for late := time.Now().Add(patience); !connected(tor, local); time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal("the peer was not connected in time")
-		}
-	}
-	second, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	c.announced(m.Hash(), addrPortOf(second.Addr()))
-	c.announced(m.Hash(), addrPortOf(second.Addr()))
-	for late := time.Now().Add(patience); len(c.waiting) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal("the waiting peers were not processed in time")
-		}
-	}
-	second.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := second.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connected peer was dialled again: %v", err)
-	}
+	withoutDialBacks(engine, nil)(passed) // a session without a DHT
 }
