@@ -17,10 +17,11 @@ import (
 
 // Limits of a search.
 const (
-	maxFound   = 2000 // peers that a search collects
-	maxFromOne = 200  // peers that one node may contribute
-	maxSamples = 10_000
-	startFrom  = 2 * table.K // nodes of the table that a search starts from
+	maxFound    = 2000 // peers that a search collects
+	maxFromOne  = 200  // peers that one node may contribute
+	maxSamples  = 10_000
+	maxInterval = 6 * 60 * 60 // seconds that a node may ask others to wait (BEP 51)
+	startFrom   = 2 * table.K // nodes of the table that a search starts from
 )
 
 // Search is a search that runs in the DHTs of all families. Its exported fields may be read
@@ -37,6 +38,8 @@ type Search struct {
 	Seeds    peerstore.Filter // union of the Bloom filters of seeds (BEP 33)
 	Leechers peerstore.Filter // union of the Bloom filters of other peers (BEP 33)
 	Samples  []ID             // info-hashes (BEP 51)
+	Sampled  int              // nodes that gave info-hashes, or said that they have none
+	Interval time.Duration    // the longest time that one of them asks others to wait
 	Item     *itemstore.Item  // the newest version of the item (BEP 44), or nil
 	Closest  []lookup.Result  // the nodes at which the search ended
 	Queries  int              // queries that were sent
@@ -294,6 +297,10 @@ func (s *Search) take(m *krpc.Message, from netip.AddrPort) {
 	if len(m.Seeds) == len(s.Seeds) && len(m.Peers) == len(s.Leechers) {
 		s.Seeds.Merge((*peerstore.Filter)(m.Seeds))
 		s.Leechers.Merge((*peerstore.Filter)(m.Peers))
+	}
+	if m.Sampled {
+		s.Sampled++
+		s.Interval = max(s.Interval, time.Duration(min(m.Interval, maxInterval))*time.Second)
 	}
 	for b := m.Samples; len(b) >= len(ID{}) && len(s.Samples) < maxSamples; b = b[len(ID{}):] {
 		s.Samples = append(s.Samples, ID(b[:len(ID{})]))
