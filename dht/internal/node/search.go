@@ -27,12 +27,13 @@ const (
 // Search is a search that runs in the DHTs of all families. Its exported fields may be read
 // when it has ended, and in Request.Found.
 type Search struct {
-	n       *Node
-	r       Request
-	target  ID
-	lookups [2]*lookup.Lookup // by index of the family; nil if it has ended or is off
-	writes  int               // queries that write and wait for an answer
-	ended   time.Time         // zero while the search runs
+	n        *Node
+	r        Request
+	target   ID
+	lookups  [2]*lookup.Lookup // by index of the family; nil if it has ended or is off
+	finished [2]*lookup.Lookup // those that have ended, from which the next search of a walk continues
+	writes   int               // queries that write and wait for an answer
+	ended    time.Time         // zero while the search runs
 
 	Peers    []netip.AddrPort // peers that were found, each once
 	Seeds    peerstore.Filter // union of the Bloom filters of seeds (BEP 33)
@@ -68,8 +69,8 @@ type Request struct {
 	// Salt is the salt of the mutable item that is searched.
 	Salt   []byte
 	Scrape bool // ask for Bloom filters (BEP 33)
-	// Near lists nodes that answered a search for a close target.
-	Near []Contact
+	// After is a search for a near target that has ended, or nil. This one starts from its nodes.
+	After *Search
 	// Found is called when an answer has new peers or samples.
 	Found func(*Search)
 	// Done is called when the search has ended.
@@ -87,14 +88,13 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 			continue
 		}
 		l := lookup.New(f.id, r.Target)
-		l.Start(f.table.Closest(nil, r.Target, startFrom))
-		for _, c := range r.Near {
-			if c.Addr.Addr().Is6() == f.v6 {
-				l.Start([]Contact{c})
-			}
+		if r.After != nil && r.After.finished[i] != nil {
+			l = r.After.finished[i].Continue(f.id, r.Target)
 		}
+		l.Start(f.table.Closest(nil, r.Target, startFrom))
 		s.lookups[i] = l
 	}
+	s.r.After = nil // or else all searches of a walk would stay in memory
 	for _, f := range n.families {
 		switch r.Method {
 		case krpc.GetPeers:
@@ -110,6 +110,13 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 // find starts a search of one family for the nodes close to a target.
 func (n *Node) find(now time.Time, f *family, target ID, done func(*Search)) *Search {
 	return n.Search(now, Request{Method: krpc.FindNode, Target: target, Done: done, only: f})
+}
+
+// WalkFrom returns the target of a search with which a walk from first to last begins: a random point
+// of the key space around them. Its nodes name others than those that all nodes name for the targets of
+// the walk, which may be gone.
+func (n *Node) WalkFrom(first, last ID) ID {
+	return nodeid.WithPrefix(first, max(nodeid.CommonBits(first, last)-2, 0), n.randomID())
 }
 
 // Cancel ends a search without calling Done.
@@ -132,21 +139,6 @@ func (s *Search) Swarm() (seeds, leechers int) {
 		}
 	}
 	return int(math.Round(s.Seeds.Estimate())), int(math.Round(all.Estimate()))
-}
-
-// Near returns up to most nodes that answered searches for targets close to each other: those
-// at which this search ended, and then those of before.
-func (s *Search) Near(before []Contact, most int) []Contact {
-	var near []Contact
-	for _, r := range s.Closest {
-		near = append(near, r.Node)
-	}
-	for _, c := range before {
-		if !slices.ContainsFunc(near, func(o Contact) bool { return o.Addr == c.Addr }) {
-			near = append(near, c)
-		}
-	}
-	return near[:min(len(near), most)]
 }
 
 // live reports whether the search still runs.
@@ -177,7 +169,7 @@ func (s *Search) proceed(now time.Time) {
 			running = true
 			continue
 		}
-		s.lookups[i] = nil
+		s.lookups[i], s.finished[i] = nil, l
 		found := l.Closest()
 		s.Closest = append(s.Closest, found...)
 		s.store(now, f, found)
