@@ -31,8 +31,8 @@ const (
 // swarms to the DHT and passes on the peers that it finds. It leaves out private torrents (BEP
 // 27). Use [NewAnnouncer] to make one.
 //
-// It announces swarms in the order of their info-hashes, and each search begins at the nodes
-// at which the one before ended. Many swarms cost fewer queries each, because the same nodes are
+// It announces swarms in the order of their info-hashes, and each search begins with the nodes
+// that the one before knew. Many swarms cost fewer queries each, because the same nodes are
 // close to several.
 type Announcer struct {
 	node   *Node
