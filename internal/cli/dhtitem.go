@@ -196,7 +196,7 @@ have an item for each --salt. The version with the greatest --seq counts.`,
 	f.StringVar(&opt.key, "key", "", "sign the item with the key in this `FILE`")
 	f.StringVar(&opt.password.file, "password-file", "", "read the key's password from the first line of `FILE`")
 	f.StringVar(&opt.salt, "salt", "", "tell this item of the key from others by `TEXT`")
-	f.Int64Var(&opt.seq, "seq", 0, "number of the version; 0 selects a greater one than before")
+	f.Int64Var(&opt.seq, "seq", 0, "number of the version; 0 selects a greater one")
 	f.BoolVar(&opt.bencoded, "bencoded", false, "store the bencoded value in FILE as it is")
 	return cmd
 }
