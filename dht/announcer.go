@@ -24,15 +24,15 @@ const (
 	swarmsPerWalk = 400             // number of swarms for which one more walk runs, so that all are announced in time
 	manyWalks     = 300             // bounds the walks that run at a time
 	walkLen       = 32              // announces of one walk along the key space
-	maxNear       = 24              // nodes that one announce of a walk passes to the next
+	longWalk      = 8               // announces from which on a walk begins with a search for the nodes around
 )
 
 // Announcer is a source of peers for a client (package discovery): it announces the client's
 // swarms to the DHT and passes on the peers that it finds. It leaves out private torrents (BEP
 // 27). Use [NewAnnouncer] to make one.
 //
-// It announces swarms in the order of their info-hashes, and each search begins at the nodes
-// at which the one before ended. Many swarms cost fewer queries each, because the same nodes are
+// It announces swarms in the order of their info-hashes, and each search begins with the nodes
+// that the one before knew. Many swarms cost fewer queries each, because the same nodes are
 // close to several.
 type Announcer struct {
 	node   *Node
@@ -170,17 +170,23 @@ func (a *Announcer) release(walks [][]discovery.Swarm) {
 	}
 }
 
-// walk announces swarms one after the other. Each search starts from nodes at which the
-// searches before it ended.
+// walk announces swarms one after the other. Each search starts from the nodes of the search
+// before it. A long walk begins with a search for the nodes around.
 func (a *Announcer) walk(ctx context.Context, swarms []discovery.Swarm) {
 	defer a.release([][]discovery.Swarm{swarms})
-	var near []node.Contact
+	var last *node.Search
+	if len(swarms) >= longWalk {
+		a.node.mu.Lock()
+		from := a.node.core.WalkFrom(swarms[0].InfoHash, swarms[len(swarms)-1].InfoHash)
+		a.node.mu.Unlock()
+		a.node.searchFor(ctx, node.Request{Method: krpc.FindNode, Target: from}, nil, &last) // the walk works without it too
+	}
 	for _, swarm := range swarms {
 		if ctx.Err() != nil {
 			return
 		}
 		ih := swarm.InfoHash
-		r := node.Request{Method: krpc.GetPeers, Target: ih, Near: near}
+		r := node.Request{Method: krpc.GetPeers, Target: ih, After: last}
 		if port := a.swarms.AdvertisedPort(); port != 0 {
 			r.Announce = &node.Announcement{Port: port, Seed: swarm.Seed}
 		}
@@ -192,7 +198,7 @@ func (a *Announcer) walk(ctx context.Context, swarms []discovery.Swarm) {
 		}, &s)
 		a.plan(ih, time.Now(), found, err == nil)
 		if err == nil {
-			near = s.Near(near, maxNear)
+			last = s
 		}
 	}
 }

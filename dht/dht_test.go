@@ -83,8 +83,8 @@ func TestNodesFindPeers(t *testing.T) {
 				t.Errorf("the scrape returned %+v, %v", scrape, err)
 			}
 			sample, err := third.Sample(ctx, hash)
-			if err != nil || !slices.Equal(sample, []spate.InfoHash{hash}) {
-				t.Errorf("the sample has %v, %v", sample, err)
+			if err != nil || !slices.Equal(sample.InfoHashes, []spate.InfoHash{hash}) || sample.Sampled == 0 || sample.Interval <= 0 {
+				t.Errorf("the sample has %+v, %v", sample, err)
 			}
 			if st := first.Status(); st.Families[0].Peers == 0 || st.QueriesReceived == 0 || st.BytesSent == 0 {
 				t.Errorf("the status of the first node is %+v", st)

@@ -66,19 +66,31 @@ func (n *Node) Scrape(ctx context.Context, infoHash spate.InfoHash) (ScrapeResul
 	return ScrapeResult{Seeds: seeds, Leechers: leechers, Queries: res.Queries, Answers: res.Answers}, nil
 }
 
-// Sample returns info-hashes that the nodes on the way to a target store (BEP 51), at most
-// 10,000.
-func (n *Node) Sample(ctx context.Context, target [20]byte) ([]spate.InfoHash, error) {
+// SampleResult has info-hashes that nodes of the DHT store (BEP 51).
+type SampleResult struct {
+	InfoHashes []spate.InfoHash // each once, at most 10,000
+	// Interval is the longest time that a node asked for: until then the nodes return the same
+	// info-hashes again.
+	Interval time.Duration
+	Sampled  int // nodes that gave a sample, which may be empty
+	Queries  int
+	Answers  int
+}
+
+// Sample asks the nodes on the way to a target, each once, for info-hashes that they store (BEP
+// 51).
+func (n *Node) Sample(ctx context.Context, target [20]byte) (SampleResult, error) {
 	var s *node.Search
-	if _, err := n.searchFor(ctx, node.Request{Method: krpc.SampleInfohashes, Target: target}, nil, &s); err != nil {
-		return nil, err
+	res, err := n.searchFor(ctx, node.Request{Method: krpc.SampleInfohashes, Target: target}, nil, &s)
+	if err != nil {
+		return SampleResult{}, err
 	}
+	out := SampleResult{Interval: s.Interval, Sampled: s.Sampled, Queries: res.Queries, Answers: res.Answers}
 	known := map[spate.InfoHash]bool{}
-	var out []spate.InfoHash
 	for _, h := range s.Samples {
 		if !known[h] {
 			known[h] = true
-			out = append(out, h)
+			out.InfoHashes = append(out.InfoHashes, h)
 		}
 	}
 	return out, nil

@@ -44,6 +44,10 @@ type Options struct {
 	// Interval is the time between two announces of one swarm. 0 selects 5 minutes, as
 	// in BEP 14; the minimum is one minute.
 	Interval time.Duration
+	// Neighbour is called with the address of another client, once for each of at most 100
+	// addresses, whether or not it has a swarm in common. It can be a node of the DHT. It must
+	// not wait. It may be nil.
+	Neighbour func(client netip.AddrPort)
 	// Log receives messages for operators. They are discarded if Log is nil.
 	Log *slog.Logger
 }
@@ -60,6 +64,7 @@ const (
 	maxHosts     = 256              // number of hosts that have such a share in a period
 	minInterval  = time.Minute      // least time between two announces of one swarm (BEP 14)
 	maxShared    = 1000
+	maxTold      = 100 // addresses that are passed to Options.Neighbour
 )
 
 // Service announces swarms and discovers peers. Use [New] to make one.
@@ -77,6 +82,7 @@ type Service struct {
 	mu sync.Mutex // guards the fields below
 	rateLimit
 	shared map[spate.InfoHash]bool // own swarms that other clients announced, at most maxShared
+	told   map[netip.AddrPort]bool // addresses that Options.Neighbour was called with, at most maxTold
 }
 
 // New returns a service that is started with [Service.Run]. It opens no sockets. The
@@ -109,7 +115,7 @@ func New(swarms discovery.Swarms, opt Options) (*Service, error) {
 	return &Service{
 		opt: opt, swarms: swarms, log: opt.Log, cookie: hex.EncodeToString(cookie[:]),
 		links: map[string]*link{}, lastSent: map[spate.InfoHash]time.Time{},
-		rateLimit: rateLimit{left: receiveBurst}, shared: map[spate.InfoHash]bool{},
+		rateLimit: rateLimit{left: receiveBurst}, shared: map[spate.InfoHash]bool{}, told: map[netip.AddrPort]bool{},
 	}, nil
 }
 
@@ -214,11 +220,26 @@ func (s *Service) handle(b []byte, from netip.Addr, networks []netip.Prefix) {
 	if err != nil || m.Cookie == s.cookie {
 		return
 	}
+	client := netip.AddrPortFrom(from, m.Port)
 	for _, ih := range m.Hashes {
-		if s.swarms.Found(ih, discovery.Candidate{Addr: netip.AddrPortFrom(from, m.Port)}, discovery.LSD) {
+		if s.swarms.Found(ih, discovery.Candidate{Addr: client}, discovery.LSD) {
 			s.markShared(ih)
 		}
 	}
+	if s.opt.Neighbour != nil && s.tell(client) {
+		s.opt.Neighbour(client)
+	}
+}
+
+// tell reports whether Options.Neighbour is to be called with an address, and counts it as called.
+func (s *Service) tell(client netip.AddrPort) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told[client] || len(s.told) >= maxTold {
+		return false
+	}
+	s.told[client] = true
+	return true
 }
 
 // markShared records that another client is in the swarm, so that it is announced sooner.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -141,6 +142,32 @@ func TestHandle(t *testing.T) {
 	want := []string{"lsd 01 192.0.2.9:7000", "lsd 02 192.0.2.9:7000", "lsd 01 [2001:db8::7]:7000"}
 	if !reflect.DeepEqual(b.found, want) {
 		t.Errorf("found %q, want %q", b.found, want)
+	}
+}
+
+// TestNeighbourIsToldOnce checks that each address of another client is passed on once, that there is a
+// bound, and that no other message has an effect.
+func TestNeighbourIsToldOnce(t *testing.T) {
+	t.Parallel()
+	told := map[netip.AddrPort]int{}
+	s := newService(t, &fakeSwarms{}, Options{Neighbour: func(a netip.AddrPort) { told[a]++ }})
+	networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}, {2}}}
+	for range 2 {
+		s.handle(m.Append(nil), netip.MustParseAddr("10.0.0.9"), networks)
+		s.handle(m.Append(nil), netip.MustParseAddr("198.51.100.1"), networks)
+	}
+	m.Cookie = s.cookie
+	s.handle(m.Append(nil), netip.MustParseAddr("10.0.0.1"), networks)
+	if want := map[netip.AddrPort]int{netip.MustParseAddrPort("10.0.0.9:7000"): 1}; !maps.Equal(told, want) {
+		t.Errorf("the addresses %v were told, want %v", told, want)
+	}
+	m.Cookie = ""
+	for i := range 3 * maxTold {
+		s.handle(m.Append(nil), netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), networks)
+	}
+	if len(told) != maxTold {
+		t.Errorf("%d addresses were told", len(told))
 	}
 }
 

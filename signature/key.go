@@ -1,6 +1,9 @@
 package signature
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -30,6 +33,18 @@ func NewKey() (*Key, error) {
 // Public returns the public key that belongs to k.
 func (k *Key) Public() PublicKey {
 	return PublicKey{k.key.Public().(minisign.PublicKey)}
+}
+
+// Ed25519 returns k as a plain Ed25519 key, for signatures of other formats. A signature that it
+// makes must not be valid as one of minisign: minisign signs 64 bytes of a BLAKE2b hash, and a
+// signature of 64 bytes followed by a comment.
+func (k *Key) Ed25519() ed25519.PrivateKey {
+	const at = 62                  // bytes before the key in a key file: algorithms, salt, limits of scrypt and key number
+	text, _ := k.key.MarshalText() // MarshalText never returns an error
+	_, text, _ = bytes.Cut(text, []byte("\n"))
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	base64.StdEncoding.Decode(b, text)
+	return ed25519.PrivateKey(b[at : at+ed25519.PrivateKeySize])
 }
 
 // File returns the content of a key file for k. If password is not empty, the key is

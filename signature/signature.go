@@ -8,6 +8,8 @@
 package signature
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -39,6 +41,12 @@ func (k PublicKey) String() string { return k.key.String() }
 // ID returns the key number as minisign shows it. The maker of a key can choose its number,
 // so the number proves nothing.
 func (k PublicKey) ID() string { return keyID(k.key.ID()) }
+
+// Ed25519 returns k as a plain Ed25519 key, for signatures of other formats.
+func (k PublicKey) Ed25519() ed25519.PublicKey {
+	b, _ := base64.StdEncoding.DecodeString(k.String()) // String returns valid base64
+	return b[len(b)-ed25519.PublicKeySize:]
+}
 
 // File returns the content of a public key file in the format of minisign.
 func (k PublicKey) File() []byte {

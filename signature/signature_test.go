@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"net/url"
@@ -292,6 +293,26 @@ func TestSeen(t *testing.T) {
 		os.WriteFile(path, []byte(line+"\n"), 0o600)
 		if _, err := OpenSeen(path); err == nil {
 			t.Errorf("OpenSeen accepted the malformed line %q", line)
+		}
+	}
+}
+
+// TestEd25519KeysBelongTogether checks that the plain Ed25519 keys of a key file are a pair: those of
+// a new key, and of a key that was read from its file.
+func TestEd25519KeysBelongTogether(t *testing.T) {
+	t.Parallel()
+	made := newKey(t)
+	file, err := made.File("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ParseKey(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*Key{made, read} {
+		if !ed25519.Verify(made.Public().Ed25519(), []byte("message"), ed25519.Sign(k.Ed25519(), []byte("message"))) {
+			t.Error("the public key does not verify a signature of the private key")
 		}
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"net"
 	"strconv"
@@ -68,10 +69,10 @@ starts from the nodes that get or seed saved, or from those of --dht-bootstrap.`
 			if len(args) > 0 {
 				return fault.UsageHint("spate dht --help lists them", "there is no verb %q of dht", args[0])
 			}
-			return fault.UsageHint("spate dht --help lists them", "dht needs a verb: status or peers")
+			return fault.UsageHint("spate dht --help lists them", "dht needs a verb: status, peers, get, put or sample")
 		},
 	}
-	cmd.AddCommand(a.dhtStatusCmd(), a.dhtPeersCmd())
+	cmd.AddCommand(a.dhtStatusCmd(), a.dhtPeersCmd(), a.dhtGetCmd(), a.dhtPutCmd(), a.dhtSampleCmd())
 	return cmd
 }
 
@@ -244,6 +245,71 @@ func (a *app) dhtPeers(ctx context.Context, n *dht.Node, hashes []spate.InfoHash
 	}
 	if found == 0 {
 		return fault.New(fault.NoPeers, "peers announce themselves there some time after they start", "the DHT knows no peer of the torrent")
+	}
+	return nil
+}
+
+func (a *app) dhtSampleCmd() *cobra.Command {
+	var opt dhtFlags
+	var at string
+	cmd := &cobra.Command{
+		Use:   "sample",
+		Short: "list info-hashes of torrents that the DHT knows",
+		Long: `Ask nodes near a point of the key space, each once, for the info-hashes of torrents
+whose peers they store (BEP 51), and list them. The point is random unless --target
+sets it. Nodes return the same info-hashes again until the time has passed that is
+shown beside them.`,
+		Example: `  spate dht sample
+  spate dht sample --target 0123456789abcdef0123456789abcdef01234567`,
+		Args: need(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var target [20]byte
+			if b, err := hex.DecodeString(at); at == "" {
+				rand.Read(target[:]) // never returns an error
+			} else if err != nil || len(b) != len(target) {
+				return fault.Usagef("--target %s does not have 40 hex digits", termsafe.Clip(at, 70))
+			} else {
+				target = [20]byte(b)
+			}
+			return a.inDHT(cmd.Context(), &opt, func(ctx context.Context, n *dht.Node) error { return a.dhtSample(ctx, n, target) })
+		},
+	}
+	opt.add(cmd.Flags(), false)
+	cmd.Flags().StringVar(&at, "target", "", "ask the nodes near these 40 `HEX` digits")
+	return cmd
+}
+
+// dhtSampleResult is the JSON output of dht sample.
+type dhtSampleResult struct {
+	Target     string   `json:"target"`
+	InfoHashes []string `json:"info_hashes"`
+	Interval   int      `json:"interval"` // seconds until the nodes choose others
+	Sampled    int      `json:"sampled"`  // nodes that gave a sample, which may be empty
+	Queries    int      `json:"queries"`
+	Answers    int      `json:"answers"`
+}
+
+// dhtSample prints info-hashes that nodes near a target store.
+func (a *app) dhtSample(ctx context.Context, n *dht.Node, target [20]byte) error {
+	res, err := n.Sample(ctx, target)
+	if err != nil {
+		return err
+	}
+	out := dhtSampleResult{
+		Target: hex.EncodeToString(target[:]), InfoHashes: []string{}, Interval: int(res.Interval / time.Second),
+		Sampled: res.Sampled, Queries: res.Queries, Answers: res.Answers,
+	}
+	for _, h := range res.InfoHashes {
+		out.InfoHashes = append(out.InfoHashes, h.String())
+	}
+	if a.JSON {
+		return a.PrintJSON(out)
+	}
+	a.Notef("%s from %s; the nodes choose others after %v", units.Plural(len(out.InfoHashes), "info-hash"), units.Plural(res.Sampled, "node"), res.Interval)
+	for _, h := range out.InfoHashes {
+		if err := a.Printf("%s\n", h); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -199,17 +199,29 @@ newest: the next ones that it shows are remembered.`,
 	return cmd
 }
 
-// signingKey reads the secret key in the file at path. If the key has a password, it comes
-// from pw or from the terminal.
+// signingKey reads the secret minisign key in the file at path.
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
+	file, err := a.secretKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return a.parseSigningKey(ctx, path, file, pw)
+}
+
+// secretKeyFile returns the content of the file of a secret key.
+func (a *app) secretKeyFile(path string) ([]byte, error) {
 	file, err := filetrust.Read(path, signature.MaxKey, filetrust.Secret, a.Warnf)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "spate keys new makes one", "there is no key %s", path)
 	}
-	if err != nil {
-		return nil, err
-	}
-	password := ""
+	return file, err
+}
+
+// parseSigningKey parses the secret minisign key in file, the content of the file at path. If the
+// key has a password, it comes from pw or from the terminal.
+func (a *app) parseSigningKey(ctx context.Context, path string, file []byte, pw *passwordFlags) (*signature.Key, error) {
+	var password string
+	var err error
 	if signature.Protected(file) {
 		if password, err = pw.old(ctx, a, path); err != nil {
 			return nil, err

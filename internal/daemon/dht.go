@@ -149,6 +149,15 @@ func (d *dhtSource) add(a netip.AddrPort) {
 	}
 }
 
+// addNeighbour passes the address of a client on the local network to the DHT node. Most clients have
+// their node on the port of the peers. A link-local address is no address of a node, because messages
+// of the DHT cannot name its interface.
+func (d *dhtSource) addNeighbour(a netip.AddrPort) {
+	if !a.Addr().IsLinkLocalUnicast() {
+		d.node.AddNode(a)
+	}
+}
+
 // resolve passes the addresses of the names in d.names to the DHT node until ctx is done. A session
 // on loopback asks the resolver of the system only for localhost, as the engine does.
 func (d *dhtSource) resolve(ctx context.Context) {

@@ -120,7 +120,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	local, err := env.localPeers(&c, s)
+	local, err := env.localPeers(&c, s, nodes)
 	if err != nil {
 		if ports != nil {
 			ports.record.close()
@@ -181,12 +181,15 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 }
 
 // localPeers returns the service that finds peers on the local network, or nil if that is
-// disabled or impossible.
-func (e *Env) localPeers(c *SessionConfig, s *torrent.Session) (*lsd.Service, error) {
+// disabled or impossible. The clients that it finds may be nodes of the DHT; nodes may be nil.
+func (e *Env) localPeers(c *SessionConfig, s *torrent.Session, nodes *dhtSource) (*lsd.Service, error) {
 	if c.NoLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
 	opt := lsd.Options{Bind: c.Options.Bind, Log: e.Log}
+	if nodes != nil {
+		opt.Neighbour = nodes.addNeighbour
+	}
 	if c.LSDGroup.IsValid() {
 		opt.Groups = []netip.AddrPort{c.LSDGroup}
 	}

@@ -31,6 +31,7 @@ const (
 	MaxCandidates = 100 // nodes that a lookup remembers
 	MaxPerReply   = 16  // nodes that are taken from one reply; most programs send 8
 	maxPerIP      = 4   // nodes with one public address, such as those behind one carrier's NAT
+	maxFails      = 2   // lookups of a walk in which a node is asked that does not answer
 	freeInsecure  = 8   // queries to nodes with an id that BEP 42 forbids, beyond one for each other query
 )
 
@@ -52,6 +53,11 @@ type candidate struct {
 	secure bool // BEP 42 allows the id for the address
 	known  bool // the id is from an answer of this node to an earlier query
 	token  []byte
+
+	// For the lookups of a walk, see [Lookup.Continue].
+	alive bool  // the node answered an earlier lookup of the walk
+	again bool  // the query has been sent twice, because the node is alive
+	fails uint8 // lookups of the walk in which the node did not answer
 }
 
 // Lookup is the search for the nodes closest to a target. Use [New] to make one.
@@ -68,6 +74,29 @@ type Lookup struct {
 // New returns a lookup of the node self for a target.
 func New(self, target ID) *Lookup {
 	return &Lookup{self: self, target: target}
+}
+
+// Continue returns a lookup of the node self for a target near that of l, which has ended. A walk of
+// such lookups along the key space asks nodes that the lookups before have found. It does not ask
+// nodes again that did not answer twice, and it asks a node twice that has answered before, because
+// its answer was probably lost.
+func (l *Lookup) Continue(self, target ID) *Lookup {
+	next := New(self, target)
+	for _, c := range l.list {
+		switch c.state {
+		case answered:
+			c.known, c.alive, c.fails = true, true, 0
+		case slow, dropped:
+			c.alive = false
+			c.fails = min(c.fails+1, maxFails)
+		}
+		c.state, c.token, c.again = fresh, nil, false
+		if c.fails == maxFails {
+			c.state = dropped
+		}
+		next.insert(c)
+	}
+	return next
 }
 
 // Target returns the target.
@@ -215,11 +244,17 @@ func (l *Lookup) leave(c *candidate, to state) {
 
 // Slow records that a node is slow to answer, so that another node is asked meanwhile.
 func (l *Lookup) Slow(addr netip.AddrPort) {
-	if c := l.find(addr); c != nil && c.state == asked {
-		l.waiting--
-		l.slow++
-		c.state = slow
+	c := l.find(addr)
+	if c == nil || c.state == slow {
+		return
 	}
+	l.waiting--
+	if c.alive && !c.again {
+		c.state, c.again = fresh, true
+		return
+	}
+	l.slow++
+	c.state = slow
 }
 
 // Failed records that a node has not answered.
@@ -240,6 +275,7 @@ func (l *Lookup) Answered(addr netip.AddrPort, id ID, token []byte, nodes []Node
 	}
 	if c.ID != id && c.known {
 		l.leave(c, dropped)
+		c.fails = maxFails
 		return false
 	}
 	l.leave(c, answered)

@@ -279,3 +279,28 @@ func TestLookupAlwaysEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestContinueAsksAnsweringNodes walks along the key space: a node that answered is asked by the next
+// lookup, twice if its answer seems lost, and a node that did not answer two lookups is left out even
+// if others name it.
+func TestContinueAsksAnsweringNodes(t *testing.T) {
+	t.Parallel()
+	w := newNetwork(7, 6)
+	good, dead := w.nodes[0], w.nodes[1]
+	l := New(ID{}, ID{1})
+	for i, want := range [][2]int{{1, 1}, {2, 1}, {2, 0}, {2, 0}} {
+		l.Start([]Node{good})
+		l.extend([]Node{dead}, true)
+		asked := map[Node]int{}
+		for n, ok := l.Next(); ok; n, ok = l.Next() {
+			asked[n]++
+			l.Slow(n.Addr)
+		}
+		l.Answered(good.Addr, good.ID, nil, nil)
+		l.Failed(dead.Addr)
+		if got := [2]int{asked[good], asked[dead]}; got != want || !l.Done() {
+			t.Errorf("lookup %d asked the node that answers and the other one %v times, want %v; done: %v", i, got, want, l.Done())
+		}
+		l = l.Continue(ID{}, ID{1, byte(i)})
+	}
+}

@@ -196,6 +196,25 @@ func TestReplyHasPeersAndNodes(t *testing.T) {
 	}
 }
 
+// TestLocalNodesStayAmongThemselves checks that a reply names nodes of the local network to others there,
+// and not to strangers.
+func TestLocalNodesStayAmongThemselves(t *testing.T) {
+	t.Parallel()
+	n, err := New(simStart, Options{IPv4: true, Random: rand.NewPCG(1, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"192.168.1.5:6881", "198.51.100.5:6881"} {
+		n.families[0].table.Responded(Contact{ID: n.randomID(), Addr: netip.MustParseAddrPort(a)}, simStart)
+	}
+	for from, want := range map[string]int{"192.168.1.6:6881": 2, "203.0.113.7:6881": 1} {
+		_, _, r := ask(t, n, netip.MustParseAddrPort(from), krpc.Message{Method: krpc.FindNode, Target: ID{1}, HasTarget: true, ReadOnly: true})
+		if got := len(r.Nodes) / krpc.NodeLen4; got != want {
+			t.Errorf("the reply to %s names %d nodes, want %d", from, got, want)
+		}
+	}
+}
+
 // TestReplyGoesOutFromAskedAddress checks that the reply, and the ping that asks whether the sender is
 // there, have the address as their source that the query was sent to, and that other packets leave
 // the source to the system.

@@ -7,6 +7,7 @@ import (
 
 	"spate/dht/internal/krpc"
 	"spate/dht/internal/limit"
+	"spate/dht/internal/nodeid"
 	"spate/dht/internal/peerstore"
 	"spate/dht/internal/table"
 	"spate/dht/internal/token"
@@ -110,9 +111,10 @@ func (n *Node) malformed(now time.Time, from netip.AddrPort, size int, err error
 }
 
 // addNodes adds the closest nodes to the target of the query to the reply, of the families
-// that the query wants (BEP 32), as far as there is room.
+// that the query wants (BEP 32), as far as there is room. Nodes of the local network are named only
+// to others there.
 func (n *Node) addNodes(f *family, from netip.AddrPort, room *int) {
-	want := n.in.Want
+	want, local := n.in.Want, nodeid.Exempt(from.Addr())
 	n.compact = n.compact[:0]
 	for _, g := range n.families {
 		if want == 0 && g != f || want != 0 && (g.v6 && want&krpc.Want6 == 0 || !g.v6 && want&krpc.Want4 == 0) {
@@ -126,7 +128,7 @@ func (n *Node) addNodes(f *family, from netip.AddrPort, room *int) {
 		n.nodes = g.table.Closest(n.nodes[:0], n.in.Target, most+1)
 		start := len(n.compact)
 		for _, c := range n.nodes {
-			if c.Addr != from && (len(n.compact)-start)/size < most {
+			if c.Addr != from && (local || !nodeid.Exempt(c.Addr.Addr())) && (len(n.compact)-start)/size < most {
 				n.compact = krpc.AppendNode(n.compact, c)
 			}
 		}

@@ -17,26 +17,30 @@ import (
 
 // Limits of a search.
 const (
-	maxFound   = 2000 // peers that a search collects
-	maxFromOne = 200  // peers that one node may contribute
-	maxSamples = 10_000
-	startFrom  = 2 * table.K // nodes of the table that a search starts from
+	maxFound    = 2000 // peers that a search collects
+	maxFromOne  = 200  // peers that one node may contribute
+	maxSamples  = 10_000
+	maxInterval = 6 * 60 * 60 // seconds that a node may ask others to wait (BEP 51)
+	startFrom   = 2 * table.K // nodes of the table that a search starts from
 )
 
 // Search is a search that runs in the DHTs of all families. Its exported fields may be read
 // when it has ended, and in Request.Found.
 type Search struct {
-	n       *Node
-	r       Request
-	target  ID
-	lookups [2]*lookup.Lookup // by index of the family; nil if it has ended or is off
-	writes  int               // queries that write and wait for an answer
-	ended   time.Time         // zero while the search runs
+	n        *Node
+	r        Request
+	target   ID
+	lookups  [2]*lookup.Lookup // by index of the family; nil if it has ended or is off
+	finished [2]*lookup.Lookup // those that have ended, from which the next search of a walk continues
+	writes   int               // queries that write and wait for an answer
+	ended    time.Time         // zero while the search runs
 
 	Peers    []netip.AddrPort // peers that were found, each once
 	Seeds    peerstore.Filter // union of the Bloom filters of seeds (BEP 33)
 	Leechers peerstore.Filter // union of the Bloom filters of other peers (BEP 33)
 	Samples  []ID             // info-hashes (BEP 51)
+	Sampled  int              // nodes that gave info-hashes, or said that they have none
+	Interval time.Duration    // the longest time that one of them asks others to wait
 	Item     *itemstore.Item  // the newest version of the item (BEP 44), or nil
 	Closest  []lookup.Result  // the nodes at which the search ended
 	Queries  int              // queries that were sent
@@ -65,8 +69,8 @@ type Request struct {
 	// Salt is the salt of the mutable item that is searched.
 	Salt   []byte
 	Scrape bool // ask for Bloom filters (BEP 33)
-	// Near lists nodes that answered a search for a close target.
-	Near []Contact
+	// After is a search for a near target that has ended, or nil. This one starts from its nodes.
+	After *Search
 	// Found is called when an answer has new peers or samples.
 	Found func(*Search)
 	// Done is called when the search has ended.
@@ -84,14 +88,13 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 			continue
 		}
 		l := lookup.New(f.id, r.Target)
-		l.Start(f.table.Closest(nil, r.Target, startFrom))
-		for _, c := range r.Near {
-			if c.Addr.Addr().Is6() == f.v6 {
-				l.Start([]Contact{c})
-			}
+		if r.After != nil && r.After.finished[i] != nil {
+			l = r.After.finished[i].Continue(f.id, r.Target)
 		}
+		l.Start(f.table.Closest(nil, r.Target, startFrom))
 		s.lookups[i] = l
 	}
+	s.r.After = nil // or else all searches of a walk would stay in memory
 	for _, f := range n.families {
 		switch r.Method {
 		case krpc.GetPeers:
@@ -107,6 +110,13 @@ func (n *Node) Search(now time.Time, r Request) *Search {
 // find starts a search of one family for the nodes close to a target.
 func (n *Node) find(now time.Time, f *family, target ID, done func(*Search)) *Search {
 	return n.Search(now, Request{Method: krpc.FindNode, Target: target, Done: done, only: f})
+}
+
+// WalkFrom returns the target of a search with which a walk from first to last begins: a random point
+// of the key space around them. Its nodes name others than those that all nodes name for the targets of
+// the walk, which may be gone.
+func (n *Node) WalkFrom(first, last ID) ID {
+	return nodeid.WithPrefix(first, max(nodeid.CommonBits(first, last)-2, 0), n.randomID())
 }
 
 // Cancel ends a search without calling Done.
@@ -129,21 +139,6 @@ func (s *Search) Swarm() (seeds, leechers int) {
 		}
 	}
 	return int(math.Round(s.Seeds.Estimate())), int(math.Round(all.Estimate()))
-}
-
-// Near returns up to most nodes that answered searches for targets close to each other: those
-// at which this search ended, and then those of before.
-func (s *Search) Near(before []Contact, most int) []Contact {
-	var near []Contact
-	for _, r := range s.Closest {
-		near = append(near, r.Node)
-	}
-	for _, c := range before {
-		if !slices.ContainsFunc(near, func(o Contact) bool { return o.Addr == c.Addr }) {
-			near = append(near, c)
-		}
-	}
-	return near[:min(len(near), most)]
 }
 
 // live reports whether the search still runs.
@@ -174,7 +169,7 @@ func (s *Search) proceed(now time.Time) {
 			running = true
 			continue
 		}
-		s.lookups[i] = nil
+		s.lookups[i], s.finished[i] = nil, l
 		found := l.Closest()
 		s.Closest = append(s.Closest, found...)
 		s.store(now, f, found)
@@ -294,6 +289,10 @@ func (s *Search) take(m *krpc.Message, from netip.AddrPort) {
 	if len(m.Seeds) == len(s.Seeds) && len(m.Peers) == len(s.Leechers) {
 		s.Seeds.Merge((*peerstore.Filter)(m.Seeds))
 		s.Leechers.Merge((*peerstore.Filter)(m.Peers))
+	}
+	if m.Sampled {
+		s.Sampled++
+		s.Interval = max(s.Interval, time.Duration(min(m.Interval, maxInterval))*time.Second)
 	}
 	for b := m.Samples; len(b) >= len(ID{}) && len(s.Samples) < maxSamples; b = b[len(ID{}):] {
 		s.Samples = append(s.Samples, ID(b[:len(ID{})]))
