@@ -141,6 +141,37 @@ func (h *home) start() (stop func()) {
 
 var outside = netip.MustParseAddr("203.0.113.7")
 
+// TestProtocolsKeepOnePort checks that TCP and UDP have one external port again after the router has
+// given one of them another port at a renewal.
+func TestProtocolsKeepOnePort(t *testing.T) {
+	for name, change := range map[string]func(r *fakeRouter){
+		"UDP": func(r *fakeRouter) { r.swap = 7001 },
+		"TCP": func(r *fakeRouter) {
+			r.taken, r.swap = map[uint16]bool{6881: true}, 6881
+			delete(r.rules, request{protocol: TCP, internal: 6881, external: 6881})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &fakeRouter{kind: NATPMP, external: outside}
+				h := newHome(t, Options{}, r)
+				h.Map(Rule{Protocols: TCP | UDP, Internal: 6881})
+				defer h.start()()
+				before := len(h.Status().IPv4.Mappings)
+				r.change(func() { change(r) })
+				wait(maxLease)
+				got := h.Status().IPv4.Mappings
+				if before != 2 || len(got) != 2 || got[0].External != got[1].External {
+					t.Errorf("the mappings are %+v, want TCP and UDP at one external port", got)
+				}
+				if len(r.rules) != 2 {
+					t.Errorf("the router has the mappings %v, want no others", r.rules)
+				}
+			})
+		})
+	}
+}
+
 // TestMappingsAreRenewedAndRemoved checks that leases are renewed before they end, and removed at
 // the end of Run.
 func TestMappingsAreRenewedAndRemoved(t *testing.T) {

@@ -103,6 +103,39 @@ func (f *family) renew(ctx context.Context, now time.Time) {
 			f.log.Info("the router has changed a port", "router", f.net.gateway, "from", h.external, "to", again.external)
 		}
 	}
+	for _, r := range f.m.currentRules() {
+		if ctx.Err() == nil && f.apart(r) {
+			f.rejoin(ctx, r)
+		}
+	}
+}
+
+// apart reports whether the protocols of a rule have different external ports.
+func (f *family) apart(r Rule) bool {
+	var first uint16
+	for _, h := range f.held {
+		switch {
+		case h.internal != r.Internal || r.Protocols&h.protocol == 0:
+		case first == 0:
+			first = h.external
+		case h.external != first:
+			return true
+		}
+	}
+	return false
+}
+
+// rejoin maps the protocols of a rule to one external port again, because peers are told one port
+// for both.
+func (f *family) rejoin(ctx context.Context, r Rule) {
+	for _, h := range slices.Clone(f.held) {
+		if h.internal == r.Internal && r.Protocols&h.protocol != 0 {
+			f.remove(ctx, h)
+		}
+	}
+	if err := f.mapRule(ctx, r); err != nil {
+		f.problem = err
+	}
 }
 
 // waitForNews waits until the rules or the network change, at most for a time.

@@ -143,13 +143,13 @@ type Site struct {
 	budget budget
 	known  figures // recent numbers of swarms
 	shared documents
-	first  swarmFirst   // BitTorrent clients that ask for data over HTTP
-	held   atomic.Int32 // requests that wait in hold
+	first  swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
 	downloads *slotPool    // slots for direct downloads
 	watchers  *slotPool    // slots for live numbers
+	held      *slotPool    // places of requests that wait in hold
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
@@ -178,6 +178,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
+	s.held = newSlotPool(fairpool.Options{Slots: maxHeld}) // without Grace, any place may go to another network
 	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		base, err := weburl.Base(opts.BaseURL)

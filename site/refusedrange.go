@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,6 +50,9 @@ func mannerFor(agent string) manner {
 	return unavailable
 }
 
+// errPlaceLost is the cause if a waiting request lost its place to one of another network.
+var errPlaceLost = errors.New("the place went to another network")
+
 const (
 	holdTime = 15 * time.Second // some clients close a connection that is silent for 20 seconds
 	holdStep = time.Second
@@ -81,7 +85,7 @@ func (s *Site) leaveToSwarm(w http.ResponseWriter, r *http.Request, rel *publish
 	if again() {
 		return false
 	}
-	served, waited := s.hold(r.Context(), wait, again)
+	served, waited := s.hold(r, wait, again)
 	switch {
 	case served:
 		return false
@@ -98,19 +102,22 @@ func (s *Site) leaveToSwarm(w http.ResponseWriter, r *http.Request, rel *publish
 }
 
 // hold waits until again returns true, and reports whether it did in time. It ends early when
-// wait returns false. waited is false if too many other requests wait.
-func (s *Site) hold(ctx context.Context, wait, again func() bool) (served, waited bool) {
-	if s.held.Add(1) > maxHeld {
-		s.held.Add(-1)
+// wait returns false. waited is false if too many other requests wait: the networks share the places,
+// so that one of them cannot take all while others want some.
+func (s *Site) hold(r *http.Request, wait, again func() bool) (served, waited bool) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	place := s.held.enter(ctx, 0, s.networkOf(r), func() { cancel(errPlaceLost) })
+	if place == nil {
 		return false, false
 	}
-	defer s.held.Add(-1)
+	defer place.leave()
 	tick := time.NewTicker(min(s.opts.hold, holdStep))
 	defer tick.Stop()
 	for end := time.Now().Add(s.opts.hold); wait() && time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
-			return false, true
+			return false, context.Cause(ctx) != errPlaceLost
 		case <-s.done:
 			return false, false
 		case <-tick.C:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/publish"
 )
 
@@ -182,6 +183,26 @@ func TestRefusedRange(t *testing.T) {
 		if got := body(t, resp); c.body != nil && got != string(c.body) {
 			t.Errorf("%s with the range %q: %d bytes, want %d", c.agent, c.ranged, len(got), len(c.body))
 		}
+	}
+}
+
+// TestNetworksShareThePlacesToWait checks that all places may go to clients of one address while nobody
+// else wants one, and that a client of another network then gets a place.
+func TestNetworksShareThePlacesToWait(t *testing.T) {
+	many, other := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("203.0.113.7")
+	f := newFixture(t, Options{hold: time.Millisecond, ClientAddr: func(*http.Request) netip.Addr { return other }})
+	lost := 0
+	for i := range maxHeld {
+		place := f.held.enter(t.Context(), 0, fairpool.NetworkOf(many), func() { lost++ })
+		if place == nil {
+			t.Fatalf("only %d clients behind one address may wait", i)
+		}
+		defer place.leave()
+	}
+	yes := func() bool { return true }
+	served, waited := f.hold(httptest.NewRequest(http.MethodGet, "/d/x", nil), yes, yes)
+	if !waited || lost != 1 {
+		t.Errorf("the client of another network waits: %t, served: %t; %d of the others lost their places, want 1", waited, served, lost)
 	}
 }
 

@@ -10,12 +10,13 @@ import (
 
 // connTable holds the connections of a torrent. Torrent.mu guards it.
 type connTable struct {
-	byID    []*conn         // the index is the handle; nil for a handle without a connection
-	n       int             // connections in byID
-	dialing int             // dials in progress
-	turn    int             // selects the list of candidates that is asked next; see listsLocked
-	free    []picker.PeerID // handles that can be used
-	retired []retiredPeer   // handles without a connection that open pieces may still name
+	byID     []*conn         // the index is the handle; nil for a handle without a connection
+	n        int             // connections in byID
+	dialing  int             // dials in progress
+	carriers int             // peers with extensionState.carries
+	turn     int             // selects the list of candidates that is asked next; see listsLocked
+	free     []picker.PeerID // handles that can be used
+	retired  []retiredPeer   // handles without a connection that open pieces may still name
 
 	// changes counts the changes of the addresses that peer exchange may name. looks counts the
 	// passes of peer exchange over all connections; tests bound it.
@@ -104,6 +105,8 @@ func (c *conn) leave(err error) {
 		err = c.end.reason
 	}
 	t.super.Leave(c.id)
+	c.ext.handshake.Twin = 0
+	c.countCarrierLocked()
 	if t.passedOn != nil {
 		t.passedOn.Leave(uint32(c.id))
 	}

@@ -33,6 +33,7 @@ type extensionState struct {
 	pex         pexState
 	toldOwn     bool           // the peer has told us our address
 	onlyReports bool           // this side downloads from the peer over another connection; see twin.go
+	carries     bool           // the peer takes part in the swarms of the hybrid and of the twin
 	alsoIn      *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
 }
 
@@ -87,6 +88,7 @@ func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	}
 	if h.Twin != twin {
 		t.peerConns.changes++
+		c.countCarrierLocked()
 	}
 	if h.Reqq > 0 {
 		c.ext.reqq = h.Reqq

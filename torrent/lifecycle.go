@@ -268,6 +268,7 @@ func (t *Torrent) halt() {
 			c.dropLocked(context.Canceled)
 		}
 	}
+	t.super.Link(nil, nil)
 	t.mu.Unlock()
 	t.life.goroutines.Wait()
 	t.finishRest()

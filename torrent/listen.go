@@ -1,12 +1,13 @@
 package torrent
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"syscall"
+
+	"spate/internal/sockerr"
 )
 
 // PortError is the error when no port from First to Last could be opened for peers.
@@ -35,7 +36,7 @@ func (s *Session) listen() error {
 		if firstErr == nil {
 			firstErr = err
 		}
-		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
+		if !sockerr.Is(err, syscall.EADDRINUSE) && !sockerr.Is(err, syscall.EACCES) {
 			break
 		}
 	}

@@ -138,6 +138,7 @@ func (s *Session) Run(ctx context.Context) error {
 			for _, t := range s.Torrents() {
 				t.tick(now)
 				t.noteTwinApart()
+				t.linkTwin()
 				if t.maySleep(now) {
 					s.sleep(t)
 				}

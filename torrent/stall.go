@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"spate/internal/sockerr"
 	"spate/torrent/internal/peerlist"
 )
 
@@ -135,11 +136,11 @@ func failureOf(err error) peerlist.Failure {
 	switch {
 	case errors.Is(err, errNoAnswer):
 		return peerlist.Unanswered
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case sockerr.Is(err, syscall.ECONNREFUSED):
 		return peerlist.Refused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case sockerr.Is(err, syscall.EHOSTUNREACH), sockerr.Is(err, syscall.ENETUNREACH):
 		return peerlist.NoRoute
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), sockerr.Is(err, syscall.ETIMEDOUT):
 		return peerlist.TimedOut
 	}
 	return peerlist.Otherwise

@@ -147,7 +147,7 @@ func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	t.super.Tick(t.peerConns.n, t.maySuperSeedLocked(), now)
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone {
-			t.super.SetKeeps(c.id, t.passedOn != nil && t.passedOn.Keeps(uint32(c.id), now))
+			t.super.SetKeeps(c.id, c.keepsLocked(now))
 			c.showPiecesLocked()
 			c.appendHavesLocked(t.super.Rest(c.id))
 		}
@@ -161,6 +161,13 @@ func (c *conn) sentWholeLocked(piece uint32) {
 		t.passedOn = choker.NewPassedOn(t.info.PieceLength)
 	}
 	t.passedOn.Sent(uint32(c.id), piece, t.super.Alone(c.id, int(piece)), time.Now())
+}
+
+// keepsLocked reports whether the peer passes on nothing. It is false for a peer that may pass
+// pieces on to the other swarm of a release, because this swarm sees nothing of that.
+func (c *conn) keepsLocked(now time.Time) bool {
+	o, t := c.t.passedOn, c.t
+	return o != nil && !(c.ext.carries && t.super.FeedsOtherSwarm()) && o.Keeps(uint32(c.id), now)
 }
 
 // announcedLocked records that the peer has announced a piece that was not sent to it as a whole.

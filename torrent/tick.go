@@ -155,7 +155,7 @@ func (t *Torrent) candidatesLocked(now time.Time) []choker.Peer {
 			Up:         c.tx.meter.rate,
 			UpBytes:    c.sent.Load(),
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
-			Keeps:      t.passedOn != nil && t.passedOn.Keeps(uint32(c.id), now),
+			Keeps:      c.keepsLocked(now),
 		})
 	}
 	return t.slots.candidates

@@ -40,6 +40,7 @@ type Torrent struct {
 	full     atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
 	twin     atomic.Pointer[twinSwarm]         // the swarm of the v1 twin; nil unless the torrent takes part in it
 	twinHash func() spate.InfoHash             // the info-hash of the v1 twin, computed once; zero if there is none
+	linked   *Torrent                          // the v1 twin, if the session seeds it and linkTwin knows it; owned by the session's ticker
 	life     lifetime
 	data     torrentData
 	count    counters

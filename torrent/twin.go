@@ -10,6 +10,7 @@ import (
 	"spate/peerwire"
 	"spate/torrent/internal/announce"
 	"spate/torrent/internal/peerlist"
+	"spate/torrent/internal/superseed"
 	"spate/tracker"
 )
 
@@ -131,6 +132,49 @@ func (t *Torrent) noteTwinApart() {
 		t.twinApart = apart
 		t.tellHandshakeLocked()
 	}
+}
+
+// linkTwin makes the super-seeders of the hybrid and of the twin send one first copy together, if
+// the session seeds both. Each of them has the lock of its torrent; they share only the boards.
+func (t *Torrent) linkTwin() {
+	if t.hash2.IsZero() || t.twin.Load() != nil {
+		return
+	}
+	twin := t.s.Torrent(t.twinHash())
+	if twin == t.linked {
+		return
+	}
+	t.linked = twin
+	var own, other *superseed.Board
+	if twin != nil {
+		own, other = superseed.NewBoard(t.info.NumPieces()), superseed.NewBoard(t.info.NumPieces())
+		twin.linkSuperSeed(other, own)
+	}
+	t.linkSuperSeed(own, other)
+}
+
+// linkSuperSeed connects the super-seeder to that of the other swarm of the release.
+func (t *Torrent) linkSuperSeed(own, other *superseed.Board) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.life.ctx.Err() == nil {
+		t.super.Link(own, other)
+	}
+}
+
+// countCarrierLocked counts the peer if it takes part in both swarms of a release.
+func (c *conn) countCarrierLocked() {
+	carries := c.ext.handshake.Twin == peerwire.TwinJoined
+	if carries == c.ext.carries {
+		return
+	}
+	c.ext.carries = carries
+	if carries {
+		c.t.peerConns.carriers++
+	} else {
+		c.t.peerConns.carriers--
+	}
+	c.t.super.SetCarriers(c.t.peerConns.carriers)
 }
 
 // has reports whether the session has a torrent with an info-hash, which may be dormant.

@@ -306,6 +306,35 @@ func TestCarriersSaveUploads(t *testing.T) {
 	}
 }
 
+// TestTwoSeedsSendOneFirstCopy checks that the origin of two swarms sends about one first copy to both
+// together if all getters of the hybrid carry pieces to the swarm of the twin, and less than two if
+// only some do. Nobody waits for the carriers: all getters are complete sooner than without them.
+func TestTwoSeedsSendOneFirstCopy(t *testing.T) {
+	t.Parallel()
+	run := func(carriers int) (copies float64, took time.Duration) {
+		withTwoSwarms(t, []int{2 << 20}, func(w *twoSwarms) {
+			_, seeds := w.origin()
+			time.Sleep(3 * time.Second)
+			start := time.Now()
+			var all []*simGetter
+			for i := range 3 {
+				all = append(all, w.getter(w.hybrid, i < carriers), w.getter(w.twin, false))
+			}
+			w.await(all...)
+			took = time.Since(start)
+			copies = float64(seeds[0].Stats().Uploaded+seeds[1].Stats().Uploaded) / float64(len(w.data))
+		})
+		t.Logf("with %d carriers the origin sent %.2f copies in %v", carriers, copies, took)
+		return copies, took
+	}
+	_, alone := run(0)
+	for carriers, most := range map[int]float64{1: 1.9, 3: 1.5} {
+		if copies, took := run(carriers); copies > most || took > alone {
+			t.Errorf("with %d carriers the origin sent %.2f copies in %v, want at most %.2f, and at most %v as without carriers", carriers, copies, took, most, alone)
+		}
+	}
+}
+
 // conns returns the number of connections from a to b.
 func conns(a *simGetter, b *simClient) (n int) {
 	a.tor.mu.Lock()

@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/sockerr"
 	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/tracker"
@@ -91,9 +92,9 @@ func listenHint(e *daemon.ListenError) string {
 	}
 	hint := "choose another address with " + address
 	switch {
-	case errors.Is(e.Err, syscall.EADDRINUSE):
+	case sockerr.Is(e.Err, syscall.EADDRINUSE):
 		hint = "choose another port with " + port + " (0: any free port), or stop the process that uses the port"
-	case errors.Is(e.Err, fs.ErrPermission):
+	case errors.Is(e.Err, fs.ErrPermission), sockerr.Is(e.Err, syscall.EACCES):
 		hint = "only root may use ports below 1024: choose another port with " + port
 	}
 	if e.Setting == "redirect" {
@@ -192,7 +193,7 @@ func trackerError(err error) error {
 		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "check that the tracker runs, and that the port is for this protocol (http or udp)"}
 	case errors.Is(err, trackerclient.ErrForbiddenAddress):
 		return &fault.Error{Code: fault.Network, Err: err}
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case sockerr.Is(err, syscall.ECONNREFUSED):
 		return &fault.Error{Code: fault.Network, Err: err, Hint: "nothing listens there: check that the tracker runs, and check the port"}
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"net"
 	"syscall"
 
+	"spate/internal/sockerr"
 	"spate/internal/udpmux"
 	"spate/torrent"
 )
@@ -19,7 +20,7 @@ const anyPortTries = 32
 func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, *udpmux.Mux, error) {
 	s, udp, err := listenOnBoth(opt)
 	var port *torrent.PortError
-	if errors.As(err, &port) && anyPort && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
+	if errors.As(err, &port) && anyPort && !sockerr.Is(port.Err, syscall.EADDRNOTAVAIL) {
 		e.Warnf("no port from %d to %d is free for peers; using another free port", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, udp, err = listenOnBoth(opt)

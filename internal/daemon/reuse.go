@@ -129,11 +129,8 @@ func (r *reuser) candidates() []string {
 	var named, others []string
 	seen := 0
 	for queue := []string{"."}; len(queue) > 0 && seen < maxSearched; queue = queue[1:] {
-		for _, e := range r.list(queue[0]) {
+		for _, e := range r.list(queue[0], maxSearched-seen) {
 			seen++
-			if seen > maxSearched {
-				break
-			}
 			if strings.HasPrefix(e.Name(), ".") {
 				continue
 			}
@@ -160,14 +157,14 @@ func (r *reuser) candidates() []string {
 	return append(named, others...)
 }
 
-// list returns the entries of the directory at path, or none if it cannot be read.
-func (r *reuser) list(path string) []fs.DirEntry {
+// list returns at most most entries of the directory at path, or none if it cannot be read.
+func (r *reuser) list(path string, most int) []fs.DirEntry {
 	sub, err := r.in.Sub(path)
 	if err != nil {
 		return nil
 	}
 	defer sub.Close()
-	entries, _ := sub.ReadDir()
+	entries, _ := sub.ReadSome(most)
 	return entries
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"spate/internal/fault"
+	"spate/internal/sockerr"
 )
 
 // ListenConfig configures the addresses of HTTP and the UDP tracker.
@@ -85,7 +86,7 @@ func (l *ListenConfig) open(ctx context.Context) (*sockets, error) {
 			return s, nil
 		}
 		s.close()
-		if l.UDP != "" || port != "0" || try >= 20 || !errors.Is(err, syscall.EADDRINUSE) {
+		if l.UDP != "" || port != "0" || try >= 20 || !sockerr.Is(err, syscall.EADDRINUSE) {
 			return nil, listenError(err, l.Who+" over UDP", "udp", udp, "udp")
 		}
 	}
@@ -104,11 +105,11 @@ type ListenError struct {
 func (e *ListenError) Error() string {
 	why := e.Err.Error()
 	switch {
-	case errors.Is(e.Err, syscall.EADDRINUSE):
+	case sockerr.Is(e.Err, syscall.EADDRINUSE):
 		why = "the port is taken by another program"
-	case errors.Is(e.Err, fs.ErrPermission):
+	case errors.Is(e.Err, fs.ErrPermission), sockerr.Is(e.Err, syscall.EACCES):
 		why = "not permitted to this user"
-	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
+	case sockerr.Is(e.Err, syscall.EADDRNOTAVAIL):
 		why = "no address of this machine"
 	}
 	return fmt.Sprintf("%s cannot listen on %s (%s): %s", e.Who, e.Addr, e.Network, why)

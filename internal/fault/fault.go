@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"spate/bencode"
+	"spate/internal/sockerr"
 	"spate/metainfo"
 )
 
@@ -164,7 +165,7 @@ func isNetwork(err error) bool {
 	var u *url.Error
 	var header tls.RecordHeaderError
 	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &u) || errors.As(err, &header) || IsUntrusted(err) ||
-		errors.Is(err, syscall.EADDRINUSE)
+		sockerr.Is(err, syscall.EADDRINUSE)
 }
 
 // IsUntrusted reports whether err says that a certificate could not be verified.

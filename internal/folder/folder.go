@@ -11,6 +11,8 @@
 package folder
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -130,13 +132,23 @@ func (f *Folder) ReadChecked(name string, limit int64, h Head) ([]byte, error) {
 
 // ReadDir returns the entries of the directory, sorted by name. An entry for a link
 // describes the link.
-func (f *Folder) ReadDir() ([]fs.DirEntry, error) {
+func (f *Folder) ReadDir() ([]fs.DirEntry, error) { return f.readDir(-1) }
+
+// ReadSome is like ReadDir, but reads at most n entries, which must be above 0. They are any of
+// the entries if the directory has more.
+func (f *Folder) ReadSome(n int) ([]fs.DirEntry, error) { return f.readDir(n) }
+
+// readDir reads at most n entries, or all if n is negative.
+func (f *Folder) readDir(n int) ([]fs.DirEntry, error) {
 	dir, err := f.openDir(".")
 	if err != nil {
 		return nil, f.explain("open", ".", err)
 	}
 	defer dir.Close()
-	list, err := dir.ReadDir(-1)
+	list, err := dir.ReadDir(n)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil // the directory is empty
+	}
 	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return list, f.explain("read", ".", err)
 }

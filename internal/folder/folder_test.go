@@ -284,6 +284,25 @@ func TestReadDir(t *testing.T) {
 	}
 }
 
+// TestReadSomeIsBounded checks that ReadSome reads no more entries than it is told to, and that an
+// empty directory is no error.
+func TestReadSomeIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i, want := range []int{0, 1, 2, 2} {
+		f, err := folder.Open(dir, folder.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := f.ReadSome(2)
+		if err != nil || len(list) != want {
+			t.Errorf("ReadSome(2) of a directory with %d entries returned %d, %v", i, len(list), err)
+		}
+		f.Close()
+		os.WriteFile(filepath.Join(dir, string(rune('a'+i))), nil, 0o644)
+	}
+}
+
 // TestLink checks that Link links the open file, and fails if another file replaced it.
 func TestLink(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"spate/internal/sockerr"
 	"spate/internal/units"
 )
 
@@ -231,7 +232,7 @@ type webConn struct {
 // Read reads from the connection.
 func (c *webConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || sockerr.Is(err, syscall.ECONNRESET) {
 		c.ended.Store(true)
 	}
 	return n, err

@@ -6,7 +6,6 @@ package running
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/reach"
+	"spate/internal/sockerr"
 	"spate/internal/tui"
 	"spate/internal/uplink"
 )
@@ -133,7 +133,7 @@ func find(ctx context.Context, state string, limit time.Duration) ([]*Process, e
 			http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: limit},
 		}
 		switch _, err := r.List(ctx); {
-		case errors.Is(err, syscall.ECONNREFUSED):
+		case sockerr.Is(err, syscall.ECONNREFUSED):
 			os.Remove(path)
 		case err == nil:
 			all = append(all, r)

@@ -16,6 +16,7 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/sockerr"
 	"spate/internal/units"
 )
 
@@ -117,7 +118,7 @@ func damaged(u *url.URL, err error) error {
 	if errors.Is(err, gzip.ErrHeader) {
 		return fault.New(fault.Network, "", "%s: the answer is not encoded as it says: %w", u.Redacted(), err)
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || sockerr.Is(err, syscall.ECONNRESET) {
 		return cut(u, err)
 	}
 	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer is damaged: %w", u.Redacted(), err)}
@@ -190,17 +191,17 @@ func explainFetch(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection inside the header of its answer", target)}
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), sockerr.Is(err, syscall.ECONNRESET):
 		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection without an answer", target)}
 	case errors.As(err, &forbidden) && !forbidden.Addr.IsValid():
 		err, hint = forbidden, "give a host name, or an address in its usual form such as 192.0.2.1, and the port of a web server"
 	case errors.As(err, &forbidden):
 		err, hint = forbidden, "if you trust the address, download the .torrent by other means and give the file"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case sockerr.Is(err, syscall.ECONNREFUSED):
 		hint = "nothing listens there: check that the publisher runs, and check the port"
 	case errors.As(err, &dns):
 		hint = "check the host's name and your connection"
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.ENETUNREACH):
+	case sockerr.Is(err, syscall.EINVAL), sockerr.Is(err, syscall.EADDRNOTAVAIL), sockerr.Is(err, syscall.ENETUNREACH):
 		hint = "the address cannot be reached from here; check the local address and your connection"
 	}
 	if errors.Is(err, context.Canceled) {

@@ -26,6 +26,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"spate/internal/sockerr"
 )
 
 // Packet is one UDP packet that was received or is to be sent.
@@ -96,7 +98,7 @@ func Listen(bind netip.Addr, port uint16) (*Mux, error) {
 		if m, err = listen(bind.Unmap(), port); err == nil {
 			return m, nil
 		}
-		if port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		if port != 0 || !sockerr.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
@@ -115,7 +117,7 @@ func listen(bind netip.Addr, port uint16) (*Mux, error) {
 	for _, a := range addrs {
 		s, err := m.open(netip.AddrPortFrom(a, m.port))
 		if err != nil {
-			if errors.Is(err, syscall.EADDRINUSE) {
+			if sockerr.Is(err, syscall.EADDRINUSE) {
 				m.Close()
 				return nil, err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,7 +19,50 @@ const maxPins = 16
 var ErrPins = errors.New("swarm table: too many pinned origins")
 
 // pinSet is a set of pinned origins, which many swarms can share. It is immutable.
-type pinSet struct{ v4, v6 []byte }
+type pinSet struct {
+	v4, v6 []byte
+	public *pinSet // the addresses that are not private, link-local or loopback
+}
+
+// newPinSet returns the set of compact addresses.
+func newPinSet(v4, v6 []byte) *pinSet {
+	all, public := &pinSet{v4: v4, v6: v6}, &pinSet{}
+	for a := range slices.Chunk(v4, 6) {
+		if !isLocal(netip.AddrFrom4([4]byte(a[:4]))) {
+			public.v4 = append(public.v4, a...)
+		}
+	}
+	for a := range slices.Chunk(v6, 18) {
+		if !isLocal(netip.AddrFrom16([16]byte(a[:16]))) {
+			public.v6 = append(public.v6, a...)
+		}
+	}
+	all.public = public
+	return all
+}
+
+// isLocal reports whether an address means something in one network only.
+func isLocal(a netip.Addr) bool { return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() }
+
+// toldTo returns the origins that a peer at an address is told. Private ones are only told to a peer of
+// a private network, and to a peer that has the same public address as an origin, because it is
+// probably behind the same router. For others they are of no use and say what this network is like.
+func (p *pinSet) toldTo(at netip.Addr) *pinSet {
+	if at = at.Unmap(); isLocal(at) || p.public.n() == p.n() {
+		return p
+	}
+	for a := range slices.Chunk(p.public.v4, 6) {
+		if netip.AddrFrom4([4]byte(a[:4])) == at {
+			return p
+		}
+	}
+	for a := range slices.Chunk(p.public.v6, 18) {
+		if netip.AddrFrom16([16]byte(a[:16])) == at {
+			return p
+		}
+	}
+	return p.public
+}
 
 // pinSets holds all sets that were ever pinned. Records refer to sets by number. Set 0
 // is empty.
@@ -29,7 +73,7 @@ type pinSets struct {
 }
 
 func (p *pinSets) init() {
-	p.all.Store(&[]*pinSet{{}})
+	p.all.Store(&[]*pinSet{newPinSet(nil, nil)})
 	p.byID = map[string]uint16{"|": 0}
 }
 
@@ -65,7 +109,7 @@ func (p *pinSets) number(addrs []netip.AddrPort) (uint16, error) {
 		return 0, ErrPins
 	}
 	no := uint16(len(all))
-	all = append(all[:len(all):len(all)], set)
+	all = append(all[:len(all):len(all)], newPinSet(set.v4, set.v6))
 	p.all.Store(&all)
 	p.byID[key] = no
 	return no, nil

@@ -17,7 +17,7 @@ func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	want = min(want, s.t.opt.MaxNumWant)
 	seeds := !a.req.Seed && a.req.Event != tracker.EventPaused || a.req.Seeking
 	if seeds {
-		want -= pins.appendTo(a.req, a.rep, want)
+		want -= pins.toldTo(a.req.Addr.Addr()).appendTo(a.req, a.rep, want)
 	}
 
 	var have [numLists]int

@@ -48,7 +48,8 @@ type Store interface {
 	Unprotect(ih spate.InfoHash)
 	// Pin makes addrs, up to 16 addresses, the origins of the swarm of ih. They are in
 	// every reply to a leecher although they do not announce, and count as seeds, where
-	// an IPv4 and an IPv6 address count as one. Pin replaces earlier origins and
+	// an IPv4 and an IPv6 address count as one. A store may keep private addresses from
+	// peers outside of the private network. Pin replaces earlier origins and
 	// protects the swarm. The errors are [ErrFull], [ErrPins] and [ErrAddr].
 	Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error
 	// Unpin removes the origins of a swarm, which stays protected.

@@ -136,7 +136,7 @@ func (st *Statistics) Sample(t Tracker) {
 // totals returns the totals of t, in which the two swarms of an allowed hybrid count as one. Clients
 // announce a hybrid to both swarms, so that a peer or a completed download is in both counts.
 func totals(t Tracker, now time.Time) swarm.Totals {
-	var twice swarm.Totals // read first, so that no counter of the totals is smaller
+	var twice swarm.Totals
 	for ih, note := range t.Allowed() {
 		if note.Pair == (spate.InfoHash{}) || bytes.Compare(ih[:], note.Pair[:]) > 0 {
 			continue // the other swarm of the pair is or was looked at
@@ -147,10 +147,15 @@ func totals(t Tracker, now time.Time) swarm.Totals {
 		twice.LeechersTwice += int(min(leechers, leechers2))
 		twice.Completed += uint64(min(completed, completed2))
 	}
-	tot := t.Store().Totals()
-	tot.SeedersTwice += twice.SeedersTwice
-	tot.LeechersTwice += twice.LeechersTwice
-	tot.Completed -= twice.Completed
+	return withoutTwice(t.Store().Totals(), twice)
+}
+
+// withoutTwice returns totals without what is in twice. The two are not of the same moment, because
+// peers leave and swarms are removed meanwhile, so no difference becomes negative.
+func withoutTwice(tot, twice swarm.Totals) swarm.Totals {
+	tot.SeedersTwice += max(0, min(twice.SeedersTwice, tot.Seeders()))
+	tot.LeechersTwice += max(0, min(twice.LeechersTwice, tot.Leechers()))
+	tot.Completed -= min(twice.Completed, tot.Completed)
 	return tot
 }
 

@@ -166,6 +166,16 @@ func TestHybridIsOneEntry(t *testing.T) {
 	}
 }
 
+// TestTotalsStayAboveZero checks that totals are not negative if peers left, or swarms with completed
+// downloads were removed, after the peers of hybrids were counted.
+func TestTotalsStayAboveZero(t *testing.T) {
+	tot := withoutTwice(swarm.Totals{Seeders4: 3, Seeders6: 2, SeedersTwice: 1, Pinned: 1, Leechers4: 2, Completed: 4},
+		swarm.Totals{SeedersTwice: 9, LeechersTwice: 9, Completed: 9})
+	if tot.Seeders() != 0 || tot.Leechers() != 0 || tot.Completed != 0 {
+		t.Errorf("%d seeders, %d leechers and %d completed downloads, want none", tot.Seeders(), tot.Leechers(), tot.Completed)
+	}
+}
+
 // TestObserveAllocatesNothing checks that counting an announce allocates nothing.
 func TestObserveAllocatesNothing(t *testing.T) {
 	st := New(Options{})

@@ -35,13 +35,14 @@ type PassedOn struct {
 
 // passedOnPeer counts bytes. alone and passed halve with every passedOnHalf.
 type passedOnPeer struct {
-	at      time.Time   // of alone and passed
-	alone   float64     // sent to the peer when no other peer had them, and passed on or older than passTime
-	passed  float64     // of alone, those that have reached other peers
-	parts   int         // pieces in alone, without the halving
-	recent  []solePiece // pieces that are not in alone yet, in the order of their time
-	sent    int64       // sent to the peer in whole pieces
-	vouched int64       // counted for other peers because this peer announced them
+	at      time.Time           // of alone and passed
+	alone   float64             // sent to the peer when no other peer had them, and passed on or older than passTime
+	passed  float64             // of alone, those that have reached other peers
+	parts   int                 // pieces in alone, without the halving
+	sole    map[uint32]struct{} // pieces that PassedOn.sole has under the peer
+	recent  []solePiece         // pieces that are not in alone yet, in the order of their time
+	sent    int64               // sent to the peer in whole pieces
+	vouched int64               // counted for other peers because this peer announced them
 }
 
 type solePiece struct {
@@ -88,11 +89,15 @@ func (p *passedOnPeer) count(alone, passed float64) {
 func (o *PassedOn) Sent(id, piece uint32, alone bool, now time.Time) {
 	p := o.peer(id, now)
 	p.sent += o.length
+	o.forget(piece)
 	if !alone || len(o.sole) >= maxSole {
-		delete(o.sole, piece)
 		return
 	}
 	o.sole[piece] = id
+	if p.sole == nil {
+		p.sole = map[uint32]struct{}{}
+	}
+	p.sole[piece] = struct{}{}
 	p.recent = append(p.recent, solePiece{piece, now})
 }
 
@@ -107,20 +112,27 @@ func (o *PassedOn) Has(id, piece uint32, now time.Time) {
 		return
 	}
 	p.vouched += o.length
-	delete(o.sole, piece)
+	o.forget(piece)
 	o.peer(from, now).count(float64(o.length), float64(o.length))
 }
 
 // Leave forgets a peer. Pieces that only it had count for nobody.
 func (o *PassedOn) Leave(id uint32) {
-	if o.peers[id] == nil {
+	p := o.peers[id]
+	if p == nil {
 		return
 	}
+	for piece := range p.sole {
+		delete(o.sole, piece)
+	}
 	delete(o.peers, id)
-	for piece, from := range o.sole {
-		if from == id {
-			delete(o.sole, piece)
-		}
+}
+
+// forget forgets which peer alone has a piece.
+func (o *PassedOn) forget(piece uint32) {
+	if from, ok := o.sole[piece]; ok {
+		delete(o.peers[from].sole, piece)
+		delete(o.sole, piece)
 	}
 }
 

@@ -126,3 +126,40 @@ func TestHoldBack(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaveForgetsOnlyItsOwnPieces checks that the list of a peer contains exactly the pieces that only
+// it has, so that Leave need not look at the pieces of other peers.
+func TestLeaveForgetsOnlyItsOwnPieces(t *testing.T) {
+	o, now := NewPassedOn(1), time.Unix(1_800_000_000, 0)
+	for piece := range uint32(100) {
+		o.Sent(piece%4, piece, true, now)
+	}
+	for piece := range uint32(20) { // these are no longer with one peer, or with another one
+		o.Sent((piece+1)%4, piece, piece < 10, now)
+	}
+	for piece := uint32(20); piece < 30; piece++ {
+		o.Has(7, piece, now)
+	}
+	check := func() {
+		t.Helper()
+		listed := 0
+		for id, p := range o.peers {
+			for piece := range p.sole {
+				if from, ok := o.sole[piece]; !ok || from != id {
+					t.Errorf("peer %d lists piece %d, which only peer %d has (%t)", id, piece, from, ok)
+				}
+				listed++
+			}
+		}
+		if listed != len(o.sole) {
+			t.Errorf("%d pieces are in the lists of peers, want %d", listed, len(o.sole))
+		}
+	}
+	check()
+	before, own := len(o.sole), len(o.peers[2].sole)
+	o.Leave(2)
+	check()
+	if own == 0 || len(o.sole) != before-own {
+		t.Errorf("%d pieces are remembered, want %d without the %d of the peer that left", len(o.sole), before-own, own)
+	}
+}

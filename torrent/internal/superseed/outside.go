@@ -1,6 +1,9 @@
 package superseed
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Bounds of the pieces that were sent outside of the connections to peers.
 const (
@@ -17,12 +20,19 @@ type outside struct {
 // SentOutside records that a whole piece was sent to some peer outside of its connection, over
 // HTTP. For a while the piece counts as one that a peer is expected to get, so that other peers
 // are shown other pieces first. A peer that announces the piece makes it count for longer. The
-// caller need not know which peer it was, so no peer counts as having the piece.
+// caller need not know which peer it was, so no peer counts as having the piece. A piece that is sent
+// again counts once, and for longer.
 func (s *Seed) SentOutside(piece uint32, now time.Time) {
-	if s.shown == nil || len(s.outside) == maxOutside {
+	if s.shown == nil {
 		return
 	}
-	s.count(piece, expected)
+	if i := slices.IndexFunc(s.outside, func(o outside) bool { return o.piece == piece }); i >= 0 {
+		s.outside = slices.Delete(s.outside, i, i+1)
+	} else if len(s.outside) == maxOutside {
+		return
+	} else {
+		s.count(piece, expected)
+	}
 	s.outside = append(s.outside, outside{piece, now.Add(outsideFor)})
 }
 

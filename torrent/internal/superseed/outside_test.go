@@ -62,3 +62,25 @@ func TestSentOutsideIsBounded(t *testing.T) {
 	}
 	t.Error("the peer was not shown all pieces")
 }
+
+// TestPieceSentOutsideTwiceCountsOnce checks that a client which fetches one piece over HTTP again and
+// again cannot raise the count of the piece, and that the last time decides how long it counts.
+func TestPieceSentOutsideTwiceCountsOnce(t *testing.T) {
+	s, _, now := newSeed(t, 4, 3)
+	for range 1000 {
+		s.SentOutside(1, now)
+	}
+	s.SentOutside(2, now.Add(time.Second))
+	s.SentOutside(1, now.Add(2*time.Second))
+	if len(s.outside) != 2 || s.shown[1] != expected || s.shown[2] != expected {
+		t.Fatalf("%d pieces are remembered, with the counts %d and %d; want 2, once each", len(s.outside), s.shown[1], s.shown[2])
+	}
+	s.trimOutside(now.Add(outsideFor + time.Second))
+	if s.shown[1] != expected || s.shown[2] != 0 {
+		t.Errorf("the counts are %d and %d, want the first piece to count for longer", s.shown[1], s.shown[2])
+	}
+	s.trimOutside(now.Add(outsideFor + 2*time.Second))
+	if s.shown[1] != 0 || len(s.outside) != 0 {
+		t.Errorf("piece 1 counts %d after its time", s.shown[1])
+	}
+}

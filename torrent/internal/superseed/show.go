@@ -75,7 +75,8 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 // together may be shown half of the pieces that nobody was shown, so that the last pieces of
 // the first copy do not wait for a slow peer.
 func (s *Seed) share() int64 {
-	return s.pieces.Length * max(fewPieces, int64(s.unshown/(2*max(1, s.hiding))))
+	unshown, hiding := s.unshownOfBoth()
+	return s.pieces.Length * max(fewPieces, int64(unshown/(2*max(1, hiding))))
 }
 
 // retry returns the time until the caller should call Show again, which grows each time. It
@@ -148,13 +149,18 @@ func (s *Seed) showNext(id picker.PeerID, p *peer, unchoked bool, now time.Time)
 // fewer peers have the piece or are expected to get it. The piece is -1 if there is none.
 func (s *Seed) rarest(id picker.PeerID, p *peer) (piece, score int) {
 	piece = -1
+	carried := s.carried()
 	for range min(s.pieces.Num, showScan) {
 		i := s.cursor
 		s.cursor = (i + 1) % s.pieces.Num
 		if s.swarm.PeerHas(id, i) || p.told.Get(i) {
 			continue
 		}
-		if n := s.available(i)*expected + s.keptBy(i) + int(s.shown[i]); piece < 0 || n < score {
+		n := s.available(i)*expected + s.keptBy(i) + int(s.shown[i])
+		if carried {
+			n += s.elsewhere(i)
+		}
+		if piece < 0 || n < score {
 			piece, score = i, n
 		}
 		if score == 0 {
@@ -164,9 +170,15 @@ func (s *Seed) rarest(id picker.PeerID, p *peer) (piece, score int) {
 	return piece, score
 }
 
-// firstCopyOut reports whether every piece has reached a peer.
+// firstCopyOut reports whether every piece has reached a peer of this swarm, or of the other swarm
+// while peers carry pieces from there.
 func (s *Seed) firstCopyOut() bool {
-	for s.reached < s.pieces.Num && s.available(s.reached) > 0 {
+	carried := s.carried()
+	if s.wasCarried && !carried {
+		s.reached = 0
+	}
+	s.wasCarried = carried
+	for s.reached < s.pieces.Num && (s.available(s.reached) > 0 || carried && s.heldElsewhere(s.reached)) {
 		s.reached++
 	}
 	return s.reached == s.pieces.Num
@@ -258,7 +270,9 @@ func (s *Seed) expect(w *showing, is bool) {
 	w.expected = is
 }
 
-// count adds to the count of a piece in s.shown, within the bounds of its type.
+// count adds to the count of a piece in s.shown, within the bounds of its type, and tells the Seed
+// of the other swarm.
 func (s *Seed) count(piece uint32, n int) {
 	s.shown[piece] = uint16(max(0, min(1<<16-1, int(s.shown[piece])+n)))
+	s.tellPiece(piece)
 }

@@ -28,6 +28,7 @@
 //	Choked, Unchoked            the caller choked or unchoked the peer
 //	Finishing, KeepUnchoked     the choker decided to choke the peer, or to keep it unchoked
 //	Leave                       the peer left
+//	Link, SetCarriers           the release has another swarm, and peers that take part in both
 //	Tick                        a second has passed
 //	Show                        after most events: the pieces to show to the peer now
 //	Retry                       the time that Show returned has passed
@@ -95,6 +96,9 @@ type Seed struct {
 	kept       []uint16  // for each piece the number of peers that have it and pass on nothing; nil if no peer ever did
 	anyPasses  bool      // some peer may pass pieces on
 	outside    []outside // pieces that were sent outside of connections, in the order of until
+	own, other *Board    // of this swarm and of the other one of the release; nil if there is no other
+	carriers   int       // peers that take part in both swarms
+	wasCarried bool      // reached counts pieces of the other swarm
 	list       []uint32  // reused for the result of Show and Rest
 }
 
@@ -267,6 +271,9 @@ func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
 		s.keep(p, int(piece))
 	}
 	i := p.find(piece)
+	if s.shown != nil {
+		defer s.tellPiece(piece)
+	}
 	if i < 0 {
 		return false
 	}
@@ -358,7 +365,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	}
 	s.trimOutside(now)
 	switch {
-	case peers != 1:
+	case peers != 1 || s.FeedsOtherSwarm():
 		s.aloneSince = time.Time{}
 	case s.aloneSince.IsZero():
 		s.aloneSince = now
@@ -383,6 +390,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait
 	}
 	if !hidden && !only {
-		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen}
+		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen, own: s.own, other: s.other, carriers: s.carriers}
 	}
+	s.tellOther(peers)
 }
