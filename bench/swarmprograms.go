@@ -99,6 +99,8 @@ type peerJob struct {
 	tcp     bool   // without uTP
 	rider   bool   // send almost nothing
 	leave   bool   // leave when complete
+	router  bool   // ask the router to map ports
+	dht     bool   // find peers by the DHT
 	flags   []string
 	url     string // of the file, for curl
 	name    string // of the file
@@ -120,6 +122,7 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 	case "libtorrent":
 		return []string{in.python, "-c", libtorrentPeer, asJSON(map[string]any{
 			"listen": j.listen, "torrent": j.torrent, "dir": j.dir, "seed": j.seed, "super": j.super, "tcp": j.tcp, "rider": j.rider, "leave": j.leave,
+			"router": j.router, "dht": j.dht,
 		})}, nil
 	case "webtorrent":
 		return []string{"node", "--input-type=module", "-e", webtorrentPeer, asJSON(map[string]any{
@@ -162,6 +165,12 @@ func (in *installs) spatePeer(j peerJob) []string {
 	if j.rider {
 		args = append(args, "--up", "1k")
 	}
+	if j.router {
+		args = append(args, "--no-portmap=false")
+	}
+	if j.dht {
+		args = append(args, "--no-dht=false")
+	}
 	return append(args, j.flags...)
 }
 
@@ -187,10 +196,11 @@ func transmissionPeer(j peerJob) ([]string, error) {
 		return nil, err
 	}
 	_, err = write(j.state, "settings.json", asJSON(map[string]any{
-		"dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false, "peer-port": peerPort, "preallocation": 0,
+		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
 		"utp-enabled": true, "speed-limit-up": 1, "speed-limit-up-enabled": j.rider,
 	}))
-	args := []string{"transmission-cli", "-g", j.state, "-w", j.dir, "-M", "-p", fmt.Sprint(peerPort), "-f", done, j.torrent}
+	portmap := map[bool]string{false: "-M", true: "-m"}[j.router]
+	args := []string{"transmission-cli", "-g", j.state, "-w", j.dir, portmap, "-p", fmt.Sprint(peerPort), "-f", done, j.torrent}
 	if j.seed {
 		args = append(args, "-v")
 	}
@@ -242,14 +252,18 @@ func qbittorrentPeer(j peerJob) ([]string, error) {
 	lines := []string{
 		"[LegalNotice]", "Accepted=true",
 		"[AutoRun]", "enabled=true", "program=" + done,
-		"[Network]", "PortForwardingEnabled=false",
-		"[BitTorrent]", fmt.Sprint(`Session\Port=`, peerPort), `Session\DHTEnabled=false`, `Session\LSDEnabled=false`, `Session\Preallocation=false`,
+		"[Network]", fmt.Sprint("PortForwardingEnabled=", j.router),
+		"[BitTorrent]", fmt.Sprint(`Session\Port=`, peerPort), fmt.Sprint(`Session\DHTEnabled=`, j.dht), `Session\LSDEnabled=false`, `Session\Preallocation=false`,
 	}
 	if j.rider {
 		lines = append(lines, `Session\GlobalUPSpeedLimit=1`)
 	}
 	_, err = write(j.state, "qBittorrent/config/qBittorrent.conf", lines...)
-	return []string{"qbittorrent-nox", "--profile=" + j.state, "--save-path=" + j.dir, "--skip-dialog=true", j.torrent}, err
+	args := []string{"qbittorrent-nox", "--profile=" + j.state, "--save-path=" + j.dir, "--skip-dialog=true"}
+	if j.seed {
+		args = append(args, "--skip-hash-check")
+	}
+	return append(args, j.torrent), err
 }
 
 // lookFor returns an error if a program of the system that a swarm needs is missing.
