@@ -106,7 +106,7 @@ func parseReach(args []string, usage io.Writer) (*reachOptions, error) {
 	fs.BoolVar(&o.dht, "dht", false, "use a magnet link without a tracker, and the DHT")
 	fs.BoolVar(&o.udp, "udp", false, "announce over UDP instead of HTTP")
 	fs.IntVar(&o.size, "size", 8, "size of the file in MiB")
-	fs.DurationVar(&o.limit, "limit", 90*time.Second, "give up after this time")
+	fs.DurationVar(&o.limit, "limit", 2*time.Minute, "give up after this time")
 	fs.IntVar(&o.parallel, "parallel", 6, "number of cells that are measured at the same time")
 	fs.StringVar(&o.json, "json", "", "append a line of JSON for each cell to this file")
 	fs.StringVar(&o.logs, "logs", "", "keep the output of the programs in this directory")

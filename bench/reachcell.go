@@ -348,7 +348,7 @@ func firstBytes(args []string) error {
 		return errors.New("firstbytes needs the name of an interface")
 	}
 	base, err := received(args[0])
-	for ; err == nil; time.Sleep(20 * time.Millisecond) {
+	for ; err == nil; time.Sleep(50 * time.Millisecond) {
 		var n uint64
 		if n, err = received(args[0]); err == nil && n >= base+64<<10 {
 			fmt.Println("FIRST")
