@@ -24,7 +24,7 @@ import (
 // The kinds of homes, as e2e/testdata/natlab.sh describes them, and the programs of cells.
 var (
 	homeKinds     = list{"masq", "full", "symmetric", "upnp", "igd", "pmp", "cgn", "forward", "fw", "open"}
-	reachPrograms = list{"spate", "libtorrent", "transmission", "qbittorrent"}
+	reachPrograms = list{"spate", "libtorrent", "transmission-daemon", "qbittorrent"}
 )
 
 // reachOptions are the options of the measurement of homes.

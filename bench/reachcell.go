@@ -115,7 +115,7 @@ func (l *reachLab) close(logs string) error {
 		p.stop()
 	}
 	errs := []error{l.natlab("down")}
-	for _, host := range []string{publisherHost, getterHostName, "n1", "n2", "n3", "n4"} {
+	for _, host := range []string{publisherHost, getterHostName} {
 		errs = append(errs, os.RemoveAll(l.hostsDir(host)))
 	}
 	if logs != "" {
@@ -140,7 +140,7 @@ func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (e
 	defer os.RemoveAll(l.work)
 	homes := []string{"up", "o:" + res.Publisher, "a:" + res.Getter}
 	if r.o.dht {
-		homes = append(homes, "n:open:4")
+		homes = append(homes, fmt.Sprint("n:open:", dhtHosts))
 	}
 	defer func() {
 		logs := ""
@@ -185,10 +185,14 @@ func (r *reachRun) startTracker(l *reachLab) error {
 	})
 }
 
-// startNodes starts a DHT of six nodes: libtorrent on srv, which the names of the well-known
-// nodes lead to, and libtorrent and spate elsewhere.
+// dhtHosts is the number of hosts with a DHT node beside srv and srv2. Transmission 3 does not use
+// a DHT of fewer than nine nodes.
+const dhtHosts = 10
+
+// startNodes starts a DHT: libtorrent on srv, which the names of the well-known nodes lead to, and
+// libtorrent and spate elsewhere.
 func (r *reachRun) startNodes(l *reachLab) error {
-	for _, host := range []string{publisherHost, getterHostName, "n1", "n2", "n3", "n4"} {
+	for _, host := range []string{publisherHost, getterHostName} {
 		if err := l.nameBootstrap(host); err != nil {
 			return err
 		}
@@ -198,14 +202,19 @@ func (r *reachRun) startNodes(l *reachLab) error {
 		return err
 	}
 	const entry = "44.1.0.10:6881"
-	lt := func(addrs, bootstrap string) []string {
+	libtorrent := func(addrs, bootstrap string) []string {
 		return []string{r.in.python, "-c", libtorrentScript, "dht", addrs, bootstrap}
 	}
-	for host, args := range map[string][]string{
-		"srv": lt(entry+",44.1.0.10:25401", ""), "srv2": lt("44.1.0.11:6881", entry),
-		"n1": lt("44.1.3.2:6881", entry), "n2": lt("44.1.3.3:6881", entry),
-		"n3": {self, "dhtnode", "44.1.3.4:6881", entry}, "n4": {self, "dhtnode", "44.1.3.5:6881", entry},
-	} {
+	nodes := map[string][]string{"srv": libtorrent(entry+",44.1.0.10:25401", ""), "srv2": libtorrent("44.1.0.11:6881", entry)}
+	for i := range dhtHosts {
+		addr := fmt.Sprintf("44.1.3.%d:6881", i+2)
+		args := []string{self, "dhtnode", addr, entry}
+		if i%3 == 0 {
+			args = libtorrent(addr, entry)
+		}
+		nodes[fmt.Sprint("n", i+1)] = args
+	}
+	for host, args := range nodes {
 		if _, err := l.start(host, "node-"+host, args, nil, nil); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func findInstalls(o *swarmOptions) *installs {
 	in := &installs{spate: o.spate, webtorrent: o.webtorrent}
 	in.versions = map[string]string{"spate": say(o.spate, "version")}
 	in.python, in.versions["libtorrent"] = findLibtorrent()
-	for _, name := range []string{"transmission-cli", "aria2c", "qbittorrent-nox", "curl"} {
+	for _, name := range []string{"transmission-cli", "transmission-daemon", "aria2c", "qbittorrent-nox", "curl"} {
 		in.versions[name] = say(name, "--version")
 	}
 	in.versions["rtorrent"] = say("rtorrent", "-h")
@@ -77,7 +77,7 @@ func (in *installs) missing(origin string, order []string) error {
 
 // describe prints the versions of the programs.
 func (in *installs) describe() {
-	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "curl"} {
+	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "transmission-daemon", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "curl"} {
 		if v := in.versions[name]; v != "" {
 			fmt.Printf("- %s: %s\n", name, v)
 		} else {
@@ -130,6 +130,8 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 		})}, nil
 	case "transmission-cli":
 		return transmissionPeer(j)
+	case "transmission-daemon":
+		return transmissionDaemonPeer(j)
 	case "aria2c":
 		return aria2Peer(j)
 	case "rtorrent":
@@ -196,15 +198,41 @@ func transmissionPeer(j peerJob) ([]string, error) {
 		return nil, err
 	}
 	_, err = write(j.state, "settings.json", asJSON(map[string]any{
-		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
+		"dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false, "peer-port": peerPort, "preallocation": 0,
 		"utp-enabled": true, "speed-limit-up": 1, "speed-limit-up-enabled": j.rider,
 	}))
-	portmap := map[bool]string{false: "-M", true: "-m"}[j.router]
-	args := []string{"transmission-cli", "-g", j.state, "-w", j.dir, portmap, "-p", fmt.Sprint(peerPort), "-f", done, j.torrent}
+	args := []string{"transmission-cli", "-g", j.state, "-w", j.dir, "-M", "-p", fmt.Sprint(peerPort), "-f", done, j.torrent}
 	if j.seed {
 		args = append(args, "-v")
 	}
 	return args, err
+}
+
+// transmissionDaemonPeer returns transmission-daemon, which adds the torrent or the magnet link
+// that it finds in a directory, and data that exists.
+func transmissionDaemonPeer(j peerJob) ([]string, error) {
+	done, err := hook(j.state)
+	if err != nil {
+		return nil, err
+	}
+	watched := filepath.Join(j.state, "watched")
+	if strings.HasPrefix(j.torrent, "magnet:") {
+		_, err = write(j.state, "watched/x.magnet", j.torrent)
+	} else {
+		var b []byte
+		if b, err = os.ReadFile(j.torrent); err == nil {
+			_, err = write(j.state, "watched/x.torrent", string(b))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = write(j.state, "settings.json", asJSON(map[string]any{
+		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
+		"script-torrent-done-enabled": true, "script-torrent-done-filename": done, "watch-dir": watched, "watch-dir-enabled": true,
+		"download-dir": j.dir,
+	}))
+	return []string{"transmission-daemon", "-f", "-g", j.state}, err
 }
 
 // aria2Peer returns aria2c.
