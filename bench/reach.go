@@ -35,7 +35,7 @@ type reachOptions struct {
 	dht                 bool // a magnet link without a tracker instead of a torrent
 	udp                 bool // the tracker's URL is udp
 	size                int  // MiB
-	limit               time.Duration
+	limit, lead         time.Duration
 	parallel            int
 	json, logs          string
 	data, spate         string
@@ -107,6 +107,7 @@ func parseReach(args []string, usage io.Writer) (*reachOptions, error) {
 	fs.BoolVar(&o.udp, "udp", false, "announce over UDP instead of HTTP")
 	fs.IntVar(&o.size, "size", 8, "size of the file in MiB")
 	fs.DurationVar(&o.limit, "limit", 2*time.Minute, "give up after this time")
+	fs.DurationVar(&o.lead, "lead", 5*time.Second, "time between the publisher's announce (with -dht: its start) and the getter")
 	fs.IntVar(&o.parallel, "parallel", 6, "number of cells that are measured at the same time")
 	fs.StringVar(&o.json, "json", "", "append a line of JSON for each cell to this file")
 	fs.StringVar(&o.logs, "logs", "", "keep the output of the programs in this directory")

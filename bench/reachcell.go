@@ -156,7 +156,7 @@ func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (e
 	if r.o.dht {
 		found = r.startNodes
 	}
-	if err := found(l); err != nil {
+	if err := found(ctx, l); err != nil {
 		return err
 	}
 	if err := r.startPublisher(ctx, l, res.Seed); err != nil {
@@ -166,7 +166,7 @@ func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (e
 }
 
 // startTracker starts the tracker on the public host srv.
-func (r *reachRun) startTracker(l *reachLab) error {
+func (r *reachRun) startTracker(_ context.Context, l *reachLab) error {
 	var ready atomic.Bool
 	p, err := l.start("srv", "tracker", []string{r.in.spate, "tracker", "--json", "--state", filepath.Join(l.work, "tracker"),
 		"--public-url", "http://44.1.0.10:6969", "--access-log", filepath.Join(l.work, "announces")}, nil, func(line string) {
@@ -189,9 +189,12 @@ func (r *reachRun) startTracker(l *reachLab) error {
 // a DHT of fewer than nine nodes.
 const dhtHosts = 10
 
+// formingTime is the time in which the nodes of a DHT that start together find each other.
+const formingTime = 15 * time.Second
+
 // startNodes starts a DHT: libtorrent on srv, which the names of the well-known nodes lead to, and
 // libtorrent and spate elsewhere.
-func (r *reachRun) startNodes(l *reachLab) error {
+func (r *reachRun) startNodes(ctx context.Context, l *reachLab) error {
 	for _, host := range []string{publisherHost, getterHostName} {
 		if err := l.nameBootstrap(host); err != nil {
 			return err
@@ -219,17 +222,21 @@ func (r *reachRun) startNodes(l *reachLab) error {
 			return err
 		}
 	}
-	return nil
+	return pause(ctx, formingTime)
 }
 
-// lead is the time between the announce of the publisher and the start of the getter, in which
-// the publisher asks its router. Without a tracker the publisher announces to the DHT meanwhile.
-const (
-	lead    = 5 * time.Second
-	leadDHT = 20 * time.Second
-)
+// pause waits for a time, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	case <-time.After(d):
+		return nil
+	}
+}
 
-// startPublisher starts the publisher and waits until it has announced.
+// startPublisher starts the publisher, and waits until it has announced to the tracker and for the
+// time of -lead, in which it asks its router or announces to the DHT.
 func (r *reachRun) startPublisher(ctx context.Context, l *reachLab, program string) error {
 	j := r.job(l, "seed")
 	j.seed, j.dir = true, r.data
@@ -241,9 +248,7 @@ func (r *reachRun) startPublisher(ctx context.Context, l *reachLab, program stri
 	if err != nil {
 		return err
 	}
-	wait := leadDHT
 	if !r.o.dht {
-		wait = lead
 		err = until(p, func() error {
 			if l.announced(publisherNet).IsZero() {
 				return errors.New("it has not announced")
@@ -254,10 +259,8 @@ func (r *reachRun) startPublisher(ctx context.Context, l *reachLab, program stri
 	if err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return errors.New("interrupted")
-	case <-time.After(wait):
+	if err := pause(ctx, r.o.lead); err != nil {
+		return err
 	}
 	return p.running()
 }
