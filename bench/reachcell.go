@@ -292,23 +292,11 @@ func (r *reachRun) get(ctx context.Context, l *reachLab, res *reachResult) error
 	if err != nil {
 		return err
 	}
-	g := &swarmGetter{kind: res.Get, job: r.job(l, "get")}
-	defer g.close()
-	args, err := r.in.peer(g.kind, g.job)
+	g, err := r.startGetter(l, res.Get)
 	if err != nil {
 		return err
 	}
-	var in *os.File
-	if staged(g.kind) {
-		if in, g.stdin, err = os.Pipe(); err != nil {
-			return err
-		}
-		defer in.Close()
-	}
-	g.started = time.Now()
-	if g.proc, err = l.start(getterHostName, "getter", args, in, g.heard); err != nil {
-		return err
-	}
+	defer g.close()
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for time.Since(g.started) < r.o.limit && g.done().IsZero() {
@@ -336,6 +324,25 @@ func (r *reachRun) get(ctx context.Context, l *reachLab, res *reachResult) error
 		return errors.New("the file DIFFERS from the original")
 	}
 	return nil
+}
+
+// startGetter starts the getter.
+func (r *reachRun) startGetter(l *reachLab, program string) (*swarmGetter, error) {
+	g := &swarmGetter{kind: program, job: r.job(l, "get")}
+	args, err := r.in.peer(g.kind, g.job)
+	if err != nil {
+		return nil, err
+	}
+	var in *os.File
+	if staged(g.kind) {
+		if in, g.stdin, err = os.Pipe(); err != nil {
+			return nil, err
+		}
+		defer in.Close()
+	}
+	g.started = time.Now()
+	g.proc, err = l.start(getterHostName, "getter", args, in, g.heard)
+	return g, err
 }
 
 // announced returns when a peer of a network announced first, by the tracker's log, or the zero

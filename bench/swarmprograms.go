@@ -208,31 +208,19 @@ func transmissionPeer(j peerJob) ([]string, error) {
 	return args, err
 }
 
-// transmissionDaemonPeer returns transmission-daemon, which adds the torrent or the magnet link
-// that it finds in a directory, and data that exists.
+// transmissionDaemonPeer returns transmission-daemon with transmission-remote, which adds the
+// torrent or the magnet link. It finds data that exists in its directory.
 func transmissionDaemonPeer(j peerJob) ([]string, error) {
 	done, err := hook(j.state)
 	if err != nil {
 		return nil, err
 	}
-	watched := filepath.Join(j.state, "watched")
-	if strings.HasPrefix(j.torrent, "magnet:") {
-		_, err = write(j.state, "watched/x.magnet", j.torrent)
-	} else {
-		var b []byte
-		if b, err = os.ReadFile(j.torrent); err == nil {
-			_, err = write(j.state, "watched/x.torrent", string(b))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
 	_, err = write(j.state, "settings.json", asJSON(map[string]any{
 		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
-		"script-torrent-done-enabled": true, "script-torrent-done-filename": done, "watch-dir": watched, "watch-dir-enabled": true,
-		"download-dir": j.dir,
+		"script-torrent-done-enabled": true, "script-torrent-done-filename": done, "download-dir": j.dir,
 	}))
-	return []string{"transmission-daemon", "-f", "-g", j.state}, err
+	const script = `transmission-daemon -f -g "$1" & until transmission-remote -a "$2"; do sleep 0.1; done; wait`
+	return []string{"sh", "-c", script, "sh", j.state, j.torrent}, err
 }
 
 // aria2Peer returns aria2c.
