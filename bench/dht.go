@@ -69,16 +69,17 @@ func dhtNodes(args []string) error {
 	return nil
 }
 
-// dhtNode runs a DHT node at the address that its argument gives.
+// dhtNode runs a DHT node at the address of its first argument. Further arguments are nodes to
+// start from.
 func dhtNode(args []string) error {
-	if len(args) != 1 {
+	if len(args) < 1 {
 		return errors.New("dhtnode needs an address")
 	}
 	conn, err := net.ListenPacket("udp4", args[0])
 	if err != nil {
 		return err
 	}
-	n, err := dht.New(dht.Options{Conns: []net.PacketConn{conn}})
+	n, err := dht.New(dht.Options{Conns: []net.PacketConn{conn}, Bootstrap: args[1:]})
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,11 @@ def add(ses, torrent, folder):
     ses.async_add_torrent(p)
 
 
-def dht(listen):
+def dht(listen, bootstrap=""):
     # DHT nodes on one machine share an address, so all limits by address are off.
     return lt.session({
         "listen_interfaces": listen, "enable_dht": True, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
-        "dht_bootstrap_nodes": "", "dht_upload_rate_limit": 100_000_000, "dht_block_ratelimit": 1_000_000,
+        "dht_bootstrap_nodes": bootstrap, "dht_upload_rate_limit": 100_000_000, "dht_block_ratelimit": 1_000_000,
         "dht_max_torrents": 100_000, "dht_max_peers": 100_000,
         "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False, "dht_prefer_verified_node_ids": False,
     })

@@ -12,7 +12,8 @@ import libtorrent as lt
 
 c = json.loads(sys.argv[1])
 settings = {
-    "listen_interfaces": c["listen"], "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+    "listen_interfaces": c["listen"], "enable_lsd": False,
+    "enable_dht": c["dht"], "enable_upnp": c["router"], "enable_natpmp": c["router"],
     "alert_mask": int(lt.alert.category_t.error_notification | lt.alert.category_t.status_notification),
 }
 if c["tcp"]:
@@ -23,8 +24,11 @@ ses = lt.session(settings)
 if not c["seed"]:
     print("READY", flush=True)
     sys.stdin.readline()
-p = lt.add_torrent_params()
-p.ti = lt.torrent_info(c["torrent"])
+if c["torrent"].startswith("magnet:"):
+    p = lt.parse_magnet_uri(c["torrent"])
+else:
+    p = lt.add_torrent_params()
+    p.ti = lt.torrent_info(c["torrent"])
 p.save_path = c["dir"]
 p.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
 if c["seed"]:

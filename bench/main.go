@@ -2,14 +2,15 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process, swarms over slow links, and the answers of DHT nodes. It runs the programs in
-// turn, so that changes in the speed of the machine affect all of them. Its tables show the
+// many torrents seeded by one process, swarms over slow links, the answers of DHT nodes, and who
+// reaches a publisher behind a home router. It runs the programs in turn, so that changes in the speed of the machine affect all of them. Its tables show the
 // minimum, the median and the maximum, and the ratio of the medians. It needs root to create
 // network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 //	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
 //	go run ./bench dht [-runs 3] [-torrents 1000] [-peers 30] [-queries 200000]
+//	go run ./bench reach [-publishers LIST] [-getters LIST] [-programs LIST] [-dht -mixed] ...
 package main
 
 import (
@@ -36,16 +37,18 @@ type options struct {
 	spate string
 }
 
-// commands are the first arguments with arguments of their own: the measurements of swarms
-// and of DHT nodes, and the helpers that bench starts as processes in namespaces.
+// commands are the first arguments with arguments of their own: the measurements of swarms, of
+// DHT nodes and of homes, and the helpers that bench starts as processes in namespaces.
 var commands = map[string]func(args []string) error{
-	"swarm":   swarms,
-	"dht":     dhtNodes,
-	"dhtnode": dhtNode,
-	"serve":   serve,
-	"fetch":   fetch,
-	"watch":   watch,
-	"delay":   delay,
+	"swarm":      swarms,
+	"dht":        dhtNodes,
+	"reach":      reach,
+	"dhtnode":    dhtNode,
+	"serve":      serve,
+	"fetch":      fetch,
+	"watch":      watch,
+	"delay":      delay,
+	"firstbytes": firstBytes,
 }
 
 func main() {
@@ -98,7 +101,7 @@ func run(o *options, what []string) error {
 	for _, w := range what {
 		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm or dht as the first argument", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm, dht or reach as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)

@@ -44,7 +44,7 @@ func findInstalls(o *swarmOptions) *installs {
 	in := &installs{spate: o.spate, webtorrent: o.webtorrent}
 	in.versions = map[string]string{"spate": say(o.spate, "version")}
 	in.python, in.versions["libtorrent"] = findLibtorrent()
-	for _, name := range []string{"transmission-cli", "aria2c", "qbittorrent-nox", "curl"} {
+	for _, name := range []string{"transmission-cli", "transmission-daemon", "aria2c", "qbittorrent-nox", "curl"} {
 		in.versions[name] = say(name, "--version")
 	}
 	in.versions["rtorrent"] = say("rtorrent", "-h")
@@ -77,7 +77,7 @@ func (in *installs) missing(origin string, order []string) error {
 
 // describe prints the versions of the programs.
 func (in *installs) describe() {
-	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "curl"} {
+	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "transmission-daemon", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "curl"} {
 		if v := in.versions[name]; v != "" {
 			fmt.Printf("- %s: %s\n", name, v)
 		} else {
@@ -99,6 +99,8 @@ type peerJob struct {
 	tcp     bool   // without uTP
 	rider   bool   // send almost nothing
 	leave   bool   // leave when complete
+	router  bool   // ask the router to map ports
+	dht     bool   // find peers by the DHT
 	flags   []string
 	url     string // of the file, for curl
 	name    string // of the file
@@ -120,6 +122,7 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 	case "libtorrent":
 		return []string{in.python, "-c", libtorrentPeer, asJSON(map[string]any{
 			"listen": j.listen, "torrent": j.torrent, "dir": j.dir, "seed": j.seed, "super": j.super, "tcp": j.tcp, "rider": j.rider, "leave": j.leave,
+			"router": j.router, "dht": j.dht,
 		})}, nil
 	case "webtorrent":
 		return []string{"node", "--input-type=module", "-e", webtorrentPeer, asJSON(map[string]any{
@@ -127,6 +130,8 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 		})}, nil
 	case "transmission-cli":
 		return transmissionPeer(j)
+	case "transmission-daemon":
+		return transmissionDaemonPeer(j)
 	case "aria2c":
 		return aria2Peer(j)
 	case "rtorrent":
@@ -162,6 +167,12 @@ func (in *installs) spatePeer(j peerJob) []string {
 	if j.rider {
 		args = append(args, "--up", "1k")
 	}
+	if j.router {
+		args = append(args, "--no-portmap=false")
+	}
+	if j.dht {
+		args = append(args, "--no-dht=false")
+	}
 	return append(args, j.flags...)
 }
 
@@ -195,6 +206,21 @@ func transmissionPeer(j peerJob) ([]string, error) {
 		args = append(args, "-v")
 	}
 	return args, err
+}
+
+// transmissionDaemonPeer returns transmission-daemon with transmission-remote, which adds the
+// torrent or the magnet link. It finds data that exists in its directory.
+func transmissionDaemonPeer(j peerJob) ([]string, error) {
+	done, err := hook(j.state)
+	if err != nil {
+		return nil, err
+	}
+	_, err = write(j.state, "settings.json", asJSON(map[string]any{
+		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
+		"script-torrent-done-enabled": true, "script-torrent-done-filename": done, "download-dir": j.dir,
+	}))
+	const script = `transmission-daemon -f -g "$1" & until transmission-remote -a "$2"; do sleep 0.1; done; wait`
+	return []string{"sh", "-c", script, "sh", j.state, j.torrent}, err
 }
 
 // aria2Peer returns aria2c.
@@ -242,14 +268,18 @@ func qbittorrentPeer(j peerJob) ([]string, error) {
 	lines := []string{
 		"[LegalNotice]", "Accepted=true",
 		"[AutoRun]", "enabled=true", "program=" + done,
-		"[Network]", "PortForwardingEnabled=false",
-		"[BitTorrent]", fmt.Sprint(`Session\Port=`, peerPort), `Session\DHTEnabled=false`, `Session\LSDEnabled=false`, `Session\Preallocation=false`,
+		"[Network]", fmt.Sprint("PortForwardingEnabled=", j.router),
+		"[BitTorrent]", fmt.Sprint(`Session\Port=`, peerPort), fmt.Sprint(`Session\DHTEnabled=`, j.dht), `Session\LSDEnabled=false`, `Session\Preallocation=false`,
 	}
 	if j.rider {
 		lines = append(lines, `Session\GlobalUPSpeedLimit=1`)
 	}
 	_, err = write(j.state, "qBittorrent/config/qBittorrent.conf", lines...)
-	return []string{"qbittorrent-nox", "--profile=" + j.state, "--save-path=" + j.dir, "--skip-dialog=true", j.torrent}, err
+	args := []string{"qbittorrent-nox", "--profile=" + j.state, "--save-path=" + j.dir, "--skip-dialog=true"}
+	if j.seed {
+		args = append(args, "--skip-hash-check")
+	}
+	return append(args, j.torrent), err
 }
 
 // lookFor returns an error if a program of the system that a swarm needs is missing.

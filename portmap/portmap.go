@@ -125,7 +125,7 @@ var (
 	ErrPublicGateway = errors.New("the router has a public address; only one of the local network is asked")
 	// ErrNoExternal says that the router has no external address. It is offline, or it has
 	// a private address and does not name it.
-	ErrNoExternal = errors.New("the router has no public address; it is offline or behind another router, perhaps the provider's")
+	ErrNoExternal = errors.New("the router has no public address: it is offline, or another NAT is before it, such as the provider's (carrier-grade NAT)")
 	// ErrNoAnswer says that the router answers in none of the protocols.
 	ErrNoAnswer = errors.New("the router answers neither UPnP nor NAT-PMP nor PCP")
 )

@@ -27,18 +27,47 @@ func (s *Session) newScheduler() *announce.Scheduler {
 	return announce.NewScheduler(opt)
 }
 
-// newSwarms returns the swarms in which a torrent is announced: two for a hybrid, none
-// without trackers. Each tier of trackers is shuffled with rng, or with the global random
-// source if it is nil.
-func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, tiers [][]string, rng *rand.Rand) []*announce.Swarm {
+// newSwarms returns the swarms in which a torrent is announced: none without trackers, two for a
+// hybrid, and twice as many if the trackers of this process are announced to beside others. Each
+// tier of trackers is shuffled with rng, or with the global random source if it is nil.
+func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, tiers [][]string, private bool, rng *rand.Rand) (all []*announce.Swarm) {
 	if len(tiers) == 0 || s.opt.Announcer == nil {
 		return nil
 	}
-	all := []*announce.Swarm{announce.NewSwarm(owner, hash, tiers, rng)}
-	if !hash2.IsZero() {
-		all = append(all, announce.NewSwarm(owner, hash2, tiers, rng))
+	lists := [][][]string{tiers}
+	if s.opt.OwnTracker != nil && !private {
+		if own, others := splitTiers(tiers, s.opt.OwnTracker); len(own) > 0 && len(others) > 0 {
+			lists = [][][]string{own, others}
+		}
+	}
+	for _, list := range lists {
+		all = append(all, announce.NewSwarm(owner, hash, list, rng))
+		if !hash2.IsZero() {
+			all = append(all, announce.NewSwarm(owner, hash2, list, rng))
+		}
 	}
 	return all
+}
+
+// splitTiers returns the tiers of the trackers for which own returns true, and those of the others.
+func splitTiers(tiers [][]string, own func(url string) bool) (owns, others [][]string) {
+	for _, tier := range tiers {
+		var a, b []string
+		for _, url := range tier {
+			if own(url) {
+				a = append(a, url)
+			} else {
+				b = append(b, url)
+			}
+		}
+		if len(a) > 0 {
+			owns = append(owns, a)
+		}
+		if len(b) > 0 {
+			others = append(others, b)
+		}
+	}
+	return owns, others
 }
 
 // announced implements [announce.Torrent] for a torrent that is not dormant.

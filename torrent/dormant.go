@@ -136,7 +136,7 @@ func (s *Session) newDormant(l Loader, mi *metainfo.MetaInfo, opt AddOptions) (d
 
 // enterDormant adds a dormant torrent to the session and announces it.
 func (s *Session) enterDormant(d *dormant, mi *metainfo.MetaInfo) error {
-	d.anns = s.newSwarms(d, d.hash, d.hash2, s.dormant.shareTiers(mi.AnnounceList), nil)
+	d.anns = s.newSwarms(d, d.hash, d.hash2, s.dormant.shareTiers(mi.AnnounceList), d.private, nil)
 	s.mu.Lock()
 	err := s.takenLocked(d.hash, d.hash2)
 	if err == nil {

@@ -50,6 +50,12 @@ type Options struct {
 	Network Network
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
+	// OwnTracker reports whether the tracker at a URL belongs to this process, so that it always
+	// answers. Its answers do not keep a torrent from being announced to the first other
+	// tracker that answers, because other peers may reach that one only. A private torrent is
+	// announced to one tracker at a time (BEP 27). It must be safe for concurrent use and quick.
+	// Nil: no tracker belongs to this process.
+	OwnTracker func(url string) bool
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver

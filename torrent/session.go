@@ -225,7 +225,7 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.dormancy.announced = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
+	t.dormancy.announced = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.info.Private, t.rng)
 	s.mu.Lock()
 	if err = s.takenLocked(t.hash, t.hash2); err == nil {
 		s.enterLocked(t)

@@ -271,7 +271,7 @@ func (t *Torrent) joinTwin() {
 		return
 	}
 	w := &twinSwarm{hash: hash, info: info, peers: peerlist.New(t.s.peerListOptions(t.info.Private))}
-	w.announced = t.s.newSwarms(announcedTwin{announced{t}}, hash, spate.InfoHash{}, t.mi.AnnounceList, nil)
+	w.announced = t.s.newSwarms(announcedTwin{announced{t}}, hash, spate.InfoHash{}, t.mi.AnnounceList, t.info.Private, nil)
 	if !t.enterTwin(w) {
 		return
 	}

@@ -39,6 +39,13 @@ func (o *ownTracker) set(urls []string, addr netip.AddrPort) {
 	o.addr = addr
 }
 
+// has reports whether a URL is or was an announce URL of the tracker node.
+func (o *ownTracker) has(url string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.urls[url]
+}
+
 // Announce implements [torrent.Announcer].
 func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	o.mu.Lock()

@@ -139,6 +139,7 @@ func (p *Publisher) openSession(ctx context.Context) error {
 		p.own.next = next
 		return p.own
 	}
+	c.Options.OwnTracker = p.own.has
 	if c.PortMap != nil {
 		ports := *c.PortMap
 		ports.State, ports.rules = p.conf.State, p.siteRules()

@@ -23,7 +23,8 @@ func (s *Session) Reach() reach.Status {
 	var st reach.Status
 	f := s.mapped()
 	if s.ports != nil {
-		st = reachOf(f, s.PeerPort(), s.site, s.seen.address())
+		st = reachOf(f, s.PeerPort(), s.site, s.seenAddress())
+		st.IPv6, st.HowIPv6 = reachOf6(s.ports.Status().IPv6, s.PeerPort())
 	}
 	addDialBack(&st, s.asks.known(s.reachedNow()), forwardAdvice(f, s.PeerPort(), s.site))
 	st.Confirmed = !s.LastIncoming().IsZero()
@@ -42,9 +43,31 @@ func forwardAdvice(f portmap.Family, peers, site uint16) string {
 	return fmt.Sprintf("turn on UPnP in the settings of the router, or forward port %d (TCP and UDP) to %s there", peers, to)
 }
 
-// reachOf describes the mappings of IPv4. site is the port of the site, or 0. seen is the
-// address that trackers see, or the zero Addr.
-func reachOf(f portmap.Family, peers, site uint16, seen netip.Addr) reach.Status {
+// observedAddr is the address of this machine as others on the internet see it.
+type observedAddr struct {
+	by   string     // who sees it
+	addr netip.Addr // the zero Addr if nobody has said
+}
+
+// seenAddress returns the IPv4 address that trackers see or, if none has said, the nodes of the
+// DHT.
+func (s *Session) seenAddress() observedAddr {
+	if a := s.seen.address(); a.IsValid() {
+		return observedAddr{"trackers", a}
+	}
+	if s.nodes == nil {
+		return observedAddr{}
+	}
+	for _, f := range s.nodes.node.Status().Families {
+		if a := f.External.Addr(); !f.IPv6 && netguard.KindOf(a) == netguard.Public {
+			return observedAddr{"DHT nodes", a}
+		}
+	}
+	return observedAddr{}
+}
+
+// reachOf describes the mappings of IPv4. site is the port of the site, or 0.
+func reachOf(f portmap.Family, peers, site uint16, seen observedAddr) reach.Status {
 	var st reach.Status
 	forward := forwardAdvice(f, peers, site)
 	if a := f.Reached(portmap.TCP, peers); a.IsValid() {
@@ -54,18 +77,24 @@ func reachOf(f portmap.Family, peers, site uint16, seen netip.Addr) reach.Status
 		st.Site, st.How = a.String(), "opened by the router, "+f.Way.String()
 	}
 	const carrier = "ask the provider for a public IPv4 address"
-	switch public := seen.IsValid() && netguard.KindOf(seen) == netguard.Public; {
+	switch {
 	case f.BehindNAT():
 		st.Problem = fmt.Sprintf("the router itself has the private address %v behind another router", f.External)
 		if carrierRange.Contains(f.External) {
 			st.Problem = fmt.Sprintf("the provider shares one address among its customers (carrier-grade NAT: the router has %v)", f.External)
 		}
 		st.Advice = carrier
-	case st.Peers != "" && public && seen != f.External:
-		st.Problem = fmt.Sprintf("trackers see the address %v, not that of the router, so that another router, perhaps the provider's, is between", seen)
+	case st.Peers != "" && seen.addr.IsValid() && seen.addr != f.External:
+		st.Problem = fmt.Sprintf("%s see the address %v, not that of the router, so that another NAT, perhaps the provider's (carrier-grade NAT), is between", seen.by, seen.addr)
 		st.Advice = carrier
+		if st.Site != "" {
+			st.Advice += fmt.Sprintf("; or, if others reach this machine at %v, name that address with --public-url", seen.addr)
+		}
 	case errors.Is(f.Err, portmap.ErrNotNeeded):
 		st.Peers, st.How = netip.AddrPortFrom(f.Local, peers).String(), "this machine has a public address"
+	case errors.Is(f.Err, portmap.ErrNoExternal) && seen.addr.IsValid(): // so the router is not offline
+		st.Problem = fmt.Sprintf("the router has no public address: another NAT, most likely the provider's (carrier-grade NAT), is between it and the address %v that %s see", seen.addr, seen.by)
+		st.Advice = carrier
 	case errors.Is(f.Err, portmap.ErrNoExternal):
 		st.Problem, st.Advice = f.Err.Error(), carrier
 	case errors.Is(f.Err, portmap.ErrNoGateway), f.Err == nil && f.Way == portmap.None:
@@ -76,6 +105,19 @@ func reachOf(f portmap.Family, peers, site uint16, seen netip.Addr) reach.Status
 		st.Problem = f.Err.Error()
 	}
 	return st
+}
+
+// reachOf6 returns the address of the port for peers over IPv6, and why it is reached or what it
+// takes. The address is "" if this machine has no public IPv6 address. Nothing is translated, but
+// most routers refuse connections that they were not asked to let in.
+func reachOf6(f portmap.Family, peers uint16) (addr, how string) {
+	if !f.Local.IsValid() || netguard.KindOf(f.Local) != netguard.Public {
+		return "", ""
+	}
+	if a := f.Reached(portmap.TCP, peers); a.IsValid() {
+		return a.String(), "opened by the router, " + f.Way.String()
+	}
+	return netip.AddrPortFrom(f.Local, peers).String(), "unless a firewall refuses connections"
 }
 
 // carrierRange contains the addresses that carriers give to customers behind their NAT (RFC

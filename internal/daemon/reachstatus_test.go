@@ -23,23 +23,27 @@ func TestReachSaysWhatIsInTheWay(t *testing.T) {
 	mapped.Way, mapped.External = portmap.UPnP, netip.MustParseAddr("203.0.113.7")
 	mapped.Mappings = []portmap.Mapping{{Protocol: portmap.TCP, Internal: 6881, External: 6882}, {Protocol: portmap.TCP, Internal: 6969, External: 6970}}
 	with := func(f portmap.Family, change func(*portmap.Family)) portmap.Family { change(&f); return f }
-	seen := netip.MustParseAddr("203.0.113.99")
+	trackers := func(a string) observedAddr { return observedAddr{"trackers", netip.MustParseAddr(a)} }
+	nobody := observedAddr{}
 	for name, c := range map[string]struct {
 		f    portmap.Family
-		seen netip.Addr
+		seen observedAddr
 		want string // part of the line
 	}{
-		"mapped":             {mapped, netip.Addr{}, "peers 203.0.113.7:6882, site 203.0.113.7:6970 (opened by the router, UPnP)"},
-		"seen as it says":    {mapped, mapped.External, "opened by the router"},
-		"seen elsewhere":     {mapped, seen, "trackers see the address 203.0.113.99"},
-		"a carrier's NAT":    {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("100.64.1.2") }), netip.Addr{}, "carrier-grade NAT"},
-		"two routers":        {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("192.168.0.2") }), netip.Addr{}, "private address 192.168.0.2"},
-		"no answer":          {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoAnswer }), netip.Addr{}, "forward the ports 6881 and 6969 (TCP and UDP) to 192.168.1.2"},
-		"an offline router":  {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoExternal }), netip.Addr{}, "no public address"},
-		"a public address":   {portmap.Family{Local: netip.MustParseAddr("203.0.113.7"), Err: portmap.ErrNotNeeded}, netip.Addr{}, "peers 203.0.113.7:6881 (this machine has a public address)"},
-		"another error":      {with(home, func(f *portmap.Family) { f.Err = errors.New("refused") }), netip.Addr{}, "not from the internet: refused; turn on UPnP"},
-		"no network":         {portmap.Family{Err: portmap.ErrNoGateway}, netip.Addr{}, ""},
-		"before the answers": {home, netip.Addr{}, ""},
+		"mapped":            {mapped, nobody, "peers 203.0.113.7:6882, site 203.0.113.7:6970 (opened by the router, UPnP)"},
+		"seen as it says":   {mapped, trackers("203.0.113.7"), "opened by the router"},
+		"seen elsewhere":    {mapped, trackers("203.0.113.99"), "trackers see the address 203.0.113.99"},
+		"a false address":   {mapped, observedAddr{"DHT nodes", netip.MustParseAddr("203.0.113.99")}, "if others reach this machine at 203.0.113.99, name that address with --public-url"},
+		"a carrier's NAT":   {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("100.64.1.2") }), nobody, "carrier-grade NAT"},
+		"two routers":       {with(mapped, func(f *portmap.Family) { f.External = netip.MustParseAddr("192.168.0.2") }), nobody, "private address 192.168.0.2"},
+		"no answer":         {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoAnswer }), nobody, "forward the ports 6881 and 6969 (TCP and UDP) to 192.168.1.2"},
+		"an offline router": {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoExternal }), nobody, "no public address: it is offline, or another NAT"},
+		"a router that names no private address": {with(home, func(f *portmap.Family) { f.Err = portmap.ErrNoExternal }), trackers("203.0.113.99"),
+			"another NAT, most likely the provider's (carrier-grade NAT), is between it and the address 203.0.113.99 that trackers see; ask the provider for a public IPv4 address"},
+		"a public address":   {portmap.Family{Local: netip.MustParseAddr("203.0.113.7"), Err: portmap.ErrNotNeeded}, nobody, "peers 203.0.113.7:6881 (this machine has a public address)"},
+		"another error":      {with(home, func(f *portmap.Family) { f.Err = errors.New("refused") }), nobody, "not from the internet: refused; turn on UPnP"},
+		"no network":         {portmap.Family{Err: portmap.ErrNoGateway}, nobody, ""},
+		"before the answers": {home, nobody, ""},
 	} {
 		got := reachOf(c.f, 6881, 6969, c.seen).String()
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
@@ -49,6 +53,37 @@ func TestReachSaysWhatIsInTheWay(t *testing.T) {
 	confirmed := reach.Status{Problem: "x", Confirmed: true}.String()
 	if confirmed != "peers of the internet have connected" {
 		t.Errorf("a confirmed status is %q", confirmed)
+	}
+}
+
+// TestReachNamesIPv6 checks the words about a machine with a public IPv6 address, and that no other
+// address is named.
+func TestReachNamesIPv6(t *testing.T) {
+	t.Parallel()
+	local := netip.MustParseAddr("2a00:44::2")
+	mapping := []portmap.Mapping{{Protocol: portmap.TCP, Internal: 6881, External: 6881}}
+	none := reach.Status{Problem: "the router answers nothing", Advice: "forward port 6881"}
+	for name, c := range map[string]struct {
+		v4   reach.Status
+		f    portmap.Family
+		want string
+	}{
+		"a pinhole": {reach.Status{}, portmap.Family{Local: local, External: local, Way: portmap.PCP, Mappings: mapping},
+			"over IPv6 peers [2a00:44::2]:6881 (opened by the router, PCP)"},
+		"no answer": {reach.Status{}, portmap.Family{Local: local, Err: portmap.ErrNoAnswer},
+			"over IPv6 peers [2a00:44::2]:6881 (unless a firewall refuses connections)"},
+		"IPv4 fails": {none, portmap.Family{Local: local, Err: portmap.ErrNoAnswer},
+			"not over IPv4: the router answers nothing; forward port 6881; over IPv6 peers [2a00:44::2]:6881 (unless a firewall refuses connections)"},
+		"both": {reach.Status{Peers: "203.0.113.7:6881", How: "opened by the router, UPnP"}, portmap.Family{Local: local, Err: portmap.ErrNoAnswer},
+			"peers 203.0.113.7:6881 (opened by the router, UPnP); over IPv6 peers [2a00:44::2]:6881 (unless a firewall refuses connections)"},
+		"a local address": {none, portmap.Family{Local: netip.MustParseAddr("fd00::2"), Err: portmap.ErrNoGateway}, "not from the internet: the router answers nothing; forward port 6881"},
+		"no IPv6":         {reach.Status{}, portmap.Family{Err: portmap.ErrNoGateway}, ""},
+	} {
+		st := c.v4
+		st.IPv6, st.HowIPv6 = reachOf6(c.f, 6881)
+		if got := st.String(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ type Status struct {
 	Peers     string `json:"peers,omitempty"`     // address of the port for peers
 	Site      string `json:"site,omitempty"`      // address of the site and the tracker
 	How       string `json:"how,omitempty"`       // why these addresses are reached
+	IPv6      string `json:"ipv6,omitempty"`      // address of the port for peers over IPv6, if it is public
+	HowIPv6   string `json:"how_ipv6,omitempty"`  // why that address is reached, or what it takes
 	Confirmed bool   `json:"confirmed,omitempty"` // a peer of the internet has connected
 	UDP       Result `json:"udp,omitempty"`       // whether peers reach the UDP port for peers over IPv4; "" if that is unknown
 	Problem   string `json:"problem,omitempty"`   // why others cannot connect
@@ -36,9 +38,12 @@ func (s Status) String() string {
 		out = how
 	}
 	if s.Problem != "" && !s.Confirmed {
-		if out != "" {
+		switch {
+		case out != "":
 			out += "; "
-		} else {
+		case s.IPv6 != "":
+			out = "not over IPv4: "
+		default:
 			out = "not from the internet: "
 		}
 		out += s.Problem
@@ -46,5 +51,8 @@ func (s Status) String() string {
 			out += "; " + s.Advice
 		}
 	}
-	return out
+	if s.IPv6 == "" {
+		return out
+	}
+	return strings.TrimPrefix(out+"; over IPv6 peers "+s.IPv6+" ("+s.HowIPv6+")", "; ")
 }
