@@ -34,6 +34,9 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 		}
 	}
 	s.window = int(min(h.window, 1<<30))
+	if packets > 0 || s.window < s.packet {
+		m.progressAt = now
+	}
 	if packets == 0 {
 		m.duplicateAck(now, h)
 		return
@@ -141,7 +144,7 @@ func (m *machine) retransmitTimeout(now time.Duration) {
 	case m.state == dialing && m.backoff+1 >= synTries:
 		m.end(errTimeout)
 		return
-	case m.backoff >= deadTimeouts && now-m.heardAt > deadAfter:
+	case m.backoff >= deadTimeouts && now-m.progressAt > deadAfter:
 		m.abort(errLost)
 		return
 	}

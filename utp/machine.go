@@ -16,7 +16,7 @@ const (
 	minRTO       = 500 * time.Millisecond // BEP 29
 	maxRTO       = 10 * time.Second
 	initialRTO   = time.Second
-	deadAfter    = 40 * time.Second // without any packet of the peer while packets wait for an ACK
+	deadAfter    = 40 * time.Second // without progress while packets wait for an ACK
 	deadTimeouts = 4
 	keepAlive    = 29 * time.Second // as libutp; many routers forget a UDP mapping after 30 s
 	lingerFor    = 20 * time.Second // how long a closed connection tries to deliver its last bytes
@@ -66,7 +66,7 @@ type machine struct {
 	retransmitAt time.Duration // 0 if no packet waits for an ACK
 	lossAt       time.Duration // when a packet that others have overtaken counts as lost; 0 if none has been
 	closedAt     time.Duration
-	heardAt      time.Duration // when the last packet of the peer arrived
+	progressAt   time.Duration // when the peer acknowledged something, said that its window is closed, or got something to acknowledge
 	sentAt       time.Duration // when the last packet was sent
 	highest      uint32        // the latest transmission that arrived
 	cutOrder     uint32        // a loss of this or an earlier transmission does not shrink the window again
@@ -75,7 +75,7 @@ type machine struct {
 
 // newMachine returns a connection that begins to send with the sequence number seq.
 func newMachine(o *Options, now time.Duration, seq uint16, maxMTU int) *machine {
-	m := &machine{heardAt: now, sentAt: now}
+	m := &machine{progressAt: now, sentAt: now}
 	m.r.limit = o.ReceiveWindow
 	m.s.una, m.s.next, m.s.end, m.s.firstHit = seq, seq, seq, seq
 	m.s.window = safeWindow
@@ -127,7 +127,6 @@ func (m *machine) handle(now time.Duration, h *header) {
 		m.state, m.opened, m.r.ack = open, true, h.seq-1
 		m.r.unacked, m.r.ackAt = 1, now+ackDelay // lets a peer that kept no state for the SYN accept
 	}
-	m.heardAt = now
 	if h.timestamp != 0 {
 		m.reply = timestamp(now) - h.timestamp
 		m.queue.received(now, m.reply)
@@ -314,6 +313,9 @@ func (m *machine) nextData(now time.Duration) []byte {
 	}
 	m.force = max(m.force-1, 0)
 	first := p.status == queued
+	if first && seq == s.una {
+		m.progressAt = now
+	}
 	s.sent(now, seq)
 	if m.retransmitAt == 0 || s.inFlight == p.payload() {
 		m.retransmitAt = now + m.backedOff()
