@@ -48,7 +48,10 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 	}
 	if newest.sends == 1 {
 		m.sampleRTT(rtt)
-		m.congestion.acked(now, total, m.queue.acked(now, h.delay, rtt), m.srtt, limited)
+		queue := m.queue.acked(now, h.delay, rtt)
+		if m.congestion.acked(now, total, queue, m.srtt, limited, newest.order <= m.cutOrder) {
+			m.cutOrder = s.order
+		}
 	}
 	m.detectLoss(now)
 	m.retransmitAt = 0
@@ -123,7 +126,7 @@ func (m *machine) detectLoss(now time.Duration) {
 	}
 	if cut {
 		m.cutOrder = s.order
-		m.congestion.lost(now)
+		m.congestion.lost(now, m.srtt)
 	}
 }
 

@@ -25,9 +25,10 @@ type Conn struct {
 
 	mu       sync.Mutex // guards all below
 	m        machine
-	readers  sync.Cond // signalled when Read can go on
-	writers  sync.Cond // signalled when Write can go on
-	writing  int       // calls of Write that wait
+	local    netip.Addr // the address of this machine that the peer uses, if it is known
+	readers  sync.Cond  // signalled when Read can go on
+	writers  sync.Cond  // signalled when Write can go on
+	writing  int        // calls of Write that wait
 	read     deadline
 	write    deadline
 	settled  bool // dialed is closed
@@ -193,13 +194,20 @@ func (c *Conn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: "utp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
-// handle takes a packet of the peer.
-func (c *Conn) handle(h *header) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// handle takes a packet of the peer. The caller holds the lock, and calls endRun after the last
+// packet of a run.
+func (c *Conn) handle(h *header, local netip.Addr) {
+	if local.IsValid() {
+		c.local = local
+	}
 	c.m.handle(c.s.now(), h)
+}
+
+// endRun sends what the packets before have made ready, and releases the lock.
+func (c *Conn) endRun() {
 	c.flush()
 	c.wake()
+	c.mu.Unlock()
 }
 
 // tick does what is due.
@@ -265,8 +273,13 @@ func (c *Conn) flushBatch(now time.Duration) {
 			batch[n] = b
 			n++
 		}
-		if n > 0 {
-			c.s.batch.WriteBatch(batch[:n], c.key.addr)
+		if n == 0 {
+			return
+		}
+		if err := c.s.batch.WriteBatch(batch[:n], c.key.addr, c.local); err != nil {
+			for _, b := range batch[:n] {
+				c.m.sendFailed(now, len(b), err)
+			}
 		}
 		clear(batch[:n])
 	}

@@ -4,11 +4,14 @@ import "time"
 
 // Parameters of the congestion control.
 const (
-	initialWindow = 4 // packets
-	minWindow     = 2 // packets
-	minGain       = .25
+	initialWindow = 4  // packets
+	minWindow     = 2  // packets
+	gain          = 1  // packets by which the window grows in a round trip
+	courtesy      = .1 // the gain while others fill the queue
 	// A slowdown lets the queue drain, so that the delay without a queue is measured again.
 	slowdownEvery   = 20 * time.Second
+	slowdownCrowded = 3 * time.Second
+	slowdownFirst   = 4 // round trips after slow start
 	slowdownLast    = 2 // round trips with the minimal window
 	slowdownQueue   = 4 // a flow whose queueing delay is below target/slowdownQueue needs no slowdown
 	slowStartTarget = .75
@@ -28,7 +31,9 @@ type ledbat struct {
 	slowdown   phase
 	phaseEnds  time.Duration // of draining
 	nextSlow   time.Duration // when the next slowdown begins
-	queuedOnce bool          // whether the flow filled a queue since the last slowdown
+	queuedOnce bool          // whether there was a queue since the last slowdown
+	queue      time.Duration // the last queueing delay
+	crowded    bool          // a packet was lost while the queue was long, so others fill it
 }
 
 // phase is the phase of a slowdown.
@@ -53,39 +58,63 @@ func (l *ledbat) setPacket(n int) {
 
 // acked grows or shrinks the window after bytes of data were acknowledged. queue is the
 // queueing delay, rtt the smoothed round-trip time, and limited tells whether the window was
-// what kept the sender from sending more.
-func (l *ledbat) acked(now time.Duration, bytes int, queue, rtt time.Duration, limited bool) {
+// what kept the sender from sending more. stale tells that the packets were sent before the window
+// was last cut, so that their delay says nothing about the present window. acked reports whether it
+// has cut the window.
+func (l *ledbat) acked(now time.Duration, bytes int, queue, rtt time.Duration, limited, stale bool) (cut bool) {
 	if l.slowdownStep(now, queue, rtt) {
-		return
+		return true
 	}
 	acked := min(float64(bytes), l.window)
 	q := float64(queue) / float64(l.target)
 	switch {
 	case l.slowStart && q > slowStartTarget:
-		l.endSlowStart(now)
+		// The packets that made this queue were sent when the window was half as large.
+		l.window = max(l.window/2, minWindow*l.packet)
+		l.endSlowStart(now, rtt)
+		return true
 	case l.slowStart:
 		if limited {
 			l.window += acked
 		}
 		if l.threshold > 0 && l.window >= l.threshold {
 			l.window = l.threshold
-			l.endSlowStart(now)
+			l.endSlowStart(now, rtt)
 		}
-		return
+		return false
 	}
 	if q <= 1 {
 		if limited {
-			l.window += max(1-q, minGain) * l.packet * acked / l.window
+			l.window += l.gain() * acked / l.window
 		}
-		return
+		return false
 	}
-	change := max(minGain*l.packet-l.window*(q-1), -l.window/2)
+	if stale {
+		return false
+	}
+	change := max(l.gain()-l.window*(q-1), -l.window/2)
 	l.window = max(l.window+change*acked/l.window, minWindow*l.packet)
+	return false
 }
 
-func (l *ledbat) endSlowStart(now time.Duration) {
+// gain returns the bytes by which the window grows in a round trip.
+func (l *ledbat) gain() float64 {
+	if l.crowded {
+		return courtesy * l.packet
+	}
+	return gain * l.packet
+}
+
+// endSlowStart ends slow start, and plans the next slowdown. The first comes soon, because many
+// flows begin while others fill the queue.
+func (l *ledbat) endSlowStart(now, rtt time.Duration) {
 	l.slowStart, l.threshold = false, 0
-	if l.slowdown == refilling || l.nextSlow == 0 {
+	switch {
+	case l.nextSlow == 0:
+		l.nextSlow = now + slowdownFirst*rtt
+	case l.slowdown == refilling && l.crowded:
+		l.nextSlow = now + slowdownCrowded
+	case l.slowdown == refilling:
 		l.nextSlow = now + slowdownEvery
 	}
 	l.slowdown = steady
@@ -93,6 +122,7 @@ func (l *ledbat) endSlowStart(now time.Duration) {
 
 // slowdownStep begins and ends slowdowns. It returns true while the window must stay minimal.
 func (l *ledbat) slowdownStep(now, queue, rtt time.Duration) bool {
+	l.queue = queue
 	l.queuedOnce = l.queuedOnce || queue > l.target/slowdownQueue
 	switch l.slowdown {
 	case steady:
@@ -112,18 +142,26 @@ func (l *ledbat) slowdownStep(now, queue, rtt time.Duration) bool {
 			return true
 		}
 		l.slowdown, l.slowStart = refilling, true
+		l.crowded = l.crowded && queue > l.target/10
+		if l.crowded {
+			l.threshold /= 2
+		}
 	}
 	return false
 }
 
 // lost halves the window after a loss. The caller calls it once for each round trip.
-func (l *ledbat) lost(now time.Duration) {
+func (l *ledbat) lost(now, rtt time.Duration) {
 	if l.slowdown == draining {
 		l.threshold = max(l.threshold/2, minWindow*l.packet)
 		return
 	}
 	l.window = max(l.window/2, minWindow*l.packet)
-	l.endSlowStart(now)
+	l.crowded = l.crowded || !l.slowStart && l.queue > l.target/slowdownQueue
+	l.endSlowStart(now, rtt)
+	if l.crowded {
+		l.nextSlow = min(l.nextSlow, now+slowdownCrowded)
+	}
 }
 
 // timedOut begins again with the minimal window.

@@ -50,12 +50,12 @@ func IsPacket(b []byte) bool {
 	return len(b) >= headerLen && b[0]&0xf == version && kind(b[0]>>4) < kinds && b[1] < extKinds
 }
 
-// parse reads a packet. It returns false if the packet is malformed.
-func parse(b []byte) (h header, ok bool) {
+// parse reads a packet into h. It returns false if the packet is malformed.
+func parse(h *header, b []byte) bool {
 	if !IsPacket(b) {
-		return h, false
+		return false
 	}
-	h = header{
+	*h = header{
 		kind: kind(b[0] >> 4), id: binary.BigEndian.Uint16(b[2:]),
 		timestamp: binary.BigEndian.Uint32(b[4:]), delay: binary.BigEndian.Uint32(b[8:]), window: binary.BigEndian.Uint32(b[12:]),
 		seq: binary.BigEndian.Uint16(b[16:]), ack: binary.BigEndian.Uint16(b[18:]),
@@ -66,7 +66,7 @@ func parse(b []byte) (h header, ok bool) {
 	ext, rest := b[1], b[headerLen:]
 	for n := 0; ext != extNone; n++ {
 		if len(rest) < 2 || len(rest)-2 < int(rest[1]) || n == maxExtensions {
-			return h, false
+			return false
 		}
 		if ext == extSACK {
 			h.sack = rest[2 : 2+int(rest[1])]
@@ -74,7 +74,7 @@ func parse(b []byte) (h header, ok bool) {
 		ext, rest = rest[0], rest[2+int(rest[1]):]
 	}
 	h.payload = rest
-	return h, true
+	return true
 }
 
 // put writes the header to the first bytes of b, without extensions.

@@ -19,18 +19,26 @@ type PacketConn interface {
 	WriteTo(b []byte, to netip.AddrPort) error
 }
 
-// BatchConn is a [PacketConn] that can send several packets at once.
+// BatchConn is a [PacketConn] that sends several packets at once, from an address of this machine
+// that the Socket chooses. A Socket uses WriteBatch instead of WriteTo if its PacketConn has both.
 type BatchConn interface {
 	PacketConn
-	// WriteBatch sends packets to one address, of which most have the same length. It must
-	// respect the rules of WriteTo, for the slice packets too.
-	WriteBatch(packets [][]byte, to netip.AddrPort) error
+	// WriteBatch sends packets to one address. Most have the same length, so that they can be
+	// sent as one message (UDP_SEGMENT). It follows the rules of WriteTo, and does not keep the
+	// slice packets. local is the address to which the peer sends its packets, or the zero value
+	// if it is not known.
+	WriteBatch(packets [][]byte, to netip.AddrPort, local netip.Addr) error
 }
 
 // Packet is a UDP packet that was received.
 type Packet struct {
+	// Addr is the address of the sender.
+	Addr netip.AddrPort
+	// Local is the address of this machine to which the packet was sent. Answers come from it. The
+	// zero value lets the system choose.
+	Local netip.Addr
+	// Data is the payload.
 	Data []byte
-	From netip.AddrPort
 }
 
 // Socket multiplexes uTP connections over one UDP port. It implements [net.Listener]; its methods
@@ -179,60 +187,92 @@ func (s *Socket) forget(c *Conn) {
 }
 
 // Handle takes a packet that was received. It does not keep packet, and ignores packets that are
-// not uTP. Calls for packets of one connection should come in the order of the packets.
+// not uTP.
 func (s *Socket) Handle(packet []byte, from netip.AddrPort) {
-	h, ok := parse(packet)
-	if !ok {
-		return
-	}
-	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	if c := s.find(&h, from); c != nil {
-		c.handle(&h)
-		return
-	}
-	s.unknown(&h, from)
+	s.HandleBatch([]Packet{{Addr: from, Data: packet}})
 }
 
-// find returns the connection that a packet belongs to, or nil.
-func (s *Socket) find(h *header, from netip.AddrPort) *Conn {
+// HandleBatch takes packets that were received, in the order of their arrival. It answers runs of
+// packets of one connection together. It does not keep the packets, and ignores those that are not
+// uTP. Packets of one connection must not be passed by concurrent calls.
+func (s *Socket) HandleBatch(packets []Packet) {
+	var h header
+	var run *Conn // the connection of the packets before; its lock is held
+	for i := range packets {
+		p := &packets[i]
+		if !parse(&h, p.Data) {
+			continue
+		}
+		key := connKey{netip.AddrPortFrom(p.Addr.Addr().Unmap(), p.Addr.Port()), h.id}
+		if run == nil || run.key != key || h.kind == stReset || h.kind == stSyn {
+			if run != nil {
+				run.endRun()
+			}
+			if run = s.find(&h, key); run == nil {
+				run = s.unknown(&h, key, p.Local)
+			}
+			if run == nil {
+				continue
+			}
+			run.mu.Lock()
+		}
+		run.handle(&h, p.Local)
+	}
+	if run != nil {
+		run.endRun()
+	}
+}
+
+// find returns the connection that a packet belongs to, or nil. The key has the address and the id
+// of the packet.
+func (s *Socket) find(h *header, key connKey) *Conn {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	switch h.kind {
 	case stSyn:
-		return s.conns[connKey{from, h.id + 1}]
+		return s.conns[connKey{key.addr, h.id + 1}]
 	case stReset:
 		// libutp answers an unknown packet with the id of that packet, which is the other id of
 		// the connection here.
 		for _, id := range [...]uint16{h.id, h.id - 1, h.id + 1} {
-			if c := s.conns[connKey{from, id}]; c != nil && (id == h.id || c.m.sendID == h.id) {
+			if c := s.conns[connKey{key.addr, id}]; c != nil && (id == h.id || c.m.sendID == h.id) {
 				return c
 			}
 		}
 		return nil
 	}
-	return s.conns[connKey{from, h.id}]
+	return s.conns[key]
 }
 
-// unknown takes a packet that belongs to no connection.
-func (s *Socket) unknown(h *header, from netip.AddrPort) {
+// unknown takes a packet that belongs to no connection. It returns the connection that the packet
+// opens, or nil.
+func (s *Socket) unknown(h *header, key connKey, local netip.Addr) *Conn {
 	var reply [headerLen]byte
 	now := s.now()
 	switch h.kind {
 	case stReset:
-		return
+		return nil
 	case stSyn:
-		if !s.welcomes(h, from) {
-			return
+		if !s.welcomes(h, key.addr) {
+			return nil
 		}
-		answerSYN(reply[:], h, s.firstSeq(from, h.id, h.seq), s.opt.ReceiveWindow, now)
+		answerSYN(reply[:], h, s.firstSeq(key.addr, h.id, h.seq), s.opt.ReceiveWindow, now)
 	default:
-		if c := s.accepted(h, from); c != nil {
-			c.handle(h)
-			return
+		if c := s.accepted(h, key.addr); c != nil {
+			return c
 		}
-		if !s.answersUnknown(h, from, reply[:], now) {
-			return
+		if !s.answersUnknown(h, key.addr, reply[:], now) {
+			return nil
 		}
 	}
-	s.pc.WriteTo(reply[:], from)
+	s.send(reply[:], key.addr, local)
+	return nil
+}
+
+// send sends one packet.
+func (s *Socket) send(b []byte, to netip.AddrPort, local netip.Addr) error {
+	if s.batch == nil {
+		return s.pc.WriteTo(b, to)
+	}
+	return s.batch.WriteBatch([][]byte{b}, to, local)
 }
