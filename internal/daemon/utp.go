@@ -40,7 +40,7 @@ func (e *Env) openUTP(udp *udpmux.Mux, bind netip.Addr) (torrent.UTPSocket, erro
 	if held := udp.Stats().ReadBuffer; held > 0 { // the system counts its own memory for each packet too
 		opt.ReceiveWindow = min(mostWindow, max(leastWindow, held/2))
 	}
-	p := &utpPackets{mux: udp, local: map[netip.AddrPort]netip.Addr{}}
+	p := &utpPackets{mux: udp}
 	s, err := utp.NewSocket(p, opt)
 	if err != nil {
 		return nil, err
@@ -49,82 +49,49 @@ func (e *Env) openUTP(udp *udpmux.Mux, bind netip.Addr) (torrent.UTPSocket, erro
 	return utpSocket{s}, nil
 }
 
-// maxLocal bounds the peers of a utpPackets whose local address is remembered.
-const maxLocal = 10_000
-
 // utpPackets passes packets between a UDP port and a uTP socket.
 type utpPackets struct {
 	mux       *udpmux.Mux
-	receiving atomic.Bool // receive runs; the port sends what is queued when it has returned
-
-	mu sync.Mutex // guards the field below
-	// local holds the address of this machine to which each peer sends, so that the answers leave
-	// from there. Any other entry makes room for a new one. An entry that is lost comes back with
-	// the next packet of its peer.
-	local map[netip.AddrPort]netip.Addr
+	receiving atomic.Bool  // receive runs; the port sends what is queued when it has returned
+	batch     []utp.Packet // memory of receive, whose calls never overlap
 }
+
+var _ utp.BatchConn = (*utpPackets)(nil)
 
 // receive passes a batch of packets to the socket.
 func (p *utpPackets) receive(s *utp.Socket, batch []udpmux.Packet) {
 	p.receiving.Store(true)
 	defer p.receiving.Store(false)
-	var last udpmux.Packet
 	for i := range batch {
-		if b := &batch[i]; b.Local.IsValid() && (b.Addr != last.Addr || b.Local != last.Local) {
-			p.learn(b.Addr, b.Local)
-			last = *b
-		}
-		s.Handle(batch[i].Data, batch[i].Addr)
+		p.batch = append(p.batch, utp.Packet(batch[i]))
 	}
+	s.HandleBatch(p.batch)
+	clear(p.batch)
+	p.batch = p.batch[:0]
 }
 
-// learn records the local address to which a peer sends.
-func (p *utpPackets) learn(peer netip.AddrPort, local netip.Addr) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if old, known := p.local[peer]; old == local {
-		return
-	} else if !known && len(p.local) >= maxLocal {
-		for other := range p.local {
-			delete(p.local, other)
-			break
-		}
-	}
-	p.local[peer] = local
-}
-
-// localOf returns the local address for packets to a peer; the zero value lets the system choose.
-func (p *utpPackets) localOf(peer netip.AddrPort) netip.Addr {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.local[peer]
-}
-
-// WriteTo implements [utp.PacketConn]. The answers to a batch of packets are sent together.
+// WriteTo implements [utp.PacketConn].
 func (p *utpPackets) WriteTo(b []byte, to netip.AddrPort) error {
-	packet := udpmux.Packet{Addr: to, Local: p.localOf(to), Data: b}
-	if !p.receiving.Load() {
-		_, err := p.mux.Send([]udpmux.Packet{packet})
-		return err
-	}
-	p.mux.Queue(packet)
-	if !p.receiving.Load() { // the port may have sent its queue before
-		p.mux.Flush()
-	}
-	return nil
+	return p.WriteBatch([][]byte{b}, to, netip.Addr{})
 }
 
-// runs holds the memory of WriteBatch.
-var runs = sync.Pool{New: func() any { return new([]udpmux.Packet) }}
+// utpRuns holds the memory of WriteBatch.
+var utpRuns = sync.Pool{New: func() any { return new([]udpmux.Packet) }}
 
-// WriteBatch implements [utp.BatchConn].
-func (p *utpPackets) WriteBatch(packets [][]byte, to netip.AddrPort) error {
-	if len(packets) == 1 {
-		return p.WriteTo(packets[0], to)
+// shortPacket is the length in bytes up to which a packet is most likely an ACK.
+const shortPacket = 200
+
+// WriteBatch implements [utp.BatchConn]. The ACKs for a batch of packets are sent together.
+func (p *utpPackets) WriteBatch(packets [][]byte, to netip.AddrPort, local netip.Addr) error {
+	if len(packets) == 1 && len(packets[0]) <= shortPacket && p.receiving.Load() {
+		p.mux.Queue(udpmux.Packet{Addr: to, Local: local, Data: packets[0]})
+		if !p.receiving.Load() { // the port may have sent its queue before
+			p.mux.Flush()
+		}
+		return nil
 	}
-	run := runs.Get().(*[]udpmux.Packet)
-	defer runs.Put(run)
-	local := p.localOf(to)
+	run := utpRuns.Get().(*[]udpmux.Packet)
+	defer utpRuns.Put(run)
 	for _, b := range packets {
 		*run = append(*run, udpmux.Packet{Addr: to, Local: local, Data: b})
 	}
