@@ -65,6 +65,9 @@ func transmission(h *host, torrent, dir string) *proc {
 		h.t.Fatal(err)
 	}
 	args := []string{"-g", conf, "-w", dir, "-M", torrent}
+	if h.UTP {
+		args = append(args, "-et") // it encrypts otherwise, and tries no plain connection by uTP
+	}
 	if !strings.HasPrefix(torrent, "magnet:") {
 		return h.start("transmission-cli", args...)
 	}

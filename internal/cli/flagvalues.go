@@ -133,30 +133,6 @@ func (v *seedModeValue) Set(s string) error {
 func (v *seedModeValue) String() string { return seedModes[*v] }
 func (v *seedModeValue) Type() string   { return "MODE" }
 
-// transportValue is a flag with the transports for connections to peers.
-type transportValue uint8
-
-const (
-	bothTransports transportValue = iota
-	onlyTCP
-	onlyUTP
-)
-
-// transportNames lists the values of a transportValue in order.
-var transportNames = []string{"both", "tcp", "utp"}
-
-func (v *transportValue) Set(s string) error {
-	i := slices.Index(transportNames, s)
-	if i < 0 {
-		return fmt.Errorf("%q is none of %s", s, strings.Join(transportNames, ", "))
-	}
-	*v = transportValue(i)
-	return nil
-}
-
-func (v *transportValue) String() string { return transportNames[*v] }
-func (v *transportValue) Type() string   { return "NAME" }
-
 // addrValue is a flag with a local address. The address is invalid if the flag is not given.
 type addrValue struct{ netip.Addr }
 
@@ -239,3 +215,27 @@ func (v *peersValue) GetSlice() []string {
 	}
 	return out
 }
+
+// transportValue is a flag with the transports for connections to peers.
+type transportValue uint8
+
+const (
+	bothTransports transportValue = iota
+	onlyTCP
+	onlyUTP
+)
+
+// transportNames lists the values of a transportValue in order.
+var transportNames = []string{"both", "tcp", "utp"}
+
+func (v *transportValue) Set(s string) error {
+	i := slices.Index(transportNames, s)
+	if i < 0 {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(transportNames, ", "))
+	}
+	*v = transportValue(i)
+	return nil
+}
+
+func (v *transportValue) String() string { return transportNames[*v] }
+func (v *transportValue) Type() string   { return "NAME" }

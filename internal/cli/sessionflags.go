@@ -68,11 +68,12 @@ func stateFlag(f *pflag.FlagSet, v *string) {
 func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	c := daemon.SessionConfig{
 		Options: torrent.Options{
-			Bind: s.bind.Addr, NoTCP: s.over == onlyUTP, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
+			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP,
 		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
 	}
+	c.Options.NoTCP = s.over == onlyUTP
 	if !s.noMap {
 		c.PortMap = &daemon.PortMapConfig{Gateway: s.gateway.Addr}
 	}
