@@ -137,6 +137,13 @@ func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.key.addr
 // RemoteAddrPort returns the address of the peer.
 func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.key.addr }
 
+// Unacked returns how many bytes were written that the peer has not acknowledged.
+func (c *Conn) Unacked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.m.s.unsent + c.m.s.inFlight
+}
+
 // SetDeadline sets the deadlines of Read and Write.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.SetReadDeadline(t); err != nil {
