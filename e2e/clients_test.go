@@ -59,12 +59,15 @@ var aria2Flags = []string{
 // line is the same for downloading and seeding.
 func transmission(h *host, torrent, dir string) *proc {
 	conf := h.t.TempDir()
-	settings := fmt.Sprintf(`{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
-		"port-forwarding-enabled": false, "peer-port": 51413, "download-dir": %q, "preallocation": 0}`, dir)
+	settings := fmt.Sprintf(`{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": %t,
+		"port-forwarding-enabled": false, "peer-port": 51413, "download-dir": %q, "preallocation": 0}`, h.UTP, dir)
 	if err := os.WriteFile(filepath.Join(conf, "settings.json"), []byte(settings), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 	args := []string{"-g", conf, "-w", dir, "-M", torrent}
+	if h.UTP {
+		args = append(args, "-et") // it encrypts otherwise, and tries no plain connection by uTP
+	}
 	if !strings.HasPrefix(torrent, "magnet:") {
 		return h.start("transmission-cli", args...)
 	}

@@ -107,6 +107,7 @@ type host struct {
 	IP     string
 	IP6    string
 	LSD    bool // programs use local peer discovery (BEP 14), which is off in other tests
+	UTP    bool // other clients use uTP, and libtorrent nothing else; they use TCP in other tests
 	Router bool // programs ask the router to map ports, which is off in other tests
 }
 
@@ -211,6 +212,9 @@ func (h *host) start(name string, args ...string) *proc {
 	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb")
 	if h.LSD {
 		p.cmd.Env = append(p.cmd.Env, "LSD=1", "SPATE_NO_LSD=false")
+	}
+	if h.UTP {
+		p.cmd.Env = append(p.cmd.Env, "UTP=1")
 	}
 	if h.Router {
 		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_PORTMAP=false")

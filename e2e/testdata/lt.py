@@ -13,7 +13,8 @@ verb, torrent, folder, listen = sys.argv[1:5]
 ses = lt.session({
     "listen_interfaces": listen,
     "enable_dht": False, "enable_lsd": "LSD" in os.environ, "enable_upnp": False, "enable_natpmp": False,
-    "enable_outgoing_utp": False, "enable_incoming_utp": False,
+    "enable_outgoing_utp": "UTP" in os.environ, "enable_incoming_utp": "UTP" in os.environ,
+    "enable_outgoing_tcp": "UTP" not in os.environ, "enable_incoming_tcp": "UTP" not in os.environ,
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
     | lt.alert.category_t.tracker_notification,
 })

@@ -215,3 +215,27 @@ func (v *peersValue) GetSlice() []string {
 	}
 	return out
 }
+
+// transportValue is a flag with the transports for connections to peers.
+type transportValue uint8
+
+const (
+	bothTransports transportValue = iota
+	onlyTCP
+	onlyUTP
+)
+
+// transportNames lists the values of a transportValue in order.
+var transportNames = []string{"both", "tcp", "utp"}
+
+func (v *transportValue) Set(s string) error {
+	i := slices.Index(transportNames, s)
+	if i < 0 {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(transportNames, ", "))
+	}
+	*v = transportValue(i)
+	return nil
+}
+
+func (v *transportValue) String() string { return transportNames[*v] }
+func (v *transportValue) Type() string   { return "NAME" }

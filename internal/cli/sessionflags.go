@@ -30,6 +30,7 @@ type sessionFlags struct {
 	state    string
 	noPEX    bool
 	noLSD    bool
+	over     transportValue // --transport
 	noUTP    bool
 	noDHT    bool
 	lsdGroup string
@@ -51,7 +52,8 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&s.noLSD, "no-lsd", false, "do not look for peers on the local network")
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
-	f.BoolVar(&s.noUTP, "no-utp", false, "do not answer attempts to connect by uTP")
+	f.Var(&s.over, "transport", "connect to peers over tcp, utp or both")
+	f.BoolVar(&s.noUTP, "no-utp", false, "use TCP only: the same as --transport tcp")
 	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
 	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
@@ -68,13 +70,16 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 		Options: torrent.Options{
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 		},
-		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
+		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP,
 		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
 	}
+	c.Options.NoTCP = s.over == onlyUTP
 	if !s.noMap {
 		c.PortMap = &daemon.PortMapConfig{Gateway: s.gateway.Addr}
 	}
 	switch {
+	case s.noUTP && s.over == onlyUTP:
+		return c, fault.Usagef("--no-utp and --transport utp leave no way to connect to peers")
 	case s.peerPort < -1 || s.peerPort > 65535:
 		return c, fault.Usagef("--peer-port %d: a port is a number from 0 to 65535", s.peerPort)
 	case s.peerPort < 0:

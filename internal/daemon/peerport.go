@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"syscall"
 
+	"spate/internal/notutp"
 	"spate/internal/sockerr"
 	"spate/internal/udpmux"
 	"spate/torrent"
@@ -17,26 +19,31 @@ const anyPortTries = 32
 // newSession returns an engine that listens, and the UDP port of the same number. It prefers a
 // port of the options that is free for both; otherwise it returns no UDP port. If anyPort is set
 // and no port is free, it uses any other port.
-func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, *udpmux.Mux, error) {
-	s, udp, err := listenOnBoth(opt)
+func (e *Env) newSession(opt torrent.Options, noUTP, anyPort bool) (*torrent.Session, *udpmux.Mux, error) {
+	s, udp, err := e.listenOnBoth(opt, noUTP)
 	var port *torrent.PortError
 	if errors.As(err, &port) && anyPort && !sockerr.Is(port.Err, syscall.EADDRNOTAVAIL) {
 		e.Warnf("no port from %d to %d is free for peers; using another free port", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
-		s, udp, err = listenOnBoth(opt)
+		s, udp, err = e.listenOnBoth(opt, noUTP)
 	}
 	if errors.As(err, &port) {
-		return nil, nil, listenError(port.Err, "the seed", "tcp", peerAddr(opt.Bind, port.First), "peer-port")
+		network := "tcp"
+		if opt.NoTCP {
+			network = "udp"
+		}
+		return nil, nil, listenError(port.Err, "the seed", network, peerAddr(opt.Bind, port.First), "peer-port")
 	}
 	if err == nil && udp == nil {
-		e.Log.Debug("the UDP port of the peers is in use; announces to UDP trackers leave from other ports", "port", s.PeerPort())
+		e.Log.Debug("the UDP port of the peers is in use; peers connect by TCP only, and announces to UDP trackers leave from other ports", "port", s.PeerPort())
 	}
 	return s, udp, err
 }
 
 // listenOnBoth returns an engine on the first port of the options that is free for TCP and UDP.
-// If there is none, it returns an engine on the first port that is free for TCP, and no UDP port.
-func listenOnBoth(opt torrent.Options) (*torrent.Session, *udpmux.Mux, error) {
+// If there is none, it returns an engine on the first port that is free for TCP, and no UDP port,
+// or an error if the options turn off TCP. The engine has uTP on the UDP port unless noUTP is set.
+func (e *Env) listenOnBoth(opt torrent.Options, noUTP bool) (*torrent.Session, *udpmux.Mux, error) {
 	tries := int(max(opt.PeerPort, opt.PeerPortLast)-opt.PeerPort) + 1
 	switch {
 	case opt.NoListen:
@@ -44,6 +51,7 @@ func listenOnBoth(opt torrent.Options) (*torrent.Session, *udpmux.Mux, error) {
 	case opt.PeerPort == 0:
 		tries = anyPortTries
 	}
+	var failed error
 	for i := range tries {
 		both := opt
 		if opt.PeerPort != 0 {
@@ -51,10 +59,11 @@ func listenOnBoth(opt torrent.Options) (*torrent.Session, *udpmux.Mux, error) {
 		}
 		udp, err := udpmux.Listen(opt.Bind, both.PeerPort)
 		if err != nil {
+			failed = cmp.Or(failed, err)
 			continue
 		}
 		both.PeerPort, both.PeerPortLast = udp.Port(), udp.Port()
-		s, err := torrent.NewSession(both)
+		s, err := e.sessionOn(both, udp, noUTP)
 		if err == nil {
 			return s, udp, nil
 		}
@@ -64,8 +73,29 @@ func listenOnBoth(opt torrent.Options) (*torrent.Session, *udpmux.Mux, error) {
 			return nil, nil, err
 		}
 	}
+	if opt.NoTCP && failed != nil {
+		return nil, nil, &torrent.PortError{First: opt.PeerPort, Last: max(opt.PeerPort, opt.PeerPortLast), Err: failed}
+	}
 	s, err := torrent.NewSession(opt)
 	return s, nil, err
+}
+
+// sessionOn returns an engine with uTP on a UDP port, unless noUTP is set.
+func (e *Env) sessionOn(opt torrent.Options, udp *udpmux.Mux, noUTP bool) (*torrent.Session, error) {
+	if noUTP {
+		notutp.Refuse(udp)
+		return torrent.NewSession(opt)
+	}
+	socket, err := e.openUTP(udp, opt.Bind)
+	if err != nil {
+		return nil, err
+	}
+	opt.UTP = socket
+	s, err := torrent.NewSession(opt)
+	if err != nil {
+		socket.Close()
+	}
+	return s, err
 }
 
 // dialTracker returns a connection to a UDP tracker on the UDP port of the peers. Without such a

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"spate/internal/fault"
-	"spate/internal/notutp"
 	"spate/internal/reach"
 	"spate/internal/udpmux"
 	"spate/internal/uplink"
@@ -33,7 +32,7 @@ type SessionConfig struct {
 
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
-	NoUTP    bool           // do not answer uTP on the UDP port
+	NoUTP    bool           // use TCP only, and refuse connections by uTP at once
 	// PortMap configures the mappings at the router; nil: none.
 	PortMap *PortMapConfig
 	// OnReach is called with what is known about whether others can connect, and with each
@@ -100,7 +99,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		line = uplink.NewLine()
 		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc) }
 	}
-	s, udp, err := env.newSession(opt, c.AnyPort)
+	s, udp, err := env.newSession(opt, c.NoUTP, c.AnyPort)
 	if err != nil {
 		trk.Close()
 		return nil, err
@@ -137,9 +136,6 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	ctx, d.cancel = context.WithCancel(context.Background())
 	if udp != nil && nodes == nil {
 		udp.Receive(udpmux.DHT, withoutDialBacks(s, nil))
-	}
-	if udp != nil && !c.NoUTP {
-		notutp.Refuse(udp)
 	}
 	go d.run(ctx, local)
 	return d, nil

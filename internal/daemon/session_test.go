@@ -1,16 +1,20 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"spate"
-	"spate/internal/udpmux"
+	"spate/maker"
 	"spate/torrent"
 )
 
@@ -55,11 +59,11 @@ func udpServer(t *testing.T) (*net.UDPConn, uint16) {
 	}
 }
 
-// TestRefuseUTP checks that a peer that connects over uTP is refused at once, so that it uses
-// TCP, unless NoUTP is set.
-func TestRefuseUTP(t *testing.T) {
+// TestUTPIsAnswered checks that a peer that opens a connection by uTP gets the answer that accepts
+// it, or with NoUTP the reset that makes the peer use TCP.
+func TestUTPIsAnswered(t *testing.T) {
 	t.Parallel()
-	for _, noUTP := range []bool{false, true} {
+	for noUTP, want := range map[bool]byte{false: 0x21, true: 0x31} { // ST_STATE, ST_RESET
 		s := openSession(t, SessionConfig{NoUTP: noUTP})
 		peer, err := net.Dial("udp", s.PeerAddr())
 		if err != nil {
@@ -67,19 +71,52 @@ func TestRefuseUTP(t *testing.T) {
 		}
 		defer peer.Close()
 		peer.SetDeadline(time.Now().Add(patience))
-		read := make(chan struct{}, 1)
-		s.udp.Receive(udpmux.DHT, func([]udpmux.Packet) { read <- struct{}{} })
 		peer.Write(opensUTP)
-		peer.Write([]byte("de")) // when this packet is read, the one before was read too
-		<-read
-		if !noUTP {
-			if n, err := peer.Read(make([]byte, 100)); err != nil || n != len(opensUTP) {
-				t.Errorf("the answer has %d bytes, %v; want %d", n, err, len(opensUTP))
-			}
+		b := make([]byte, 100)
+		if n, err := peer.Read(b); err != nil || n != len(opensUTP) || b[0] != want {
+			t.Errorf("with NoUTP %v the answer is %x, %v; want one that begins with %x", noUTP, b[:n], err, want)
 		}
-		s.Stop()
-		if st := s.udp.Stats(); (st.Sent+st.Unsent == 0) != noUTP {
-			t.Errorf("with NoUTP %v the session sent %d packets", noUTP, st.Sent+st.Unsent)
+	}
+}
+
+// TestDownloadByUTP checks that a session without TCP downloads from one that has both transports,
+// and that both sides show the transport of the connection.
+func TestDownloadByUTP(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, 1<<20+100)
+	rand.Read(data)
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	made, err := maker.Make(t.Context(), path, maker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := openSession(t, SessionConfig{})
+	seed, err := from.Add(made, torrent.AddOptions{Dir: filepath.Dir(path), Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := openSession(t, SessionConfig{Options: torrent.Options{NoTCP: true}})
+	got := t.TempDir()
+	get, err := to.Add(made, torrent.AddOptions{Dir: got, Peers: []netip.AddrPort{netip.AddrPortFrom(loopback, from.PeerPort())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := get.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(got, "data")); err != nil || !bytes.Equal(b, data) {
+		t.Errorf("the download has %d bytes that differ, %v", len(b), err)
+	}
+	for _, tor := range []*torrent.Torrent{seed, get} {
+		for _, p := range tor.PeerStats() {
+			if p.Transport != torrent.UTP {
+				t.Errorf("a peer is connected over %v, want utp", p.Transport)
+			}
 		}
 	}
 }

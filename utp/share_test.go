@@ -1,0 +1,186 @@
+package utp
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+const mbit = 1e6 / 8 // bytes a second
+
+// reno is a bulk TCP flow that learns of each loss after a round trip. It sends each packet a
+// little later at random, so that the losses hit all flows of a bottleneck.
+type reno struct {
+	s        *sim
+	out      *link
+	back     time.Duration
+	window   float64 // packets
+	slow     bool
+	flight   int
+	received int
+	cutUntil time.Duration
+}
+
+const renoPacket = 1448 + 24
+
+func (r *reno) send() {
+	for float64(r.flight) < r.window {
+		r.flight++
+		r.s.after(time.Duration(r.s.rng.Int64N(int64(5*time.Millisecond))), r.sendNow)
+	}
+}
+
+func (r *reno) sendNow() {
+	began := r.s.now
+	arrived := r.out.send(renoPacket, func() {
+		r.received += renoPacket
+		r.s.after(r.back, r.acked)
+	})
+	if !arrived {
+		r.s.after(r.out.queue()+r.out.delay+r.back, func() { r.lost(began) })
+	}
+}
+
+func (r *reno) acked() {
+	r.flight--
+	if r.slow {
+		r.window++
+	} else {
+		r.window += 1 / r.window
+	}
+	r.send()
+}
+
+func (r *reno) lost(sent time.Duration) {
+	r.flight--
+	if sent >= r.cutUntil {
+		r.window, r.slow, r.cutUntil = max(r.window/2, 2), false, r.s.now
+	}
+	r.send()
+}
+
+// bottleneck is a link that several flows share.
+type bottleneck struct {
+	s    *sim
+	link *link
+	back time.Duration
+}
+
+func newBottleneck(seed uint64, rate float64, rtt, buffer time.Duration) *bottleneck {
+	s := newSim(seed)
+	return &bottleneck{s, &link{s: s, rate: rate, buffer: int(rate * buffer.Seconds()), delay: rtt / 2}, rtt / 2}
+}
+
+// utp adds a bulk uTP flow.
+func (b *bottleneck) utp() (received *int) {
+	a, _ := pair(b.s, b.link, &link{s: b.s, delay: b.back})
+	return bulk(a)
+}
+
+// tcp adds a bulk TCP flow.
+func (b *bottleneck) tcp() *reno {
+	r := &reno{s: b.s, out: b.link, back: b.back, window: 10, slow: true}
+	r.send()
+	return r
+}
+
+// TestAloneFillsTheLink checks that one flow takes over 90 % of a link whose buffer is larger
+// than the target.
+func TestAloneFillsTheLink(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rate        float64
+		rtt, buffer time.Duration
+	}{
+		{1 * mbit, 50 * time.Millisecond, 200 * time.Millisecond},
+		{4 * mbit, 10 * time.Millisecond, 300 * time.Millisecond},
+		{4 * mbit, 150 * time.Millisecond, 200 * time.Millisecond},
+	} {
+		b := newBottleneck(1, c.rate, c.rtt, c.buffer)
+		b.utp()
+		b.s.run(5*time.Second, nil)
+		before := b.link.carried
+		b.s.run(25*time.Second, nil)
+		used := float64(b.link.carried-before) / (c.rate * 25)
+		t.Logf("%v Mbit/s, %v: %.3f", c.rate/mbit, c.rtt, used)
+		if used < .9 {
+			t.Errorf("one flow uses %.3f of a link of %v Mbit/s and %v", used, c.rate/mbit, c.rtt)
+		}
+	}
+}
+
+// TestYieldsToTCP checks that uTP takes little beside a bulk TCP flow, and no more than a fair
+// share if the buffer is shorter than the target.
+func TestYieldsToTCP(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rtt, buffer time.Duration
+		most        float64
+	}{
+		{20 * time.Millisecond, 200 * time.Millisecond, .15},
+		{20 * time.Millisecond, 400 * time.Millisecond, .15},
+		{100 * time.Millisecond, 200 * time.Millisecond, .15},
+		{50 * time.Millisecond, 50 * time.Millisecond, .5},
+	} {
+		for _, first := range []string{"TCP", "uTP"} {
+			b := newBottleneck(12, 5*mbit, c.rtt, c.buffer)
+			var got *int
+			var r *reno
+			if first == "TCP" {
+				r = b.tcp()
+				b.s.run(5*time.Second, nil)
+				got = b.utp()
+			} else {
+				got = b.utp()
+				b.s.run(5*time.Second, nil)
+				r = b.tcp()
+			}
+			b.s.run(15*time.Second, nil)
+			u, v := *got, r.received
+			b.s.run(30*time.Second, nil)
+			share := float64(*got-u) / float64(*got-u+r.received-v)
+			t.Logf("%v, buffer %v, %s first: %.3f", c.rtt, c.buffer, first, share)
+			if share > c.most {
+				t.Errorf("uTP takes %.3f of a link of %v with a buffer of %v, %s first", share, c.rtt, c.buffer, first)
+			}
+		}
+	}
+}
+
+// TestTenFlowsShare checks that ten flows that start together share within a factor of 1.5.
+func TestTenFlowsShare(t *testing.T) {
+	t.Parallel()
+	b := newBottleneck(3, 10*mbit, 40*time.Millisecond, 300*time.Millisecond)
+	var flows []*int
+	for range 10 {
+		flows = append(flows, b.utp())
+	}
+	b.s.run(40*time.Second, nil)
+	var got []int
+	for _, f := range flows {
+		got = append(got, *f)
+	}
+	slices.Sort(got)
+	t.Logf("%v", got)
+	if got[9] > got[0]*3/2 {
+		t.Errorf("the flows received %v", got)
+	}
+}
+
+// TestLatecomerGivesBack checks that a flow that begins while another fills the queue does not
+// keep its advantage.
+func TestLatecomerGivesBack(t *testing.T) {
+	t.Parallel()
+	b := newBottleneck(4, 5*mbit, 30*time.Millisecond, 600*time.Millisecond)
+	first := b.utp()
+	b.s.run(10*time.Second, nil)
+	late := b.utp()
+	b.s.run(25*time.Second, nil)
+	x, y := *first, *late
+	b.s.run(15*time.Second, nil)
+	share := float64(*late-y) / float64(*late-y+*first-x)
+	t.Logf("share %.3f, queue %v", share, b.link.queue())
+	if share > .65 || b.link.queue() > 150*time.Millisecond {
+		t.Errorf("the flow that began later has %.3f of the link, with a queue of %v", share, b.link.queue())
+	}
+}
