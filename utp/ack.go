@@ -10,7 +10,7 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 	}
 	limited := s.inFlight+s.packet > int(m.congestion.window)
 	var newest slot
-	total, packets := 0, 0
+	total, packets, needless := 0, 0, false
 	ack := func(seq uint16) {
 		p, bytes, ok := s.acknowledge(seq)
 		if !ok {
@@ -24,6 +24,7 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 		if p.order > newest.order {
 			newest = *p
 		}
+		needless = needless || p.sends == 2 && now-p.sentAt < m.queue.baseRTT()/2
 	}
 	for seq := s.una; !before(h.ack, seq); seq++ {
 		ack(seq)
@@ -43,6 +44,10 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 	}
 	s.advance()
 	m.backoff, m.duplicates = 0, 0
+	if needless {
+		m.tolerance = min(2*m.tolerance, maxTolerance)
+		m.congestion.undo()
+	}
 	// The ACK of a packet that was sent twice can belong to the first transmission, unless it
 	// came so late that only the second can have caused it.
 	rtt := now - newest.sentAt
@@ -71,8 +76,8 @@ func (m *machine) duplicateAck(now time.Duration, h *header) {
 		return
 	}
 	m.duplicates++
-	if p := s.at(s.una); m.duplicates == reorderPackets && p.status == flying && p.sends == 1 {
-		m.highest = max(m.highest, p.order+reorderPackets)
+	if p := s.at(s.una); m.duplicates == minTolerance && p.status == flying && p.sends == 1 {
+		m.highest = max(m.highest, p.order+m.tolerance)
 		m.detectLoss(now)
 	}
 }
@@ -115,7 +120,7 @@ func (m *machine) detectLoss(now time.Duration) {
 			}
 			continue
 		}
-		if m.highest-p.order < reorderPackets && now < p.sentAt+wait {
+		if m.highest-p.order < m.tolerance && now < p.sentAt+wait {
 			if at := p.sentAt + wait; m.lossAt == 0 || at < m.lossAt {
 				m.lossAt = at
 			}

@@ -25,6 +25,8 @@ type ledbat struct {
 	target    time.Duration
 	packet    float64 // bytes of a full packet
 	window    float64 // bytes
+	uncut     float64 // the window before the last loss; 0 if there is nothing to undo
+	uncutSlow bool    // whether that loss ended slow start
 	threshold float64 // bytes at which slow start ends; 0 if there is none
 	slowStart bool
 
@@ -156,6 +158,7 @@ func (l *ledbat) lost(now, rtt time.Duration) {
 		l.threshold = max(l.threshold/2, minWindow*l.packet)
 		return
 	}
+	l.uncut, l.uncutSlow = l.window, l.slowStart
 	l.window = max(l.window/2, minWindow*l.packet)
 	l.crowded = l.crowded || !l.slowStart && l.queue > l.target/slowdownQueue
 	l.endSlowStart(now, rtt)
@@ -164,12 +167,20 @@ func (l *ledbat) lost(now, rtt time.Duration) {
 	}
 }
 
+// undo takes back the last cut, because its packet was not lost.
+func (l *ledbat) undo() {
+	if l.slowdown == steady && l.uncut > 0 {
+		l.window, l.slowStart = max(l.window, l.uncut), l.slowStart || l.uncutSlow
+	}
+	l.uncut = 0
+}
+
 // timedOut begins again with the minimal window.
 func (l *ledbat) timedOut() {
 	if l.slowdown != draining {
 		l.threshold = max(l.window/2, minWindow*l.packet)
 	}
-	l.window, l.slowStart, l.slowdown = minWindow*l.packet, true, refilling
+	l.window, l.slowStart, l.slowdown, l.uncut = minWindow*l.packet, true, refilling, 0
 }
 
 // idled begins again with the initial window after a pause, because the old window says nothing

@@ -69,13 +69,14 @@ type machine struct {
 	progressAt   time.Duration // when the peer acknowledged something, said that its window is closed, or got something to acknowledge
 	sentAt       time.Duration // when the last packet was sent
 	highest      uint32        // the latest transmission that arrived
+	tolerance    uint32        // packets that may overtake another before it counts as lost
 	cutOrder     uint32        // a loss of this or an earlier transmission does not shrink the window again
 	scratch      [headerLen + 2 + maxSACK]byte
 }
 
 // newMachine returns a connection that begins to send with the sequence number seq.
 func newMachine(o *Options, now time.Duration, seq uint16, maxMTU int) *machine {
-	m := &machine{progressAt: now, sentAt: now}
+	m := &machine{progressAt: now, sentAt: now, tolerance: minTolerance}
 	m.r.limit = o.ReceiveWindow
 	m.s.una, m.s.next, m.s.end, m.s.firstHit = seq, seq, seq, seq
 	m.s.window = safeWindow

@@ -29,8 +29,7 @@ type Options struct {
 	MaxConns int
 	// Addr is the address that Socket.Addr and the connections return as the local one.
 	Addr netip.AddrPort
-	// Log gets a record for rare events that somebody who looks for a fault wants to know; nil
-	// means none.
+	// Log gets a debug record for each connection that ends with an error; nil means none.
 	Log *slog.Logger
 }
 

@@ -16,7 +16,10 @@ const (
 	maxSendBuffer = 4 << 20
 	idleRing      = 64 // slots that an idle connection keeps
 
-	reorderPackets = 3 // packets that must arrive before one that was sent earlier counts as lost (RFC 9002)
+	// A packet counts as lost when so many that were sent later have arrived (RFC 9002). The number
+	// grows if packets were sent again in vain, because the network reorders them.
+	minTolerance = 3
+	maxTolerance = 100
 )
 
 // status is the state of a packet in the send ring.

@@ -125,9 +125,17 @@ func (e *endpoint) now() time.Duration { return e.s.now + e.clock }
 
 func (e *endpoint) handle(b []byte) {
 	var h header
-	if parse(&h, b) {
-		e.m.handle(e.now(), &h)
+	if !parse(&h, b) {
+		return
 	}
+	if e.m.state == ended && h.kind == stFin { // a Socket answers in place of the connection
+		r := header{kind: stState, id: e.m.sendID, seq: h.ack + 1, ack: h.seq}
+		var buf [headerLen]byte
+		r.put(buf[:])
+		e.out.send(headerLen, func() { e.peer.handle(buf[:]) })
+		return
+	}
+	e.m.handle(e.now(), &h)
 	e.flush()
 }
 

@@ -175,8 +175,11 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// forget removes a connection that has ended.
+// forget removes a connection that has ended. The caller holds its lock.
 func (s *Socket) forget(c *Conn) {
+	if c.m.cause != nil {
+		s.opt.Log.Debug("uTP connection ended", "peer", c.key.addr, "cause", c.m.cause)
+	}
 	s.timers.remove(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
