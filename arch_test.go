@@ -18,7 +18,7 @@ import (
 // nearest listed parent directory. "." is the root package.
 var rows = map[string]string{
 	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
-	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1",
+	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1", "utp": "1",
 	"lsd": "2", "maker": "2", "portmap": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
 	"internal/fault": "2",
 	"dht":            "2",

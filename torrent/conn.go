@@ -72,6 +72,7 @@ type remotePeer struct {
 	addr      netip.AddrPort // not valid for a peer without an address, such as a browser
 	id        spate.PeerID
 	reserved  peerwire.Reserved
+	transport Transport
 	incoming  bool      // the peer dialled
 	v2        bool      // the connection uses the v2 info-hash (BEP 52)
 	twin      bool      // the connection uses the info-hash of the v1 twin
@@ -129,7 +130,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	now := time.Now()
 	c := &conn{
 		t:    t,
-		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now},
+		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, transport: transportOf(nc), incoming: incoming, since: now},
 		wire: wireState{amChoking: true, peerChoking: true},
 		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},
 		req:  requestState{lastBlock: now, pipe: newPipeline()},

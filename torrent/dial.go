@@ -272,7 +272,7 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := s.opt.Network.DialContext(dctx, "tcp", addr.String())
+	nc, err := s.dialPeer(dctx, addr)
 	if err != nil {
 		return nil, hs, err
 	}
@@ -281,7 +281,10 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	ours := s.handshake(hash, hybrid)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
-		if hs, err = readHandshake(nc); err != nil {
+		if hs, err = readHandshake(nc); err == nil {
+			s.transports.reached(addr, transportOf(nc))
+		} else {
+			s.transports.silent(addr, transportOf(nc))
 			err = fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 	}

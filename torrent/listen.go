@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -24,8 +25,24 @@ func (e *PortError) Error() string {
 
 func (e *PortError) Unwrap() error { return e.Err }
 
-// listen opens the first free port of the range.
+// listen opens the listeners that the options ask for.
 func (s *Session) listen() error {
+	if s.opt.NoListen {
+		return nil
+	}
+	if !s.opt.NoTCP {
+		if err := s.listenTCP(); err != nil {
+			return err
+		}
+	}
+	if s.opt.UTP == nil {
+		return nil
+	}
+	return s.addListener(s.opt.UTP)
+}
+
+// listenTCP opens the first free TCP port of the range.
+func (s *Session) listenTCP() error {
 	var firstErr error
 	for port := int(s.opt.PeerPort); port <= int(s.opt.PeerPortLast); port++ {
 		err := s.listenOn(uint16(port))
@@ -52,13 +69,25 @@ func (s *Session) listenOn(port uint16) error {
 	if err != nil {
 		return err
 	}
-	s.listeners = []net.Listener{l}
+	return s.addListener(l)
+}
+
+func (s *Session) closeListeners() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// addListener makes the session accept connections of l. The port of the first listener is that
+// of the session.
+func (s *Session) addListener(l net.Listener) error {
 	ap, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
 		l.Close()
 		return fmt.Errorf("torrent: address of the listener: %w", err)
 	}
-	s.port = ap.Port()
+	s.listeners = append(s.listeners, l)
+	s.port = cmp.Or(s.port, ap.Port())
 	return nil
 }
 

@@ -48,6 +48,13 @@ type LateAnnouncer interface {
 type Options struct {
 	// Network dials and listens. Nil selects package net.
 	Network Network
+	// UTP makes and accepts connections over uTP (BEP 29) in addition to the TCP connections of
+	// Network. Nil means none. It should listen on the UDP port of the number PeerPort, because
+	// peers are told one port for both. The session closes it.
+	UTP UTPSocket
+	// NoTCP turns off TCP for connections to peers. It needs UTP, whose port is that of the
+	// session.
+	NoTCP bool
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
@@ -188,6 +195,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.PeerID == (spate.PeerID{}) {
 		o.PeerID = spate.NewPeerID()
+	}
+	if o.NoTCP && o.UTP == nil {
+		return errors.New("torrent: option NoTCP without UTP leaves no transport")
 	}
 	if o.PeerPortLast < o.PeerPort {
 		o.PeerPortLast = o.PeerPort

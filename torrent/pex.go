@@ -97,6 +97,9 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 		if !mayName(c.peer.addr.Addr(), a.Addr()) {
 			continue
 		}
+		if m.Flags[i]&peerwire.PEXUTP != 0 && c.t.s.opt.UTP != nil {
+			c.t.s.transports.supportsUTP(a)
+		}
 		addCandidate(c.listLocked(), discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
 	}
 	return nil
@@ -123,6 +126,9 @@ func (c *conn) tellPEXLocked(now time.Time) {
 		flags := peerwire.PEXFlags(0)
 		if t.pick.PeerIsSeed(o.id) {
 			flags |= peerwire.PEXSeed
+		}
+		if o.peer.transport == UTP {
+			flags |= peerwire.PEXUTP
 		}
 		if !o.peer.incoming {
 			flags |= peerwire.PEXReachable

@@ -53,6 +53,7 @@ type Session struct {
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
 	hashBudgets  hashBudgets
 	announcer    *announce.Scheduler
+	transports   *transportMemory
 	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
@@ -95,6 +96,7 @@ func NewSession(opt Options) (*Session, error) {
 		fetches:      map[spate.InfoHash]*metaFetch{},
 		kept:         map[spate.InfoHash]*keptConns{},
 		handshakes:   newHandshakes(),
+		transports:   newTransportMemory(),
 	}
 	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
@@ -104,10 +106,9 @@ func NewSession(opt Options) (*Session, error) {
 		web.Dial = opt.Network.DialContext
 	}
 	s.web = webseed.NewClient(web)
-	if !opt.NoListen {
-		if err := s.listen(); err != nil {
-			return nil, err
-		}
+	if err := s.listen(); err != nil {
+		s.closeListeners()
+		return nil, err
 	}
 	s.announcer = s.newScheduler()
 	return s, nil
@@ -188,9 +189,7 @@ func (s *Session) Close() error {
 	kept := slices.Collect(maps.Keys(s.kept))
 	s.mu.Unlock()
 
-	for _, l := range s.listeners {
-		l.Close()
-	}
+	s.closeListeners()
 	for _, ih := range kept {
 		s.closeKeptFor(ih)
 	}

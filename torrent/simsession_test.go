@@ -26,7 +26,11 @@ func withSimSession(t *testing.T, opt Options, f func(sim *simSession)) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := &simSession{t: t, net: simnet.New(simnet.Options{Seed: 1})}
 		opt.Bind = netip.AddrFrom4([4]byte{10, 0, 0, 1})
-		opt.Network, opt.PeerPort, opt.Seed = sim.net.Host(opt.Bind, simnet.Link{}), 6881, 1
+		host := sim.net.Host(opt.Bind, simnet.Link{})
+		opt.Network, opt.PeerPort, opt.Seed = host, 6881, 1
+		if u, ok := opt.UTP.(*standInUTP); ok {
+			u.listen(t, host, opt.Bind)
+		}
 		s, err := NewSession(opt)
 		if err != nil {
 			t.Fatal(err)

@@ -79,6 +79,7 @@ type PeerStats struct {
 	Key                PeerKey
 	ID                 spate.PeerID // chosen by the peer
 	Client             string
+	Transport          Transport
 	Incoming           bool
 	Have               float64 // share of the pieces that the peer has, 0 to 1
 	Downloaded         int64
@@ -215,7 +216,7 @@ func (t *Torrent) PeerStats() []PeerStats {
 func (c *conn) statsLocked() PeerStats {
 	t := c.t
 	return PeerStats{
-		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Incoming: c.peer.incoming,
+		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Transport: c.peer.transport, Incoming: c.peer.incoming,
 		Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 		Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
 		DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,

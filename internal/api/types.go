@@ -80,6 +80,7 @@ type Releases struct {
 type Peer struct {
 	Addr       string  `json:"addr"`
 	Client     string  `json:"client"`
+	Transport  string  `json:"transport"` // tcp or utp
 	Incoming   bool    `json:"incoming"`
 	Have       float64 `json:"have"` // share of the pieces, 0 to 1
 	Uploaded   int64   `json:"uploaded"`

@@ -168,9 +168,9 @@ func (m *model) piecesBody(d *Detail) []string {
 }
 
 func (m *model) peersBody(d *Detail) []string {
-	client := m.inner() - 62
+	client := m.inner() - 64
 	line := func(addr, program, have, down, up, flags string) string {
-		return fit(addr, 22) + " " + right(have, 7) + " " + right(down, 11) + " " + right(up, 11) + "  " + fit(flags, 6) + fit(program, client)
+		return fit(addr, 22) + " " + right(have, 7) + " " + right(down, 11) + " " + right(up, 11) + "  " + fit(flags, 8) + fit(program, client)
 	}
 	out := []string{faint.Render(line("peer", "client", "has", "down", "up", "flags"))}
 	for _, p := range d.Peers {
@@ -184,12 +184,15 @@ func (m *model) peersBody(d *Detail) []string {
 		if !p.Choked {
 			flags += " d"
 		}
+		if p.UTP {
+			flags += " µ"
+		}
 		out = append(out, line(clean(p.Addr), clean(p.Client), percent(p.Have), rate(p.Down), rate(p.Up), flags))
 	}
 	if len(d.Peers) == 0 {
 		return []string{"no peers are connected"}
 	}
-	return append(out, "", faint.Render("→ outgoing  ← incoming  u we upload to it  d it uploads to us"))
+	return append(out, "", faint.Render("→ outgoing  ← incoming  u we upload to it  d it uploads to us  µ uTP"))
 }
 
 func (m *model) trackersBody(d *Detail) []string {

@@ -80,7 +80,7 @@ type File struct {
 // Peer is a connected peer.
 type Peer struct {
 	Addr, Client         string
-	Incoming             bool
+	UTP, Incoming        bool    // the connection uses uTP; the peer dialled
 	Have                 float64 // fraction of the pieces that the peer has
 	Down, Up             float64
 	Downloaded, Uploaded int64

@@ -62,7 +62,7 @@ func newFakeSource() *fakeSource {
 				Files: []File{{"debian-12-netinst.iso", 600_000_000, 330_000_000, false}, {"docs/README", 0, 0, false}, {"docs/manual.txt", 59_554_304, 10, true}},
 				Peers: []Peer{
 					{Addr: "192.0.2.7:6881", Client: "Transmission 4.0", Have: 1, Down: 9e6, Unchoked: false},
-					{Addr: "[2001:db8::1]:51413", Client: "evil\x1b]0;title\x07", Incoming: true, Have: 0.333, Down: 3e6, Up: 1e6, Unchoked: true, Choked: true},
+					{Addr: "[2001:db8::1]:51413", Client: "evil\x1b]0;title\x07", UTP: true, Incoming: true, Have: 0.333, Down: 3e6, Up: 1e6, Unchoked: true, Choked: true},
 				},
 				Trackers: []Tracker{{URL: "http://tracker.example.org:6969/announce", Counts: "3 seeds, 9 leechers", Next: time.Unix(1000+600, 0)}, {URL: "udp://dead.example.org:80", Says: "no answer", Bad: true}},
 			},

@@ -1,0 +1,117 @@
+package torrent
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+
+	"spate/internal/fairpool"
+)
+
+// Transport is the protocol below a connection to a peer.
+type Transport uint8
+
+// The transports.
+const (
+	TCP Transport = iota
+	UTP           // BEP 29
+)
+
+// String returns "tcp" or "utp", as the API and the command line name a transport.
+func (t Transport) String() string {
+	if t == UTP {
+		return "utp"
+	}
+	return "tcp"
+}
+
+// other returns the other transport.
+func (t Transport) other() Transport { return TCP + UTP - t }
+
+// UTPSocket makes and accepts connections over uTP (BEP 29). It must be safe for concurrent
+// use. The addresses of its connections have the network "udp", and Close ends all of them.
+type UTPSocket interface {
+	net.Listener
+	// Dial connects to a peer.
+	Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+}
+
+// transportOf returns the transport of a connection.
+func transportOf(nc net.Conn) Transport {
+	if nc.RemoteAddr().Network() == "udp" {
+		return UTP
+	}
+	return TCP
+}
+
+// maxRemembered bounds each map of a transportMemory. If a map is full, a new entry replaces
+// any other one.
+const maxRemembered = 4096
+
+// transportMemory remembers which transport reached which peers, and which peers are said to
+// support uTP. It is safe for concurrent use. Use newTransportMemory to make one.
+type transportMemory struct {
+	mu       sync.Mutex                     // guards the fields below
+	peers    map[netip.AddrPort]Transport   // the last transport that reached the peer
+	networks map[fairpool.Network]Transport // the last transport that reached a peer of the network
+	utp      map[netip.AddrPort]struct{}    // peers that support uTP, as peer exchange says
+}
+
+func newTransportMemory() *transportMemory {
+	return &transportMemory{
+		peers: map[netip.AddrPort]Transport{}, networks: map[fairpool.Network]Transport{}, utp: map[netip.AddrPort]struct{}{},
+	}
+}
+
+// reached records that a transport reached a peer.
+func (m *transportMemory) reached(addr netip.AddrPort, by Transport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	remember(m.peers, addr, by)
+	if n := fairpool.NetworkOf(addr.Addr()); n != 0 {
+		remember(m.networks, n, by)
+	}
+}
+
+// silent records that a peer did not answer the handshake over a transport. Something on the
+// way may block that transport, so the next dial begins with the other one.
+func (m *transportMemory) silent(addr netip.AddrPort, over Transport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	remember(m.peers, addr, over.other())
+}
+
+// supportsUTP records that peer exchange says that a peer supports uTP.
+func (m *transportMemory) supportsUTP(addr netip.AddrPort) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	remember(m.utp, addr, struct{}{})
+}
+
+// first returns the transport with which the dial of a peer begins: the one that last reached
+// the peer or its network, and else TCP, which costs less. both reports whether the other
+// transport has a good chance too: nothing is known but that the peer is said to support uTP.
+func (m *transportMemory) first(addr netip.AddrPort) (first Transport, both bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if by, ok := m.peers[addr]; ok {
+		return by, false
+	}
+	if by, ok := m.networks[fairpool.NetworkOf(addr.Addr())]; ok {
+		return by, false
+	}
+	_, both = m.utp[addr]
+	return TCP, both
+}
+
+// remember adds an entry to a map that has a bound.
+func remember[K comparable, V any](m map[K]V, k K, v V) {
+	if _, known := m[k]; !known && len(m) >= maxRemembered {
+		for other := range m {
+			delete(m, other)
+			break
+		}
+	}
+	m[k] = v
+}

@@ -1,0 +1,279 @@
+package utp
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is a uTP connection. It implements [net.Conn]; its methods are safe for concurrent use.
+//
+// Close sends what was written, and returns at once; the Socket delivers the rest in the
+// background for up to 20 seconds. If the peer has ended its side, Read returns [io.EOF], and
+// Write still works.
+type Conn struct {
+	s      *Socket
+	key    connKey
+	syn    uint16        // the sequence number of the peer's SYN, if the peer dialled
+	dialed chan struct{} // closed when a dialled connection is open or has failed; nil if the peer dialled
+	wakeAt atomic.Int64  // when timers calls the connection; never if it does not
+	heapAt int           // its place in the heap of timers, or -1; guarded by the lock of timers
+
+	mu       sync.Mutex // guards all below
+	m        machine
+	readers  sync.Cond // signalled when Read can go on
+	writers  sync.Cond // signalled when Write can go on
+	writing  int       // calls of Write that wait
+	read     deadline
+	write    deadline
+	settled  bool // dialed is closed
+	released bool // the Socket has forgotten the connection
+}
+
+// deadline is the deadline of reads or writes.
+type deadline struct {
+	at     time.Time
+	timer  *time.Timer
+	passed bool
+}
+
+func newConn(s *Socket, key connKey, m *machine) *Conn {
+	c := &Conn{s: s, key: key, m: *m, heapAt: -1}
+	c.readers.L, c.writers.L = &c.mu, &c.mu
+	c.wakeAt.Store(int64(never))
+	return c
+}
+
+// Read reads received bytes. It returns [io.EOF] after the last if the peer has ended the stream.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.m.closed:
+			return 0, c.fail("read", net.ErrClosed)
+		case c.read.passed:
+			return 0, c.fail("read", os.ErrDeadlineExceeded)
+		}
+		if n := c.m.r.read(p); n > 0 || len(p) == 0 {
+			if c.m.r.ackNow {
+				c.flush()
+			}
+			return n, nil
+		}
+		switch _, eof := c.m.readable(); {
+		case c.m.state == ended && c.m.cause != nil:
+			return 0, c.fail("read", c.m.cause)
+		case eof:
+			return 0, io.EOF
+		}
+		c.readers.Wait()
+	}
+}
+
+// Write queues p for sending. It waits while the send buffer is full.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.m.closed:
+			return n, c.fail("write", net.ErrClosed)
+		case c.m.state == ended:
+			return n, c.fail("write", c.m.cause)
+		case c.write.passed:
+			return n, c.fail("write", os.ErrDeadlineExceeded)
+		}
+		if k := c.m.write(c.s.now(), p[n:]); k > 0 {
+			n += k
+			c.flush()
+		}
+		if n == len(p) {
+			return n, nil
+		}
+		c.writing++
+		c.writers.Wait()
+		c.writing--
+	}
+}
+
+// Close ends the connection. Bytes that were written are still delivered, bytes that were
+// received and not read are dropped.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m.closed {
+		return c.fail("close", net.ErrClosed)
+	}
+	c.m.close(c.s.now())
+	c.flush()
+	c.wake()
+	c.read.stop()
+	c.write.stop()
+	return nil
+}
+
+// Abort ends the connection at once. It drops what was not sent, and resets the peer.
+func (c *Conn) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m.abort(net.ErrClosed)
+	c.m.close(c.s.now())
+	c.flush()
+	c.wake()
+}
+
+// LocalAddr returns the address in Options.Addr.
+func (c *Conn) LocalAddr() net.Addr { return c.s.Addr() }
+
+// RemoteAddr returns the address of the peer, a *[net.UDPAddr].
+func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.key.addr) }
+
+// RemoteAddrPort returns the address of the peer.
+func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.key.addr }
+
+// SetDeadline sets the deadlines of Read and Write.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of Read; the zero time means none.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.read, &c.readers, t) }
+
+// SetWriteDeadline sets the deadline of Write; the zero time means none. Bytes that Write has
+// queued are delivered whether it passes or not.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.write, &c.writers, t) }
+
+func (c *Conn) setDeadline(d *deadline, wake *sync.Cond, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m.closed {
+		return c.fail("set", net.ErrClosed)
+	}
+	d.stop()
+	d.at = t
+	if d.passed = !t.IsZero() && !t.After(time.Now()); d.passed {
+		wake.Broadcast()
+		return nil
+	}
+	if t.IsZero() {
+		return nil
+	}
+	if d.timer != nil {
+		d.timer.Reset(time.Until(t))
+		return nil
+	}
+	d.timer = time.AfterFunc(time.Until(t), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		// The timer may have fired for an earlier deadline.
+		if !d.at.IsZero() && !d.at.After(time.Now()) {
+			d.passed = true
+			wake.Broadcast()
+		}
+	})
+	return nil
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
+// fail returns the error of an operation.
+func (c *Conn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: "utp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+// handle takes a packet of the peer.
+func (c *Conn) handle(h *header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m.handle(c.s.now(), h)
+	c.flush()
+	c.wake()
+}
+
+// tick does what is due.
+func (c *Conn) tick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m.timeout(c.s.now())
+	c.flush()
+	c.wake()
+}
+
+// wake wakes the goroutines that can go on. The caller holds the lock.
+func (c *Conn) wake() {
+	if c.dialed != nil && c.m.state != dialing && !c.settled {
+		c.settled = true
+		close(c.dialed)
+	}
+	if n, eof := c.m.readable(); n > 0 || eof || c.m.closed {
+		c.readers.Broadcast()
+	}
+	if c.writing > 0 && (c.m.state == ended || c.m.closed || c.m.writable() >= writeLowWater) {
+		c.writers.Broadcast()
+	}
+}
+
+// writeLowWater is the room in bytes of the send buffer at which a Write that waits goes on. With
+// less, a call would wake for every ACK.
+const writeLowWater = 16 << 10
+
+// flush sends the packets that are ready. The caller holds the lock.
+func (c *Conn) flush() {
+	now := c.s.now()
+	if c.s.batch != nil {
+		c.flushBatch(now)
+	} else {
+		for b := c.m.next(now); b != nil; b = c.m.next(now) {
+			if err := c.s.pc.WriteTo(b, c.key.addr); err != nil {
+				c.m.sendFailed(now, len(b), err)
+			}
+		}
+	}
+	if c.m.state == ended {
+		if !c.released {
+			c.released = true
+			c.s.forget(c)
+		}
+		return
+	}
+	c.s.timers.schedule(c, c.m.deadline())
+}
+
+// flushBatch sends the packets in batches.
+func (c *Conn) flushBatch(now time.Duration) {
+	batch := batches.Get().(*[batchLen][]byte)
+	defer batches.Put(batch)
+	for more := true; more; {
+		n := 0
+		for n < batchLen {
+			b := c.m.next(now)
+			if more = b != nil; !more {
+				break
+			}
+			batch[n] = b
+			n++
+		}
+		if n > 0 {
+			c.s.batch.WriteBatch(batch[:n], c.key.addr)
+		}
+		clear(batch[:n])
+	}
+}
+
+// batchLen is the number of packets that are sent at once: 64 KiB, which is what a message of the
+// kernel holds, are 46 packets of 1,400 bytes.
+const batchLen = 64
+
+var batches = sync.Pool{New: func() any { return new([batchLen][]byte) }}

@@ -1,0 +1,238 @@
+package utp
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// PacketConn carries the packets of a [Socket].
+type PacketConn interface {
+	// WriteTo sends a packet. It may drop the packet, must not keep b, must not wait, and must
+	// not call the Socket. It should forbid fragmentation (IP_MTU_DISCOVER), and return EMSGSIZE
+	// for a packet that is too large.
+	WriteTo(b []byte, to netip.AddrPort) error
+}
+
+// BatchConn is a [PacketConn] that can send several packets at once.
+type BatchConn interface {
+	PacketConn
+	// WriteBatch sends packets to one address, of which most have the same length. It must
+	// respect the rules of WriteTo, for the slice packets too.
+	WriteBatch(packets [][]byte, to netip.AddrPort) error
+}
+
+// Packet is a UDP packet that was received.
+type Packet struct {
+	Data []byte
+	From netip.AddrPort
+}
+
+// Socket multiplexes uTP connections over one UDP port. It implements [net.Listener]; its methods
+// are safe for concurrent use.
+type Socket struct {
+	pc     PacketConn
+	batch  BatchConn // pc, or nil if it sends no batches
+	opt    Options
+	start  time.Time
+	secret [32]byte
+	accept chan *Conn
+	done   chan struct{} // closed by Close
+	timers timers
+
+	mu     sync.RWMutex // guards the fields below
+	conns  map[connKey]*Conn
+	gone   recent
+	resets budget
+	closed bool
+}
+
+// connKey identifies a connection: the address of the peer, and the id in its packets.
+type connKey struct {
+	addr netip.AddrPort
+	id   uint16
+}
+
+// ErrTooMany is the error of Dial at the bound Options.MaxConns.
+var ErrTooMany = errors.New("too many uTP connections")
+
+// NewSocket returns a Socket that sends its packets by pc. The caller passes all received packets
+// to Handle or HandleBatch.
+func NewSocket(pc PacketConn, opt Options) (*Socket, error) {
+	if err := opt.set(); err != nil {
+		return nil, err
+	}
+	s := &Socket{
+		pc: pc, opt: opt, start: time.Now(), accept: make(chan *Conn, opt.Backlog), done: make(chan struct{}),
+		conns: map[connKey]*Conn{}, gone: recent{byKey: map[connKey]goneConn{}},
+	}
+	s.batch, _ = pc.(BatchConn)
+	s.timers.now, s.timers.armed = s.now, never
+	rand.Read(s.secret[:])
+	return s, nil
+}
+
+// now returns the time since the Socket was made.
+func (s *Socket) now() time.Duration { return time.Since(s.start) }
+
+// Addr returns Options.Addr as a *[net.UDPAddr].
+func (s *Socket) Addr() net.Addr { return net.UDPAddrFromAddrPort(s.opt.Addr) }
+
+// Accept waits for a connection of a peer and returns it, a *[Conn].
+func (s *Socket) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.accept:
+		return c, nil
+	case <-s.done:
+		return nil, &net.OpError{Op: "accept", Net: "utp", Addr: s.Addr(), Err: net.ErrClosed}
+	}
+}
+
+// Dial connects to a peer. It gives up after 25 seconds, if ctx does not end before.
+func (s *Socket) Dial(ctx context.Context, to netip.AddrPort) (*Conn, error) {
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	fail := func(err error) (*Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "utp", Source: s.Addr(), Addr: net.UDPAddrFromAddrPort(to), Err: err}
+	}
+	c, err := s.newDialed(to)
+	if err != nil {
+		return fail(err)
+	}
+	c.mu.Lock()
+	c.flush()
+	c.mu.Unlock()
+	select {
+	case <-c.dialed:
+	case <-ctx.Done():
+		c.Abort()
+		return fail(context.Cause(ctx))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m.state == ended {
+		return fail(c.m.cause)
+	}
+	return c, nil
+}
+
+// newDialed adds a connection with an id that is free.
+func (s *Socket) newDialed(to netip.AddrPort) (*Conn, error) {
+	var random [4]byte
+	rand.Read(random[:])
+	id, seq := binary.BigEndian.Uint16(random[:]), binary.BigEndian.Uint16(random[2:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	if len(s.conns) >= s.opt.MaxConns {
+		return nil, ErrTooMany
+	}
+	for range 1 << 16 {
+		key := connKey{to, id}
+		if _, gone := s.gone.find(key, s.now()); s.conns[key] == nil && !gone {
+			c := newConn(s, key, newDialer(&s.opt, s.now(), id, seq, s.opt.largest(to.Addr())))
+			c.dialed = make(chan struct{})
+			s.conns[key] = c
+			return c, nil
+		}
+		id++
+	}
+	return nil, ErrTooMany
+}
+
+// Close ends all connections and resets their peers. Accept and Dial then return errors.
+func (s *Socket) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return net.ErrClosed
+	}
+	s.closed = true
+	close(s.done)
+	conns := make([]*Conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.Abort()
+	}
+	s.timers.close()
+	return nil
+}
+
+// forget removes a connection that has ended.
+func (s *Socket) forget(c *Conn) {
+	s.timers.remove(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns[c.key] == c {
+		delete(s.conns, c.key)
+		s.gone.add(c.key, goneConn{sendID: c.m.sendID, syn: c.syn, unopened: !c.m.opened, at: s.now()})
+	}
+}
+
+// Handle takes a packet that was received. It does not keep packet, and ignores packets that are
+// not uTP. Calls for packets of one connection should come in the order of the packets.
+func (s *Socket) Handle(packet []byte, from netip.AddrPort) {
+	h, ok := parse(packet)
+	if !ok {
+		return
+	}
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	if c := s.find(&h, from); c != nil {
+		c.handle(&h)
+		return
+	}
+	s.unknown(&h, from)
+}
+
+// find returns the connection that a packet belongs to, or nil.
+func (s *Socket) find(h *header, from netip.AddrPort) *Conn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch h.kind {
+	case stSyn:
+		return s.conns[connKey{from, h.id + 1}]
+	case stReset:
+		// libutp answers an unknown packet with the id of that packet, which is the other id of
+		// the connection here.
+		for _, id := range [...]uint16{h.id, h.id - 1, h.id + 1} {
+			if c := s.conns[connKey{from, id}]; c != nil && (id == h.id || c.m.sendID == h.id) {
+				return c
+			}
+		}
+		return nil
+	}
+	return s.conns[connKey{from, h.id}]
+}
+
+// unknown takes a packet that belongs to no connection.
+func (s *Socket) unknown(h *header, from netip.AddrPort) {
+	var reply [headerLen]byte
+	now := s.now()
+	switch h.kind {
+	case stReset:
+		return
+	case stSyn:
+		if !s.welcomes(h, from) {
+			return
+		}
+		answerSYN(reply[:], h, s.firstSeq(from, h.id, h.seq), s.opt.ReceiveWindow, now)
+	default:
+		if c := s.accepted(h, from); c != nil {
+			c.handle(h)
+			return
+		}
+		if !s.answersUnknown(h, from, reply[:], now) {
+			return
+		}
+	}
+	s.pc.WriteTo(reply[:], from)
+}
