@@ -6,7 +6,7 @@
 // the protocol from whoever only looks at packets; who takes part in the exchange, or knows the
 // info-hash and tampers with it, is not kept out. The two sides authenticate nobody.
 //
-// [Initiate] and [Accept] read and write exactly the bytes of the handshake, so that the
+// [Initiator] and [Acceptor] read and write exactly the bytes of the handshake, so that the
 // connection can be used as it is afterwards if both sides chose plaintext. Otherwise [NewConn]
 // encrypts it.
 //

@@ -31,11 +31,13 @@ const (
 var (
 	// ErrHandshake is the cause of every error for a handshake that is not valid.
 	ErrHandshake = errors.New("not a valid encryption handshake")
-	// ErrUnknownTorrent is returned by Accept if nobody here has the torrent.
+	// ErrUnknownTorrent is the error of an Acceptor if nobody here has the torrent.
 	ErrUnknownTorrent = errors.New("encryption handshake for an unknown torrent")
 	// ErrNoMethod is returned if the two sides support no common method.
 	ErrNoMethod = errors.New("no common encryption method")
 )
+
+var errPublicKey = fmt.Errorf("%w: bad public key", ErrHandshake)
 
 var verification [8]byte // VC: eight zeros
 
@@ -43,20 +45,46 @@ var verification [8]byte // VC: eight zeros
 type Result struct {
 	Method   Method // one of Plaintext and RC4
 	InfoHash spate.InfoHash
-	Initial  []byte // what the initiator sent with its handshake, only from Accept
+	Initial  []byte // what the initiator sent with its handshake; nil from an Initiator
 
 	send, receive *stream
 }
 
-// Initiate makes the handshake as the side that dialled. provide is the set of methods that it
-// offers. initial, of at most [MaxInitial] bytes, is sent with the handshake, encrypted. The
-// caller sets the deadline of rw. After an error nothing more can be read from rw.
-func Initiate(rw io.ReadWriter, hash spate.InfoHash, provide Method, initial []byte) (*Result, error) {
-	if len(initial) > MaxInitial {
-		return nil, fmt.Errorf("mse: initial data of %d bytes", len(initial))
+// newResult returns the result with the streams for a shared secret. send and receive are the
+// names of their keys.
+func newResult(hash spate.InfoHash, secret []byte, send, receive string) *Result {
+	return &Result{InfoHash: hash, send: newStream(digest(send, secret, hash[:])), receive: newStream(digest(receive, secret, hash[:]))}
+}
+
+func compute(by func(func()), f func()) {
+	if by == nil {
+		f()
+		return
+	}
+	by(f)
+}
+
+// Initiator makes handshakes as the side that dials.
+type Initiator struct {
+	InfoHash spate.InfoHash
+	// Offer is the set of methods that the other side may select.
+	Offer Method
+	// Initial, of at most [MaxInitial] bytes, is sent encrypted with the handshake.
+	Initial []byte
+	// Compute runs a function that takes about a tenth of a millisecond of a processor, and
+	// returns after it. It can bound how many run at a time. Nil runs it at once.
+	Compute func(func())
+}
+
+// Handshake makes a handshake. The caller sets the deadline of rw. After an error nothing more
+// can be read from rw.
+func (i *Initiator) Handshake(rw io.ReadWriter) (*Result, error) {
+	if len(i.Initial) > MaxInitial {
+		return nil, fmt.Errorf("mse: initial data of %d bytes", len(i.Initial))
 	}
 	own := newSecret()
-	public := own.public()
+	var public, s [keyLen]byte
+	compute(i.Compute, func() { public = own.public() })
 	if _, err := rw.Write(append(public[:], pad()...)); err != nil {
 		return nil, err
 	}
@@ -64,20 +92,20 @@ func Initiate(rw io.ReadWriter, hash spate.InfoHash, provide Method, initial []b
 	if _, err := io.ReadFull(rw, theirs[:]); err != nil {
 		return nil, err
 	}
-	s, ok := own.shared(theirs)
-	if !ok {
-		return nil, fmt.Errorf("%w: bad public key", ErrHandshake)
+	ok := false
+	if compute(i.Compute, func() { s, ok = own.shared(theirs) }); !ok {
+		return nil, errPublicKey
 	}
-	r := &Result{InfoHash: hash, send: newStream(digest("keyA", s[:], hash[:])), receive: newStream(digest("keyB", s[:], hash[:]))}
+	r := newResult(i.InfoHash, s[:], "keyA", "keyB")
 
 	ask := digest("req1", s[:])
-	which, mask := digest("req2", hash[:]), digest("req3", s[:])
+	which, mask := digest("req2", i.InfoHash[:]), digest("req3", s[:])
 	subtle.XORBytes(which, which, mask)
 	ask = append(ask, which...)
-	rest := append(verification[:len(verification):len(verification)], binary.BigEndian.AppendUint32(nil, uint32(provide))...)
+	rest := append(verification[:len(verification):len(verification)], binary.BigEndian.AppendUint32(nil, uint32(i.Offer))...)
 	rest = appendPadded(rest, pad())
-	rest = binary.BigEndian.AppendUint16(rest, uint16(len(initial)))
-	rest = append(rest, initial...)
+	rest = binary.BigEndian.AppendUint16(rest, uint16(len(i.Initial)))
+	rest = append(rest, i.Initial...)
 	r.send.xor(rest, rest)
 	if _, err := rw.Write(append(ask, rest...)); err != nil {
 		return nil, err
@@ -93,28 +121,36 @@ func Initiate(rw io.ReadWriter, hash spate.InfoHash, provide Method, initial []b
 		return nil, err
 	}
 	r.Method = Method(binary.BigEndian.Uint32(b))
-	if r.Method != Plaintext && r.Method != RC4 || r.Method&provide == 0 {
+	if r.Method != Plaintext && r.Method != RC4 || r.Method&i.Offer == 0 {
 		return nil, fmt.Errorf("%w: the answer selects %#x", ErrNoMethod, uint32(r.Method))
 	}
 	return r, r.skipPad(rw)
 }
 
-// Accept makes the handshake as the side that was dialled. begin holds bytes that were read
-// from rw before, at most as many as a public key has. torrent returns the info-hash for the
-// digest that [Digest] makes of it. choose returns the method that is selected from those
-// that the initiator offers, or 0 for none. The caller sets the deadline of rw, and bounds how
-// many handshakes run at a time: each costs about a tenth of a millisecond of a processor.
-func Accept(rw io.ReadWriter, begin []byte, torrent func(digest [sha1.Size]byte) (spate.InfoHash, bool), choose func(offered Method) Method) (*Result, error) {
-	var theirs [keyLen]byte
+// Acceptor makes handshakes as the side that was dialled. Its functions must be safe for
+// concurrent use if handshakes run at the same time.
+type Acceptor struct {
+	// Torrent returns the info-hash for the digest that [Digest] makes of it, or false if nobody
+	// here has such a torrent.
+	Torrent func(digest [sha1.Size]byte) (spate.InfoHash, bool)
+	// Choose returns the method that is selected from those that are offered, or 0 for none.
+	Choose func(offered Method) Method
+	// Compute is that of [Initiator].
+	Compute func(func())
+}
+
+// Handshake makes a handshake. begin holds bytes that were read from rw before, at most as many
+// as a public key has. The caller sets the deadline of rw. After an error nothing more can be
+// read from rw.
+func (a *Acceptor) Handshake(rw io.ReadWriter, begin []byte) (*Result, error) {
+	var theirs, public, s [keyLen]byte
 	if _, err := io.ReadFull(rw, theirs[copy(theirs[:], begin):]); err != nil {
 		return nil, err
 	}
-	own := newSecret()
-	s, ok := own.shared(theirs)
-	if !ok {
-		return nil, fmt.Errorf("%w: bad public key", ErrHandshake)
+	own, ok := newSecret(), false
+	if compute(a.Compute, func() { public = own.public(); s, ok = own.shared(theirs) }); !ok {
+		return nil, errPublicKey
 	}
-	public := own.public()
 	if _, err := rw.Write(append(public[:], pad()...)); err != nil {
 		return nil, err
 	}
@@ -126,11 +162,11 @@ func Accept(rw io.ReadWriter, begin []byte, torrent func(digest [sha1.Size]byte)
 		return nil, err
 	}
 	subtle.XORBytes(which[:], which[:], digest("req3", s[:]))
-	hash, ok := torrent(which)
+	hash, ok := a.Torrent(which)
 	if !ok {
 		return nil, ErrUnknownTorrent
 	}
-	r := &Result{InfoHash: hash, send: newStream(digest("keyB", s[:], hash[:])), receive: newStream(digest("keyA", s[:], hash[:]))}
+	r := newResult(hash, s[:], "keyB", "keyA")
 
 	b, err := r.read(rw, len(verification)+4)
 	if err != nil {
@@ -153,7 +189,7 @@ func Accept(rw io.ReadWriter, begin []byte, torrent func(digest [sha1.Size]byte)
 	if r.Initial, err = r.read(rw, n); err != nil {
 		return nil, err
 	}
-	r.Method = choose(offered & (Plaintext | RC4))
+	r.Method = a.Choose(offered & (Plaintext | RC4))
 	if r.Method != Plaintext && r.Method != RC4 || r.Method&offered == 0 {
 		return nil, fmt.Errorf("%w: %#x is offered", ErrNoMethod, uint32(offered))
 	}

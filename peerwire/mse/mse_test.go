@@ -31,6 +31,12 @@ func choose(wanted Method) func(Method) Method {
 	}
 }
 
+func acceptor(wanted Method) *Acceptor { return &Acceptor{Torrent: known, Choose: choose(wanted)} }
+
+func initiator(offer Method) *Initiator {
+	return &Initiator{InfoHash: testHash, Offer: offer, Initial: []byte("initial")}
+}
+
 // pair returns the two ends of a connection. Those of net.Pipe cannot be used, since both sides
 // of a handshake write before they read all.
 func pair(t testing.TB) (a, b net.Conn) {
@@ -59,13 +65,13 @@ func exchange(t *testing.T, hash spate.InfoHash, provide, wanted Method, initial
 		defer close(done)
 		begin := make([]byte, 20)
 		if _, acceptErr = io.ReadFull(b, begin); acceptErr == nil {
-			accepted, acceptErr = Accept(b, begin, known, choose(wanted))
+			accepted, acceptErr = acceptor(wanted).Handshake(b, begin)
 		}
 		if acceptErr != nil {
 			b.Close()
 		}
 	}()
-	dialled, dialErr = Initiate(a, hash, provide, initial)
+	dialled, dialErr = (&Initiator{InfoHash: hash, Offer: provide, Initial: initial}).Handshake(a)
 	if dialErr != nil {
 		a.Close()
 	}
@@ -190,18 +196,18 @@ func TestBadHandshakes(t *testing.T) {
 		"a key and nothing": random[:keyLen],
 	} {
 		r := bytes.NewReader(in)
-		if _, err := Accept(script{r}, nil, known, choose(RC4)); err == nil {
+		if _, err := acceptor(RC4).Handshake(script{r}, nil); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 		if read := len(in) - r.Len(); read > keyLen+maxPad+sha1.Size {
-			t.Errorf("%s: Accept read %d bytes", name, read)
+			t.Errorf("%s: the Acceptor read %d bytes", name, read)
 		}
 		r = bytes.NewReader(in)
-		if _, err := Initiate(script{r}, testHash, RC4, nil); err == nil {
+		if _, err := initiator(RC4).Handshake(script{r}); err == nil {
 			t.Errorf("%s was an answer", name)
 		}
 		if read := len(in) - r.Len(); read > keyLen+maxPad+len(verification) {
-			t.Errorf("%s: Initiate read %d bytes", name, read)
+			t.Errorf("%s: the Initiator read %d bytes", name, read)
 		}
 	}
 }
@@ -263,12 +269,12 @@ func (r *recorder) Read(b []byte) (int, error) {
 func FuzzAccept(f *testing.F) {
 	a, b := pair(f)
 	seen := &recorder{Conn: b}
-	go Initiate(a, testHash, Plaintext|RC4, []byte("initial"))
-	Accept(seen, nil, known, choose(RC4))
+	go initiator(Plaintext | RC4).Handshake(a)
+	acceptor(RC4).Handshake(seen, nil)
 	f.Add(seen.got)
 	f.Add(make([]byte, 700))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if r, err := Accept(script{bytes.NewReader(in)}, nil, known, choose(RC4)); err == nil && r.Method != RC4 {
+		if r, err := acceptor(RC4).Handshake(script{bytes.NewReader(in)}, nil); err == nil && r.Method != RC4 {
 			t.Errorf("accepted %+v", r)
 		}
 	})
@@ -278,7 +284,7 @@ func FuzzInitiate(f *testing.F) {
 	f.Add(make([]byte, 700))
 	f.Add(bytes.Repeat([]byte{200}, 1000))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if r, err := Initiate(script{bytes.NewReader(in)}, testHash, RC4, []byte("initial")); err == nil && r.Method != RC4 {
+		if r, err := initiator(RC4).Handshake(script{bytes.NewReader(in)}); err == nil && r.Method != RC4 {
 			t.Errorf("agreed on %+v", r)
 		}
 	})
