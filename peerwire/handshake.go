@@ -20,6 +20,9 @@ const HandshakeLen = 68
 
 const protocolName = "BitTorrent protocol"
 
+// PrefixLen is the length in bytes of what every handshake begins with (see [CheckPrefix]).
+const PrefixLen = 1 + len(protocolName)
+
 // ErrNotBitTorrent is returned for data that does not start with the name of the
 // protocol.
 var ErrNotBitTorrent = errors.New("not the BitTorrent protocol")

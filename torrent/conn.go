@@ -138,8 +138,9 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	}
 	up := []transport.Limit{t.up, t.s.up}
 	if t.s.opt.Uplink != nil {
-		c.line = t.s.opt.Uplink(nc)
-		up = append(up, c.line)
+		if c.line = t.s.opt.Uplink(nc); c.line != nil {
+			up = append(up, c.line)
+		}
 	}
 	c.sock = transport.New(nc, transport.Options{
 		Buffers: t.s.buf, Portable: t.s.opt.portableIO,

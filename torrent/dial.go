@@ -46,10 +46,11 @@ func (s *Session) accept(l net.Listener) {
 // handleIncoming reads the handshake of an incoming connection, answers it and gives the
 // connection to its torrent, or to the search for the torrent's metadata.
 func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
-	hs, t, f, err := s.answer(nc)
+	raw := nc
+	nc, hs, t, f, err := s.answer(raw)
 	s.endHandshake(h)
 	if err != nil {
-		nc.Close()
+		raw.Close()
 		return
 	}
 	if t != nil {
@@ -109,14 +110,14 @@ var (
 	errDialedBack = errors.New("the connection is a dial-back that was asked for")
 )
 
-// answer reads a handshake, looks up its info-hash and answers it. The caller must release
-// the torrent with release.
-func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *metaFetch, err error) {
-	stop := context.AfterFunc(s.ctx, func() { nc.Close() })
+// answer reads a handshake, looks up its info-hash and answers it. It returns the connection for
+// what follows, which encrypts if raw does. The caller must release the torrent with release.
+func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *Torrent, f *metaFetch, err error) {
+	stop := context.AfterFunc(s.ctx, func() { raw.Close() })
 	defer stop()
-	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	if hs, err = readHandshake(nc); err != nil {
-		return hs, nil, nil, err
+	raw.SetDeadline(time.Now().Add(handshakeTimeout))
+	if nc, hs, err = s.readIncoming(raw); err != nil {
+		return nil, hs, nil, nil, err
 	}
 	if s.asks.connected(hs.InfoHash) {
 		s.cameIn(remoteAddr(nc))
@@ -125,7 +126,7 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 		return hs, nil, nil, errDialedBack
 	}
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
-		return hs, nil, nil, err
+		return nil, hs, nil, nil, err
 	}
 	var hash2 spate.InfoHash // v2 info-hash of a hybrid
 	switch {
@@ -146,7 +147,7 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	if err != nil && t != nil {
 		s.release(t)
 	}
-	return hs, t, f, err
+	return nc, hs, t, f, err
 }
 
 // handshake returns the handshake for a peer; hybrid sets the bit that announces v2.
@@ -280,21 +281,48 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes. The peer must answer with hash, or with an
-// info-hash for which the function also returns true.
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
+// connect dials a peer and exchanges handshakes, with encryption or without it as the session's
+// options say. The peer must answer with hash, or with an info-hash for which the function also
+// returns true.
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
+	for _, encrypted := range s.opt.Encryption.attempts(s.encryption.wants(addr)) {
+		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted)
+		if err == nil {
+			s.encryption.reached(addr, encrypted)
+		}
+		if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
+			nc.Close()
+			err = badPeer("answered for another torrent")
+		}
+		if err == nil || !closedByPeer(ctx, err) {
+			break
+		}
+	}
+	return nc, hs, err
+}
+
+// connectOnce dials a peer and exchanges handshakes. If encrypted is set, it makes the encrypted
+// handshake first.
+func (s *Session) connectOnce(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid, encrypted bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := s.dialPeer(dctx, addr)
+	raw, err := s.dialPeer(dctx, addr)
 	if err != nil {
 		return nil, hs, err
 	}
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
-	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	ours := s.handshake(hash, hybrid)
-	if _, err = nc.Write(ours.Append(nil)); err == nil {
+	raw.SetDeadline(time.Now().Add(handshakeTimeout))
+	ours, nc := s.handshake(hash, hybrid), raw
+	if hello := ours.Append(nil); encrypted {
+		if nc, err = s.encryptDialled(raw, hash, hello); err != nil {
+			err = fmt.Errorf("%w: %w", errNoAnswer, err)
+		}
+	} else {
+		_, err = nc.Write(hello)
+	}
+	if err == nil {
 		if hs, err = readHandshake(nc); err == nil {
 			s.transports.reached(addr, transportOf(nc))
 		} else {
@@ -302,14 +330,11 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 			err = fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 	}
-	if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
-		err = badPeer("answered for another torrent")
-	}
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		nc.Close()
+		raw.Close()
 		return nil, hs, err
 	}
 	return nc, hs, nil

@@ -141,8 +141,10 @@ func (s *Session) enterDormant(d *dormant, mi *metainfo.MetaInfo) error {
 	err := s.takenLocked(d.hash, d.hash2)
 	if err == nil {
 		s.dormant.by[d.hash] = d
+		s.nameLocked(d.hash)
 		if !d.hash2.IsZero() {
 			s.dormant.by[d.hash2] = d
+			s.nameLocked(d.hash2)
 		}
 	}
 	s.mu.Unlock()

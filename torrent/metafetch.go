@@ -204,6 +204,7 @@ func (s *Session) enterFetch(f *metaFetch) error {
 	}
 	for _, ih := range f.hashes.Swarms() {
 		s.fetches[ih] = f
+		s.nameLocked(ih)
 	}
 	return nil
 }

@@ -111,6 +111,8 @@ type Options struct {
 	// Uplink returns a limit for a new connection, in addition to Up; nil means none. With
 	// it several senders of a process share a line.
 	Uplink func(net.Conn) SendLimit
+	// Encryption says which connections to peers are encrypted.
+	Encryption Encryption
 	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
 	// DialBackUDP sends a packet to a peer that asked for it, to test whether others can reach
@@ -233,6 +235,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.SeedMode > SeedAntiLeech {
 		return fmt.Errorf("torrent: option SeedMode is %d", o.SeedMode)
+	}
+	if o.Encryption > EncryptionOff {
+		return fmt.Errorf("torrent: option Encryption is %d", o.Encryption)
 	}
 	if o.Up < 0 || o.Down < 0 || o.PieceMemory < 0 || o.ReadMemory < 0 {
 		return errors.New("torrent: a negative rate or memory limit")

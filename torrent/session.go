@@ -56,6 +56,7 @@ type Session struct {
 	hashBudgets  hashBudgets
 	announcer    *announce.Scheduler
 	transports   *transportMemory
+	encryption   encryption
 	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
@@ -72,6 +73,7 @@ type Session struct {
 	closed       bool
 	uselessAddrs map[netip.Addr]uselessAddr
 	handshakes   handshakes
+	digests      digests
 	noneDropped  time.Time // when dropFor last found no peer that could be dropped
 
 	connSlots connSlots
@@ -99,6 +101,7 @@ func NewSession(opt Options) (*Session, error) {
 		kept:         map[spate.InfoHash]*keptConns{},
 		handshakes:   newHandshakes(),
 		transports:   newTransportMemory(),
+		encryption:   newEncryption(),
 	}
 	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
@@ -257,8 +260,10 @@ func (s *Session) takenLocked(hash, hash2 spate.InfoHash) error {
 // enterLocked adds t to the torrents of the session.
 func (s *Session) enterLocked(t *Torrent) {
 	s.torrents[t.hash] = t
+	s.nameLocked(t.hash)
 	if !t.hash2.IsZero() {
 		s.torrents[t.hash2] = t
+		s.nameLocked(t.hash2)
 	}
 }
 

@@ -302,6 +302,7 @@ func (t *Torrent) enterTwin(w *twinSwarm) bool {
 		t.twin.Store(w)
 		t.peerConns.changes++
 		t.s.torrents[w.hash] = t
+		t.s.nameLocked(w.hash)
 	}
 	t.s.mu.Unlock()
 	if !free {

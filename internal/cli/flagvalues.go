@@ -133,6 +133,24 @@ func (v *seedModeValue) Set(s string) error {
 func (v *seedModeValue) String() string { return seedModes[*v] }
 func (v *seedModeValue) Type() string   { return "MODE" }
 
+// encryptionValue is a flag with the use of encryption.
+type encryptionValue torrent.Encryption
+
+var encryptions = []string{
+	torrent.EncryptionAllow: "allow", torrent.EncryptionPrefer: "prefer", torrent.EncryptionRequire: "require", torrent.EncryptionOff: "off",
+}
+
+func (v *encryptionValue) Set(s string) error {
+	i := slices.Index(encryptions, s)
+	if i < 0 {
+		return fmt.Errorf("%q is not off, allow, prefer or require", s)
+	}
+	*v = encryptionValue(i)
+	return nil
+}
+func (v *encryptionValue) String() string { return encryptions[*v] }
+func (v *encryptionValue) Type() string   { return "MODE" }
+
 // addrValue is a flag with a local address. The address is invalid if the flag is not given.
 type addrValue struct{ netip.Addr }
 

@@ -26,6 +26,7 @@ type sessionFlags struct {
 	up       upValue
 	down     rateValue
 	seedMode seedModeValue
+	encrypt  encryptionValue
 	peers    peersValue
 	state    string
 	noPEX    bool
@@ -43,6 +44,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.Var(&s.up, "up", "limit sending to `RATE`: 500k, 2M; 0: none (default: learned)")
 	f.Var(&s.down, "down", "receive at most this many bytes a second")
 	f.Var(&s.seedMode, "seed-mode", "serve peers in turn (round-robin) or by need (anti-leech)")
+	f.Var(&s.encrypt, "encryption", "encrypt connections: off, allow, prefer or require")
 	f.Var(&s.peers, "peer", "connect to this peer too, as IP:PORT; repeatable")
 	f.IntVar(&s.peerPort, "peer-port", -1, "listen for peers on this `PORT`; 0: any (default 6881-6889)")
 	f.Lookup("peer-port").DefValue = ""
@@ -69,6 +71,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	c := daemon.SessionConfig{
 		Options: torrent.Options{
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
+			Encryption: torrent.Encryption(s.encrypt),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP,
 		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,

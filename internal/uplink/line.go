@@ -94,6 +94,9 @@ type Socket struct {
 // line does not limit: to this machine, and other than TCP.
 func (l *Line) Track(c net.Conn) *Socket {
 	sc, ok := c.(syscall.Conn)
+	if below, wraps := c.(interface{ NetConn() net.Conn }); !ok && wraps { // it is encrypted
+		sc, ok = below.NetConn().(syscall.Conn)
+	}
 	if l == nil || !Supported || !ok {
 		return nil
 	}

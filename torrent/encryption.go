@@ -1,0 +1,228 @@
+package torrent
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+
+	"spate"
+	"spate/peerwire"
+	"spate/peerwire/mse"
+)
+
+// Encryption says which connections to peers use the encryption of BitTorrent clients (see
+// package mse). It hides the protocol from filters in the network, and keeps nothing secret.
+type Encryption uint8
+
+const (
+	// EncryptionAllow accepts connections with and without encryption. It dials without, and
+	// again with encryption if the peer closed that connection without an answer.
+	EncryptionAllow Encryption = iota
+	// EncryptionPrefer is like EncryptionAllow, and dials with encryption first.
+	EncryptionPrefer
+	// EncryptionRequire uses only connections with encryption. All their data is encrypted, which
+	// costs more than a second of a processor for each gigabyte. The others encrypt their
+	// handshakes only, if the peer can do without.
+	EncryptionRequire
+	// EncryptionOff uses no encryption.
+	EncryptionOff
+)
+
+// attempts returns whether each dial of a peer is encrypted, in order. known means that the last
+// connection to the peer was encrypted.
+func (e Encryption) attempts(known bool) []bool {
+	switch {
+	case e == EncryptionOff:
+		return []bool{false}
+	case e == EncryptionRequire:
+		return []bool{true}
+	case e == EncryptionPrefer || known:
+		return []bool{true, false}
+	}
+	return []bool{false, true}
+}
+
+// methods returns the methods that this side offers or accepts.
+func (e Encryption) methods() mse.Method {
+	if e == EncryptionRequire {
+		return mse.RC4
+	}
+	return mse.Plaintext | mse.RC4
+}
+
+// choose selects the method for a peer that dialled.
+func (e Encryption) choose(offered mse.Method) mse.Method {
+	if both := offered & e.methods(); both&mse.Plaintext == 0 {
+		return both
+	}
+	return mse.Plaintext
+}
+
+// errEncryption is the cause when the peer does not encrypt and this side requires it.
+var errEncryption = errors.New("the connection is not encrypted")
+
+// encryption is what a session knows for encrypted handshakes. It is safe for concurrent use.
+type encryption struct {
+	computing chan struct{} // a token for each handshake that computes keys
+
+	mu        sync.Mutex // guards encrypted
+	encrypted map[netip.AddrPort]struct{}
+}
+
+func newEncryption() encryption {
+	return encryption{computing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), encrypted: map[netip.AddrPort]struct{}{}}
+}
+
+// compute runs f, of which few run at a time, so that many handshakes leave processors to others.
+func (e *encryption) compute(f func()) {
+	e.computing <- struct{}{}
+	defer func() { <-e.computing }()
+	f()
+}
+
+// wants reports whether the last connection to a peer was encrypted.
+func (e *encryption) wants(addr netip.AddrPort) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.encrypted[addr]
+	return ok
+}
+
+// reached records whether a connection to a peer was encrypted.
+func (e *encryption) reached(addr netip.AddrPort, encrypted bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if encrypted {
+		remember(e.encrypted, addr, struct{}{})
+	} else {
+		delete(e.encrypted, addr)
+	}
+}
+
+// encryptDialled makes the encrypted handshake on a connection that this side dialled, and
+// sends hello with it. It returns the connection for what follows.
+func (s *Session) encryptDialled(nc net.Conn, hash spate.InfoHash, hello []byte) (net.Conn, error) {
+	i := mse.Initiator{InfoHash: hash, Offer: s.opt.Encryption.methods(), Initial: hello, Compute: s.encryption.compute}
+	r, err := i.Handshake(nc)
+	if err != nil {
+		return nil, err
+	}
+	return encryptedConn(nc, r), nil
+}
+
+// readIncoming reads the handshake of a connection that a peer dialled, after the encrypted
+// handshake if the peer begins with that. It returns the connection for what follows.
+func (s *Session) readIncoming(nc net.Conn) (net.Conn, peerwire.Handshake, error) {
+	begin, plain, err := readPrefix(nc)
+	switch {
+	case err != nil:
+		return nil, peerwire.Handshake{}, err
+	case plain && s.opt.Encryption == EncryptionRequire:
+		return nil, peerwire.Handshake{}, errEncryption
+	case !plain && s.opt.Encryption == EncryptionOff:
+		return nil, peerwire.Handshake{}, peerwire.CheckPrefix(begin)
+	}
+	if !plain {
+		a := mse.Acceptor{Torrent: s.hashOf, Choose: s.opt.Encryption.choose, Compute: s.encryption.compute}
+		r, err := a.Handshake(nc, begin)
+		if err != nil {
+			return nil, peerwire.Handshake{}, err
+		}
+		nc, begin = encryptedConn(nc, r), r.Initial
+	}
+	rest := bytes.NewReader(begin)
+	hs, err := readHandshake(io.MultiReader(rest, nc))
+	if rest.Len() > 0 {
+		nc = &begunConn{Conn: nc, begin: begin[len(begin)-rest.Len():]}
+	}
+	return nc, hs, err
+}
+
+// readPrefix reads the first bytes of a connection, as many as tell whether it begins with the
+// handshake of BEP 3: plain. It reads no byte that follows the prefix of that handshake.
+func readPrefix(r io.Reader) (begin []byte, plain bool, err error) {
+	var b [peerwire.PrefixLen]byte
+	n := 0
+	for n < len(b) {
+		m, err := r.Read(b[n:])
+		n += m
+		if peerwire.CheckPrefix(b[:n]) != nil {
+			return b[:n], false, nil
+		}
+		if err != nil && n < len(b) {
+			return nil, false, err
+		}
+	}
+	return b[:], true, nil
+}
+
+// encryptedConn returns the connection for what follows a handshake.
+func encryptedConn(nc net.Conn, r *mse.Result) net.Conn {
+	if r.Method == mse.RC4 {
+		return mse.NewConn(nc, r)
+	}
+	return nc
+}
+
+// begunConn is a connection of which some bytes were read already.
+type begunConn struct {
+	net.Conn
+	begin []byte
+}
+
+func (c *begunConn) Read(b []byte) (int, error) {
+	if len(c.begin) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.begin)
+	c.begin = c.begin[n:]
+	return n, nil
+}
+
+// NetConn returns the connection below.
+func (c *begunConn) NetConn() net.Conn { return c.Conn }
+
+// closedByPeer reports whether a dial failed in a way that another try with or without encryption
+// may mend: the peer accepted the connection, and closed it at the handshake.
+func closedByPeer(ctx context.Context, err error) bool {
+	return errors.Is(err, errNoAnswer) && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil
+}
+
+// digests finds the info-hash for the digest with which an encrypted handshake names a torrent.
+// Session.mu guards it. It may hold hashes that the session has no longer. It is nil until the
+// first handshake needs it.
+type digests map[[sha1.Size]byte]spate.InfoHash
+
+// nameLocked adds an info-hash that the session has now.
+func (s *Session) nameLocked(ih spate.InfoHash) {
+	if s.digests != nil {
+		s.digests[mse.Digest(ih)] = ih
+	}
+}
+
+// hashOf returns the info-hash with a digest, and whether the session has it.
+func (s *Session) hashOf(digest [sha1.Size]byte) (spate.InfoHash, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := len(s.torrents) + len(s.fetches) + len(s.dormant.by); s.digests == nil || len(s.digests) > 2*known+1024 {
+		s.digests = make(digests, known)
+		for ih := range s.torrents {
+			s.nameLocked(ih)
+		}
+		for ih := range s.fetches {
+			s.nameLocked(ih)
+		}
+		for ih := range s.dormant.by {
+			s.nameLocked(ih)
+		}
+	}
+	ih, ok := s.digests[digest]
+	return ih, ok && (s.torrents[ih] != nil || s.fetches[ih] != nil || s.dormant.by[ih] != nil)
+}
