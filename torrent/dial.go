@@ -116,14 +116,18 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 	stop := context.AfterFunc(s.ctx, func() { raw.Close() })
 	defer stop()
 	raw.SetDeadline(time.Now().Add(handshakeTimeout))
-	if nc, hs, err = s.readIncoming(raw); err != nil {
+	nc, hs, plain, err := s.readIncoming(raw)
+	if err != nil {
 		return nil, hs, nil, nil, err
 	}
 	if s.asks.connected(hs.InfoHash) {
 		s.cameIn(remoteAddr(nc))
 		ours := s.handshake(hs.InfoHash, false)
 		nc.Write(ours.Append(nil)) // the peer answers on its own connection
-		return hs, nil, nil, errDialedBack
+		return nil, hs, nil, nil, errDialedBack
+	}
+	if plain && s.opt.Encryption == EncryptionRequire {
+		return nil, hs, nil, nil, errEncryption
 	}
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
 		return nil, hs, nil, nil, err

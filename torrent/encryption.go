@@ -118,31 +118,30 @@ func (s *Session) encryptDialled(nc net.Conn, hash spate.InfoHash, hello []byte)
 }
 
 // readIncoming reads the handshake of a connection that a peer dialled, after the encrypted
-// handshake if the peer begins with that. It returns the connection for what follows.
-func (s *Session) readIncoming(nc net.Conn) (net.Conn, peerwire.Handshake, error) {
+// handshake if the peer begins with that. It returns the connection for what follows, and whether
+// the handshake came without encryption.
+func (s *Session) readIncoming(nc net.Conn) (_ net.Conn, hs peerwire.Handshake, plain bool, err error) {
 	begin, plain, err := readPrefix(nc)
 	switch {
 	case err != nil:
-		return nil, peerwire.Handshake{}, err
-	case plain && s.opt.Encryption == EncryptionRequire:
-		return nil, peerwire.Handshake{}, errEncryption
+		return nil, hs, plain, err
 	case !plain && s.opt.Encryption == EncryptionOff:
-		return nil, peerwire.Handshake{}, peerwire.CheckPrefix(begin)
+		return nil, hs, plain, peerwire.CheckPrefix(begin)
 	}
 	if !plain {
 		a := mse.Acceptor{Torrent: s.hashOf, Choose: s.opt.Encryption.choose, Compute: s.encryption.compute}
 		r, err := a.Handshake(nc, begin)
 		if err != nil {
-			return nil, peerwire.Handshake{}, err
+			return nil, hs, plain, err
 		}
 		nc, begin = encryptedConn(nc, r), r.Initial
 	}
 	rest := bytes.NewReader(begin)
-	hs, err := readHandshake(io.MultiReader(rest, nc))
+	hs, err = readHandshake(io.MultiReader(rest, nc))
 	if rest.Len() > 0 {
 		nc = &begunConn{Conn: nc, begin: begin[len(begin)-rest.Len():]}
 	}
-	return nc, hs, err
+	return nc, hs, plain, err
 }
 
 // readPrefix reads the first bytes of a connection, as many as tell whether it begins with the
