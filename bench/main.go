@@ -44,6 +44,7 @@ var commands = map[string]func(args []string) error{
 	"dhtnode": dhtNode,
 	"serve":   serve,
 	"fetch":   fetch,
+	"useless": useless,
 	"watch":   watch,
 	"delay":   delay,
 }
