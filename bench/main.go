@@ -46,6 +46,7 @@ var commands = map[string]func(args []string) error{
 	"dhtnode":    dhtNode,
 	"serve":      serve,
 	"fetch":      fetch,
+	"useless":    useless,
 	"watch":      watch,
 	"delay":      delay,
 	"firstbytes": firstBytes,

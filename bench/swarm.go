@@ -30,7 +30,7 @@ var swarmHeads = []string{"bound, s", "T/bound", "mean/bound", "copies", "first 
 //
 // The bound is the least time in which all getters can have the file. T is the time from the
 // common start until the last getter has it, and mean the mean time of the getters from their
-// own starts; all three without curl, if there are other getters. copies is what the origin's link
+// own starts; the times without free riders, and all three without curl, if there are other getters. copies is what the origin's link
 // carried until the end, first copy what it carried until the getters together had each piece,
 // and by HTTP what the site of spate publish sent, all divided by the size of the file.
 func swarms(args []string) error {
@@ -186,6 +186,9 @@ func (r *row) remark(res *swarmResult) {
 	}
 	if res.IncompleteCurl > 0 {
 		r.say(res.Run, "%d curl did not finish, at most %.0f s without a byte", res.IncompleteCurl, res.Waited)
+	}
+	if res.Riders != nil {
+		r.say(res.Run, "the last free rider after %.3g of the bound", *res.Riders)
 	}
 	if res.Browsers != nil {
 		r.say(res.Run, "the last curl after %.3g of the bound, at most %.0f s without a byte", *res.Browsers, res.Waited)

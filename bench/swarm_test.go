@@ -101,6 +101,7 @@ func TestSwarmDescribesWhatDiffersFromTheDefaults(t *testing.T) {
 		"-getters spate=8 -origin libtorrent -runs 5":       "8 spate",
 		"-getters spate=2,curl=1 -links 5/50,50/500 -leave": "spate=2,curl=1, links 5/50,50/500, leaving",
 		"-getters spate=4 -latency 60ms -mtu 1280":          "4 spate, latency 60ms, MTU 1280",
+		"-getters spate=4 -useless deaf=2,liar=500":         "4 spate, useless deaf=2,liar=500",
 	} {
 		if got := swarmFlags(t, line).describe(); got != want {
 			t.Errorf("%s is described as %q, want %q", line, got, want)
@@ -148,6 +149,8 @@ func TestSwarmRefusesBadOptions(t *testing.T) {
 		"-getters spate=2 -web-seed maybe":                 "-web-seed",
 		"-getters spate=2 -web-seed on -origin libtorrent": "only the origin spate",
 		"-getters spate=2 -rows own":                       "exclude each other",
+		"-getters spate=2 -useless rude=3":                 "HABIT",
+		"-getters spate=2 -useless idle=3 -family 6":       "IPv4",
 		"-rows none":                                       "unknown rows",
 		"spate=2":                                          "only flags",
 	} {

@@ -44,6 +44,7 @@ type swarmCase struct {
 	leave        bool   // getters leave when they are complete
 	every        time.Duration
 	riders       int // getters that send almost nothing
+	useless      kinds
 	churn        int // getters that are killed and start again
 	seed         uint64
 	limit        float64 // multiple of the bound after which a run fails
@@ -78,6 +79,7 @@ func newSwarmOptions() (*swarmOptions, *flag.FlagSet) {
 	fs.BoolVar(&o.leave, "leave", false, "let getters leave when they are complete")
 	fs.DurationVar(&o.every, "every", 0, "time between the arrivals of two getters")
 	fs.IntVar(&o.riders, "riders", 0, "number of getters that send almost nothing")
+	fs.Var((*habits)(&o.useless), "useless", "peers that help nobody, HABIT=N,...: "+strings.Join(habitNames(), ", "))
 	fs.IntVar(&o.churn, "churn", 0, "number of getters that are killed on the way and start again after 3 s")
 	fs.Uint64Var(&o.seed, "seed", 1, "seed of the order of the kinds and of churn")
 	fs.Float64Var(&o.limit, "limit", 8, "give up after this multiple of the bound, a minute, and the time for curl")
@@ -151,6 +153,8 @@ func (c *swarmCase) check() error {
 		return fmt.Errorf("-family %s: want 4, 6 or 46", c.family)
 	case c.mtu < 1280 || c.mtu > 9000:
 		return fmt.Errorf("-mtu %d: want 1280 to 9000", c.mtu)
+	case len(c.useless) > 0 && c.family == "6":
+		return fmt.Errorf("-useless: these peers have IPv4 addresses only")
 	case c.webSeed != "published" && c.webSeed != "on" && c.webSeed != "off":
 		return fmt.Errorf("-web-seed %s: want published, on or off", c.webSeed)
 	case c.webSeed == "on" && !slices.Equal(c.origins, []string{"spate"}):
@@ -203,7 +207,7 @@ func (c *swarmCase) values() []string {
 		fmt.Sprintf("%d MiB", c.size), "pieces of " + c.pieceLength, c.format, "origin " + c.originLink.String(), "links " + c.links.String(),
 		fmt.Sprintf("latency %v", c.latency), fmt.Sprintf("MTU %d", c.mtu), "IPv" + c.family, "web seed " + c.webSeed,
 		map[bool]string{true: "leaving"}[c.leave], fmt.Sprintf("one every %v", c.every), fmt.Sprintf("%d free riders", c.riders),
-		fmt.Sprintf("%d killed", c.churn), c.publishFlags, c.getFlags,
+		fmt.Sprintf("%d killed", c.churn), "useless " + c.useless.String(), c.publishFlags, c.getFlags,
 	}
 }
 
@@ -323,19 +327,30 @@ type kindCount struct {
 	n    int
 }
 
-// Set parses KIND=N,KIND=N,...
-func (k *kinds) Set(s string) error {
+// Set parses KIND=N,KIND=N,... of getters.
+func (k *kinds) Set(s string) error { return k.parse(s, "KIND", getterKinds) }
+
+// parse parses NAME=N,NAME=N,... with known names. what stands for a name in errors.
+func (k *kinds) parse(s, what string, known []string) error {
 	var all kinds
 	for part := range strings.SplitSeq(s, ",") {
 		kind, count, _ := strings.Cut(part, "=")
 		n, err := strconv.Atoi(count)
-		if err != nil || n < 1 || !slices.Contains(getterKinds, kind) {
-			return fmt.Errorf("%q: want KIND=N with a KIND of %s", part, strings.Join(getterKinds, ", "))
+		if err != nil || n < 1 || !slices.Contains(known, kind) {
+			return fmt.Errorf("%q: want %s=N with a %[2]s of %s", part, what, strings.Join(known, ", "))
 		}
 		all = append(all, kindCount{kind, n})
 	}
 	*k = all
 	return nil
+}
+
+// total returns the number of all kinds together.
+func (k *kinds) total() (n int) {
+	for _, c := range *k {
+		n += c.n
+	}
+	return n
 }
 
 func (k *kinds) String() string {

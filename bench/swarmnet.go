@@ -15,6 +15,7 @@ import (
 // The hosts of a swarm besides the getters, which are numbered from 1 on.
 const (
 	originHost  = 0
+	uselessSide = 248 // the host of all useless peers, with an unlimited link
 	trackerSide = 249 // the host of the tracker and the watcher, with an unlimited link
 )
 
@@ -62,6 +63,11 @@ func newSwarmNet(c *swarmCase, getters int) (*swarmNet, error) {
 	}
 	if err := n.add(trackerSide, nil); err != nil {
 		return n, err
+	}
+	if len(c.useless) > 0 {
+		if err := n.addUseless(c.useless); err != nil {
+			return n, err
+		}
 	}
 	if len(n.pairs) > 0 {
 		self, err := os.Executable()
@@ -156,6 +162,23 @@ func (n *swarmNet) add(i int, l *link) error {
 		return err
 	}
 	return n.shape(v, l.down)
+}
+
+// addUseless adds the host of the useless peers, with an address for each.
+func (n *swarmNet) addUseless(peers kinds) error {
+	if err := n.add(uselessSide, nil); err != nil {
+		return err
+	}
+	var batch strings.Builder
+	for i := range peers.total() {
+		fmt.Fprintf(&batch, "addr add %s/15 dev eth0\n", uselessAddr(i))
+	}
+	cmd := exec.Command("ip", "-n", n.host(uselessSide), "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip addr add: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // shape limits what an interface of the hub sends to rate Mbit/s.

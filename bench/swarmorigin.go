@@ -16,12 +16,13 @@ import (
 
 // release is what a site tells about a release, and spate show about a torrent.
 type release struct {
-	V1        string `json:"info_hash_v1"`
-	V2        string `json:"info_hash_v2"`
-	Twin      string `json:"info_hash_twin"`
-	Pieces    int
-	HTTPBytes float64 `json:"http_bytes"`
-	Live      struct{ State string }
+	V1          string `json:"info_hash_v1"`
+	V2          string `json:"info_hash_v2"`
+	Twin        string `json:"info_hash_twin"`
+	Pieces      int
+	PieceLength int     `json:"piece_length"`
+	HTTPBytes   float64 `json:"http_bytes"`
+	Live        struct{ State string }
 }
 
 // hash returns the info-hash by which peers find the torrent, in hexadecimal.

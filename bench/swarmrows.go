@@ -68,6 +68,14 @@ var swarmRows = []struct{ name, lines string }{
 		-getters spate=8,curl=1
 		-getters spate=8,curl=4
 		-getters spate=8,curl=20`},
+	{"useless", `
+		-getters spate=4 -size 16
+		-getters spate=4 -size 16 -useless idle=500
+		-getters spate=4 -size 16 -useless silent=500
+		-getters spate=4 -size 16 -useless deaf=100
+		-getters spate=4 -size 16 -useless slow=100
+		-getters spate=4 -size 16 -useless liar=100
+		-getters spate=4 -size 16 -useless noisy=100`},
 	{"links", `
 		-origin spate,libtorrent -getters mixed=8 -links 5/50,50/500
 		-origin spate,libtorrent -getters mixed=8 -every 3s

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +52,7 @@ type swarmResult struct {
 	First          *float64       `json:"first"`
 	HTTP           *float64       `json:"http"`     // copies that the site sent
 	Browsers       *float64       `json:"browsers"` // multiple of the bound until the last curl ended
+	Riders         *float64       `json:"riders"`   // the same of the free riders
 	Waited         float64        `json:"waited"`   // longest time in seconds that a curl waited for a byte
 	Incomplete     int            `json:"incomplete"`
 	IncompleteCurl int            `json:"incomplete_curl"`
@@ -97,6 +99,11 @@ func (s *swarmRun) measure(ctx context.Context) (*swarmResult, error) {
 	}
 	if err := s.watch(); err != nil {
 		return nil, err
+	}
+	if len(s.o.useless) > 0 {
+		if err := s.startUseless(); err != nil {
+			return nil, err
+		}
 	}
 	select { // until the watcher runs
 	case <-ctx.Done():
@@ -182,7 +189,7 @@ func (s *swarmRun) result(began time.Time, wire float64) *swarmResult {
 // they are.
 func (s *swarmRun) addGetters(r *swarmResult, began time.Time, bound float64) {
 	only := curls(s.order) == len(s.order)
-	var peers, browsers spell
+	var peers, riders, browsers spell
 	for _, g := range s.getters {
 		one := getterResult{
 			Kind: g.kind, Link: g.link.String(), Rider: g.job.rider, Kills: g.kills,
@@ -190,9 +197,12 @@ func (s *swarmRun) addGetters(r *swarmResult, began time.Time, bound float64) {
 		}
 		r.Halts += int(g.halts.Load())
 		of := &peers
-		if g.kind == "curl" {
+		switch {
+		case g.kind == "curl":
 			of = &browsers
 			r.Waited = max(r.Waited, round(g.waited.Seconds()))
+		case g.job.rider && s.o.riders < len(s.order):
+			of = &riders
 		}
 		of.n++
 		if done := g.done(); done.IsZero() {
@@ -208,8 +218,8 @@ func (s *swarmRun) addGetters(r *swarmResult, began time.Time, bound float64) {
 		}
 		r.Getters = append(r.Getters, one)
 	}
-	r.Incomplete, r.IncompleteCurl = peers.missing, browsers.missing
-	r.Browsers = browsers.until(bound)
+	r.Incomplete, r.IncompleteCurl = peers.missing+riders.missing, browsers.missing
+	r.Browsers, r.Riders = browsers.until(bound), riders.until(bound)
 	if only {
 		peers = browsers
 	}
@@ -288,6 +298,33 @@ func (s *swarmRun) watch() error {
 		s.helpers = append(s.helpers, p)
 	}
 	return err
+}
+
+// startUseless starts the useless peers and waits until they have connected to the origin.
+func (s *swarmRun) startUseless() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	targets := []string{s.net.addr(originHost, peerPort)}
+	for _, g := range s.getters {
+		if g.kind != "curl" {
+			targets = append(targets, s.net.addr(g.host, peerPort))
+		}
+	}
+	var ready atomic.Bool
+	args := []string{self, "useless", s.release.hash(), fmt.Sprint(s.release.Pieces), fmt.Sprint(s.release.PieceLength), strings.Join(targets, ","), s.o.useless.String()}
+	p, err := s.start(uselessSide, "useless", args, nil, func(line string) { ready.Store(ready.Load() || line == "READY") })
+	if err != nil {
+		return err
+	}
+	s.helpers = append(s.helpers, p)
+	return until(p, func() error {
+		if !ready.Load() {
+			return errors.New("the useless peers are not ready")
+		}
+		return nil
+	})
 }
 
 // seen returns when the watcher saw that the getters have each piece, or zero.

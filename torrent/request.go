@@ -115,6 +115,9 @@ func (c *conn) refillLocked(now time.Time) {
 		// Endgame: this side requests from the peer a few blocks that other peers were
 		// asked for. Most of those are on their way already.
 		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.peerConns.byID[p], now) }
+		if c.req.busyRate > 0 && now.Sub(t.rates.received) > freshFor {
+			opt.Requesters = picker.MaxRequesters // all that were asked may be peers that never answer
+		}
 		t.pieces.picked = t.pick.Pick(t.pieces.picked, c.id, max(1, depth/4), opt)
 	}
 	c.req.generation = 0

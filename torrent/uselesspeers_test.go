@@ -1,12 +1,21 @@
 package torrent
 
 import (
+	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net/netip"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"spate"
+	"spate/internal/simnet"
 	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
 )
 
 // TestUselessPeers checks that an honest getter downloads at 80 % or more of the rate that it
@@ -111,4 +120,111 @@ func TestGettersOfUnequalLinks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFullDownloadDials checks that peers that connect to a download again and again and do nothing
+// cannot keep it from a seed that it has to dial.
+func TestFullDownloadDials(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		world := simnet.New(simnet.Options{Seed: 1})
+		session := func(host byte, opt Options) *Session {
+			addr := netip.AddrFrom4([4]byte{10, 0, 0, host})
+			opt.Network, opt.Bind, opt.PeerPort, opt.Seed = world.Host(addr, simnet.Link{}), addr, 6881, uint64(host)
+			s, err := NewSession(opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() { s.Run(ctx) })
+			return s
+		}
+		data, mi := noiseTorrent(t, 1<<18, 16<<10)
+		if _, err := session(2, Options{}).Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
+			t.Fatal(err)
+		}
+		get, err := session(1, Options{MaxConnsPerTorrent: 3}).Add(mi, AddOptions{Storage: storage.NewMemory(int64(len(data)))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range byte(3) {
+			h := world.Host(netip.AddrFrom4([4]byte{10, 0, 1, i}), simnet.Link{})
+			wg.Go(func() {
+				for ; ctx.Err() == nil; time.Sleep(time.Second) {
+					c, err := h.DialContext(ctx, "tcp", "10.0.0.1:6881")
+					if err != nil {
+						continue
+					}
+					stop := context.AfterFunc(ctx, func() { c.Close() })
+					hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: mi.Hash(), PeerID: spate.NewPeerID()}
+					c.Write(hs.Append(nil))
+					io.Copy(io.Discard, c)
+					stop()
+					c.Close()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		if n := get.Stats().Peers; n != 3 {
+			t.Fatalf("the download has %d peers, want the 3 useless ones", n)
+		}
+		get.AddPeers([]netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:6881")})
+		time.Sleep(30 * time.Second)
+		if st := get.Stats(); st.State != StateSeeding {
+			t.Errorf("after 30 s the download has %d of %d pieces", st.PiecesHave, st.Pieces)
+		}
+	})
+}
+
+// TestSilentSourcesDoNotHoldBlocks checks that a peer that sends blocks is asked for those that were
+// requested from two peers which claim everything and answer nothing.
+func TestSilentSourcesDoNotHoldBlocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		world := simnet.New(simnet.Options{Seed: 1})
+		session := func(host byte, link simnet.Link) *Session {
+			addr := netip.AddrFrom4([4]byte{10, 0, 0, host})
+			s, err := NewSession(Options{Network: world.Host(addr, link), Bind: addr, PeerPort: 6881, Seed: uint64(host)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() { s.Run(ctx) })
+			return s
+		}
+		data, mi := noiseTorrent(t, 1<<20, 16<<10)
+		if _, err := session(2, simnet.Link{Up: 64 << 10}).Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
+			t.Fatal(err)
+		}
+		seed := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:6881")}
+		get, err := session(1, simnet.Link{}).Add(mi, AddOptions{Storage: storage.NewMemory(int64(len(data))), Peers: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		for i := range byte(60) {
+			h := world.Host(netip.AddrFrom4([4]byte{10, 0, 1, i}), simnet.Link{})
+			wg.Go(func() {
+				c, err := h.DialContext(ctx, "tcp", "10.0.0.1:6881")
+				if err != nil {
+					return
+				}
+				defer context.AfterFunc(ctx, func() { c.Close() })()
+				hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: mi.Hash(), PeerID: spate.NewPeerID()}
+				say := peerwire.AppendSimple(peerwire.AppendSimple(hs.Append(nil), peerwire.HaveAll), peerwire.Unchoke)
+				c.Write(say)
+				io.Copy(io.Discard, c)
+			})
+		}
+		time.Sleep(time.Minute)
+		if st := get.Stats(); st.PiecesHave < st.Pieces/2 {
+			t.Errorf("after a minute the download has %d of %d pieces", st.PiecesHave, st.Pieces)
+		}
+	})
 }
