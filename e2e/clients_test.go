@@ -34,7 +34,8 @@ func clients() []client {
 		},
 		{
 			name: "transmission", needs: []string{"transmission-cli"}, v1: true, cannot: []string{"udp6"},
-			leech: transmission, seed: transmission,
+			leech: func(h *host, torrent, dir string) *proc { return transmission(h, torrent, dir) },
+			seed:  func(h *host, torrent, dir string) *proc { return transmission(h, torrent, dir) },
 		},
 		{
 			name: "libtorrent", needs: []string{"libtorrent"},
@@ -43,7 +44,8 @@ func clients() []client {
 		},
 		{
 			name: "rtorrent", needs: []string{"rtorrent"}, v1Tree: true, cannot: []string{"udp6"},
-			leech: rtorrent, seed: rtorrent,
+			leech: func(h *host, torrent, dir string) *proc { return rtorrent(h, torrent, dir) },
+			seed:  func(h *host, torrent, dir string) *proc { return rtorrent(h, torrent, dir) },
 		},
 	}
 }
@@ -57,17 +59,14 @@ var aria2Flags = []string{
 
 // transmission starts transmission-cli. It checks existing data first, so that the command
 // line is the same for downloading and seeding.
-func transmission(h *host, torrent, dir string) *proc {
+func transmission(h *host, torrent, dir string, flags ...string) *proc {
 	conf := h.t.TempDir()
 	settings := fmt.Sprintf(`{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": %t,
 		"port-forwarding-enabled": false, "peer-port": 51413, "download-dir": %q, "preallocation": 0}`, h.UTP, dir)
 	if err := os.WriteFile(filepath.Join(conf, "settings.json"), []byte(settings), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
-	args := []string{"-g", conf, "-w", dir, "-M", torrent}
-	if h.UTP {
-		args = append(args, "-et") // it encrypts otherwise, and tries no plain connection by uTP
-	}
+	args := append([]string{"-g", conf, "-w", dir, "-M", torrent}, flags...)
 	if !strings.HasPrefix(torrent, "magnet:") {
 		return h.start("transmission-cli", args...)
 	}
@@ -78,20 +77,20 @@ func transmission(h *host, torrent, dir string) *proc {
 	return h.start("sh", append([]string{"-c", again, "sh"}, args...)...)
 }
 
-// libtorrent starts lt.py, a client with libtorrent.
-func libtorrent(h *host, verb, torrent, dir string) *proc {
+// libtorrent starts lt.py, a client with libtorrent. env holds settings of lt.py.
+func libtorrent(h *host, verb, torrent, dir string, env ...string) *proc {
 	script, err := filepath.Abs("testdata/lt.py")
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return h.start("/usr/bin/python3", script, verb, torrent, dir, h.IP+":6881,["+h.IP6+"]:6881")
+	return h.start("env", append(env, "/usr/bin/python3", script, verb, torrent, dir, h.IP+":6881,["+h.IP6+"]:6881")...)
 }
 
 // rtorrent starts rtorrent as a daemon.
-func rtorrent(h *host, torrent, dir string) *proc {
+func rtorrent(h *host, torrent, dir string, settings ...string) *proc {
 	session := h.t.TempDir()
 	rc := filepath.Join(session, "rtorrent.rc")
-	conf := strings.Join([]string{
+	conf := strings.Join(append([]string{
 		"directory.default.set = " + dir,
 		"session.path.set = " + session,
 		"network.port_range.set = 6890-6890",
@@ -101,7 +100,7 @@ func rtorrent(h *host, torrent, dir string) *proc {
 		"pieces.hash.on_completion.set = no",
 		"system.daemon.set = true",
 		fmt.Sprintf("schedule2 = load, 0, 0, ((load.start, %q))", torrent),
-	}, "\n")
+	}, settings...), "\n")
 	if err := os.WriteFile(rc, []byte(conf+"\n"), 0o644); err != nil {
 		h.t.Fatal(err)
 	}

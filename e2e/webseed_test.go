@@ -58,7 +58,7 @@ func TestOriginLeavesHTTPToTheSwarm(t *testing.T) {
 		func(h *host, torrent, dir string) *proc {
 			return h.start("aria2c", append(aria2Flags, "--seed-time=600", "--dir", dir, torrent)...)
 		},
-		transmission,
+		func(h *host, torrent, dir string) *proc { return transmission(h, torrent, dir) },
 	}
 	const size = 16 << 20
 	for _, alone := range []bool{true, false} {

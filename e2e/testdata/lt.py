@@ -17,6 +17,8 @@ ses = lt.session({
     "enable_outgoing_tcp": "UTP" not in os.environ, "enable_incoming_tcp": "UTP" not in os.environ,
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
     | lt.alert.category_t.tracker_notification,
+    # ENCRYPT refuses connections without encryption, and encrypts all data.
+    **({"in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2} if "ENCRYPT" in os.environ else {}),
 })
 p = lt.parse_magnet_uri(torrent) if torrent.startswith("magnet:") else lt.add_torrent_params()
 if not torrent.startswith("magnet:"):
