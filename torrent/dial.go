@@ -56,9 +56,7 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
-	if netguard.KindOf(addr.Addr()) == netguard.Public {
-		s.lastIncoming.Store(time.Now().Unix())
-	}
+	s.cameIn(addr)
 	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
@@ -80,6 +78,13 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	s.hungUp()
 }
 
+// cameIn records the time of an incoming connection if it is from the internet.
+func (s *Session) cameIn(from netip.AddrPort) {
+	if netguard.KindOf(from.Addr()) == netguard.Public {
+		s.lastIncoming.Store(time.Now().Unix())
+	}
+}
+
 // lookup returns the torrent or metadata search of an info-hash. It loads a dormant
 // torrent. The caller must release the torrent with release.
 func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
@@ -99,7 +104,10 @@ func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 	return nil, nil, errNoTorrent
 }
 
-var errNoTorrent = errors.New("no such torrent here")
+var (
+	errNoTorrent  = errors.New("no such torrent here")
+	errDialedBack = errors.New("the connection is a dial-back that was asked for")
+)
 
 // answer reads a handshake, looks up its info-hash and answers it. The caller must release
 // the torrent with release.
@@ -109,6 +117,12 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	if hs, err = readHandshake(nc); err != nil {
 		return hs, nil, nil, err
+	}
+	if s.asks.connected(hs.InfoHash) {
+		s.cameIn(remoteAddr(nc))
+		ours := s.handshake(hs.InfoHash, false)
+		nc.Write(ours.Append(nil)) // the peer answers on its own connection
+		return hs, nil, nil, errDialedBack
 	}
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
 		return hs, nil, nil, err

@@ -136,7 +136,7 @@ func (s *Session) AnnounceAgain() {
 }
 
 // LastIncoming returns when a peer with a public address last connected to this session for a
-// torrent that it has, or the zero Time.
+// torrent that it has, or because [Session.AskDialBack] asked it to, or the zero Time.
 func (s *Session) LastIncoming() time.Time {
 	if at := s.lastIncoming.Load(); at != 0 {
 		return time.Unix(at, 0)

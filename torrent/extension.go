@@ -17,6 +17,7 @@ const (
 	extMetadata = 1
 	extPEX      = 2
 	extDontHave = 3
+	extDialBack = 4
 )
 
 // ourReqq is the number of requests of one peer that are queued. The extension handshake
@@ -39,7 +40,7 @@ type extensionState struct {
 func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
-		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.peer.addr.Addr(),
+		DontHave: extDontHave, DialBack: extDialBack, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.peer.addr.Addr(),
 		UploadOnly: t.status.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	h.V2Hashes = t.MetaInfo().V2Hashes != nil
@@ -67,6 +68,8 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 		err = c.pexLocked(m.Payload, now)
 	case extDontHave:
 		err = c.dontHaveLocked(m.Payload, now)
+	case extDialBack:
+		err = c.dialBackLocked(m.Payload, now)
 	}
 	if errors.Is(err, peerwire.ErrExtension) {
 		return &protocolError{err.Error()}

@@ -100,6 +100,10 @@ type Options struct {
 	Uplink func(net.Conn) SendLimit
 	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
+	// DialBackUDP sends a packet to a peer that asked for it, to test whether others can reach
+	// the peer by UDP. The packet must leave from a port that the peer has never seen, because
+	// routers let in packets from known ports. If it is nil, the session tests TCP only.
+	DialBackUDP func(to netip.AddrPort, packet []byte) error
 	// Seed makes random choices repeatable in simulations. 0 selects a random seed.
 	Seed uint64
 	// portableIO makes TCP sockets use the code for other connections, for tests.

@@ -43,6 +43,8 @@ type Session struct {
 	advertised   atomic.Uint32 // the port that peers are told; 0 means port
 	lastIncoming atomic.Int64  // Unix time of the last connection from a public address; 0: none
 	dht          atomic.Pointer[dhtNode]
+	dialBacks    dialBacks
+	asks         dialBackAsks
 	up, down     *ratelimit.Limiter
 	order        orderly // the simulated network; nil for a real one
 	pool         *storage.Pool

@@ -14,6 +14,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/fault"
+	"spate/internal/reach"
 	"spate/maker"
 	"spate/publish"
 	"spate/site"
@@ -241,6 +242,9 @@ func (b backend) Withdraw(ctx context.Context, ref string) error {
 
 // Backup implements [Backend].
 func (b backend) Backup(ctx context.Context, path string) error { return toAPI(b.d.Backup(ctx, path)) }
+
+// DialBack implements [Backend].
+func (b backend) DialBack(ctx context.Context) reach.DialBack { return b.d.DialBack(ctx) }
 
 // codes maps the codes of package fault to codes of the API. All other codes become [Failed].
 var codes = map[fault.Code]string{

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"spate/internal/doctor"
+	"spate/internal/reach"
 	"spate/publish"
 )
 
@@ -133,6 +134,12 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodPost, "/v1/backup", Backup{path}, nil)
 }
 
+// DialBack makes the daemon ask connected peers to connect to it, which takes up to about twelve
+// seconds, and returns what came of it. The daemon repeats a result of the last minute.
+func (c *Client) DialBack(ctx context.Context) (d reach.DialBack, err error) {
+	return d, c.call(ctx, http.MethodPost, "/v1/dialback", nil, &d)
+}
+
 // Publish makes the daemon publish, and calls each for every event. It returns the first error
 // of each, or the error of the release that failed.
 func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error) error {
@@ -167,9 +174,9 @@ func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Sn
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	limit := readLimit
 	switch {
-	case method == http.MethodPost:
+	case path == "/v1/backup":
 		limit = backupLimit
-	case method != http.MethodGet:
+	case method != http.MethodGet && path != "/v1/dialback" && path != "/v1/check":
 		limit = changeLimit
 	}
 	ctx, wait := c.watch(ctx, limit)

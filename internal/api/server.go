@@ -16,6 +16,7 @@ import (
 
 	"spate/internal/doctor"
 	"spate/internal/httpcontent"
+	"spate/internal/reach"
 	"spate/publish"
 )
 
@@ -34,6 +35,7 @@ type Backend interface {
 	Change(ctx context.Context, ref string, c Change) error
 	Withdraw(ctx context.Context, ref string) error
 	Backup(ctx context.Context, path string) error
+	DialBack(ctx context.Context) reach.DialBack
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -86,6 +88,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"GET /v1/watch":                s.watch,
 		"POST /v1/backup":              s.backup,
 		"POST /v1/check":               s.check,
+		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
 	}
 }
@@ -273,6 +276,10 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return done(w, s.backend.Backup(r.Context(), b.Path))
+}
+
+func (s *Server) dialBack(w http.ResponseWriter, r *http.Request) error {
+	return send(w, r, s.backend.DialBack(r.Context()), nil)
 }
 
 // lines writes a stream of JSON objects, one on each line. Only one goroutine may use it.

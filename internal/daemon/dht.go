@@ -87,7 +87,7 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 	}
 	d.announcer = dht.NewAnnouncer(d.node, s)
 	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
-	udp.Receive(udpmux.DHT, receiver(d.node))
+	udp.Receive(udpmux.DHT, withoutDialBacks(s, receiver(d.node)))
 	return d, nil
 }
 

@@ -94,6 +94,9 @@ func (s *Session) AwaitPorts(ctx context.Context) {
 
 // advertise tells the engine the port at which the router passes connections to it.
 func (s *Session) advertise() {
+	if s.ports == nil {
+		return
+	}
 	s.SetAdvertisedPort(s.mapped().Reached(portmap.TCP, s.PeerPort()).Port())
 }
 

@@ -217,3 +217,6 @@ func (p *Publisher) dhtNode() string {
 
 // Reach returns what is known about whether others on the internet can connect.
 func (p *Publisher) Reach() reach.Status { return p.session.Reach() }
+
+// DialBack asks connected peers to connect to this process; see [Session.DialBack].
+func (p *Publisher) DialBack(ctx context.Context) reach.DialBack { return p.session.DialBack(ctx) }

@@ -17,22 +17,36 @@ import (
 
 // Reach returns what the process knows about whether others on the internet can connect.
 func (s *Session) Reach() reach.Status {
-	if s.ports == nil {
+	if !s.askable() {
 		return reach.Status{}
 	}
-	st := reachOf(s.ports.Status().IPv4, s.PeerPort(), s.site, s.seen.address())
+	var st reach.Status
+	f := s.mapped()
+	if s.ports != nil {
+		st = reachOf(f, s.PeerPort(), s.site, s.seen.address())
+	}
+	addDialBack(&st, s.asks.known(s.reachedNow()), forwardAdvice(f, s.PeerPort(), s.site))
 	st.Confirmed = !s.LastIncoming().IsZero()
 	return st
+}
+
+// forwardAdvice says how to let others reach the ports through a router. site is 0 without a site.
+func forwardAdvice(f portmap.Family, peers, site uint16) string {
+	to := "this machine"
+	if f.Local.IsValid() {
+		to = f.Local.String()
+	}
+	if site != 0 {
+		return fmt.Sprintf("turn on UPnP in the settings of the router, or forward the ports %d and %d (TCP and UDP) to %s there and name the router's address with --public-url", peers, site, to)
+	}
+	return fmt.Sprintf("turn on UPnP in the settings of the router, or forward port %d (TCP and UDP) to %s there", peers, to)
 }
 
 // reachOf describes the mappings of IPv4. site is the port of the site, or 0. seen is the
 // address that trackers see, or the zero Addr.
 func reachOf(f portmap.Family, peers, site uint16, seen netip.Addr) reach.Status {
 	var st reach.Status
-	forward := fmt.Sprintf("turn on UPnP in the settings of the router, or forward port %d (TCP and UDP) to %v there", peers, f.Local)
-	if site != 0 {
-		forward = fmt.Sprintf("turn on UPnP in the settings of the router, or forward the ports %d and %d (TCP and UDP) to %v there and name the router's address with --public-url", peers, site, f.Local)
-	}
+	forward := forwardAdvice(f, peers, site)
 	if a := f.Reached(portmap.TCP, peers); a.IsValid() {
 		st.Peers, st.How = a.String(), "opened by the router, "+f.Way.String()
 	}
@@ -71,7 +85,11 @@ var carrierRange = netip.MustParsePrefix("100.64.0.0/10")
 // watchReach tells the engine its external port, and calls told with the first status and each
 // change, until ctx ends. told may be nil.
 func (s *Session) watchReach(ctx context.Context, told func(reach.Status)) {
-	s.ports.settle(ctx, time.Minute)
+	var changed chan struct{} // nil without mappings
+	if s.ports != nil {
+		changed = s.ports.changed
+		s.ports.settle(ctx, time.Minute)
+	}
 	tick := time.NewTicker(reachEvery)
 	defer tick.Stop()
 	var before reach.Status
@@ -94,7 +112,7 @@ func (s *Session) watchReach(ctx context.Context, told func(reach.Status)) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.ports.changed:
+		case <-changed:
 		case <-tick.C:
 		}
 	}

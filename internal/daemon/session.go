@@ -63,6 +63,7 @@ type Session struct {
 	up      int64     // limit that the user gave; 0: none
 	ports   *ports    // mappings at the router; nil: none
 	seen    *seenAddr // the address that trackers see
+	asks    dialBacks // what peers say that were asked to connect
 	onReach func(reach.Status)
 	bind    netip.Addr   // the local address; the zero Addr: any
 	site    uint16       // port of the site that is mapped too; 0: none
@@ -91,6 +92,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	}
 	seen := &seenAddr{Announcer: trk}
 	opt.Announcer, opt.Log = seen, env.Log
+	opt.DialBackUDP = dialBackSender(opt.Bind)
 	if c.WrapAnnouncer != nil {
 		opt.Announcer = c.WrapAnnouncer(seen)
 	}
@@ -134,6 +136,9 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	}
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
+	if udp != nil && nodes == nil {
+		udp.Receive(udpmux.DHT, withoutDialBacks(s, nil))
+	}
 	if udp != nil && !c.NoUTP {
 		notutp.Refuse(udp)
 	}
@@ -163,7 +168,10 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	}
 	if s.ports != nil {
 		wg.Go(func() { s.ports.Run(ctx) })
+	}
+	if s.askable() {
 		wg.Go(func() { s.watchReach(ctx, s.onReach) })
+		wg.Go(func() { s.askPeers(ctx) })
 	}
 	if s.line != nil {
 		wg.Go(func() { s.line.Run(ctx) })

@@ -10,6 +10,7 @@ type Status struct {
 	Site      string `json:"site,omitempty"`      // address of the site and the tracker
 	How       string `json:"how,omitempty"`       // why these addresses are reached
 	Confirmed bool   `json:"confirmed,omitempty"` // a peer of the internet has connected
+	UDP       Result `json:"udp,omitempty"`       // whether peers reach the UDP port for peers over IPv4; "" if that is unknown
 	Problem   string `json:"problem,omitempty"`   // why others cannot connect
 	Advice    string `json:"advice,omitempty"`    // what to do about the problem
 }
