@@ -71,6 +71,8 @@ type patient struct {
 	// session is open until the end of the checks, so that peers can connect; nil: another
 	// process is asked, or none could be opened.
 	session *daemon.Session
+	daemon  *api.Client // the running spate serve; nil: none
+	running bool        // another process of spate was asked
 	clock   []doctor.ServerTime
 
 	todo int
@@ -95,10 +97,15 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	if err := p.machine(ctx); err != nil {
 		return err
 	}
+	var mi *metainfo.MetaInfo
 	if len(args) > 0 {
-		if err := p.source(ctx, args[0]); err != nil {
+		var err error
+		if mi, err = p.source(ctx, args[0]); err != nil {
 			return err
 		}
+	}
+	if err := p.dialBack(ctx, mi); err != nil && ctx.Err() == nil {
+		return err
 	}
 	p.print(doctor.Clock(p.clock)...)
 	switch {
@@ -177,6 +184,7 @@ func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
 	if at, err := netip.ParseAddrPort(s.PeerAddr); err == nil {
 		p.port = at.Port()
 	}
+	p.daemon = c
 	p.Notef("asking the running spate serve (process %d)", s.PID)
 	r, err := c.Check(ctx)
 	p.print(r.Findings...)
@@ -194,6 +202,7 @@ func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
 	if !errors.Is(err, daemon.ErrLocked) {
 		return true, err
 	}
+	p.running = true
 	list, err := running.Find(ctx, state)
 	if err != nil || len(list) == 0 {
 		p.print(doctor.Finding{Check: "reachable", Level: doctor.Note, Text: "not checked: " + fault.Message(errors.Join(err, errors.New("a process of spate uses the state directory, but answers nothing")))})
@@ -245,15 +254,16 @@ func (p *patient) network(ctx context.Context) error {
 	return nil
 }
 
-// source checks the torrent arg, its page, its trackers and its web seeds.
-func (p *patient) source(ctx context.Context, arg string) error {
+// source checks the torrent arg, its page, its trackers and its web seeds. It returns nil if there
+// is only a link to the torrent, or if the torrent cannot be read.
+func (p *patient) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
 	arg = source.UnquoteArg(arg)
 	if u, err := url.Parse(arg); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		list, clock := p.web.Page(ctx, arg)
 		p.clock = append(p.clock, clock...)
 		p.print(list...)
 		if len(doctor.ToDo(list)) > 0 && len(clock) == 0 {
-			return nil // it does not answer
+			return nil, nil // it does not answer
 		}
 	}
 	src, err := p.resolve(ctx, arg, &p.opt.sourceFlags)
@@ -264,9 +274,9 @@ func (p *patient) source(ctx context.Context, arg string) error {
 	case err == nil:
 	case source.IsLink(arg) && (code == fault.Network || code == fault.NotFound || code == fault.BadData || code == fault.NoPeers):
 		p.print(doctor.Finding{Check: "torrent", Level: doctor.Fail, Text: fault.Message(err), Advice: hintFor(err)})
-		return nil
+		return nil, nil
 	default:
-		return err
+		return nil, err
 	}
 	if src.URL != "" {
 		list, clock := p.web.TorrentFile(ctx, src.URL)
@@ -275,21 +285,21 @@ func (p *patient) source(ctx context.Context, arg string) error {
 	}
 	swarms, err := src.Swarms()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if src.Torrent == nil {
 		p.print(doctor.Finding{Check: "torrent", Level: doctor.Note, Text: "not checked: the link names no .torrent"})
 		p.trackers(ctx, swarms)
-		return nil
+		return nil, nil
 	}
 	mi, err := src.Parse()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.lint(mi, src.Torrent)
 	p.trackers(ctx, swarms)
 	p.webSeeds(ctx, mi)
-	return nil
+	return mi, nil
 }
 
 // lint prints what is wrong with a torrent. file is its .torrent file.

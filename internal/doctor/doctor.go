@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -80,7 +81,7 @@ func failed(check, subject, text string, err error, now time.Time) Finding {
 	return about(check, subject, "%s: %s", text, why).as(Fail, advice)
 }
 
-// Explain returns the reason of an error of a connection or a request, and what to do about it.
+// explain returns the reason of an error of a connection or a request, and what to do about it.
 func explain(err error, now time.Time) (why, advice string) {
 	var (
 		name    x509.HostnameError
@@ -122,6 +123,10 @@ func explain(err error, now time.Time) (why, advice string) {
 		return "no route leads there", "check the connection of this machine"
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Message(err), "check the firewall of this machine"
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // the finding names the URL
 	}
 	return fault.Message(err), "check the server"
 }

@@ -186,3 +186,16 @@ func TestLint(t *testing.T) {
 	m.Info.Private, m.AnnounceList = false, nil
 	want(t, Lint(m, false), "torrent", Note, "no tracker")
 }
+
+// TestDialBack checks the findings about what peers found.
+func TestDialBack(t *testing.T) {
+	t.Parallel()
+	want(t, DialBack(reach.DialBack{}, "advice"), "dial-back", Note, "no peer could be asked")
+	list := DialBack(reach.DialBack{Checks: []reach.Check{
+		{Network: "tcp4", Port: 6881, Result: reach.Reachable, Asked: 1, Reached: 1}, {Network: "udp4", Port: 6881, Result: reach.Unreachable, Asked: 1, TimedOut: 1},
+		{Network: "tcp6", Port: 6881, Result: reach.Unknown, Asked: 1, Unclear: 1},
+	}}, "the advice")
+	want(t, list, "dial-back-tcp4", OK, "6881")
+	want(t, list, "dial-back-udp4", Fail, "nothing answered); the advice")
+	want(t, list, "dial-back-tcp6", Note, "unknown")
+}

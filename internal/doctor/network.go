@@ -150,3 +150,22 @@ func (n Network) nodes() []Finding {
 	}
 	return out
 }
+
+// DialBack judges what peers found that were asked to connect. advice says how to let them in.
+func DialBack(d reach.DialBack, advice string) []Finding {
+	if len(d.Checks) == 0 {
+		return []Finding{about("dial-back", "", "no peer could be asked whether it reaches this machine").as(Note, "")}
+	}
+	var out []Finding
+	for _, c := range d.Checks {
+		f := about("dial-back-"+c.Network, "", "%s", c.String())
+		switch c.Result {
+		case reach.Unreachable:
+			f = f.as(Fail, advice)
+		case reach.Unknown:
+			f = f.as(Note, "")
+		}
+		out = append(out, f)
+	}
+	return out
+}

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"mime"
 	"net"
@@ -27,20 +29,23 @@ const (
 type Web struct {
 	now    func() time.Time
 	client *netguard.Client
+	roots  *x509.CertPool // the trusted certificates; nil: those of the system
 }
 
 // NewWeb returns a Web whose connections come from bind, if it is valid. A nil resolver is that of
 // package net.
 func NewWeb(bind netip.Addr, names *net.Resolver, now func() time.Time) *Web {
-	return &Web{now: now, client: netguard.NewClient(netguard.ClientOptions{
+	w := &Web{now: now}
+	w.client = netguard.NewClient(netguard.ClientOptions{
 		Dialer: netguard.Dialer{LocalAddr: bind, OnlyLoopback: bind.IsLoopback(), Resolver: names, Timeout: dialTimeout},
 		Transport: func() *http.Transport {
 			return &http.Transport{
 				DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: true,
-				TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: requestTimeout, MaxResponseHeaderBytes: maxHeaderBytes,
+				TLSClientConfig: &tls.Config{RootCAs: w.roots}, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: requestTimeout, MaxResponseHeaderBytes: maxHeaderBytes,
 			}
 		},
-	})}
+	})
+	return w
 }
 
 // Close closes the connections.
