@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -87,18 +88,23 @@ func (d *Daemon) Check() *doctor.Report {
 	if why := d.ShutOut(); why != "" {
 		r.Findings = append(r.Findings, doctor.Finding{Check: "reachable", Level: doctor.Warn, Text: why, Advice: "forward the port of the peers (TCP and UDP) to this machine"})
 	}
+	c.record(r, d.env.Log)
+	return r
+}
+
+// record keeps a report, and logs the problems that the report before did not have.
+func (c *checks) record(r *doctor.Report, log *slog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := map[[3]string]bool{}
 	for _, f := range doctor.ToDo(r.Findings) {
 		key := [3]string{f.Check, f.Subject, string(f.Level)}
 		if !c.known[key] && !known[key] {
-			d.env.Log.Warn("a check found a problem", "check", f.Check, "finding", f.String())
+			log.Warn("a check found a problem", "check", f.Check, "finding", f.String())
 		}
 		known[key] = true
 	}
 	c.known, c.last = known, r
-	return r
 }
 
 // checkHourly runs the checks of a daemon until ctx ends.
