@@ -16,11 +16,11 @@ import (
 
 	"spate"
 	"spate/internal/ratelimit"
+	"spate/internal/webseed"
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent/internal/announce"
 	"spate/torrent/internal/transport"
-	"spate/torrent/internal/webseed"
 )
 
 // Errors of a session.

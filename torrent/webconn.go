@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"spate/internal/webseed"
 	"spate/torrent/internal/picker"
-	"spate/torrent/internal/webseed"
 )
 
 // webConn is a connection to a web seed. It picks a run of pieces, reads the run block by

@@ -7,7 +7,7 @@ import (
 
 	"spate/bitfield"
 	"spate/internal/netguard"
-	"spate/torrent/internal/webseed"
+	"spate/internal/webseed"
 )
 
 // A fault that one file shows costs only the pieces of this file at this web seed, for some

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"spate/internal/webseed"
 	"spate/torrent/internal/picker"
-	"spate/torrent/internal/webseed"
 )
 
 // Web seeds (BEP 19) are web servers that have all data of a torrent. To the picker each

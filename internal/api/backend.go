@@ -12,6 +12,7 @@ import (
 
 	"spate"
 	"spate/internal/daemon"
+	"spate/internal/doctor"
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/maker"
@@ -31,7 +32,7 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	base, _ := d.BaseURL()
 	s := Status{
 		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
-		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(),
+		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
 	}
 	if n, on := d.DHTNodes(); on {
 		s.DHTNodes = &n
@@ -54,6 +55,9 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	s.Totals = snap.Totals
 	return s, err
 }
+
+// Check implements [Backend].
+func (b backend) Check(context.Context) (*doctor.Report, error) { return b.d.Check(), nil }
 
 // Releases implements [Backend].
 func (b backend) Releases(ctx context.Context, l List) (Releases, error) {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/doctor"
 	"spate/internal/reach"
 	"spate/publish"
 )
@@ -70,6 +71,11 @@ func NewRemote(base, token string) (*Client, error) {
 // Status returns the state of the daemon.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// Check makes the daemon check its machine and its ports.
+func (c *Client) Check(ctx context.Context) (r doctor.Report, err error) {
+	return r, c.call(ctx, http.MethodPost, "/v1/check", nil, &r)
 }
 
 // List selects the releases that [Client.Releases] returns. The zero List selects all versions
@@ -170,7 +176,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	switch {
 	case path == "/v1/backup":
 		limit = backupLimit
-	case method != http.MethodGet && path != "/v1/dialback":
+	case method != http.MethodGet && path != "/v1/dialback" && path != "/v1/check":
 		limit = changeLimit
 	}
 	ctx, wait := c.watch(ctx, limit)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/doctor"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
 	"spate/publish"
@@ -23,6 +24,8 @@ import (
 // The server sends an [*Error] unchanged, and other errors with the code [Failed].
 type Backend interface {
 	Status(ctx context.Context) (Status, error)
+	// Check checks the machine and the ports of the daemon now.
+	Check(ctx context.Context) (*doctor.Report, error)
 	Releases(ctx context.Context, l List) (Releases, error)
 	Release(ctx context.Context, ref string) (publish.ReleaseInfo, error)
 	Peers(ctx context.Context, ref string) ([]Peer, error)
@@ -84,6 +87,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"GET /v1/releases/{ref}/peers": s.peers,
 		"GET /v1/watch":                s.watch,
 		"POST /v1/backup":              s.backup,
+		"POST /v1/check":               s.check,
 		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
 	}
@@ -220,6 +224,11 @@ func (s *Server) nothing(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.backend.Status(r.Context())
+	return send(w, r, v, err)
+}
+
+func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.Check(r.Context())
 	return send(w, r, v, err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/doctor"
 	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
 )
@@ -19,7 +20,10 @@ type fake struct {
 	did []string
 }
 
-func (f *fake) Status(context.Context) (Status, error)           { return Status{PID: 7}, nil }
+func (f *fake) Status(context.Context) (Status, error) { return Status{PID: 7}, nil }
+func (f *fake) Check(context.Context) (*doctor.Report, error) {
+	return &doctor.Report{Findings: []doctor.Finding{{Check: "disk", Level: doctor.Fail}}}, nil
+}
 func (f *fake) Releases(context.Context, List) (Releases, error) { return Releases{}, nil }
 func (f *fake) Release(_ context.Context, ref string) (publish.ReleaseInfo, error) {
 	return publish.ReleaseInfo{Ref: ref}, nil
@@ -141,6 +145,9 @@ func TestClient(t *testing.T) {
 	c, err := NewRemote(ts.URL, "good")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r, err := c.Check(t.Context()); err != nil || len(r.Findings) != 1 || r.Findings[0].Level != doctor.Fail {
+		t.Errorf("Check returned %+v, %v", r, err)
 	}
 	if s, err := c.Status(t.Context()); err != nil || s.PID != 7 {
 		t.Errorf("%+v %v", s, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/doctor"
 	"spate/internal/reach"
 	"spate/internal/uplink"
 	"spate/publish"
@@ -37,6 +38,8 @@ type Status struct {
 	Uplink uplink.Status `json:"uplink"`
 	// DHTNodes is the number of nodes of the DHT that answer. It is absent without the DHT.
 	DHTNodes *int `json:"dht_nodes,omitempty"`
+	// Checks is the result of the last hourly check. It is absent before the first one.
+	Checks *doctor.Report `json:"checks,omitempty"`
 }
 
 // Folder is a watched folder.

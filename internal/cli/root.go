@@ -52,6 +52,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.announceCmd(),
 		a.scrapeCmd(),
 		a.dhtCmd(),
+		a.doctorCmd(),
 		a.topCmd(),
 		a.btCmd(),
 		a.listCmd(),

@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/daemon"
+	"spate/internal/doctor"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/termsafe"
@@ -156,6 +157,9 @@ func (a *app) printStatus(s api.Status) error {
 	if s.DHTNodes != nil {
 		facts = append(facts, [2]string{"DHT", units.Plural(*s.DHTNodes, "node") + " " + units.Agree(*s.DHTNodes, "answers", "answer")})
 	}
+	if s.Checks != nil {
+		facts = append(facts, checkFacts(s.Checks)...)
+	}
 	for _, f := range s.Folders {
 		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
 		if f.Waiting > 0 {
@@ -170,6 +174,20 @@ func (a *app) printStatus(s api.Status) error {
 		}
 	}
 	return a.facts(facts)
+}
+
+// checkFacts describes the last hourly check.
+func checkFacts(r *doctor.Report) [][2]string {
+	todo := doctor.ToDo(r.Findings)
+	text := "all is well"
+	if len(todo) > 0 {
+		text = "something should be done about " + units.Plural(len(todo), "finding")
+	}
+	facts := [][2]string{{"checked", r.Checked.Local().Format(time.DateTime) + ": " + text}}
+	for _, f := range todo {
+		facts = append(facts, [2]string{"  " + string(f.Level), f.Check + ": " + termsafe.Clip(f.String(), 600)})
+	}
+	return facts
 }
 
 func (a *app) printRelease(r publish.ReleaseInfo) error {

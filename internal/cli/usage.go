@@ -23,7 +23,7 @@ func groups() []*cobra.Group {
 // groupOf returns the group of a verb.
 func groupOf(verb string) string {
 	switch verb {
-	case "publish", "get", "seed", "serve", "top":
+	case "publish", "get", "seed", "serve", "top", "doctor":
 		return "main"
 	case "list", "status", "withdraw", "pause", "resume":
 		return "serve"

@@ -63,6 +63,7 @@ type Daemon struct {
 	apiAddr  string // address of the API on the network, or ""
 
 	restored publish.Restored
+	checks   checks
 }
 
 // New opens the files and sockets of a daemon and seeds the releases in the catalog.
@@ -208,6 +209,7 @@ func (d *Daemon) work(ctx context.Context) error {
 	for _, f := range d.folders {
 		part(f.Run)
 	}
+	part(d.checkHourly)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause

@@ -40,20 +40,31 @@ func publicURL(given *url.URL, addr netip.AddrPort, secure bool) (u *url.URL, gu
 	return weburl.FromAddr(scheme, netip.AddrPortFrom(host, addr.Port())), guessed
 }
 
+// RouteAddr returns the local address of packets to the internet, for IPv6 or IPv4. It is not valid
+// if no route leads there. RouteAddr sends no packet.
+func RouteAddr(ipv6 bool) netip.Addr {
+	to := "192.0.2.1:9"
+	if ipv6 {
+		to = "[2001:db8::1]:9"
+	}
+	c, err := net.Dial("udp", to) // connecting a UDP socket selects a route and sends nothing
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer c.Close()
+	if a := addrPortOf(c.LocalAddr()).Addr(); !a.IsUnspecified() && !a.IsLoopback() {
+		return a
+	}
+	return netip.Addr{}
+}
+
 // outwardAddrs returns the local addresses of packets to the internet, one of each family.
 // Without a route it returns the first address of an interface, or loopback. It returns at
 // least one address.
 func outwardAddrs() []netip.Addr {
 	var out []netip.Addr
-	// Connecting a UDP socket selects a route and sends nothing.
-	for _, to := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
-		c, err := net.Dial("udp", to)
-		if err != nil {
-			continue
-		}
-		a := addrPortOf(c.LocalAddr()).Addr()
-		c.Close()
-		if a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() {
+	for _, ipv6 := range []bool{false, true} {
+		if a := RouteAddr(ipv6); a.IsValid() {
 			out = append(out, a)
 		}
 	}

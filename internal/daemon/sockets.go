@@ -92,6 +92,15 @@ func (l *ListenConfig) open(ctx context.Context) (*sockets, error) {
 	}
 }
 
+// ProbeListen returns a [ListenError] if the addresses of a site cannot be listened on now.
+func ProbeListen(ctx context.Context, c ListenConfig) error {
+	s, err := c.open(ctx)
+	if err == nil {
+		s.close()
+	}
+	return err
+}
+
 // ListenError is the error if a local address cannot be listened on.
 type ListenError struct {
 	Who     string // name of the listener, such as "the tracker"

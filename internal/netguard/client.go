@@ -20,7 +20,7 @@ import (
 	"spate/internal/units"
 )
 
-// Client sends GET requests to web servers within a reach and follows their redirects.
+// Client sends GET and HEAD requests to web servers within a reach and follows their redirects.
 // It is safe for concurrent use.
 //
 // Client follows up to [MaxRedirects] redirects to http and https URLs. It follows one from
@@ -136,7 +136,7 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 
 func (e *RedirectError) Error() string { return e.Reason }
 
-// Get sends req, a GET request, within a reach and follows redirects. It takes credentials
+// Get sends req, a GET or HEAD request, within a reach and follows redirects. It takes credentials
 // from the URL and ignores an Authorization header. The caller closes the body of the
 // answer. Every error is a [*url.Error] with the failed URL without its password. Its
 // cause is a [*ConnectError], which may contain an [*AddressError], a [*RedirectError], or

@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"spate"
+	"spate/internal/units"
 )
 
 // Method is a set of ways to send what follows the handshake.
@@ -80,7 +81,7 @@ type Initiator struct {
 // can be read from rw.
 func (i *Initiator) Handshake(rw io.ReadWriter) (*Result, error) {
 	if len(i.Initial) > MaxInitial {
-		return nil, fmt.Errorf("mse: initial data of %d bytes", len(i.Initial))
+		return nil, fmt.Errorf("mse: initial data of %s", units.Plural(len(i.Initial), "byte"))
 	}
 	own := newSecret()
 	var public, s [keyLen]byte
@@ -93,7 +94,8 @@ func (i *Initiator) Handshake(rw io.ReadWriter) (*Result, error) {
 		return nil, err
 	}
 	ok := false
-	if compute(i.Compute, func() { s, ok = own.shared(theirs) }); !ok {
+	compute(i.Compute, func() { s, ok = own.shared(theirs) })
+	if !ok {
 		return nil, errPublicKey
 	}
 	r := newResult(i.InfoHash, s[:], "keyA", "keyB")
@@ -148,7 +150,11 @@ func (a *Acceptor) Handshake(rw io.ReadWriter, begin []byte) (*Result, error) {
 		return nil, err
 	}
 	own, ok := newSecret(), false
-	if compute(a.Compute, func() { public = own.public(); s, ok = own.shared(theirs) }); !ok {
+	compute(a.Compute, func() {
+		public = own.public()
+		s, ok = own.shared(theirs)
+	})
+	if !ok {
 		return nil, errPublicKey
 	}
 	if _, err := rw.Write(append(public[:], pad()...)); err != nil {
@@ -184,7 +190,7 @@ func (a *Acceptor) Handshake(rw io.ReadWriter, begin []byte) (*Result, error) {
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	if n > MaxInitial {
-		return nil, fmt.Errorf("%w: %d bytes of initial data", ErrHandshake, n)
+		return nil, fmt.Errorf("%w: initial data of %s", ErrHandshake, units.Plural(n, "byte"))
 	}
 	if r.Initial, err = r.read(rw, n); err != nil {
 		return nil, err
@@ -245,7 +251,7 @@ func (r *Result) skipPad(from io.Reader) error {
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	if n > maxPad {
-		return fmt.Errorf("%w: %d bytes of padding", ErrHandshake, n)
+		return fmt.Errorf("%w: a padding of %s", ErrHandshake, units.Plural(n, "byte"))
 	}
 	_, err = r.read(from, n)
 	return err

@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spate/internal/api"
+	"spate/internal/daemon"
+	"spate/internal/doctor"
+	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/source"
+	"spate/internal/termsafe"
+	"spate/internal/units"
+	"spate/metainfo"
+)
+
+// doctorOptions are the flags of doctor.
+type doctorOptions struct {
+	sourceFlags
+	session sessionFlags
+	listen  string
+	output  string
+	timeout time.Duration
+}
+
+func (a *app) doctorCmd() *cobra.Command {
+	opt := doctorOptions{sourceFlags: sourceFlags{readOnly: true}}
+	cmd := &cobra.Command{
+		Use:   "doctor [SOURCE]",
+		Short: "check what keeps peers away, and say what to do",
+		Long: `Check this machine: addresses, ports, router, DHT, clock, open files and disk. With
+SOURCE, the URL of a release page or any SOURCE of show, check also the page, the
+torrent, its trackers and its web seeds. A running spate serve is asked about its
+ports. The exit code is 1 if something should be done.`,
+		Example: `  spate doctor
+  spate doctor http://203.0.113.7:6969/r/debian.iso`,
+		Args: need(0, 1, "one SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, &opt) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.listen, "listen", "", "check this `ADDR` of the site and tracker (default :6969)")
+	f.IntVar(&opt.session.peerPort, "peer-port", -1, "check this `PORT` for peers; 0: any (default 6881-6889)")
+	f.Lookup("peer-port").DefValue = ""
+	f.StringVarP(&opt.output, "output", "o", "", "check the disk of this `DIR` for downloads too")
+	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "wait for the router and the DHT for this `TIME`")
+	opt.sourceFlags.add(f)
+	f.BoolVar(&opt.session.noMap, "no-portmap", false, "do not ask the router to open ports")
+	f.Var(&opt.session.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
+	f.BoolVar(&opt.session.noDHT, "no-dht", false, "do not look for nodes of the DHT")
+	bootstrapFlag(f, &opt.session.dhtNodes)
+	return cmd
+}
+
+// patient runs the checks of a command and prints their findings.
+type patient struct {
+	*app
+	opt  *doctorOptions
+	web  *doctor.Web
+	port uint16 // port of the peers, which is announced
+	// session is open until the end of the checks, so that peers can connect; nil: another
+	// process is asked, or none could be opened.
+	session *daemon.Session
+	daemon  *api.Client // the running spate serve; nil: none
+	running bool        // another process of spate was asked
+	clock   []doctor.ServerTime
+
+	todo int
+	err  error // the first error of the output
+}
+
+// doctor checks this machine and the torrent in args, if there is one.
+func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) error {
+	opt.session.bind, opt.session.state = opt.bind, opt.state
+	opt.session.noLSD, opt.session.noPEX, opt.session.noUTP = true, true, true
+	if _, err := opt.session.config(""); err != nil {
+		return err
+	}
+	if _, err := bound("--listen", opt.listen, "6969", opt.bind.Addr); err != nil {
+		return err
+	}
+	if opt.timeout <= 0 {
+		return fault.Usagef("--timeout must be positive")
+	}
+	p := &patient{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	defer p.close()
+	if err := p.machine(ctx); err != nil {
+		return err
+	}
+	var mi *metainfo.MetaInfo
+	if len(args) > 0 {
+		var err error
+		if mi, err = p.source(ctx, args[0]); err != nil {
+			return err
+		}
+	}
+	if err := p.dialBack(ctx, mi); err != nil && ctx.Err() == nil {
+		return err
+	}
+	p.print(doctor.Clock(p.clock)...)
+	switch {
+	case p.err != nil:
+		return p.err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case p.todo > 0:
+		return fault.New(fault.Failed, "", "something should be done about %s", units.Plural(p.todo, "finding"))
+	}
+	return nil
+}
+
+// close ends the session and the connections.
+func (p *patient) close() {
+	p.web.Close()
+	if p.session != nil {
+		p.session.Stop()
+	}
+}
+
+// print prints findings.
+func (p *patient) print(list ...doctor.Finding) {
+	p.todo += len(doctor.ToDo(list))
+	for _, f := range list {
+		if p.err != nil {
+			return
+		}
+		if p.JSON {
+			p.err = p.PrintJSON(f)
+			continue
+		}
+		p.err = p.Printf("%-5s %-14s %s\n", f.Level, f.Check, termsafe.Line(termsafe.Clip(f.String(), 600)))
+	}
+}
+
+// machine checks this machine. A process of spate that uses the state directory is asked about its
+// ports; otherwise a session is opened to find out.
+func (p *patient) machine(ctx context.Context) error {
+	state, err := filepath.Abs(p.stateDir(p.opt.state))
+	if err != nil {
+		return err
+	}
+	if p.opt.output != "" {
+		defer func() {
+			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output, true)}}.Disks()...)
+		}()
+	}
+	if done, err := p.askDaemon(ctx, state); done || err != nil {
+		return err
+	}
+	env := p.daemonEnv()
+	if err := errors.Join(os.MkdirAll(state, 0o700), env.PrepareState(state)); err != nil {
+		p.print(doctor.Finding{Check: "disk", Subject: state, Level: doctor.Fail, Text: "the state directory cannot be used: " + fault.Message(err), Advice: "choose another --state DIR"})
+		return nil
+	}
+	p.print(env.Machine(p.opt.bind.Addr, doctor.ProbeDir("state directory", state, true)).Findings()...)
+	if done, err := p.askRunning(ctx, state); done || err != nil {
+		return err
+	}
+	p.sitePort(ctx)
+	return p.network(ctx)
+}
+
+// askDaemon prints what the daemon of the state directory finds. It returns false if none runs.
+func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
+	c := api.New(state)
+	s, err := c.Status(ctx)
+	var none *api.NoDaemonError
+	if errors.As(err, &none) {
+		return false, nil
+	}
+	if err != nil {
+		return true, apiError(err)
+	}
+	if at, err := netip.ParseAddrPort(s.PeerAddr); err == nil {
+		p.port = at.Port()
+	}
+	p.daemon = c
+	p.Notef("asking the running spate serve (process %d)", s.PID)
+	r, err := c.Check(ctx)
+	p.print(r.Findings...)
+	return true, apiError(err)
+}
+
+// askRunning prints what other processes of the state directory know, such as spate publish. It
+// returns false if none holds the lock of the site.
+func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
+	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
+	if err == nil {
+		lock.Close()
+		return false, nil
+	}
+	if !errors.Is(err, daemon.ErrLocked) {
+		return true, err
+	}
+	p.running = true
+	list, err := running.Find(ctx, state)
+	if err != nil || len(list) == 0 {
+		p.print(doctor.Finding{Check: "reachable", Level: doctor.Note, Text: "not checked: " + fault.Message(errors.Join(err, errors.New("a process of spate uses the state directory, but answers nothing")))})
+		return true, nil
+	}
+	for _, r := range list {
+		s, err := r.Reach(ctx)
+		if err != nil {
+			return true, err
+		}
+		p.print(doctor.Reached("process "+r.PID, s))
+	}
+	return true, nil
+}
+
+// sitePort checks whether the port of the site and its tracker is free.
+func (p *patient) sitePort(ctx context.Context) {
+	l := listenFlags{listen: p.opt.listen, bind: p.opt.bind}
+	c, err := l.config("the site")
+	if err == nil {
+		err = daemon.ProbeListen(ctx, c)
+	}
+	if err != nil {
+		p.print(doctor.Finding{Check: "site-port", Level: doctor.Note, Text: fault.Message(err) + "; publish and serve need another --listen"})
+		return
+	}
+	p.print(doctor.Finding{Check: "site-port", Level: doctor.OK, Text: fmt.Sprintf("%s is free for the site and the tracker, TCP and UDP", c.HTTP)})
+}
+
+// network opens a session, and prints what it finds about its ports, the router and the DHT.
+func (p *patient) network(ctx context.Context) error {
+	s, err := p.openSession(&p.opt.session, nil)
+	var listen *daemon.ListenError
+	if errors.As(err, &listen) {
+		p.print(doctor.Finding{Check: "peer-port", Level: doctor.Fail, Text: fault.Message(err), Advice: hintFor(err)})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.session, p.port = s, s.PeerPort()
+	ctx, cancel := context.WithTimeout(ctx, p.opt.timeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { s.AwaitPorts(ctx) })
+	wg.Go(func() { s.AwaitDHT(ctx) })
+	wg.Wait()
+	p.print(s.Network().Findings()...)
+	return nil
+}
+
+// source checks the torrent arg, its page, its trackers and its web seeds. It returns nil if there
+// is only a link to the torrent, or if the torrent cannot be read.
+func (p *patient) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
+	arg = source.UnquoteArg(arg)
+	if u, err := url.Parse(arg); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+		list, clock := p.web.Page(ctx, arg)
+		p.clock = append(p.clock, clock...)
+		p.print(list...)
+		if len(doctor.ToDo(list)) > 0 && len(clock) == 0 {
+			return nil, nil // it does not answer
+		}
+	}
+	src, err := p.resolve(ctx, arg, &p.opt.sourceFlags)
+	if err == nil && src.Torrent == nil {
+		err = p.sources(p.opt.bind.Addr).FetchTorrent(ctx, src)
+	}
+	switch code := fault.CodeOf(err); {
+	case err == nil:
+	case source.IsLink(arg) && (code == fault.Network || code == fault.NotFound || code == fault.BadData || code == fault.NoPeers):
+		p.print(doctor.Finding{Check: "torrent", Level: doctor.Fail, Text: fault.Message(err), Advice: hintFor(err)})
+		return nil, nil
+	default:
+		return nil, err
+	}
+	if src.URL != "" {
+		list, clock := p.web.TorrentFile(ctx, src.URL)
+		p.clock = append(p.clock, clock...)
+		p.print(list...)
+	}
+	swarms, err := src.Swarms()
+	if err != nil {
+		return nil, err
+	}
+	if src.Torrent == nil {
+		p.print(doctor.Finding{Check: "torrent", Level: doctor.Note, Text: "not checked: the link names no .torrent"})
+		p.trackers(ctx, swarms)
+		return nil, nil
+	}
+	mi, err := src.Parse()
+	if err != nil {
+		return nil, err
+	}
+	p.lint(mi, src.Torrent)
+	p.trackers(ctx, swarms)
+	p.webSeeds(ctx, mi)
+	return mi, nil
+}
+
+// lint prints what is wrong with a torrent. file is its .torrent file.
+func (p *patient) lint(mi *metainfo.MetaInfo, file []byte) {
+	list := doctor.Lint(mi, p.opt.bind.Addr.IsLoopback())
+	for _, text := range advice(mi, file) {
+		list = append(list, doctor.Finding{Check: "torrent", Level: doctor.Warn, Text: text})
+	}
+	if len(list) == 0 {
+		list = []doctor.Finding{{Check: "torrent", Level: doctor.OK, Text: "all clients should accept it"}}
+	}
+	p.print(list...)
+}
+
+// The number of trackers and web seeds that are checked. The author of a torrent can name any
+// number.
+const (
+	maxCheckedTrackers = 30
+	maxCheckedSeeds    = 10
+)
+
+// left prints how many of a list are not checked, and returns the others.
+func (p *patient) left(check string, list []string, most int) []string {
+	if n := len(list) - most; n > 0 {
+		p.print(doctor.Finding{Check: check, Level: doctor.Note, Text: fmt.Sprintf("%d more are not checked", n)})
+		return list[:most]
+	}
+	return list
+}
+
+// trackers announces the torrent to each tracker.
+func (p *patient) trackers(ctx context.Context, s source.Swarms) {
+	bind := p.opt.bind.Addr
+	m := p.daemonEnv().Machine(bind)
+	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Port: p.port, Now: p.Now}
+	urls := p.left("tracker", unique(s.Trackers), maxCheckedTrackers)
+	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
+		list := t.Check(ctx, urls[i], s.Hashes[0])
+		if len(doctor.ToDo(list)) > 0 {
+			return list, nil
+		}
+		more, clock := t.Clock(ctx, p.web, urls[i])
+		return append(list, more...), clock
+	})
+}
+
+// webSeeds checks the web seeds of a torrent.
+func (p *patient) webSeeds(ctx context.Context, mi *metainfo.MetaInfo) {
+	urls := p.left("web-seed", unique(mi.WebSeeds), maxCheckedSeeds)
+	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
+		return p.web.WebSeed(ctx, mi, urls[i], p.opt.bind.Addr, nil)
+	})
+}
+
+// all calls check for each number below n at the same time, and prints the findings in order.
+func (p *patient) all(n int, check func(i int) ([]doctor.Finding, []doctor.ServerTime)) {
+	type result struct {
+		list  []doctor.Finding
+		clock []doctor.ServerTime
+	}
+	results := make([]chan result, n)
+	for i := range results {
+		results[i] = make(chan result, 1)
+		go func() {
+			list, clock := check(i)
+			results[i] <- result{list, clock}
+		}()
+	}
+	for _, c := range results {
+		r := <-c
+		p.clock = append(p.clock, r.clock...)
+		p.print(r.list...)
+	}
+}
+
+// unique returns the strings of a list without repetitions.
+func unique(list []string) (out []string) {
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,229 @@
+package doctor
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// serve starts a web server on loopback.
+func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newWeb(t *testing.T) *Web {
+	w := NewWeb(loopback, nil, time.Now)
+	t.Cleanup(w.Close)
+	return w
+}
+
+// torrentOf returns a torrent of one file with the data.
+func torrentOf(t *testing.T, data []byte, format metainfo.Format) *metainfo.MetaInfo {
+	t.Helper()
+	m, err := maker.MakeReader(t.Context(), bytes.NewReader(data), int64(len(data)), maker.Options{Name: "a.bin", Format: format, PieceLength: 16384})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestWebSeed checks the findings about good and bad servers.
+func TestWebSeed(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, 100_000)
+	rand.Read(data)
+	wrong := bytes.Repeat([]byte("x"), len(data))
+	good := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.ServeContent(w, r, "a.bin", time.Time{}, bytes.NewReader(data))
+	}
+	for name, c := range map[string]struct {
+		serve http.HandlerFunc
+		check string
+		level Level
+		text  string
+	}{
+		"good": {good, "web-seed-data", OK, "3 pieces chosen at random have the right bytes"},
+		"cors": {good, "web-seed-cors", OK, "CORS"},
+		"no cors": {func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+		}, "web-seed-cors", Note, "may not read"},
+		"no ranges": {func(w http.ResponseWriter, _ *http.Request) { w.Write(data) }, "web-seed", Fail, "ignores Range"},
+		"no head": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				http.Error(w, "", http.StatusMethodNotAllowed)
+				return
+			}
+			good(w, r)
+		}, "web-seed-head", Warn, "405 Method Not Allowed"},
+		"wrong bytes": {func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(wrong))
+		}, "web-seed-data", Fail, "other bytes"},
+		"wrong size": {func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data[1:]))
+		}, "web-seed", Fail, "99,999 bytes"},
+		"missing": {http.NotFound, "web-seed", Fail, "404 Not Found"},
+		"loop":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "web-seed", Fail, "circle"},
+		"garbage": {func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, _ := http.NewResponseController(w).Hijack()
+			fmt.Fprint(conn, "\x00\x01garbage\n\n")
+			conn.Close()
+		}, "web-seed", Fail, "does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			list, _ := newWeb(t).WebSeed(t.Context(), torrentOf(t, data, metainfo.V1), serve(t, c.serve).URL+"/a.bin", loopback, nil)
+			want(t, list, c.check, c.level, c.text)
+			if todo := ToDo(list); c.level == OK && len(todo) > 0 {
+				t.Errorf("a good server has the findings %v", todo)
+			}
+		})
+	}
+	t.Run("v2", func(t *testing.T) {
+		t.Parallel()
+		m := torrentOf(t, data, metainfo.V2)
+		list, _ := newWeb(t).WebSeed(t.Context(), m, serve(t, good).URL+"/a.bin", loopback, nil)
+		want(t, list, "web-seed-data", OK, "3 pieces")
+		list, _ = newWeb(t).WebSeed(t.Context(), torrentOf(t, wrong, metainfo.V2), serve(t, good).URL+"/a.bin", loopback, nil)
+		want(t, list, "web-seed-data", Fail, "other bytes")
+	})
+	list, _ := newWeb(t).WebSeed(t.Context(), torrentOf(t, data, metainfo.V1), "ftp://example.org/a.bin", loopback, nil)
+	want(t, list, "web-seed", Fail, "not an http or https URL")
+}
+
+// TestPageAndTorrentFile checks the findings about the page and the media type of the .torrent.
+func TestPageAndTorrentFile(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/good.torrent":
+			w.Header().Set("Content-Type", "application/x-bittorrent")
+		case "/text.torrent":
+			w.Header().Set("Content-Type", "text/plain")
+		case "/late":
+			w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		case "/none":
+			http.NotFound(w, r)
+		}
+	})
+	w := newWeb(t)
+	list, _ := w.TorrentFile(t.Context(), s.URL+"/good.torrent")
+	want(t, list, "torrent-type", OK, "application/x-bittorrent")
+	list, _ = w.TorrentFile(t.Context(), s.URL+"/text.torrent")
+	want(t, list, "torrent-type", Warn, "text/plain")
+	list, clock := w.Page(t.Context(), s.URL+"/late")
+	want(t, list, "page", OK, "answers")
+	want(t, Clock(clock), "clock", Warn, "behind")
+	list, _ = w.Page(t.Context(), s.URL+"/none")
+	want(t, list, "page", Fail, "404")
+	s.Close()
+	list, _ = w.Page(t.Context(), s.URL+"/late")
+	want(t, list, "page", Fail, "connection refused")
+}
+
+// TestCertificate checks the findings about a certificate that has expired, that is for another
+// name, that nobody trusts, and that ends soon.
+func TestCertificate(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		ends    time.Duration
+		trusted bool
+		ip      net.IP
+		check   string
+		level   Level
+		text    string
+	}{
+		"expired":    {-time.Hour, true, net.IPv4(127, 0, 0, 1), "page", Fail, "expired on"},
+		"other name": {90 * 24 * time.Hour, true, net.IPv4(127, 0, 0, 9), "page", Fail, "127.0.0.9"},
+		"untrusted":  {90 * 24 * time.Hour, false, net.IPv4(127, 0, 0, 1), "page", Fail, "not trusted"},
+		"ends soon":  {24 * time.Hour, true, net.IPv4(127, 0, 0, 1), "certificate", Warn, "ends on"},
+		"good":       {90 * 24 * time.Hour, true, net.IPv4(127, 0, 0, 1), "certificate", OK, "valid until"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(c.ends), IPAddresses: []net.IP{c.ip}, IsCA: true, BasicConstraintsValid: true}
+			der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			w := newWeb(t)
+			if c.trusted {
+				pool := x509.NewCertPool()
+				if cert, err = x509.ParseCertificate(der); err != nil {
+					t.Fatal(err)
+				}
+				pool.AddCert(cert)
+				w.roots = pool
+			}
+			list, _ := w.Page(t.Context(), s.URL)
+			want(t, list, c.check, c.level, c.text)
+		})
+	}
+}
+
+// TestTracker checks the findings about the answers of trackers.
+func TestTracker(t *testing.T) {
+	t.Parallel()
+	stopped := make(chan bool, 1)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch q := r.URL.Query(); {
+		case q.Get("kind") == "refuses":
+			fmt.Fprint(w, "d14:failure reason12:unregisterede")
+		case q.Get("kind") == "garbage":
+			fmt.Fprint(w, "<html>hello")
+		case q.Get("event") == "stopped":
+			stopped <- true
+			fmt.Fprint(w, "d8:intervali1800e5:peers0:e")
+		case q.Get("kind") == "warns":
+			fmt.Fprint(w, "d8:intervali1800e5:peers0:15:warning message4:slowe")
+		default:
+			fmt.Fprint(w, "d8:completei3e10:incompletei5e8:intervali1800e5:peers0:e")
+		}
+	})
+	tr := &Trackers{Bind: loopback, Port: 6881, Now: time.Now}
+	check := func(url string) []Finding { return tr.Check(t.Context(), url, spate.InfoHash{1}) }
+	want(t, check(s.URL+"/announce"), "tracker", OK, "knows 3 seeds")
+	<-stopped
+	want(t, check(s.URL+"/announce?kind=warns"), "tracker", Warn, "slow")
+	want(t, check(s.URL+"/announce?kind=refuses"), "tracker", Fail, "unregistered")
+	want(t, check(s.URL+"/announce?kind=garbage"), "tracker", Fail, "tracker")
+	want(t, check("wss://tracker.example.org"), "tracker", Note, "browsers")
+	if list := check(s.URL + "/announce?kind=refuses&passkey=secret"); strings.Contains(fmt.Sprint(list), "secret") {
+		t.Errorf("the findings contain the passkey: %v", list)
+	}
+	s.Close()
+	want(t, check(s.URL+"/announce"), "tracker", Fail, "connection refused")
+}

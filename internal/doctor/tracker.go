@@ -1,0 +1,139 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"spate"
+	"spate/internal/netguard"
+	"spate/internal/units"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+)
+
+// Trackers asks trackers for checks.
+type Trackers struct {
+	Bind  netip.Addr    // the local address of connections; the zero Addr: any
+	Names *net.Resolver // nil: that of package net
+	// IPv4 and IPv6 are the local addresses of packets to the internet; not valid: no route.
+	IPv4, IPv6 netip.Addr
+	Port       uint16 // the port that is announced
+	Now        func() time.Time
+	Timeout    time.Duration // for each family of a tracker; 0: 15 seconds
+}
+
+// way is an address family over which a tracker is asked.
+type way struct {
+	label string     // such as " over IPv6"; "" if the URL has an address
+	local netip.Addr // the local address; not valid: any
+}
+
+// Check announces a torrent to a tracker over each address family that both sides have, and
+// announces "stopped" at once.
+func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) []Finding {
+	name := siteOf(rawURL)
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return []Finding{about("tracker", name, "the URL cannot be parsed").as(Fail, "correct or remove the URL: spate edit")}
+	}
+	switch u.Scheme {
+	case "ws", "wss":
+		return []Finding{about("tracker", name, "not asked: it is for clients in browsers").as(Note, "")}
+	}
+	ways, out := t.ways(ctx, name, u.Hostname())
+	for _, w := range ways {
+		out = append(out, t.ask(ctx, name, rawURL, ih, w))
+	}
+	return out
+}
+
+// ways returns the address families over which a tracker is asked, and findings about the others.
+func (t *Trackers) ways(ctx context.Context, name, host string) (ways []way, out []Finding) {
+	_, err := netip.ParseAddr(host)
+	if err == nil || t.Bind.IsValid() || netguard.LocalHost(host) {
+		return []way{{"", t.Bind}}, nil
+	}
+	if err := netguard.CheckHost(host); err != nil {
+		return nil, []Finding{failed("tracker", name, "it cannot be asked", err, t.Now())}
+	}
+	names := t.Names
+	if names == nil {
+		names = net.DefaultResolver
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var failure error
+	for _, f := range []struct {
+		network, label string
+		local          netip.Addr
+	}{{"ip4", " over IPv4", t.IPv4}, {"ip6", " over IPv6", t.IPv6}} {
+		addrs, err := names.LookupNetIP(ctx, f.network, host)
+		switch {
+		case err != nil || len(addrs) == 0:
+			failure = cmp.Or(failure, err)
+		case !f.local.IsValid():
+			out = append(out, about("tracker", name, "not asked%s, which this machine does not have", f.label).as(Note, ""))
+		default:
+			ways = append(ways, way{f.label, f.local})
+		}
+	}
+	if len(ways) == 0 && len(out) == 0 && failure != nil {
+		out = append(out, failed("tracker", name, "it cannot be asked", failure, t.Now()))
+	}
+	return ways, out
+}
+
+// ask announces to a tracker in one way.
+func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHash, w way) Finding {
+	timeout := cmp.Or(t.Timeout, 15*time.Second)
+	c, err := trackerclient.New(trackerclient.Options{LocalAddr: w.local, Resolver: t.Names, Timeout: timeout, UDPTimeout: timeout / 4})
+	if err != nil {
+		return failed("tracker", name, "it cannot be asked"+w.label, err, t.Now())
+	}
+	defer c.Close()
+	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: max(t.Port, 1), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: 1}
+	began := time.Now()
+	resp, err := c.Announce(ctx, rawURL, req)
+	took := time.Since(began)
+	if err != nil {
+		return failed("tracker", name, "it does not serve the torrent"+w.label, err, t.Now())
+	}
+	req.Event, req.NumWant = tracker.EventStopped, 0
+	c.Announce(ctx, rawURL, req) // the tracker forgets this peer by itself if this fails
+	f := about("tracker", name, "it answers%s in %v", w.label, took.Round(100*time.Microsecond))
+	if resp.Complete >= 0 {
+		f.Text += " and knows " + units.Plural(resp.Complete, "seed")
+	}
+	if resp.Warning != "" {
+		f.Text += "; it warns: " + resp.Warning
+		return f.as(Warn, "follow the warning, or ask its operator")
+	}
+	return f
+}
+
+// Clock returns the clock and the certificate of an HTTP tracker that has answered an announce.
+func (t *Trackers) Clock(ctx context.Context, w *Web, rawURL string) ([]Finding, []ServerTime) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, nil
+	}
+	r, err := w.ask(ctx, http.MethodGet, rawURL, netguard.ToMachine, 0)
+	if err != nil {
+		return nil, nil // Check has reported what keeps it from answering
+	}
+	return r.certificate(t.Now()), r.clock
+}
+
+// siteOf returns the scheme and the host of a URL, because the rest can contain a passkey.
+func siteOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" {
+		return "a tracker"
+	}
+	return u.Scheme + "://" + u.Host
+}
