@@ -169,7 +169,7 @@ func TestMismatchedHybridHalts(t *testing.T) {
 func TestHybridDialsWithBothHashes(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridTorrent(t, 256<<10, 32<<10)
-	withSimSession(t, Options{}, func(y *simSession) {
+	withSimSession(t, Options{Encryption: EncryptionOff}, func(y *simSession) {
 		h := y.host()
 		l, err := h.Listen(t.Context(), "tcp", ":6881")
 		if err != nil {

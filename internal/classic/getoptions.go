@@ -66,9 +66,9 @@ func getOptions() []Option {
 		{"ipv6_enabled", Int, "1", Tornado, false, "IPv4 and IPv6 are always enabled; --bind restricts them to one address"},
 		{"ipv6_binds_v4", Int, "1", Tornado, false, "one socket accepts IPv4 and IPv6"},
 		{"upnp_nat_access", Int, "1", Tornado, false, "these tools do not ask the router: use `spate seed`, or forward the peer port in the router yourself"},
-		{"crypto_allowed", Int, "0", Tornado, false, "connections are not encrypted"},
-		{"crypto_only", Int, "0", Tornado, false, "connections are not encrypted"},
-		{"crypto_stealth", Int, "0", Tornado, false, "connections are not encrypted"},
+		{"crypto_allowed", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
+		{"crypto_only", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
+		{"crypto_stealth", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
 		{"save_options", Int, "0", Tornado, false, "spate never writes its settings file, ~/.config/spate/spate.toml: edit it yourself"},
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/sockerr"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -115,11 +116,11 @@ func explain(err error, now time.Time) (why, advice string) {
 		return "the name " + dns.Name + " could not be resolved", "check the name servers of this machine"
 	case errors.As(err, &address):
 		return address.Error(), "use a URL that other machines reach"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case sockerr.Is(err, syscall.ECONNREFUSED):
 		return "connection refused", "check that the server runs, and check the port"
 	case errors.As(err, &silence), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time", "check that the server runs, and that a firewall lets requests through"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case sockerr.Is(err, syscall.ENETUNREACH), sockerr.Is(err, syscall.EHOSTUNREACH):
 		return "no route leads there", "check the connection of this machine"
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Message(err), "check the firewall of this machine"
