@@ -8,6 +8,9 @@ import (
 	"spate/utp"
 )
 
+// The engine treats a connection over uTP as a [Socket].
+var _ Socket = (*utp.Conn)(nil)
+
 // udp carries the packets of a uTP socket.
 type udp struct{ *net.UDPConn }
 
@@ -53,13 +56,4 @@ func utpPair(t *testing.T) (a, b net.Conn) {
 		t.Fatal(err)
 	}
 	return a, b
-}
-
-// TestUTPIsASocket checks that a connection over uTP reads and writes without waiting.
-func TestUTPIsASocket(t *testing.T) {
-	t.Parallel()
-	a, _ := utpPair(t)
-	if !New(a, Options{Buffers: NewBuffers(LargeRead, 1)}).CanTryWrite() {
-		t.Error("a connection over uTP takes the path of connections whose reads wait")
-	}
 }
