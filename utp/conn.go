@@ -54,52 +54,76 @@ func (c *Conn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		switch {
-		case c.m.closed:
-			return 0, c.fail("read", net.ErrClosed)
-		case c.read.passed:
-			return 0, c.fail("read", os.ErrDeadlineExceeded)
-		}
-		if n := c.m.r.read(p); n > 0 || len(p) == 0 {
-			if c.m.r.ackNow {
-				c.flush()
-			}
-			return n, nil
-		}
-		switch _, eof := c.m.readable(); {
-		case c.m.state == ended && c.m.cause != nil:
-			return 0, c.fail("read", c.m.cause)
-		case eof:
-			return 0, io.EOF
+		n, err := c.readNow(p)
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 		c.readers.Wait()
 	}
+}
+
+// readNow reads bytes that have arrived. It returns 0 and no error if none have. The caller holds
+// the lock.
+func (c *Conn) readNow(p []byte) (int, error) {
+	switch {
+	case c.m.closed:
+		return 0, c.fail("read", net.ErrClosed)
+	case c.read.passed:
+		return 0, c.fail("read", os.ErrDeadlineExceeded)
+	}
+	if n := c.m.r.read(p); n > 0 || len(p) == 0 {
+		if c.m.r.ackNow {
+			c.flush()
+		}
+		return n, nil
+	}
+	switch _, eof := c.m.readable(); {
+	case c.m.state == ended && c.m.cause != nil:
+		return 0, c.fail("read", c.m.cause)
+	case eof:
+		return 0, io.EOF
+	}
+	return 0, nil
 }
 
 // Write queues p for sending. It waits while the send buffer is full.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n, err = c.queue(p)
+	c.flush()
+	return n, err
+}
+
+// queue queues p and sends nothing unless the send buffer is full: then it sends what is queued,
+// and waits. The caller holds the lock, and calls flush after it.
+func (c *Conn) queue(p []byte) (n int, err error) {
 	for {
-		switch {
-		case c.m.closed:
-			return n, c.fail("write", net.ErrClosed)
-		case c.m.state == ended:
-			return n, c.fail("write", c.m.cause)
-		case c.write.passed:
-			return n, c.fail("write", os.ErrDeadlineExceeded)
+		if err := c.writeError(); err != nil {
+			return n, err
 		}
-		if k := c.m.write(c.s.now(), p[n:]); k > 0 {
-			n += k
-			c.flush()
-		}
+		n += c.m.write(c.s.now(), p[n:])
 		if n == len(p) {
 			return n, nil
 		}
+		c.flush()
 		c.writing++
 		c.writers.Wait()
 		c.writing--
 	}
+}
+
+// writeError returns why nothing can be written any more, or nil. The caller holds the lock.
+func (c *Conn) writeError() error {
+	switch {
+	case c.m.closed:
+		return c.fail("write", net.ErrClosed)
+	case c.m.state == ended:
+		return c.fail("write", c.m.cause)
+	case c.write.passed:
+		return c.fail("write", os.ErrDeadlineExceeded)
+	}
+	return nil
 }
 
 // Close ends the connection. Bytes that were written are still delivered, bytes that were

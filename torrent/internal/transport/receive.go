@@ -46,7 +46,7 @@ func (c *Conn) receive(ctx context.Context, h Handler) error {
 	err := c.sock.WaitReadable(func() bool {
 		for {
 			n, err := c.sock.TryRead(c.space())
-			if err == ErrNotReady {
+			if n == 0 && err == nil {
 				c.In.Idle()
 				return false
 			}

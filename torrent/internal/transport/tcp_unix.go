@@ -53,7 +53,7 @@ func (t *tcp) TryRead(b []byte) (int, error) {
 			continue
 		case err == syscall.EAGAIN:
 			t.pause.end(t.fd)
-			return 0, ErrNotReady
+			return 0, nil
 		case err != nil:
 			return 0, err
 		case n == 0 && len(b) > 0:

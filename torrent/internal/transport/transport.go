@@ -2,17 +2,13 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync/atomic"
 	"time"
 )
 
-// ErrNotReady is the error of [Socket.TryRead] while nothing has arrived.
-var ErrNotReady = errors.New("transport: nothing to read yet")
-
-// Socket is one connection of one kind: TCP, or a protocol on top of UDP, or another
-// socket whose bytes are encrypted. One goroutine reads and one writes at a time;
+// Socket is one connection of one kind: TCP, or uTP (a utp.Conn), or another socket whose
+// bytes are encrypted. One goroutine reads and one writes at a time;
 // Close and SetDeadline may be called at any time and end both.
 type Socket interface {
 	// WaitReadable calls f until it returns true. Before the first call and after each
@@ -20,9 +16,9 @@ type Socket interface {
 	// The first call may come early. It returns the error that ended the wait.
 	WaitReadable(f func() bool) error
 
-	// TryRead reads bytes that have arrived into b without waiting. It returns
-	// [ErrNotReady] if none have, and io.EOF at the end of the stream. Only the function
-	// that WaitReadable calls may call it.
+	// TryRead reads bytes that have arrived into b, which is not empty, without waiting. It
+	// returns 0 and no error if none have, and io.EOF at the end of the stream. Only the
+	// function that WaitReadable calls may call it.
 	TryRead(b []byte) (int, error)
 
 	// TryWrite writes as much of b as the socket takes without waiting, and returns the
