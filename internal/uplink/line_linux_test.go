@@ -186,6 +186,8 @@ func TestPathReporterIsLimited(t *testing.T) {
 	for range 2 * longSamples {
 		now = now.Add(Interval)
 		r.path.Acked += 100_000
+		r.path.Queued += 10_000 // more is written than sent
+		r.path.Unsent += 10_000
 		l.sample(now)
 	}
 	if got := l.State(); got.Rate != 1_000_000 || got.Limit == 0 || got.Limit > 900_000 {
@@ -205,7 +207,7 @@ func TestPathReporterIsLimited(t *testing.T) {
 	}
 	l.mu.Unlock()
 	s.Close()
-	if l.leaving != 200_000 {
-		t.Errorf("a closed connection leaves %d bytes, want 200000", l.leaving)
+	if l.leaving != uint64(r.path.Queued) {
+		t.Errorf("a closed connection leaves %d bytes, want %d", l.leaving, r.path.Queued)
 	}
 }
