@@ -165,7 +165,24 @@ func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.key.addr }
 func (c *Conn) Unacked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.m.s.unsent + c.m.s.inFlight
+	return c.m.s.unacked
+}
+
+// Stats describes what a connection sends.
+type Stats struct {
+	Acked   uint64        // bytes that the peer has acknowledged
+	Unacked int           // bytes that were written and not acknowledged; 0 after the connection has ended
+	Unsent  int           // bytes of Unacked that were never sent
+	MinRTT  time.Duration // least round-trip time of the last ten minutes; 0 if nothing was acknowledged
+	Queue   time.Duration // estimated delay in queues on the way to the peer, at most the rise of the round-trip time
+}
+
+// Stats returns what the connection has sent, and the delays that its packets see.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.m.s
+	return Stats{Acked: s.acked, Unacked: s.unacked, Unsent: s.unsent, MinRTT: c.m.queue.baseRTT(), Queue: c.m.congestion.queue}
 }
 
 // SetDeadline sets the deadlines of Read and Write.

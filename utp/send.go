@@ -53,6 +53,8 @@ type sender struct {
 	firstHit uint16 // no packet before it is lost
 	inFlight int    // bytes in packets that are flying
 	unsent   int    // bytes in packets that were never sent
+	unacked  int    // bytes that were written and not acknowledged
+	acked    uint64 // bytes that the peer has acknowledged
 	lost     int    // packets that are to be sent again
 	order    uint32 // the number of the last transmission
 	packet   int    // bytes of payload in a full packet
@@ -107,6 +109,7 @@ func (s *sender) write(p []byte, id uint16, limit int) (n int) {
 		k := copy(last.b.data[last.b.end:headerLen+s.packet], p)
 		last.b.end += uint16(k)
 		s.unsent += k
+		s.unacked += k
 		n += k
 		p = p[k:]
 	}
@@ -162,6 +165,8 @@ func (s *sender) acknowledge(seq uint16) (p *slot, bytes int, ok bool) {
 	} else {
 		s.lost--
 	}
+	s.unacked -= bytes
+	s.acked += uint64(bytes)
 	p.b.free()
 	p.b, p.status = nil, acked
 	return p, bytes, true
@@ -185,7 +190,7 @@ func (s *sender) clear() {
 		}
 	}
 	s.una, s.next = s.end, s.end
-	s.ring, s.inFlight, s.unsent, s.lost = nil, 0, 0, 0
+	s.ring, s.inFlight, s.unsent, s.unacked, s.lost = nil, 0, 0, 0, 0
 }
 
 // packets returns how many packets may be unacknowledged at once.

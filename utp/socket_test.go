@@ -22,7 +22,7 @@ import (
 type testNet struct {
 	mu      sync.Mutex
 	sockets map[netip.AddrPort]*Socket
-	delay   time.Duration
+	delay   time.Duration                                // guarded by mu
 	drop    func(b []byte, from, to netip.AddrPort) bool // called under mu; nil drops nothing
 	sent    int
 	bytes   int

@@ -7,7 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/sockqueue"
 	"spate/internal/udpmux"
+	"spate/internal/uplink"
 	"spate/torrent"
 	"spate/utp"
 )
@@ -27,7 +29,28 @@ func (s utpSocket) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return utpConn{c}, nil
+}
+
+// Accept implements [net.Listener].
+func (s utpSocket) Accept() (net.Conn, error) {
+	c, err := s.Socket.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return utpConn{c.(*utp.Conn)}, nil
+}
+
+// utpConn is a uTP connection that counts at the uplink.
+type utpConn struct{ *utp.Conn }
+
+var _ uplink.PathReporter = utpConn{}
+
+// Path implements [uplink.PathReporter]. The round-trip time has only the queue on the way to the
+// peer, because the other one is not a queue of the uplink.
+func (c utpConn) Path() sockqueue.Path {
+	s := c.Stats()
+	return sockqueue.Path{RTT: s.MinRTT + s.Queue, MinRTT: s.MinRTT, Acked: s.Acked, Queued: s.Unacked, Unsent: s.Unsent}
 }
 
 // openUTP carries uTP over a UDP port. The caller must run the port. Packets that arrive after

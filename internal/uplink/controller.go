@@ -12,8 +12,11 @@
 // short, and to slightly more while it is empty.
 //
 // The limit applies to what is written to the sockets, and the kernel paces what they hold to
-// the same rate: see divide. Sockets that began behind a queue do not see it, so the queue is
-// emptied from time to time: see Controller.empty.
+// the same rate: see divide. uTP has no sockets of its own: its connections report what they
+// send ([PathReporter]), and their congestion window bounds what they send of what they hold.
+//
+// Sockets that began behind a queue do not see it, so the queue is emptied from time to time:
+// see Controller.empty.
 package uplink
 
 import (

@@ -70,12 +70,15 @@ func (l *Line) State() State {
 // Socket is the socket of one sender. Its methods are safe for concurrent use. A nil *Socket
 // does not limit.
 type Socket struct {
-	line  *Line
-	id    uint64
-	raw   syscall.RawConn
-	local bool        // the other side has a private address
-	most  int         // limit of unsent bytes that the socket has without the line; 0: that of the system
-	bulk  atomic.Bool // what is written waits for the limit
+	line *Line
+	id   uint64
+	raw  syscall.RawConn // nil if reports is set
+	// reports tells the path of a connection that is no socket of the system. The line cannot
+	// pace such a connection.
+	reports PathReporter
+	local   bool        // the other side has a private address
+	most    int         // limit of unsent bytes that the socket has without the line; 0: that of the system
+	bulk    atomic.Bool // what is written waits for the limit
 
 	// Line.mu guards the fields below.
 	index  int // in Line.sockets
@@ -90,35 +93,53 @@ type Socket struct {
 	unsent int // limit of unsent bytes
 }
 
+// PathReporter is a connection that knows its path itself, because it is no socket of the system.
+// Path is safe for concurrent use, also after the connection was closed. It does not call the line.
+type PathReporter interface{ Path() sockqueue.Path }
+
 // Track adds a connection until its [Socket.Close]. It returns nil for connections that the
-// line does not limit: to this machine, and other than TCP.
+// line does not limit: to this machine, and other than TCP and those of a [PathReporter].
 func (l *Line) Track(c net.Conn) *Socket {
-	sc, ok := c.(syscall.Conn)
-	if below, wraps := c.(interface{ NetConn() net.Conn }); !ok && wraps { // it is encrypted
-		sc, ok = below.NetConn().(syscall.Conn)
-	}
-	if l == nil || !Supported || !ok {
+	if l == nil || !Supported {
 		return nil
 	}
 	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil || remote.Addr().Unmap().IsLoopback() {
 		return nil
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	addr := remote.Addr().Unmap()
+	s := &Socket{local: addr.IsPrivate() || addr.IsLinkLocalUnicast()}
+	switch c := below(c).(type) {
+	case PathReporter:
+		s.reports = c
+	case syscall.Conn:
+		if s.raw, err = c.SyscallConn(); err != nil {
+			return nil
+		}
+		s.most = sockqueue.UnsentLimit(s.raw)
+	default:
 		return nil
 	}
-	addr := remote.Addr().Unmap()
-	return l.add(raw, addr.IsPrivate() || addr.IsLinkLocalUnicast(), sockqueue.UnsentLimit(raw))
+	return l.add(s)
 }
 
-// add adds a socket. local means that the other side has a private address, most is the limit of
-// its unsent bytes.
-func (l *Line) add(raw syscall.RawConn, local bool, most int) *Socket {
+// below returns the connection below encryption and other wrappers.
+func below(c net.Conn) net.Conn {
+	for {
+		w, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = w.NetConn()
+	}
+}
+
+// add adds a socket and returns it.
+func (l *Line) add(s *Socket) *Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastID++
-	s := &Socket{line: l, id: l.lastID, raw: raw, local: local, most: most, unsent: most, index: len(l.sockets)}
+	s.line, s.id, s.unsent, s.index = l, l.lastID, s.most, len(l.sockets)
 	l.sockets = append(l.sockets, s)
 	select {
 	case l.wake <- struct{}{}:
@@ -139,8 +160,8 @@ func (s *Socket) Close() {
 	if s.index < 0 {
 		return
 	}
-	if path, ok := sockqueue.ReadPath(s.raw); ok {
-		l.leaving += path.Acked - s.path.Acked + uint64(max(0, sockqueue.Unacked(s.raw)))
+	if path, ok := s.readPath(); ok {
+		l.leaving += path.Acked - s.path.Acked + uint64(path.Queued)
 	}
 	last := l.sockets[len(l.sockets)-1]
 	l.sockets[s.index], last.index = last, s.index
@@ -274,9 +295,17 @@ func (l *Line) sampledLocked() []*Socket {
 	return list
 }
 
+// readPath returns the path of the socket, or false if it is not known.
+func (s *Socket) readPath() (sockqueue.Path, bool) {
+	if s.reports != nil {
+		return s.reports.Path(), true
+	}
+	return sockqueue.ReadPath(s.raw)
+}
+
 // readLocked reads the path of the socket. It returns false if that is not possible.
 func (s *Socket) readLocked(now time.Time) bool {
-	path, ok := sockqueue.ReadPath(s.raw)
+	path, ok := s.readPath()
 	if !ok {
 		return false
 	}
@@ -289,13 +318,16 @@ func (s *Socket) readLocked(now time.Time) bool {
 		s.bulk.Store(false)
 	}
 	wrote := path.Acked + uint64(path.Queued)
+	if s.reports != nil {
+		wrote -= uint64(path.Unsent) // the other sockets share what it leaves, whatever it holds
+	}
 	if dt := now.Sub(s.at).Seconds(); !s.at.IsZero() && dt > 0 {
 		s.rate += min(1, dt) * (float64(s.fresh)/dt - s.rate)
 		s.sender.now = max(0, float64(int64(wrote-s.wrote))/dt) // the two numbers are not of the same instant
 		s.sender.wrote += min(1, dt) * (s.sender.now - s.sender.wrote)
 	}
 	s.wrote = wrote
-	s.sender.held = path.Unsent >= heldBytes && s.bulk.Load()
+	s.sender.held = path.Unsent >= heldBytes && s.bulk.Load() && s.reports == nil
 	s.path, s.at = path, now
 	return true
 }
@@ -316,16 +348,22 @@ func (l *Line) paceLocked(list []*Socket) {
 	}
 }
 
-// setPaceLocked sets the pace of the socket; 0 is no limit. It does nothing at small changes.
+// setPaceLocked sets the pace of a socket of the system; 0 is no limit. It does nothing at small changes.
 func (s *Socket) setPaceLocked(pace int64) {
+	if s.reports != nil {
+		return
+	}
 	if d := pace - s.pace; pace == 0 != (s.pace == 0) || max(d, -d) > s.pace/8 {
 		s.pace = pace
 		_ = sockqueue.SetPace(s.raw, pace) // a socket that was closed meanwhile needs none
 	}
 }
 
-// boundLocked keeps the queue of the socket short. It does nothing at small changes.
+// boundLocked keeps the queue of a socket of the system short. It does nothing at small changes.
 func (s *Socket) boundLocked() {
+	if s.reports != nil {
+		return
+	}
 	unsent := s.most
 	if s.quiet == 0 && s.rate < fastSocket {
 		unsent = int(min(mostUnsent, max(leastUnsent, unsentTime*s.rate)))

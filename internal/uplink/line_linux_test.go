@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"spate/internal/sockqueue"
 )
 
 // connected returns a TCP connection over loopback that is tracked as if it left the machine,
@@ -34,7 +36,7 @@ func connected(t *testing.T, l *Line) (*net.TCPConn, *Socket, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.(*net.TCPConn), l.add(raw, false, 0), other
+	return c.(*net.TCPConn), l.add(&Socket{raw: raw}), other
 }
 
 // TestSample checks that a line sees what its sockets send, and that it tunes them.
@@ -139,7 +141,7 @@ func TestPrivateSocketsAreNotLimited(t *testing.T) {
 	t.Parallel()
 	l := NewLine()
 	l.limiter.SetRate(1000)
-	near, far := l.add(nil, true, 0), l.add(nil, false, 0)
+	near, far := l.add(&Socket{local: true}), l.add(&Socket{})
 	if near.Rate() != 1000 || far.Rate() != 1000 {
 		t.Errorf("limits %d and %d, want 1000", near.Rate(), far.Rate())
 	}
@@ -152,4 +154,60 @@ func TestPrivateSocketsAreNotLimited(t *testing.T) {
 		t.Error("a socket without a line is limited")
 	}
 	none.Close()
+}
+
+// reporter is a PathReporter with a path that a test sets.
+type reporter struct {
+	net.Conn
+	path sockqueue.Path
+}
+
+func (r *reporter) Path() sockqueue.Path { return r.path }
+func (r *reporter) RemoteAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 1} }
+
+// wrapped is a connection above another one.
+type wrapped struct{ net.Conn }
+
+func (w wrapped) NetConn() net.Conn { return w.Conn }
+
+// TestPathReporterIsLimited checks that what a connection sends that is no socket of the system
+// counts, that a queue that it sees limits the line, and that sockets leave it its part.
+func TestPathReporterIsLimited(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	r := &reporter{}
+	s := l.Track(wrapped{wrapped{r}})
+	if s == nil {
+		t.Fatal("the connection is not tracked")
+	}
+	s.Wait(t.Context(), 1)
+	r.path = sockqueue.Path{RTT: 80 * time.Millisecond, MinRTT: 20 * time.Millisecond, Queued: 200_000, Unsent: 100_000}
+	now := time.Now()
+	for range 2 * longSamples {
+		now = now.Add(Interval)
+		r.path.Acked += 100_000
+		r.path.Queued += 10_000 // more is written than sent
+		r.path.Unsent += 10_000
+		l.sample(now)
+	}
+	if got := l.State(); got.Rate != 1_000_000 || got.Limit == 0 || got.Limit > 900_000 {
+		t.Errorf("a connection that sends 1 MB/s behind a queue of 60 ms leads to %+v, want a lower limit", got)
+	}
+	if got, want := s.Rate(), l.limiter.Rate(); got != want || got == 0 {
+		t.Errorf("the limit of the connection is %d bytes/s, want the %d of the line", got, want)
+	}
+	_, tcp, _ := connected(t, l)
+	l.mu.Lock()
+	l.control.limit = 2e6
+	tcp.sender = sender{wrote: 1, held: true}
+	other := &Socket{line: l, raw: tcp.raw, sender: tcp.sender}
+	l.paceLocked([]*Socket{s, tcp, other})
+	if tcp.pace != 500_000 {
+		t.Errorf("the pace of one of two sockets is %d, want half of the 1 MB/s that the connection leaves", tcp.pace)
+	}
+	l.mu.Unlock()
+	s.Close()
+	if l.leaving != uint64(r.path.Queued) {
+		t.Errorf("a closed connection leaves %d bytes, want %d", l.leaving, r.path.Queued)
+	}
 }

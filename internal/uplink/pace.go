@@ -5,9 +5,11 @@ const heldBytes = 4 << 10
 
 // A sender is what the division of the rate needs to know about a socket.
 type sender struct {
-	wrote float64 // bytes per second that were written to the socket, smoothed over about a second
+	// wrote is how many bytes per second were written to the socket, smoothed over about a second.
+	// If the line cannot pace the socket, it is how many were sent.
+	wrote float64
 	now   float64 // the same since the last sample
-	held  bool    // the socket holds written bytes that it has not sent
+	held  bool    // the socket can be paced, and holds written bytes that it has not sent
 }
 
 // divide returns the rate at which each sender may send, so that all together send about total
