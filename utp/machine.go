@@ -20,6 +20,7 @@ const (
 	deadTimeouts = 4
 	keepAlive    = 29 * time.Second // as libutp; many routers forget a UDP mapping after 30 s
 	lingerFor    = 20 * time.Second // how long a closed connection tries to deliver its last bytes
+	lingerShare  = 4                // 1 of so many connections may be closed and deliver its last bytes
 	never        = time.Duration(1<<63 - 1)
 )
 
