@@ -1,12 +1,13 @@
 package utp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"syscall"
 	"time"
+
+	"spate/internal/sockerr"
 )
 
 // Times of a connection.
@@ -348,7 +349,7 @@ func (m *machine) maySend(p *slot, seq uint16) bool {
 // sendFailed records that a packet of n bytes could not be sent. If the system says that it is
 // too large, a probe of the MTU search has failed.
 func (m *machine) sendFailed(now time.Duration, n int, err error) {
-	if !errors.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
+	if !sockerr.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
 		return
 	}
 	seq := m.mtu.seq
