@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -237,9 +238,18 @@ func TestSecondAttemptKeepsTheTransport(t *testing.T) {
 			c.Close()
 			// The second connection stays open and silent.
 		}()
+		var overUTP atomic.Bool
+		go func() {
+			if _, err := peer[UTP].Accept(); err == nil {
+				overUTP.Store(true)
+			}
+		}()
 		_, _, err := s.connect(t.Context(), s.peer, spate.InfoHash{1}, false, func(spate.InfoHash) bool { return false })
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("connect returned %v, want the error of a silent peer", err)
+		}
+		if overUTP.Load() {
+			t.Error("the second attempt used uTP")
 		}
 		if first, _ := s.transports.first(s.peer); first != UTP {
 			t.Errorf("the next dial begins with %v although TCP was silent in the second attempt", first)

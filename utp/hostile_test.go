@@ -11,7 +11,7 @@ import (
 func sendAhead(s *Socket, c *Conn, first, count int) {
 	var b [headerLen + 1]byte
 	for i := range count {
-		h := header{kind: stData, id: c.m.recvID, timestamp: 1, seq: c.m.r.ack + 2 + uint16(first+i), ack: c.m.s.next - 1, window: 1 << 20}
+		h := header{kind: stData, id: c.m.recvID, timestamp: 1, seq: c.m.r.ack + 2 + uint16(first+i), ack: c.m.s.una - 1, window: 1 << 20}
 		h.put(b[:])
 		s.Handle(b[:], c.key.addr)
 	}
