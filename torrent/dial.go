@@ -303,8 +303,9 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 // options say. The peer must answer with hash, or with an info-hash for which the function also
 // returns true.
 func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
-	for _, encrypted := range s.opt.Encryption.attempts(s.encryption.wants(addr)) {
-		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted)
+	attempts := s.opt.Encryption.attempts(s.encryption.wants(addr))
+	for i, encrypted := range attempts {
+		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted, i == len(attempts)-1)
 		if err == nil {
 			s.encryption.reached(addr, encrypted)
 		}
@@ -320,8 +321,9 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 }
 
 // connectOnce dials a peer and exchanges handshakes. If encrypted is set, it makes the encrypted
-// handshake first.
-func (s *Session) connectOnce(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid, encrypted bool) (net.Conn, peerwire.Handshake, error) {
+// handshake first. If last is not set, a peer that closes the connection may do so because of the
+// encryption, and is dialled again over the same transport.
+func (s *Session) connectOnce(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid, encrypted, last bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -334,24 +336,23 @@ func (s *Session) connectOnce(ctx context.Context, addr netip.AddrPort, hash spa
 	raw.SetDeadline(time.Now().Add(handshakeTimeout))
 	ours, nc := s.handshake(hash, hybrid), raw
 	if hello := ours.Append(nil); encrypted {
-		if nc, err = s.encryptDialled(raw, hash, hello); err != nil {
-			err = fmt.Errorf("%w: %w", errNoAnswer, err)
-		}
+		nc, err = s.encryptDialled(raw, hash, hello)
 	} else {
 		_, err = nc.Write(hello)
 	}
 	if err == nil {
-		if hs, err = readHandshake(nc); err == nil {
-			s.transports.reached(addr, transportOf(nc))
-		} else {
-			s.transports.silent(addr, transportOf(nc))
-			err = fmt.Errorf("%w: %w", errNoAnswer, err)
-		}
-	}
-	if err == nil {
-		err = nc.SetDeadline(time.Time{})
+		hs, err = readHandshake(nc)
 	}
 	if err != nil {
+		raw.Close()
+		err = fmt.Errorf("%w: %w", errNoAnswer, err)
+		if ctx.Err() == nil && (last || !closedByPeer(ctx, err)) {
+			s.transports.silent(addr, transportOf(raw))
+		}
+		return nil, hs, err
+	}
+	s.transports.reached(addr, transportOf(raw))
+	if err = nc.SetDeadline(time.Time{}); err != nil {
 		raw.Close()
 		return nil, hs, err
 	}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"spate"
 	"spate/internal/simnet"
 	"spate/peerwire"
 	"spate/storage"
@@ -218,6 +221,73 @@ func TestTransportMemory(t *testing.T) {
 	if len(m.peers) != maxRemembered {
 		t.Errorf("the memory has %d peers, want %d", len(m.peers), maxRemembered)
 	}
+}
+
+// TestSecondAttemptKeepsTheTransport checks that a peer that closes a connection over TCP because of
+// its encryption is dialled again over TCP. If it never answers, the next dial begins with uTP,
+// with encryption too.
+func TestSecondAttemptKeepsTheTransport(t *testing.T) {
+	t.Parallel()
+	withRace(t, Options{}, time.Millisecond, []Transport{TCP, UTP}, func(t *testing.T, s *raceSession, peer map[Transport]net.Listener) {
+		go func() {
+			c, err := peer[TCP].Accept()
+			if err != nil {
+				return
+			}
+			readHandshake(c)
+			c.Close()
+			// The second connection stays open and silent.
+		}()
+		var overUTP atomic.Bool
+		go func() {
+			if _, err := peer[UTP].Accept(); err == nil {
+				overUTP.Store(true)
+			}
+		}()
+		_, _, err := s.connect(t.Context(), s.peer, spate.InfoHash{1}, false, func(spate.InfoHash) bool { return false })
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("connect returned %v, want the error of a silent peer", err)
+		}
+		if overUTP.Load() {
+			t.Error("the second attempt used uTP")
+		}
+		if first, _ := s.transports.first(s.peer); first != UTP {
+			t.Errorf("the next dial begins with %v although TCP was silent in the second attempt", first)
+		}
+	})
+	withRace(t, Options{Encryption: EncryptionRequire}, time.Millisecond, []Transport{TCP}, func(t *testing.T, s *raceSession, peer map[Transport]net.Listener) {
+		if _, _, err := s.connect(t.Context(), s.peer, spate.InfoHash{1}, false, nil); !errors.Is(err, errNoAnswer) {
+			t.Errorf("connect returned %v, want that the peer does not answer", err)
+		}
+		if first, _ := s.transports.first(s.peer); first != UTP {
+			t.Errorf("the next dial begins with %v although TCP was silent", first)
+		}
+	})
+}
+
+// TestSessionClosesUTPThatOnlyDials checks that a session that does not listen closes its UTPSocket.
+func TestSessionClosesUTPThatOnlyDials(t *testing.T) {
+	t.Parallel()
+	utp := &closedUTP{}
+	s, err := NewSession(Options{NoListen: true, UTP: utp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if !utp.closed {
+		t.Error("the UTPSocket is open after Close")
+	}
+}
+
+// closedUTP is a UTPSocket that records whether it was closed.
+type closedUTP struct {
+	standInUTP
+	closed bool
+}
+
+func (u *closedUTP) Close() error {
+	u.closed = true
+	return nil
 }
 
 // TestIncomingUTP checks that a peer that connects by uTP takes the path of all peers: the

@@ -77,6 +77,9 @@ func (s *Session) closeListeners() {
 	for _, l := range s.listeners {
 		l.Close()
 	}
+	if s.opt.NoListen && s.opt.UTP != nil { // it only dials
+		s.opt.UTP.Close()
+	}
 }
 
 // addListener makes the session accept connections of l. The port of the first listener is that

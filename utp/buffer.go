@@ -10,7 +10,6 @@ const maxPacket = 1500
 type buffer struct {
 	next       *buffer // the next buffer of a fifo
 	begin, end uint16  // the part of data that counts
-	kind       kind    // the type of a received packet
 	data       [maxPacket]byte
 }
 
@@ -18,7 +17,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 func newBuffer() *buffer {
 	b := buffers.Get().(*buffer)
-	b.next, b.begin, b.end, b.kind = nil, 0, 0, stData
+	b.next, b.begin, b.end = nil, 0, 0
 	return b
 }
 

@@ -13,7 +13,8 @@ import (
 // Conn is a uTP connection. It implements [net.Conn]; its methods are safe for concurrent use.
 //
 // Close sends what was written, and returns at once; the Socket delivers the rest in the
-// background for up to 20 seconds. If the peer has ended its side, Read returns [io.EOF], and
+// background for up to 20 seconds. If a quarter of Options.MaxConns are delivering, Close drops what
+// was not sent, as Abort does. If the peer has ended its side, Read returns [io.EOF], and
 // Write still works.
 type Conn struct {
 	s      *Socket
@@ -33,6 +34,7 @@ type Conn struct {
 	write    deadline
 	settled  bool // dialed is closed
 	released bool // the Socket has forgotten the connection
+	lingers  bool // the connection counts in Socket.lingering
 }
 
 // deadline is the deadline of reads or writes.
@@ -44,6 +46,7 @@ type deadline struct {
 
 func newConn(s *Socket, key connKey, m *machine) *Conn {
 	c := &Conn{s: s, key: key, m: *m, heapAt: -1}
+	c.m.r.all = &s.reordered
 	c.readers.L, c.writers.L = &c.mu, &c.mu
 	c.wakeAt.Store(int64(never))
 	return c
@@ -135,6 +138,12 @@ func (c *Conn) Close() error {
 		return c.fail("close", net.ErrClosed)
 	}
 	c.m.close(c.s.now())
+	if c.m.state == open {
+		c.lingers = true
+		if int(c.s.lingering.Add(1)) > max(1, c.s.opt.MaxConns/lingerShare) {
+			c.m.abort(net.ErrClosed)
+		}
+	}
 	c.flush()
 	c.wake()
 	c.read.stop()

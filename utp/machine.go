@@ -1,12 +1,13 @@
 package utp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"syscall"
 	"time"
+
+	"spate/internal/sockerr"
 )
 
 // Times of a connection.
@@ -20,6 +21,7 @@ const (
 	deadTimeouts = 4
 	keepAlive    = 29 * time.Second // as libutp; many routers forget a UDP mapping after 30 s
 	lingerFor    = 20 * time.Second // how long a closed connection tries to deliver its last bytes
+	lingerShare  = 4                // 1 of so many connections may be closed and deliver its last bytes
 	never        = time.Duration(1<<63 - 1)
 )
 
@@ -347,7 +349,7 @@ func (m *machine) maySend(p *slot, seq uint16) bool {
 // sendFailed records that a packet of n bytes could not be sent. If the system says that it is
 // too large, a probe of the MTU search has failed.
 func (m *machine) sendFailed(now time.Duration, n int, err error) {
-	if !errors.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
+	if !sockerr.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
 		return
 	}
 	seq := m.mtu.seq

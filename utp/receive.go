@@ -1,6 +1,9 @@
 package utp
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Bounds of the receiving side.
 const (
@@ -9,16 +12,21 @@ const (
 	ackEvery    = 2                     // packets after which an ACK is sent at once
 	ackDelay    = 10 * time.Millisecond // the longest wait for a second packet
 	minRingSize = 16
+	// maxReorderAll bounds the packets ahead of lost ones that all connections of a Socket keep:
+	// 48 MiB, however many peers send packets out of order. Beyond it, a connection keeps fewer than
+	// minRingSize.
+	maxReorderAll = 1 << 15
 )
 
 // receiver puts the packets of the peer in order and decides when to acknowledge them.
 type receiver struct {
 	ack       uint16 // the last packet of the sequence without gaps
 	unread    fifo
-	ring      []*buffer // packets behind a gap, by sequence number; its length is a power of two
-	reordered int       // the packets in ring
-	limit     int       // bytes that may wait to be read
-	fin       uint16    // the sequence number of the FIN, if hasFin
+	ring      []*buffer     // packets behind a gap, by sequence number; its length is a power of two
+	reordered int           // the packets in ring
+	all       *atomic.Int64 // the packets in the rings of all connections of the Socket; nil without a Socket
+	limit     int           // bytes that may wait to be read
+	fin       uint16        // the sequence number of the FIN, if hasFin
 	hasFin    bool
 	ended     bool // all packets up to the FIN have arrived
 	discard   bool // nobody reads any more
@@ -45,7 +53,9 @@ func (r *receiver) receive(now time.Duration, h *header) {
 	case ahead >= maxReorder:
 		return
 	case ahead > 0:
-		r.keep(h, ahead)
+		if !r.discard {
+			r.keep(h, ahead)
+		}
 		r.ackNow = true
 		return
 	}
@@ -61,7 +71,7 @@ func (r *receiver) receive(now time.Duration, h *header) {
 			break
 		}
 		*slot = nil
-		r.reordered--
+		r.count(-1)
 		r.deliver(r.ack+1, b, nil)
 		r.ackNow = true
 	}
@@ -97,7 +107,7 @@ func (r *receiver) deliver(seq uint16, b *buffer, payload []byte) {
 
 // keep copies a packet that arrived before others that are missing.
 func (r *receiver) keep(h *header, ahead int) {
-	if len(h.payload) > maxPacket {
+	if len(h.payload) > maxPacket || r.reordered >= minRingSize && r.all != nil && r.all.Load() >= maxReorderAll {
 		return
 	}
 	r.grow(ahead)
@@ -108,7 +118,15 @@ func (r *receiver) keep(h *header, ahead int) {
 	b := newBuffer()
 	b.end = uint16(copy(b.data[:], h.payload))
 	*slot = b
-	r.reordered++
+	r.count(1)
+}
+
+// count adds to the number of packets in the ring.
+func (r *receiver) count(n int) {
+	r.reordered += n
+	if r.all != nil {
+		r.all.Add(int64(n))
+	}
 }
 
 // grow makes room in the ring for a packet that is ahead of the next one by the given distance.
@@ -134,7 +152,8 @@ func (r *receiver) dropRing() {
 			b.free()
 		}
 	}
-	r.ring, r.reordered = nil, 0
+	r.count(-r.reordered)
+	r.ring = nil
 }
 
 // read moves received bytes to p. If the window was nearly closed and has opened, the peer is
@@ -151,6 +170,7 @@ func (r *receiver) read(p []byte) int {
 func (r *receiver) stop() {
 	r.discard = true
 	r.unread.clear()
+	r.dropRing()
 }
 
 // sack writes the selective ACK to b and returns its length, a multiple of four, or 0 if no

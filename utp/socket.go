@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -52,6 +53,9 @@ type Socket struct {
 	accept chan *Conn
 	done   chan struct{} // closed by Close
 	timers timers
+
+	reordered atomic.Int64 // packets ahead of lost ones that the connections keep
+	lingering atomic.Int64 // connections that were closed and deliver their last bytes
 
 	mu     sync.RWMutex // guards the fields below
 	conns  map[connKey]*Conn
@@ -179,6 +183,9 @@ func (s *Socket) Close() error {
 func (s *Socket) forget(c *Conn) {
 	if c.m.cause != nil {
 		s.opt.Log.Debug("uTP connection ended", "peer", c.key.addr, "cause", c.m.cause)
+	}
+	if c.lingers {
+		s.lingering.Add(-1)
 	}
 	s.timers.remove(c)
 	s.mu.Lock()

@@ -39,7 +39,10 @@ type reachedAt struct {
 // reachedNow returns where the process should be reached over IPv4.
 func (s *Session) reachedNow() reachedAt {
 	f := s.mapped()
-	at := reachedAt{external: f.External, tcp: s.AdvertisedPort()}
+	at := reachedAt{external: f.External}
+	if !s.noTCP {
+		at.tcp = s.AdvertisedPort()
+	}
 	if s.udp != nil {
 		at.udp = s.udp.Port()
 		if mapped := f.Reached(portmap.UDP, s.udp.Port()); mapped.IsValid() {
@@ -67,10 +70,7 @@ func (s *Session) DialBack(ctx context.Context) reach.DialBack {
 	if !s.askable() {
 		return d
 	}
-	requests := []torrent.DialBackRequest{{TCPPort: at.tcp, UDPPort: at.udp}, {IPv6: true, TCPPort: s.PeerPort()}}
-	if s.udp != nil {
-		requests[1].UDPPort = s.udp.Port()
-	}
+	requests := s.dialBackRequests(at)
 	reports := make([]torrent.DialBackReport, len(requests))
 	var wg sync.WaitGroup
 	for i, r := range requests {
@@ -84,6 +84,19 @@ func (s *Session) DialBack(ctx context.Context) reach.DialBack {
 		s.asks.keep(d, at)
 	}
 	return d
+}
+
+// dialBackRequests returns what peers of each address family are asked. A session without TCP asks
+// for UDP only.
+func (s *Session) dialBackRequests(at reachedAt) []torrent.DialBackRequest {
+	v6 := torrent.DialBackRequest{IPv6: true}
+	if !s.noTCP {
+		v6.TCPPort = s.PeerPort()
+	}
+	if s.udp != nil {
+		v6.UDPPort = s.udp.Port()
+	}
+	return []torrent.DialBackRequest{{TCPPort: at.tcp, UDPPort: at.udp}, v6}
 }
 
 // known returns the last result if it is about at.

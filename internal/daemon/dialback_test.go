@@ -75,6 +75,31 @@ func TestDialBackResultIsOfOneAddress(t *testing.T) {
 	}
 }
 
+// TestSessionWithoutTCPAsksForUDPOnly checks that peers are not asked to connect over TCP to a session
+// that does not listen on it, because they would say that it cannot be reached.
+func TestSessionWithoutTCPAsksForUDPOnly(t *testing.T) {
+	t.Parallel()
+	loopback := netip.MustParseAddr("127.0.0.1")
+	udp, err := udpmux.Listen(loopback, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	engine, err := testEnv().sessionOn(torrent.Options{Bind: loopback, NoTCP: true, PeerPort: udp.Port()}, udp, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	for _, noTCP := range []bool{false, true} {
+		s := &Session{Session: engine, env: testEnv(), udp: udp, noTCP: noTCP}
+		for _, r := range s.dialBackRequests(s.reachedNow()) {
+			if r.UDPPort != udp.Port() || (r.TCPPort == 0) != noTCP {
+				t.Errorf("without TCP %v the request is %+v", noTCP, r)
+			}
+		}
+	}
+}
+
 // TestDialBackSender checks that packets of the sender arrive from the bound address, and that those
 // nobody asked for are passed on to the DHT.
 func TestDialBackSender(t *testing.T) {

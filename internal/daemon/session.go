@@ -55,6 +55,7 @@ type Session struct {
 
 	env     *Env
 	udp     *udpmux.Mux // the UDP port of the peers; nil if there is none
+	noTCP   bool        // peers connect by uTP only
 	nodes   *dhtSource  // nil if there is no DHT
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -129,7 +130,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, noTCP: opt.NoTCP, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
 	if c.PortMap != nil {
 		d.site = c.PortMap.site
 	}

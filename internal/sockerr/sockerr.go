@@ -12,6 +12,7 @@ import (
 var winsock = map[syscall.Errno]syscall.Errno{
 	syscall.EACCES:        10013,
 	syscall.EINVAL:        10022,
+	syscall.EMSGSIZE:      10040,
 	syscall.EADDRINUSE:    10048,
 	syscall.EADDRNOTAVAIL: 10049,
 	syscall.ENETUNREACH:   10051,
