@@ -62,8 +62,8 @@ ports. The exit code is 1 if something should be done.`,
 	return cmd
 }
 
-// patient runs the checks of a command and prints their findings.
-type patient struct {
+// checkup runs the checks of a command and prints their findings.
+type checkup struct {
 	*app
 	opt  *doctorOptions
 	web  *doctor.Web
@@ -79,6 +79,10 @@ type patient struct {
 	err  error // the first error of the output
 }
 
+func newCheckup(a *app, opt *doctorOptions) *checkup {
+	return &checkup{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+}
+
 // doctor checks this machine and the torrent in args, if there is one.
 func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) error {
 	opt.session.bind, opt.session.state = opt.bind, opt.state
@@ -92,7 +96,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	if opt.timeout <= 0 {
 		return fault.Usagef("--timeout must be positive")
 	}
-	p := &patient{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	p := newCheckup(a, opt)
 	defer p.close()
 	if err := p.machine(ctx); err != nil {
 		return err
@@ -120,7 +124,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 }
 
 // close ends the session and the connections.
-func (p *patient) close() {
+func (p *checkup) close() {
 	p.web.Close()
 	if p.session != nil {
 		p.session.Stop()
@@ -128,7 +132,7 @@ func (p *patient) close() {
 }
 
 // print prints findings.
-func (p *patient) print(list ...doctor.Finding) {
+func (p *checkup) print(list ...doctor.Finding) {
 	p.todo += len(doctor.ToDo(list))
 	for _, f := range list {
 		if p.err != nil {
@@ -144,7 +148,7 @@ func (p *patient) print(list ...doctor.Finding) {
 
 // machine checks this machine. A process of spate that uses the state directory is asked about its
 // ports; otherwise a session is opened to find out.
-func (p *patient) machine(ctx context.Context) error {
+func (p *checkup) machine(ctx context.Context) error {
 	state, err := filepath.Abs(p.stateDir(p.opt.state))
 	if err != nil {
 		return err
@@ -171,7 +175,7 @@ func (p *patient) machine(ctx context.Context) error {
 }
 
 // askDaemon prints what the daemon of the state directory finds. It returns false if none runs.
-func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
+func (p *checkup) askDaemon(ctx context.Context, state string) (bool, error) {
 	c := api.New(state)
 	s, err := c.Status(ctx)
 	var none *api.NoDaemonError
@@ -193,7 +197,7 @@ func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
 
 // askRunning prints what other processes of the state directory know, such as spate publish. It
 // returns false if none holds the lock of the site.
-func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
+func (p *checkup) askRunning(ctx context.Context, state string) (bool, error) {
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err == nil {
 		lock.Close()
@@ -219,7 +223,7 @@ func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
 }
 
 // sitePort checks whether the port of the site and its tracker is free.
-func (p *patient) sitePort(ctx context.Context) {
+func (p *checkup) sitePort(ctx context.Context) {
 	l := listenFlags{listen: p.opt.listen, bind: p.opt.bind}
 	c, err := l.config("the site")
 	if err == nil {
@@ -233,7 +237,7 @@ func (p *patient) sitePort(ctx context.Context) {
 }
 
 // network opens a session, and prints what it finds about its ports, the router and the DHT.
-func (p *patient) network(ctx context.Context) error {
+func (p *checkup) network(ctx context.Context) error {
 	s, err := p.openSession(&p.opt.session, nil)
 	var listen *daemon.ListenError
 	if errors.As(err, &listen) {
@@ -256,7 +260,7 @@ func (p *patient) network(ctx context.Context) error {
 
 // source checks the torrent arg, its page, its trackers and its web seeds. It returns nil if there
 // is only a link to the torrent, or if the torrent cannot be read.
-func (p *patient) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
+func (p *checkup) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
 	arg = source.UnquoteArg(arg)
 	if u, err := url.Parse(arg); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		list, clock := p.web.Page(ctx, arg)
@@ -303,7 +307,7 @@ func (p *patient) source(ctx context.Context, arg string) (*metainfo.MetaInfo, e
 }
 
 // lint prints what is wrong with a torrent. file is its .torrent file.
-func (p *patient) lint(mi *metainfo.MetaInfo, file []byte) {
+func (p *checkup) lint(mi *metainfo.MetaInfo, file []byte) {
 	list := doctor.Lint(mi, p.opt.bind.Addr.IsLoopback())
 	for _, text := range advice(mi, file) {
 		list = append(list, doctor.Finding{Check: "torrent", Level: doctor.Warn, Text: text})
@@ -322,7 +326,7 @@ const (
 )
 
 // left prints how many of a list are not checked, and returns the others.
-func (p *patient) left(check string, list []string, most int) []string {
+func (p *checkup) left(check string, list []string, most int) []string {
 	if n := len(list) - most; n > 0 {
 		p.print(doctor.Finding{Check: check, Level: doctor.Note, Text: fmt.Sprintf("%d more are not checked", n)})
 		return list[:most]
@@ -331,10 +335,13 @@ func (p *patient) left(check string, list []string, most int) []string {
 }
 
 // trackers announces the torrent to each tracker.
-func (p *patient) trackers(ctx context.Context, s source.Swarms) {
+func (p *checkup) trackers(ctx context.Context, s source.Swarms) {
 	bind := p.opt.bind.Addr
 	m := p.daemonEnv().Machine(bind)
-	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Port: p.port, Now: p.Now}
+	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Now: p.Now}
+	if p.session != nil {
+		t.Port = p.port // otherwise it is that of a seed that runs
+	}
 	urls := p.left("tracker", unique(s.Trackers), maxCheckedTrackers)
 	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
 		list := t.Check(ctx, urls[i], s.Hashes[0])
@@ -347,7 +354,7 @@ func (p *patient) trackers(ctx context.Context, s source.Swarms) {
 }
 
 // webSeeds checks the web seeds of a torrent.
-func (p *patient) webSeeds(ctx context.Context, mi *metainfo.MetaInfo) {
+func (p *checkup) webSeeds(ctx context.Context, mi *metainfo.MetaInfo) {
 	urls := p.left("web-seed", unique(mi.WebSeeds), maxCheckedSeeds)
 	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
 		return p.web.WebSeed(ctx, mi, urls[i], p.opt.bind.Addr, nil)
@@ -355,7 +362,7 @@ func (p *patient) webSeeds(ctx context.Context, mi *metainfo.MetaInfo) {
 }
 
 // all calls check for each number below n at the same time, and prints the findings in order.
-func (p *patient) all(n int, check func(i int) ([]doctor.Finding, []doctor.ServerTime)) {
+func (p *checkup) all(n int, check func(i int) ([]doctor.Finding, []doctor.ServerTime)) {
 	type result struct {
 		list  []doctor.Finding
 		clock []doctor.ServerTime

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,4 +228,27 @@ func TestTracker(t *testing.T) {
 	}
 	s.Close()
 	want(t, check(s.URL+"/announce"), "tracker", Fail, "connection refused")
+}
+
+// TestTrackerLeave checks that a check that is interrupted during the announce announces "stopped"
+// all the same.
+func TestTrackerLeave(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	events := make(chan string, 8)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		events <- r.URL.Query().Get("event")
+		cancel()
+		fmt.Fprint(w, "d8:intervali1800e5:peers0:e")
+	})
+	tr := &Trackers{Bind: loopback, Now: time.Now}
+	tr.Check(ctx, s.URL+"/announce", spate.InfoHash{1})
+	close(events)
+	var got []string
+	for e := range events {
+		got = append(got, e)
+	}
+	if want := []string{"started", "stopped"}; !slices.Equal(got, want) {
+		t.Errorf("events are %q, want %q", got, want)
+	}
 }
