@@ -79,6 +79,7 @@ type checkup struct {
 	err  error // the first error of the output
 }
 
+// newCheckup returns a checkup. The caller closes it.
 func newCheckup(a *app, opt *doctorOptions) *checkup {
 	return &checkup{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
 }

@@ -176,8 +176,14 @@ func TestCertificate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			old := *cert // the server sends this certificate too, as some do for old clients
+			old.NotAfter = now.Add(-time.Hour)
+			oldDER, err := x509.CreateCertificate(rand.Reader, &old, &old, &key.PublicKey, key)
+			if err != nil {
+				t.Fatal(err)
+			}
 			s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der, oldDER}, PrivateKey: key}}}
 			s.Config.ErrorLog = log.New(io.Discard, "", 0)
 			s.StartTLS()
 			t.Cleanup(s.Close)
