@@ -75,13 +75,14 @@ type checkup struct {
 	running bool        // another process of spate was asked
 	clock   []doctor.ServerTime
 
-	todo int
-	err  error // the first error of the output
+	ended func() error // returns an error after Ctrl-C
+	todo  int
+	err   error // the first error of the output
 }
 
-// newCheckup returns a checkup. The caller closes it.
-func newCheckup(a *app, opt *doctorOptions) *checkup {
-	return &checkup{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+// newCheckup returns a checkup that prints until ctx ends. The caller closes it.
+func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
+	return &checkup{app: a, opt: opt, ended: ctx.Err, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
 }
 
 // doctor checks this machine and the torrent in args, if there is one.
@@ -97,7 +98,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	if opt.timeout <= 0 {
 		return fault.Usagef("--timeout must be positive")
 	}
-	p := newCheckup(a, opt)
+	p := newCheckup(ctx, a, opt)
 	defer p.close()
 	if err := p.machine(ctx); err != nil {
 		return err
@@ -132,8 +133,12 @@ func (p *checkup) close() {
 	}
 }
 
-// print prints findings.
+// print prints findings. It leaves out those of checks that Ctrl-C has interrupted, which would say
+// that nothing answers.
 func (p *checkup) print(list ...doctor.Finding) {
+	if p.ended() != nil {
+		return
+	}
 	p.todo += len(doctor.ToDo(list))
 	for _, f := range list {
 		if p.err != nil {
@@ -156,7 +161,7 @@ func (p *checkup) machine(ctx context.Context) error {
 	}
 	if p.opt.output != "" {
 		defer func() {
-			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output, true)}}.Disks()...)
+			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output)}}.Disks()...)
 		}()
 	}
 	if done, err := p.askDaemon(ctx, state); done || err != nil {
@@ -167,7 +172,7 @@ func (p *checkup) machine(ctx context.Context) error {
 		p.print(doctor.Finding{Check: "disk", Subject: state, Level: doctor.Fail, Text: "the state directory cannot be used: " + fault.Message(err), Advice: "choose another --state DIR"})
 		return nil
 	}
-	p.print(env.Machine(p.opt.bind.Addr, doctor.ProbeDir("state directory", state, true)).Findings()...)
+	p.print(env.Machine(p.opt.bind.Addr, doctor.ProbeDir("state directory", state)).Findings()...)
 	if done, err := p.askRunning(ctx, state); done || err != nil {
 		return err
 	}

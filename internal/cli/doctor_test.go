@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,23 @@ import (
 	"spate"
 	"spate/internal/source"
 )
+
+// TestDoctorInterrupted checks that doctor prints no finding of a check that Ctrl-C interrupts.
+func TestDoctorInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel() }))
+	defer s.Close()
+	var opt doctorOptions
+	opt.bind.Addr = netip.MustParseAddr("127.0.0.1")
+	var out strings.Builder
+	p := newCheckup(ctx, newApp(Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard, Now: time.Now}), &opt)
+	defer p.close()
+	p.trackers(ctx, source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}})
+	if out.Len() > 0 || p.todo > 0 {
+		t.Errorf("doctor prints %q, %d to do", out.String(), p.todo)
+	}
+}
 
 // TestDoctorPort checks that doctor announces another port than that of the daemon: a tracker that
 // knows peers by their address and port would replace the daemon by doctor, and then remove it.
@@ -30,7 +48,7 @@ func TestDoctorPort(t *testing.T) {
 	opt.bind.Addr = netip.MustParseAddr("127.0.0.1")
 	a := newApp(Env{Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard, Now: time.Now})
 	const daemon = 7001
-	p := newCheckup(a, &opt)
+	p := newCheckup(t.Context(), a, &opt)
 	defer p.close()
 	p.port = daemon
 	p.trackers(t.Context(), source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}})

@@ -82,7 +82,7 @@ func (d *Daemon) Check() *doctor.Report {
 	defer c.turn.Unlock()
 	bind := d.conf.Session.Options.Bind
 	r := &doctor.Report{Checked: d.env.Now().UTC()}
-	r.Findings = d.env.Machine(bind, doctor.ProbeDir("state directory", d.conf.State, true)).Findings()
+	r.Findings = d.env.Machine(bind, doctor.ProbeDir("state directory", d.conf.State)).Findings()
 	r.Findings = append(r.Findings, doctor.Finding{Check: "site-port", Level: doctor.OK, Text: "the site listens on " + d.HTTPAddr()})
 	r.Findings = append(r.Findings, d.session.Network().Findings()...)
 	if why := d.ShutOut(); why != "" {

@@ -74,22 +74,20 @@ func (n Network) router() []Finding {
 	return append(append(n.mapped(), n.nat()), n.pinholes()...)
 }
 
-// mapped says what the router has mapped.
+// mapped says what the router has mapped for IPv4.
 func (n Network) mapped() []Finding {
+	f, a := n.IPv4, n.IPv4.External
+	if f.Way == portmap.None || !a.IsValid() {
+		return nil
+	}
 	var out []Finding
-	for _, f := range []portmap.Family{n.IPv4} {
-		a := f.External
-		if f.Way == portmap.None || !a.IsValid() {
-			continue
+	for _, m := range f.Mappings {
+		if m.Internal == n.PeerPort && m.Protocol == portmap.TCP {
+			out = append(out, about("mapping", f.Gateway.String(), "the router opened %v for peers (%v)", netip.AddrPortFrom(a, m.External), f.Way))
 		}
-		for _, m := range f.Mappings {
-			if m.Internal == n.PeerPort && m.Protocol == portmap.TCP {
-				out = append(out, about("mapping", f.Gateway.String(), "the router opened %v for peers (%v)", netip.AddrPortFrom(a, m.External), f.Way))
-			}
-		}
-		if f.Err != nil {
-			out = append(out, about("mapping", f.Gateway.String(), "the router did not open all ports: %v", f.Err).as(Warn, "look at the list of ports in the settings of the router"))
-		}
+	}
+	if f.Err != nil {
+		out = append(out, about("mapping", f.Gateway.String(), "the router did not open all ports: %v", f.Err).as(Warn, "look at the list of ports in the settings of the router"))
 	}
 	return out
 }
