@@ -33,13 +33,16 @@ type dialBacks struct {
 // reachedAt is what a result is about. Another mapping or address makes the result worthless.
 type reachedAt struct {
 	external netip.Addr
-	tcp, udp uint16
+	tcp, udp uint16 // ports; 0: peers do not connect by it
 }
 
 // reachedNow returns where the process should be reached over IPv4.
 func (s *Session) reachedNow() reachedAt {
 	f := s.mapped()
-	at := reachedAt{external: f.External, tcp: s.AdvertisedPort()}
+	at := reachedAt{external: f.External}
+	if !s.noTCP {
+		at.tcp = s.AdvertisedPort()
+	}
 	if s.udp != nil {
 		at.udp = s.udp.Port()
 		if mapped := f.Reached(portmap.UDP, s.udp.Port()); mapped.IsValid() {
@@ -67,7 +70,10 @@ func (s *Session) DialBack(ctx context.Context) reach.DialBack {
 	if !s.askable() {
 		return d
 	}
-	requests := []torrent.DialBackRequest{{TCPPort: at.tcp, UDPPort: at.udp}, {IPv6: true, TCPPort: s.PeerPort()}}
+	requests := []torrent.DialBackRequest{{TCPPort: at.tcp, UDPPort: at.udp}, {IPv6: true}}
+	if !s.noTCP {
+		requests[1].TCPPort = s.PeerPort()
+	}
 	if s.udp != nil {
 		requests[1].UDPPort = s.udp.Port()
 	}
@@ -166,6 +172,9 @@ func addDialBack(st *reach.Status, d reach.DialBack, forward string) {
 		st.UDP = c.Result
 	}
 	c := d.Of("tcp4")
+	if c == nil {
+		c = d.Of("udp4") // peers connect by uTP only
+	}
 	if c == nil || c.Result != reach.Unreachable {
 		return
 	}

@@ -64,6 +64,7 @@ type Session struct {
 	seen    *seenAddr // the address that trackers see
 	asks    dialBacks // what peers say that were asked to connect
 	onReach func(reach.Status)
+	noTCP   bool         // peers connect by uTP only
 	bind    netip.Addr   // the local address; the zero Addr: any
 	site    uint16       // port of the site that is mapped too; 0: none
 	line    *uplink.Line // limits all senders of the process; nil: they are not limited
@@ -129,7 +130,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, noTCP: opt.NoTCP, bind: opt.Bind, line: line, ended: make(chan struct{})}
 	if c.PortMap != nil {
 		d.site = c.PortMap.site
 	}
