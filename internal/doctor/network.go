@@ -15,6 +15,7 @@ import (
 type Network struct {
 	Bind     netip.Addr // the local address of the session; the zero Addr: any
 	PeerPort uint16     // 0: the session does not listen
+	NoTCP    bool       // peers connect by uTP only
 	UDP      bool       // the session has the UDP port of the same number too
 
 	Asked      bool           // the router was asked for mappings
@@ -47,8 +48,10 @@ func (n Network) ports() []Finding {
 	switch {
 	case n.PeerPort == 0:
 		return []Finding{about("peer-port", "", "this process does not listen, so that no peer can connect").as(Note, "")}
+	case n.NoTCP:
+		return []Finding{about("peer-port", "", "peers can use port %d, UDP only (--transport utp)", n.PeerPort)}
 	case !n.UDP:
-		return []Finding{about("peer-port", "", "port %d is free for TCP, but another program has its UDP port, so that the DHT does not work", n.PeerPort).
+		return []Finding{about("peer-port", "", "port %d is free for TCP, but another program has its UDP port, so that uTP and the DHT do not work", n.PeerPort).
 			as(Warn, "stop that program, or choose another --peer-port")}
 	}
 	return []Finding{about("peer-port", "", "peers can use port %d, TCP and UDP", n.PeerPort)}
