@@ -200,7 +200,7 @@ func (d *dialBackAsks) answered(c *conn, m *peerwire.DialBackMessage) {
 	})
 }
 
-// connected records that a connection with the nonce as info-hash has arrived. It reports whether
+// connected records that a TCP connection with the nonce as info-hash has arrived. It reports whether
 // a peer was asked for it.
 func (d *dialBackAsks) connected(hash spate.InfoHash) bool {
 	return d.change(peerwire.DialBackNonce(hash), func(a *dialBackAsk) { a.tcp = true })

@@ -121,7 +121,8 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 	if err != nil {
 		return nil, hs, nil, nil, err
 	}
-	if s.asks.connected(hs.InfoHash) {
+	// A connection by uTP says nothing about the TCP port that the peer was asked to connect to.
+	if transportOf(raw) == TCP && s.asks.connected(hs.InfoHash) {
 		s.cameIn(remoteAddr(nc))
 		ours := s.handshake(hs.InfoHash, false)
 		nc.Write(ours.Append(nil)) // the peer answers on its own connection

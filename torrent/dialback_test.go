@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"spate"
 	"spate/internal/simnet"
 	"spate/metainfo"
 	"spate/peerwire"
@@ -328,5 +330,45 @@ func TestDialBackTargets(t *testing.T) {
 		if got := d.take(netip.MustParseAddr(c.addr), now); got != c.want {
 			t.Errorf("%s has a turn: %v", c.addr, got)
 		}
+	}
+}
+
+// connFrom is a connection from an address.
+type connFrom struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c connFrom) RemoteAddr() net.Addr { return c.from }
+
+// TestDialBackByUTP checks that a connection by uTP does not count as one to the TCP port, because
+// it can come through a hole that this side has opened.
+func TestDialBackByUTP(t *testing.T) {
+	t.Parallel()
+	s, err := NewSession(Options{Bind: netip.MustParseAddr("127.0.0.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nonce := peerwire.DialBackNonce{1}
+	ask := &dialBackAsk{news: make(chan struct{}, 1)}
+	s.asks.pending = map[peerwire.DialBackNonce]*dialBackAsk{nonce: ask}
+	from := netip.MustParseAddrPort("198.51.100.7:6881")
+	for _, c := range []struct {
+		addr    net.Addr
+		arrived bool
+	}{{net.UDPAddrFromAddrPort(from), false}, {net.TCPAddrFromAddrPort(from), true}} {
+		theirs, ours := net.Pipe()
+		hs := peerwire.Handshake{InfoHash: spate.InfoHash(nonce)}
+		go func() {
+			theirs.Write(hs.Append(nil))
+			io.Copy(io.Discard, theirs)
+		}()
+		_, _, _, _, err := s.answer(connFrom{ours, c.addr})
+		if dialed := errors.Is(err, errDialedBack); dialed != c.arrived || ask.tcp != c.arrived {
+			t.Errorf("a connection by %s: error %v, arrived %v, want %v", c.addr.Network(), err, ask.tcp, c.arrived)
+		}
+		theirs.Close()
+		ours.Close()
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +17,6 @@ import (
 	"spate/internal/doctor"
 	"spate/internal/fault"
 	"spate/internal/running"
-	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -62,8 +59,8 @@ ports. The exit code is 1 if something should be done.`,
 	return cmd
 }
 
-// patient runs the checks of a command and prints their findings.
-type patient struct {
+// checkup runs the checks of a command and prints their findings.
+type checkup struct {
 	*app
 	opt  *doctorOptions
 	web  *doctor.Web
@@ -75,8 +72,14 @@ type patient struct {
 	running bool        // another process of spate was asked
 	clock   []doctor.ServerTime
 
-	todo int
-	err  error // the first error of the output
+	ended func() error // returns an error after Ctrl-C
+	todo  int
+	err   error // the first error of the output
+}
+
+// newCheckup returns a checkup that prints until ctx ends. The caller closes it.
+func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
+	return &checkup{app: a, opt: opt, ended: ctx.Err, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
 }
 
 // doctor checks this machine and the torrent in args, if there is one.
@@ -92,7 +95,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	if opt.timeout <= 0 {
 		return fault.Usagef("--timeout must be positive")
 	}
-	p := &patient{app: a, opt: opt, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	p := newCheckup(ctx, a, opt)
 	defer p.close()
 	if err := p.machine(ctx); err != nil {
 		return err
@@ -120,15 +123,19 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 }
 
 // close ends the session and the connections.
-func (p *patient) close() {
+func (p *checkup) close() {
 	p.web.Close()
 	if p.session != nil {
 		p.session.Stop()
 	}
 }
 
-// print prints findings.
-func (p *patient) print(list ...doctor.Finding) {
+// print prints findings. It leaves out those of checks that Ctrl-C has interrupted, which would say
+// that nothing answers.
+func (p *checkup) print(list ...doctor.Finding) {
+	if p.ended() != nil {
+		return
+	}
 	p.todo += len(doctor.ToDo(list))
 	for _, f := range list {
 		if p.err != nil {
@@ -144,14 +151,14 @@ func (p *patient) print(list ...doctor.Finding) {
 
 // machine checks this machine. A process of spate that uses the state directory is asked about its
 // ports; otherwise a session is opened to find out.
-func (p *patient) machine(ctx context.Context) error {
+func (p *checkup) machine(ctx context.Context) error {
 	state, err := filepath.Abs(p.stateDir(p.opt.state))
 	if err != nil {
 		return err
 	}
 	if p.opt.output != "" {
 		defer func() {
-			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output, true)}}.Disks()...)
+			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output)}}.Disks()...)
 		}()
 	}
 	if done, err := p.askDaemon(ctx, state); done || err != nil {
@@ -162,7 +169,7 @@ func (p *patient) machine(ctx context.Context) error {
 		p.print(doctor.Finding{Check: "disk", Subject: state, Level: doctor.Fail, Text: "the state directory cannot be used: " + fault.Message(err), Advice: "choose another --state DIR"})
 		return nil
 	}
-	p.print(env.Machine(p.opt.bind.Addr, doctor.ProbeDir("state directory", state, true)).Findings()...)
+	p.print(env.Machine(p.opt.bind.Addr, doctor.ProbeDir("state directory", state)).Findings()...)
 	if done, err := p.askRunning(ctx, state); done || err != nil {
 		return err
 	}
@@ -171,7 +178,7 @@ func (p *patient) machine(ctx context.Context) error {
 }
 
 // askDaemon prints what the daemon of the state directory finds. It returns false if none runs.
-func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
+func (p *checkup) askDaemon(ctx context.Context, state string) (bool, error) {
 	c := api.New(state)
 	s, err := c.Status(ctx)
 	var none *api.NoDaemonError
@@ -193,7 +200,7 @@ func (p *patient) askDaemon(ctx context.Context, state string) (bool, error) {
 
 // askRunning prints what other processes of the state directory know, such as spate publish. It
 // returns false if none holds the lock of the site.
-func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
+func (p *checkup) askRunning(ctx context.Context, state string) (bool, error) {
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err == nil {
 		lock.Close()
@@ -219,7 +226,7 @@ func (p *patient) askRunning(ctx context.Context, state string) (bool, error) {
 }
 
 // sitePort checks whether the port of the site and its tracker is free.
-func (p *patient) sitePort(ctx context.Context) {
+func (p *checkup) sitePort(ctx context.Context) {
 	l := listenFlags{listen: p.opt.listen, bind: p.opt.bind}
 	c, err := l.config("the site")
 	if err == nil {
@@ -233,7 +240,7 @@ func (p *patient) sitePort(ctx context.Context) {
 }
 
 // network opens a session, and prints what it finds about its ports, the router and the DHT.
-func (p *patient) network(ctx context.Context) error {
+func (p *checkup) network(ctx context.Context) error {
 	s, err := p.openSession(&p.opt.session, nil)
 	var listen *daemon.ListenError
 	if errors.As(err, &listen) {
@@ -252,135 +259,4 @@ func (p *patient) network(ctx context.Context) error {
 	wg.Wait()
 	p.print(s.Network().Findings()...)
 	return nil
-}
-
-// source checks the torrent arg, its page, its trackers and its web seeds. It returns nil if there
-// is only a link to the torrent, or if the torrent cannot be read.
-func (p *patient) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
-	arg = source.UnquoteArg(arg)
-	if u, err := url.Parse(arg); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		list, clock := p.web.Page(ctx, arg)
-		p.clock = append(p.clock, clock...)
-		p.print(list...)
-		if len(doctor.ToDo(list)) > 0 && len(clock) == 0 {
-			return nil, nil // it does not answer
-		}
-	}
-	src, err := p.resolve(ctx, arg, &p.opt.sourceFlags)
-	if err == nil && src.Torrent == nil {
-		err = p.sources(p.opt.bind.Addr).FetchTorrent(ctx, src)
-	}
-	switch code := fault.CodeOf(err); {
-	case err == nil:
-	case source.IsLink(arg) && (code == fault.Network || code == fault.NotFound || code == fault.BadData || code == fault.NoPeers):
-		p.print(doctor.Finding{Check: "torrent", Level: doctor.Fail, Text: fault.Message(err), Advice: hintFor(err)})
-		return nil, nil
-	default:
-		return nil, err
-	}
-	if src.URL != "" {
-		list, clock := p.web.TorrentFile(ctx, src.URL)
-		p.clock = append(p.clock, clock...)
-		p.print(list...)
-	}
-	swarms, err := src.Swarms()
-	if err != nil {
-		return nil, err
-	}
-	if src.Torrent == nil {
-		p.print(doctor.Finding{Check: "torrent", Level: doctor.Note, Text: "not checked: the link names no .torrent"})
-		p.trackers(ctx, swarms)
-		return nil, nil
-	}
-	mi, err := src.Parse()
-	if err != nil {
-		return nil, err
-	}
-	p.lint(mi, src.Torrent)
-	p.trackers(ctx, swarms)
-	p.webSeeds(ctx, mi)
-	return mi, nil
-}
-
-// lint prints what is wrong with a torrent. file is its .torrent file.
-func (p *patient) lint(mi *metainfo.MetaInfo, file []byte) {
-	list := doctor.Lint(mi, p.opt.bind.Addr.IsLoopback())
-	for _, text := range advice(mi, file) {
-		list = append(list, doctor.Finding{Check: "torrent", Level: doctor.Warn, Text: text})
-	}
-	if len(list) == 0 {
-		list = []doctor.Finding{{Check: "torrent", Level: doctor.OK, Text: "all clients should accept it"}}
-	}
-	p.print(list...)
-}
-
-// The number of trackers and web seeds that are checked. The author of a torrent can name any
-// number.
-const (
-	maxCheckedTrackers = 30
-	maxCheckedSeeds    = 10
-)
-
-// left prints how many of a list are not checked, and returns the others.
-func (p *patient) left(check string, list []string, most int) []string {
-	if n := len(list) - most; n > 0 {
-		p.print(doctor.Finding{Check: check, Level: doctor.Note, Text: fmt.Sprintf("%d more are not checked", n)})
-		return list[:most]
-	}
-	return list
-}
-
-// trackers announces the torrent to each tracker.
-func (p *patient) trackers(ctx context.Context, s source.Swarms) {
-	bind := p.opt.bind.Addr
-	m := p.daemonEnv().Machine(bind)
-	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Port: p.port, Now: p.Now}
-	urls := p.left("tracker", unique(s.Trackers), maxCheckedTrackers)
-	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
-		list := t.Check(ctx, urls[i], s.Hashes[0])
-		if len(doctor.ToDo(list)) > 0 {
-			return list, nil
-		}
-		more, clock := t.Clock(ctx, p.web, urls[i])
-		return append(list, more...), clock
-	})
-}
-
-// webSeeds checks the web seeds of a torrent.
-func (p *patient) webSeeds(ctx context.Context, mi *metainfo.MetaInfo) {
-	urls := p.left("web-seed", unique(mi.WebSeeds), maxCheckedSeeds)
-	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
-		return p.web.WebSeed(ctx, mi, urls[i], p.opt.bind.Addr, nil)
-	})
-}
-
-// all calls check for each number below n at the same time, and prints the findings in order.
-func (p *patient) all(n int, check func(i int) ([]doctor.Finding, []doctor.ServerTime)) {
-	type result struct {
-		list  []doctor.Finding
-		clock []doctor.ServerTime
-	}
-	results := make([]chan result, n)
-	for i := range results {
-		results[i] = make(chan result, 1)
-		go func() {
-			list, clock := check(i)
-			results[i] <- result{list, clock}
-		}()
-	}
-	for _, c := range results {
-		r := <-c
-		p.clock = append(p.clock, r.clock...)
-		p.print(r.list...)
-	}
-}
-
-// unique returns the strings of a list without repetitions.
-func unique(list []string) (out []string) {
-	for _, s := range list {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }

@@ -22,7 +22,7 @@ const (
 
 // dialBack asks peers whether they reach this machine. If no daemon runs, it joins the swarm of mi
 // to find peers; a nil mi has none.
-func (p *patient) dialBack(ctx context.Context, mi *metainfo.MetaInfo) error {
+func (p *checkup) dialBack(ctx context.Context, mi *metainfo.MetaInfo) error {
 	if p.opt.bind.Addr.IsLoopback() || p.running {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (p *patient) dialBack(ctx context.Context, mi *metainfo.MetaInfo) error {
 }
 
 // letIn says how to let others reach this machine.
-func (p *patient) letIn() string {
+func (p *checkup) letIn() string {
 	if p.session != nil {
 		if s := p.session.Reach(); s.Advice != "" {
 			return s.Advice
@@ -55,7 +55,7 @@ func (p *patient) letIn() string {
 
 // joinSwarm downloads slowly into a temporary directory until a peer that can be asked whether it
 // reaches this machine is connected, and asks.
-func (p *patient) joinSwarm(ctx context.Context, mi *metainfo.MetaInfo) (d reach.DialBack, err error) {
+func (p *checkup) joinSwarm(ctx context.Context, mi *metainfo.MetaInfo) (d reach.DialBack, err error) {
 	dir, err := atomicfile.MkdirTemp(p.stateDir(p.opt.state))
 	if err != nil {
 		return d, err

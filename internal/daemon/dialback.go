@@ -33,7 +33,7 @@ type dialBacks struct {
 // reachedAt is what a result is about. Another mapping or address makes the result worthless.
 type reachedAt struct {
 	external netip.Addr
-	tcp, udp uint16
+	tcp, udp uint16 // ports; 0: peers do not connect by it
 }
 
 // reachedNow returns where the process should be reached over IPv4.
@@ -179,6 +179,9 @@ func addDialBack(st *reach.Status, d reach.DialBack, forward string) {
 		st.UDP = c.Result
 	}
 	c := d.Of("tcp4")
+	if c == nil {
+		c = d.Of("udp4") // peers connect by uTP only
+	}
 	if c == nil || c.Result != reach.Unreachable {
 		return
 	}

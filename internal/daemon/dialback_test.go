@@ -39,6 +39,13 @@ func TestChecksOfPeers(t *testing.T) {
 			t.Errorf("the status is %+v, want %+v", got, after)
 		}
 	}
+	utp, got := reach.DialBack{Checks: checksOf(torrent.DialBackRequest{UDPPort: 6882}, torrent.DialBackReport{
+		Asked: 1, UDP: torrent.DialBackCounts{TimedOut: 1},
+	})}, reach.Status{}
+	addDialBack(&got, utp, "forward it")
+	if want := (reach.Status{UDP: reach.Unreachable, Problem: "the one peer that was asked could not connect (nothing answered)", Advice: "forward it"}); got != want {
+		t.Errorf("without TCP the status is %+v, want %+v", got, want)
+	}
 	one := reach.DialBack{Checks: checksOf(torrent.DialBackRequest{IPv6: true, TCPPort: 1}, torrent.DialBackReport{Asked: 1, TCP: torrent.DialBackCounts{Unclear: 1}})}
 	if len(one.Checks) != 1 || one.Checks[0].Network != "tcp6" || one.Checks[0].Result != reach.Unknown {
 		t.Errorf("the checks of IPv6 are %+v", one.Checks)
@@ -65,6 +72,12 @@ func TestDialBackResultIsOfOneAddress(t *testing.T) {
 	}
 	if s.asks.known(s.reachedNow()).Time != now {
 		t.Error("the result is not known")
+	}
+	if at := s.reachedNow(); at.tcp == 0 {
+		t.Error("peers are not asked by TCP")
+	}
+	if at := (&Session{Session: engine, env: testEnv(), noTCP: true}).reachedNow(); at.tcp != 0 {
+		t.Errorf("a session without TCP asks peers to connect to the TCP port %d", at.tcp)
 	}
 	s.SetAdvertisedPort(7000)
 	if known := s.asks.known(s.reachedNow()); !known.Time.IsZero() {

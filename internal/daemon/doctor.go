@@ -12,7 +12,7 @@ import (
 
 // Network returns what the session knows about its ports, the router and the DHT.
 func (s *Session) Network() doctor.Network {
-	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), UDP: s.udp != nil, Reach: s.Reach()}
+	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), NoTCP: s.noTCP, UDP: s.udp != nil, Reach: s.Reach()}
 	if s.ports != nil {
 		st := s.ports.Status()
 		n.Asked, n.IPv4, n.IPv6 = true, st.IPv4, st.IPv6
@@ -82,7 +82,7 @@ func (d *Daemon) Check() *doctor.Report {
 	defer c.turn.Unlock()
 	bind := d.conf.Session.Options.Bind
 	r := &doctor.Report{Checked: d.env.Now().UTC()}
-	r.Findings = d.env.Machine(bind, doctor.ProbeDir("state directory", d.conf.State, true)).Findings()
+	r.Findings = d.env.Machine(bind, doctor.ProbeDir("state directory", d.conf.State)).Findings()
 	r.Findings = append(r.Findings, doctor.Finding{Check: "site-port", Level: doctor.OK, Text: "the site listens on " + d.HTTPAddr()})
 	r.Findings = append(r.Findings, d.session.Network().Findings()...)
 	if why := d.ShutOut(); why != "" {

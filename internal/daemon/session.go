@@ -55,7 +55,6 @@ type Session struct {
 
 	env     *Env
 	udp     *udpmux.Mux // the UDP port of the peers; nil if there is none
-	noTCP   bool        // peers connect by uTP only
 	nodes   *dhtSource  // nil if there is no DHT
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -65,6 +64,7 @@ type Session struct {
 	seen    *seenAddr // the address that trackers see
 	asks    dialBacks // what peers say that were asked to connect
 	onReach func(reach.Status)
+	noTCP   bool         // peers connect by uTP only
 	bind    netip.Addr   // the local address; the zero Addr: any
 	site    uint16       // port of the site that is mapped too; 0: none
 	line    *uplink.Line // limits all senders of the process; nil: they are not limited

@@ -1,6 +1,6 @@
 // Package doctor checks what keeps others from downloading from this machine, and what is wrong
 // with a torrent, its trackers and its web servers. The functions that judge are pure: they get
-// facts and return findings. Probes collect the facts from this machine (probe*.go) or from
+// facts and return findings. Probes collect the facts from this machine (probe.go) or from
 // servers (tracker.go, web.go, webseed.go). The text of a finding can contain words of servers;
 // the caller escapes it before it prints it.
 package doctor

@@ -107,6 +107,7 @@ func TestNetwork(t *testing.T) {
 		{Network{}, "peer-port", Note, "does not listen"},
 		{Network{PeerPort: 6881}, "peer-port", Warn, "another program has its UDP port"},
 		{Network{PeerPort: 6881, UDP: true}, "peer-port", OK, "6881"},
+		{Network{PeerPort: 6881, NoTCP: true, UDP: true}, "peer-port", OK, "UDP only"},
 		{Network{}, "mapping", Note, "--no-portmap"},
 		{Network{PeerPort: 6881, Asked: true, IPv4: mapped}, "mapping", OK, "192.168.1.1: the router opened 203.0.114.7:7000 for peers (UPnP)"},
 		{Network{PeerPort: 6881, Asked: true, IPv4: mapped}, "nat", OK, "public address 203.0.114.7"},

@@ -15,6 +15,7 @@ import (
 type Network struct {
 	Bind     netip.Addr // the local address of the session; the zero Addr: any
 	PeerPort uint16     // 0: the session does not listen
+	NoTCP    bool       // peers connect by uTP only
 	UDP      bool       // the session has the UDP port of the same number too
 
 	Asked      bool           // the router was asked for mappings
@@ -47,8 +48,10 @@ func (n Network) ports() []Finding {
 	switch {
 	case n.PeerPort == 0:
 		return []Finding{about("peer-port", "", "this process does not listen, so that no peer can connect").as(Note, "")}
+	case n.NoTCP:
+		return []Finding{about("peer-port", "", "peers can use port %d, UDP only (--transport utp)", n.PeerPort)}
 	case !n.UDP:
-		return []Finding{about("peer-port", "", "port %d is free for TCP, but another program has its UDP port, so that the DHT does not work", n.PeerPort).
+		return []Finding{about("peer-port", "", "port %d is free for TCP, but another program has its UDP port, so that uTP and the DHT do not work", n.PeerPort).
 			as(Warn, "stop that program, or choose another --peer-port")}
 	}
 	return []Finding{about("peer-port", "", "peers can use port %d, TCP and UDP", n.PeerPort)}
@@ -74,22 +77,20 @@ func (n Network) router() []Finding {
 	return append(append(n.mapped(), n.nat()), n.pinholes()...)
 }
 
-// mapped says what the router has mapped.
+// mapped says what the router has mapped for IPv4.
 func (n Network) mapped() []Finding {
+	f, a := n.IPv4, n.IPv4.External
+	if f.Way == portmap.None || !a.IsValid() {
+		return nil
+	}
 	var out []Finding
-	for _, f := range []portmap.Family{n.IPv4} {
-		a := f.External
-		if f.Way == portmap.None || !a.IsValid() {
-			continue
+	for _, m := range f.Mappings {
+		if m.Internal == n.PeerPort && m.Protocol == portmap.TCP {
+			out = append(out, about("mapping", f.Gateway.String(), "the router opened %v for peers (%v)", netip.AddrPortFrom(a, m.External), f.Way))
 		}
-		for _, m := range f.Mappings {
-			if m.Internal == n.PeerPort && m.Protocol == portmap.TCP {
-				out = append(out, about("mapping", f.Gateway.String(), "the router opened %v for peers (%v)", netip.AddrPortFrom(a, m.External), f.Way))
-			}
-		}
-		if f.Err != nil {
-			out = append(out, about("mapping", f.Gateway.String(), "the router did not open all ports: %v", f.Err).as(Warn, "look at the list of ports in the settings of the router"))
-		}
+	}
+	if f.Err != nil {
+		out = append(out, about("mapping", f.Gateway.String(), "the router did not open all ports: %v", f.Err).as(Warn, "look at the list of ports in the settings of the router"))
 	}
 	return out
 }

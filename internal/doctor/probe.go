@@ -11,16 +11,12 @@ import (
 // syncSize is the number of bytes of the file whose writing is measured.
 const syncSize = 64 << 10
 
-// ProbeDir returns the facts about a directory. If sync is set, it writes a small file there,
-// measures how long the disk takes, and removes the file.
-func ProbeDir(name, path string, sync bool) Dir {
+// ProbeDir returns the facts about a directory. It writes a small file there, measures how long the
+// disk takes, and removes the file.
+func ProbeDir(name, path string) Dir {
 	d := Dir{Name: name, Path: path}
 	d.Total, d.Free = diskSpace(path)
-	if sync {
-		d.Sync, d.Err = timeSync(path)
-		return d
-	}
-	d.Err = atomicfile.Probe(path)
+	d.Sync, d.Err = timeSync(path)
 	return d
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,8 +176,14 @@ func TestCertificate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			old := *cert // the server sends this certificate too, as some do for old clients
+			old.NotAfter = now.Add(-time.Hour)
+			oldDER, err := x509.CreateCertificate(rand.Reader, &old, &old, &key.PublicKey, key)
+			if err != nil {
+				t.Fatal(err)
+			}
 			s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+			s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der, oldDER}, PrivateKey: key}}}
 			s.Config.ErrorLog = log.New(io.Discard, "", 0)
 			s.StartTLS()
 			t.Cleanup(s.Close)
@@ -226,4 +234,27 @@ func TestTracker(t *testing.T) {
 	}
 	s.Close()
 	want(t, check(s.URL+"/announce"), "tracker", Fail, "connection refused")
+}
+
+// TestTrackerLeave checks that a check that is interrupted during the announce announces "stopped"
+// all the same.
+func TestTrackerLeave(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	events := make(chan string, 8)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		events <- r.URL.Query().Get("event")
+		cancel()
+		fmt.Fprint(w, "d8:intervali1800e5:peers0:e")
+	})
+	tr := &Trackers{Bind: loopback, Now: time.Now}
+	tr.Check(ctx, s.URL+"/announce", spate.InfoHash{1})
+	close(events)
+	var got []string
+	for e := range events {
+		got = append(got, e)
+	}
+	if want := []string{"started", "stopped"}; !slices.Equal(got, want) {
+		t.Errorf("events are %q, want %q", got, want)
+	}
 }

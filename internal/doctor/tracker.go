@@ -22,10 +22,18 @@ type Trackers struct {
 	Names *net.Resolver // nil: that of package net
 	// IPv4 and IPv6 are the local addresses of packets to the internet; not valid: no route.
 	IPv4, IPv6 netip.Addr
-	Port       uint16 // the port that is announced
-	Now        func() time.Time
-	Timeout    time.Duration // for each family of a tracker; 0: 15 seconds
+	// Port is the port that is announced. It must not be that of a process that takes part in the
+	// swarm, because trackers may know a peer by its address and port. 0 selects one that hardly any
+	// program uses.
+	Port    uint16
+	Now     func() time.Time
+	Timeout time.Duration // for each family of a tracker; 0: 15 seconds
 }
+
+const (
+	unusedPort  = 65535           // announced if Trackers.Port is 0
+	leaveWithin = 3 * time.Second // limits the announce of "stopped"
+)
 
 // way is an address family over which a tracker is asked.
 type way struct {
@@ -96,15 +104,16 @@ func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHa
 		return failed("tracker", name, "it cannot be asked"+w.label, err, t.Now())
 	}
 	defer c.Close()
-	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: max(t.Port, 1), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: 1}
+	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: cmp.Or(t.Port, unusedPort), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: 1}
 	began := time.Now()
 	resp, err := c.Announce(ctx, rawURL, req)
 	took := time.Since(began)
+	if err == nil || ctx.Err() != nil { // an announce that was interrupted may have arrived
+		leave(ctx, c, rawURL, req)
+	}
 	if err != nil {
 		return failed("tracker", name, "it does not serve the torrent"+w.label, err, t.Now())
 	}
-	req.Event, req.NumWant = tracker.EventStopped, 0
-	c.Announce(ctx, rawURL, req) // the tracker forgets this peer by itself if this fails
 	f := about("tracker", name, "it answers%s in %v", w.label, took.Round(100*time.Microsecond))
 	if resp.Complete >= 0 {
 		f.Text += " and knows " + units.Plural(resp.Complete, "seed")
@@ -114,6 +123,15 @@ func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHa
 		return f.as(Warn, "follow the warning, or ask its operator")
 	}
 	return f
+}
+
+// leave announces "stopped" after req, also if ctx has ended. The tracker forgets the peer by itself
+// if this fails.
+func leave(ctx context.Context, c *trackerclient.Client, rawURL string, req *tracker.AnnounceRequest) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer cancel()
+	req.Event, req.NumWant = tracker.EventStopped, 0
+	c.Announce(ctx, rawURL, req)
 }
 
 // Clock returns the clock and the certificate of an HTTP tracker that has answered an announce.

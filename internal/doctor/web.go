@@ -58,7 +58,7 @@ type reply struct {
 	length int64    // Content-Length; -1: unknown
 	at     *url.URL // after redirects
 	body   []byte
-	ends   time.Time // the end of the first certificate of the chain to expire; zero: no TLS
+	ends   time.Time // when the first certificate of the chain ends; zero: no TLS
 	clock  []ServerTime
 }
 
@@ -84,14 +84,27 @@ func (w *Web) ask(ctx context.Context, method, rawURL string, within netguard.Re
 		r.clock = []ServerTime{{Host: r.at.Host, Theirs: t, Ours: w.now()}}
 	}
 	if answer.TLS != nil {
-		for _, c := range answer.TLS.PeerCertificates {
-			if r.ends.IsZero() || c.NotAfter.Before(r.ends) {
-				r.ends = c.NotAfter
-			}
-		}
+		r.ends = endOf(answer.TLS.VerifiedChains)
 	}
 	r.body, err = io.ReadAll(io.LimitReader(answer.Body, limit))
 	return r, err
+}
+
+// endOf returns when the chain of certificates ends that is valid longest, or the zero time without
+// chains. Other certificates of the server, such as those for old clients, may have expired.
+func endOf(chains [][]*x509.Certificate) (last time.Time) {
+	for _, chain := range chains {
+		var end time.Time
+		for _, c := range chain {
+			if end.IsZero() || c.NotAfter.Before(end) {
+				end = c.NotAfter
+			}
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
 }
 
 // soon is the time before the end of a certificate in which it should have been renewed. Those of

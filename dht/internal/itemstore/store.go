@@ -33,7 +33,7 @@ type Options struct {
 	MaxItems   int           // maximum number of items; default 2000
 	MaxBytes   int           // maximum memory of all items in bytes; default 2 MiB
 	Lifetime   time.Duration // time after which an item that is not put again is forgotten; default 2 hours
-	Signatures limit.Options // signatures to check for an address and a network; default 2 and 20 a second, and bursts of 20 and 100
+	Signatures limit.Options // signatures to check for an address and a network; default: DefaultSignatures
 }
 
 const (
@@ -48,7 +48,8 @@ const (
 	sweepEvery = time.Minute
 )
 
-var defaultSignatures = limit.Options{Address: limit.Rate{PerSecond: 2, Burst: 20}, Network: limit.Rate{PerSecond: 20, Burst: 100}, Cells: 1024}
+// DefaultSignatures is the default of Options.Signatures.
+var DefaultSignatures = limit.Options{Address: limit.Rate{PerSecond: 2, Burst: 20}, Network: limit.Rate{PerSecond: 20, Burst: 100}, Cells: 1024}
 
 // Store is a bounded set of items, ordered by the distance between their targets and our node
 // id. The zero Store is not usable. A Store is not safe for concurrent use.
@@ -93,7 +94,7 @@ func New(self [20]byte, key siphash.Key, now time.Time, o Options) (*Store, erro
 		o.Lifetime = defaultLifetime
 	}
 	if o.Signatures == (limit.Options{}) {
-		o.Signatures = defaultSignatures
+		o.Signatures = DefaultSignatures
 	}
 	signatures, err := limit.NewRates(key, now, o.Signatures)
 	if err != nil {

@@ -133,9 +133,11 @@ var (
 
 const defaultAddresses = 8192
 
-// signatureRates limits the signatures of items that the node checks.
+// signatureRates limits the signatures of items that a node checks which remembers that many addresses.
 func signatureRates(addresses int) limit.Options {
-	return limit.Options{Address: limit.Rate{PerSecond: 2, Burst: 20}, Network: limit.Rate{PerSecond: 20, Burst: 100}, Cells: min(addresses, 1024)}
+	o := itemstore.DefaultSignatures
+	o.Cells = min(addresses, o.Cells)
+	return o
 }
 
 // New returns a node that starts to look for others at the first Tick.
