@@ -139,9 +139,9 @@ func TestEncryptedHandshakeForUnknownTorrent(t *testing.T) {
 	}
 }
 
-// TestGarbageIsNotAnswered checks that a session with encryption closes connections that send
-// other protocols.
-func TestGarbageIsNotAnswered(t *testing.T) {
+// TestOtherProtocolsAreClosed checks that a session with encryption closes connections that send
+// other protocols, after it has sent one public key with its padding at most.
+func TestOtherProtocolsAreClosed(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	for name, first := range map[string][]byte{

@@ -162,7 +162,9 @@ func TestForeignCrowds(t *testing.T) {
 		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.4, 1.2},
 		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.5, 1.25},
 		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.25},
-		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2, 1.6}, // 1.2 to 1.5 copies: our own peers do not act alike in all runs
+		// With the same random seed this swarm sends from 1.2 to 1.5 copies, because the order of
+		// our own goroutines differs. The limit only catches a swarm that falls apart.
+		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2, 1.6},
 	} {
 		f.check(t)
 	}
