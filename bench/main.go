@@ -2,15 +2,17 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process, swarms over slow links, the answers of DHT nodes, and who
-// reaches a publisher behind a home router. It runs the programs in turn, so that changes in the speed of the machine affect all of them. Its tables show the
-// minimum, the median and the maximum, and the ratio of the medians. It needs root to create
-// network namespaces.
+// many torrents seeded by one process, swarms over slow links, the answers of DHT nodes, who
+// reaches a publisher behind a home router, and how uTP shares a link with TCP. It runs the
+// programs in turn, so that changes in the speed of the machine affect all of them. Its tables
+// show the minimum, the median and the maximum, and the ratio of the medians. It needs root to
+// create network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 //	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
 //	go run ./bench dht [-runs 3] [-torrents 1000] [-peers 30] [-queries 200000]
 //	go run ./bench reach [-publishers LIST] [-getters LIST] [-programs LIST] [-dht -mixed] ...
+//	go run ./bench yield [-runs 3] [-queues 50ms,200ms,400ms] [-seeds spate,libtorrent] ...
 package main
 
 import (
@@ -38,11 +40,13 @@ type options struct {
 }
 
 // commands are the first arguments with arguments of their own: the measurements of swarms, of
-// DHT nodes and of homes, and the helpers that bench starts as processes in namespaces.
+// DHT nodes, of homes and of uTP beside TCP, and the helpers that bench starts as processes in namespaces.
 var commands = map[string]func(args []string) error{
 	"swarm":      swarms,
 	"dht":        dhtNodes,
 	"reach":      reach,
+	"yield":      yield,
+	"bulk":       bulk,
 	"dhtnode":    dhtNode,
 	"serve":      serve,
 	"fetch":      fetch,
@@ -102,7 +106,7 @@ func run(o *options, what []string) error {
 	for _, w := range what {
 		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm, dht or reach as the first argument", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm, dht, reach or yield as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)

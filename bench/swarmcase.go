@@ -38,6 +38,7 @@ type swarmCase struct {
 	originLink   link
 	links        links // getter i has links[i % len(links)]
 	latency      time.Duration
+	queue        time.Duration // the length of the queue of each link; 0 is queueTime
 	mtu          int
 	family       string // 4, 6 or 46
 	webSeed      string // published, on or off

@@ -22,7 +22,7 @@ const (
 // peerPort is the port of all peers.
 const peerPort = 6881
 
-// queueTime is the length of the queue of each link.
+// queueTime is the length of the queue of each link, unless a measurement names another.
 const queueTime = 100 * time.Millisecond
 
 // swarmNet consists of a network namespace for each host and one for the bridge between
@@ -33,6 +33,7 @@ type swarmNet struct {
 	family string
 	mtu    int
 	delay  time.Duration // of each packet in each modem
+	queue  time.Duration // the length of the queue of each link
 	hosts  []int
 	pairs  []string // pairs of interfaces between which the delay helper forwards, A=B
 	relay  *process
@@ -41,7 +42,10 @@ type swarmNet struct {
 // newSwarmNet creates the hosts of a case. The caller calls remove, also after an error.
 func newSwarmNet(c *swarmCase, getters int) (*swarmNet, error) {
 	// A round trip passes two modems each way.
-	n := &swarmNet{id: fmt.Sprintf("sw%d", os.Getpid()), family: c.family, mtu: c.mtu, delay: c.latency / 4}
+	n := &swarmNet{id: fmt.Sprintf("sw%d", os.Getpid()), family: c.family, mtu: c.mtu, delay: c.latency / 4, queue: c.queue}
+	if n.queue == 0 {
+		n.queue = queueTime
+	}
 	hub := n.name("hub")
 	err := ip([][]string{
 		{"netns", "add", hub},
@@ -185,7 +189,7 @@ func (n *swarmNet) addUseless(peers kinds) error {
 func (n *swarmNet) shape(dev string, rate float64) error {
 	burst := max(32, int(rate*1000*0.002/8)) // KiB: 32, or 2 ms
 	args := []string{"-n", n.name("hub"), "qdisc", "add", "dev", dev, "root", "tbf", "rate", fmt.Sprintf("%gmbit", rate),
-		"burst", fmt.Sprintf("%dkb", burst), "latency", fmt.Sprintf("%dms", queueTime.Milliseconds())}
+		"burst", fmt.Sprintf("%dkb", burst), "latency", fmt.Sprintf("%dms", n.queue.Milliseconds())}
 	if out, err := exec.Command("tc", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("tc %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
@@ -239,14 +243,20 @@ func (n *swarmNet) fetch(url string) ([]byte, error) {
 }
 
 // sent returns the number of bytes that the origin's link has carried, with headers.
-func (n *swarmNet) sent() (float64, error) {
-	out, err := exec.Command("tc", "-n", n.name("hub"), "-s", "-j", "qdisc", "show", "dev", fmt.Sprint("w", originHost)).Output()
+func (n *swarmNet) sent() (float64, error) { return n.carried(fmt.Sprint("w", originHost)) }
+
+// received returns the number of bytes that a host's link has carried to the host, with headers.
+func (n *swarmNet) received(host int) (float64, error) { return n.carried(fmt.Sprint("v", host)) }
+
+// carried returns the number of bytes that a limited interface of the hub has sent.
+func (n *swarmNet) carried(dev string) (float64, error) {
+	out, err := exec.Command("tc", "-n", n.name("hub"), "-s", "-j", "qdisc", "show", "dev", dev).Output()
 	if err != nil {
 		return 0, err
 	}
 	var qdiscs []struct{ Bytes float64 }
 	if err := json.Unmarshal(out, &qdiscs); err != nil || len(qdiscs) == 0 {
-		return 0, fmt.Errorf("tc does not tell what the origin's link has carried: %w", err)
+		return 0, fmt.Errorf("tc does not tell what %s has carried: %w", dev, err)
 	}
 	return qdiscs[0].Bytes, nil
 }
