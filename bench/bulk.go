@@ -6,31 +6,50 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bulk sends data over one TCP connection as fast as the kernel can. Its arguments are "receive"
-// and an address to listen on, or "send" and the address of a receiver. Both run until they are
-// stopped.
+// and an address to listen on, or "send", the address of a receiver and the congestion control,
+// such as cubic. Both run until they are stopped.
 func bulk(args []string) error {
-	if len(args) != 2 {
-		return errors.New("bulk needs receive or send, and an address")
+	switch {
+	case len(args) == 2 && args[0] == "receive":
+		return receiveBulk(args[1])
+	case len(args) == 3 && args[0] == "send":
+		return sendBulk(args[1], args[2])
 	}
-	if args[0] == "send" {
-		conn, err := net.Dial("tcp", args[1])
-		for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); conn, err = net.Dial("tcp", args[1]) {
-			time.Sleep(50 * time.Millisecond) // the receiver may have been started a moment ago
-		}
-		if err != nil {
+	return errors.New("bulk needs receive and an address, or send, an address and a congestion control")
+}
+
+// sendBulk sends to addr until the connection fails.
+func sendBulk(addr, control string) error {
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		return errors.Join(c.Control(func(fd uintptr) {
+			err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control)
+		}), err)
+	}}
+	d.SetMultipathTCP(false)
+	conn, err := d.Dial("tcp", addr)
+	for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); conn, err = d.Dial("tcp", addr) {
+		time.Sleep(50 * time.Millisecond) // the receiver may have been started a moment ago
+	}
+	if err != nil {
+		return err
+	}
+	for b := make([]byte, 64<<10); ; {
+		if _, err := conn.Write(b); err != nil {
 			return err
 		}
-		for b := make([]byte, 64<<10); ; {
-			if _, err := conn.Write(b); err != nil {
-				return err
-			}
-		}
 	}
-	l, err := net.Listen("tcp", args[1])
+}
+
+// receiveBulk reads and drops all that arrives at addr.
+func receiveBulk(addr string) error {
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type yieldOptions struct {
 	settle  time.Duration
 	measure time.Duration
 	flows   int
+	tcp     string // congestion control of the TCP connection
 	python  string
 	data    string
 	spate   string
@@ -44,6 +45,7 @@ func yield(args []string) error {
 	fs.DurationVar(&o.settle, "settle", 20*time.Second, "time before the measurement")
 	fs.DurationVar(&o.measure, "measure", 40*time.Second, "time of the measurement")
 	fs.IntVar(&o.flows, "flows", 10, "number of uTP connections that share the link")
+	fs.StringVar(&o.tcp, "tcp", "cubic", "congestion control of the TCP connection")
 	fs.StringVar(&o.data, "data", "/dev/shm", "directory for data, state and downloads")
 	fs.StringVar(&o.spate, "spate", "", "path of the spate program (default: build it)")
 	if err := fs.Parse(args); err != nil {
@@ -149,7 +151,7 @@ func (o *yieldOptions) shares(work, torrent, seed string, queue time.Duration, n
 	}
 	to := net.addr(sink, bulkPort)
 	begin(sink, self, "bulk", "receive", to)
-	bulk := func() { begin(originHost, self, "bulk", "send", to) }
+	bulk := func() { begin(originHost, self, "bulk", "send", to, o.tcp) }
 	if tcp == "first" {
 		bulk()
 		time.Sleep(o.settle / 4)

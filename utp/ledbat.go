@@ -14,6 +14,7 @@ const (
 	slowdownFirst   = 4 // round trips after slow start
 	slowdownLast    = 2 // round trips with the minimal window
 	slowdownQueue   = 4 // a flow whose queueing delay is below target/slowdownQueue needs no slowdown
+	slowdownCalm    = 2 // slowdowns in a row that found no queue before a flow believes to be alone
 	slowStartTarget = .75
 )
 
@@ -36,6 +37,7 @@ type ledbat struct {
 	queuedOnce bool          // whether there was a queue since the last slowdown
 	queue      time.Duration // the last queueing delay
 	crowded    bool          // a packet was lost while the queue was long, so others fill it
+	calm       int           // slowdowns in a row that found no queue while crowded
 }
 
 // phase is the phase of a slowdown.
@@ -144,12 +146,23 @@ func (l *ledbat) slowdownStep(now, queue, rtt time.Duration) bool {
 			return true
 		}
 		l.slowdown, l.slowStart = refilling, true
-		l.crowded = l.crowded && queue > l.target/10
 		if l.crowded {
 			l.threshold /= 2
+			l.drained(queue <= l.target/10)
 		}
 	}
 	return false
+}
+
+// drained ends crowded after several slowdowns in a row that found no queue. One can find none
+// because TCP has just cut its window.
+func (l *ledbat) drained(calm bool) {
+	if l.calm++; !calm {
+		l.calm = 0
+	}
+	if l.calm == slowdownCalm {
+		l.crowded, l.calm = false, 0
+	}
 }
 
 // lost halves the window after a loss. The caller calls it once for each round trip.

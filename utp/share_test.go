@@ -1,17 +1,24 @@
 package utp
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
 const mbit = 1e6 / 8 // bytes a second
 
-// reno is a bulk TCP flow that learns of each loss after a round trip. It sends each packet a
-// little later at random, so that the losses hit all flows of a bottleneck.
-type reno struct {
+// tcpFlow is a bulk TCP flow that learns of each loss after a round trip. It sends each packet a
+// little later at random, so that the losses hit all flows of a bottleneck. Its congestion control
+// is Reno, or CUBIC (RFC 9438), which keeps more of the queue filled and is the default of Linux.
+type tcpFlow struct {
 	s        *sim
+	cubic    bool
+	most     float64 // CUBIC: the window in packets at the last loss
+	lossAt   time.Duration
+	friendly float64 // CUBIC: the window that Reno would have
 	out      *link
 	back     time.Duration
 	window   float64 // packets
@@ -23,14 +30,14 @@ type reno struct {
 
 const renoPacket = 1448 + 24
 
-func (r *reno) send() {
+func (r *tcpFlow) send() {
 	for float64(r.flight) < r.window {
 		r.flight++
 		r.s.after(time.Duration(r.s.rng.Int64N(int64(5*time.Millisecond))), r.sendNow)
 	}
 }
 
-func (r *reno) sendNow() {
+func (r *tcpFlow) sendNow() {
 	began := r.s.now
 	arrived := r.out.send(renoPacket, func() {
 		r.received += renoPacket
@@ -41,20 +48,33 @@ func (r *reno) sendNow() {
 	}
 }
 
-func (r *reno) acked() {
+func (r *tcpFlow) acked() {
 	r.flight--
-	if r.slow {
+	switch {
+	case r.slow:
 		r.window++
-	} else {
+	case r.cubic:
+		const c, kept = .4, .7
+		rest := (r.s.now - r.lossAt).Seconds() - math.Cbrt(r.most*(1-kept)/c)
+		r.friendly += 3 * (1 - kept) / (1 + kept) / r.window
+		want := max(c*rest*rest*rest+r.most, r.friendly)
+		r.window += min(max((want-r.window)/r.window, 0), .5)
+	default:
 		r.window += 1 / r.window
 	}
 	r.send()
 }
 
-func (r *reno) lost(sent time.Duration) {
+func (r *tcpFlow) lost(sent time.Duration) {
 	r.flight--
 	if sent >= r.cutUntil {
-		r.window, r.slow, r.cutUntil = max(r.window/2, 2), false, r.s.now
+		kept := .5
+		if r.cubic {
+			kept = .7
+		}
+		r.most, r.lossAt = r.window, r.s.now
+		r.window, r.slow, r.cutUntil = max(r.window*kept, 2), false, r.s.now
+		r.friendly = r.window
 	}
 	r.send()
 }
@@ -78,8 +98,8 @@ func (b *bottleneck) utp() (received *int) {
 }
 
 // tcp adds a bulk TCP flow.
-func (b *bottleneck) tcp() *reno {
-	r := &reno{s: b.s, out: b.link, back: b.back, window: 10, slow: true}
+func (b *bottleneck) tcp(cubic bool) *tcpFlow {
+	r := &tcpFlow{s: b.s, cubic: cubic, out: b.link, back: b.back, window: 10, slow: true}
 	r.send()
 	return r
 }
@@ -121,19 +141,21 @@ func TestYieldsToTCP(t *testing.T) {
 		{20 * time.Millisecond, 400 * time.Millisecond, .15},
 		{100 * time.Millisecond, 200 * time.Millisecond, .15},
 		{50 * time.Millisecond, 50 * time.Millisecond, .5},
+		{1 * time.Millisecond, 200 * time.Millisecond, .15},
 	} {
-		for _, first := range []string{"TCP", "uTP"} {
+		for _, first := range []string{"TCP", "uTP", "CUBIC", "uTP before CUBIC"} {
+			cubic := strings.HasSuffix(first, "CUBIC")
 			b := newBottleneck(12, 5*mbit, c.rtt, c.buffer)
 			var got *int
-			var r *reno
-			if first == "TCP" {
-				r = b.tcp()
+			var r *tcpFlow
+			if !strings.HasPrefix(first, "uTP") {
+				r = b.tcp(cubic)
 				b.s.run(5*time.Second, nil)
 				got = b.utp()
 			} else {
 				got = b.utp()
 				b.s.run(5*time.Second, nil)
-				r = b.tcp()
+				r = b.tcp(cubic)
 			}
 			b.s.run(15*time.Second, nil)
 			u, v := *got, r.received
