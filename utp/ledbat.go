@@ -15,6 +15,16 @@ const (
 	slowdownLast    = 2 // round trips with the minimal window
 	slowdownQueue   = 4 // a flow whose queueing delay is below target/slowdownQueue needs no slowdown
 	slowdownCalm    = 2 // slowdowns in a row that found no queue before a flow believes to be alone
+	// A flow that sees the queue fall by target/slowdownDip joins the slowdown of another, unless
+	// its own was less than slowdownApart ago.
+	slowdownDip   = 10
+	slowdownApart = 8 * time.Second
+	// evenFor is how long the queue must be about as long as the target before a flow believes
+	// that no TCP flow fills it.
+	evenFor = 8 * time.Second
+	// overflowApart is the time after which a loss at a long queue may have another cause than
+	// a TCP flow that fills the queue again and again.
+	overflowApart   = 30 * time.Second
 	slowStartTarget = .75
 )
 
@@ -34,10 +44,16 @@ type ledbat struct {
 	slowdown   phase
 	phaseEnds  time.Duration // of draining
 	nextSlow   time.Duration // when the next slowdown begins
+	joinFrom   time.Duration // when this flow may join a slowdown of others
+	usual      time.Duration // the queueing delay of the last round trips
+	usualAt    time.Duration // when usual was changed
 	queuedOnce bool          // whether there was a queue since the last slowdown
 	queue      time.Duration // the last queueing delay
-	crowded    bool          // a packet was lost while the queue was long, so others fill it
+	suspect    bool          // a packet was lost while the queue was long; a slowdown will tell whether others fill it
+	crowded    bool          // others fill the queue, and do not slow down with this flow
 	calm       int           // slowdowns in a row that found no queue while crowded
+	overflowAt time.Duration // when a packet was last lost while the queue was long; 0 if none was
+	unevenAt   time.Duration // when the queue was last far from the target
 }
 
 // phase is the phase of a slowdown.
@@ -128,41 +144,63 @@ func (l *ledbat) endSlowStart(now, rtt time.Duration) {
 func (l *ledbat) slowdownStep(now, queue, rtt time.Duration) bool {
 	l.queue = queue
 	l.queuedOnce = l.queuedOnce || queue > l.target/slowdownQueue
+	dipped := l.dipped(now, rtt)
+	if (queue - l.target).Abs() > l.target*2/5 {
+		l.unevenAt = now
+	}
+	if l.crowded && now-l.unevenAt > evenFor {
+		l.crowded, l.calm = false, 0 // only flows of uTP keep the queue at the target
+	}
 	switch l.slowdown {
 	case steady:
-		if l.slowStart || now < l.nextSlow {
+		if l.slowStart || now < l.nextSlow && !(dipped && now >= l.joinFrom) {
 			return false
 		}
 		if !l.queuedOnce {
 			l.nextSlow = now + slowdownEvery
 			return false
 		}
-		l.threshold, l.window = l.window, minWindow*l.packet
+		l.threshold, l.window = l.window, l.packet
 		l.slowdown, l.queuedOnce = draining, false
-		l.phaseEnds = now + slowdownLast*rtt
+		l.phaseEnds, l.joinFrom = now+slowdownLast*rtt, now+slowdownApart
 		return true
 	case draining:
 		if now < l.phaseEnds {
 			return true
 		}
-		l.slowdown, l.slowStart = refilling, true
+		l.slowdown, l.slowStart, l.window = refilling, true, minWindow*l.packet
 		if l.crowded {
 			l.threshold /= 2
-			l.drained(queue <= l.target/10)
 		}
+		l.drained(queue <= l.target/10)
 	}
 	return false
 }
 
-// drained ends crowded after several slowdowns in a row that found no queue. One can find none
-// because TCP has just cut its window.
+// dipped reports whether the queue is much shorter than in the last round trips, as it is when
+// another flow slows down. If all flows of a link slow down together, the queue drains, and all
+// learn the same true delay.
+func (l *ledbat) dipped(now, rtt time.Duration) bool {
+	if now-l.usualAt >= rtt/4 {
+		l.usual += (l.queue - l.usual) / 8
+		l.usualAt = now
+	}
+	return l.queue < l.usual-l.target/slowdownDip
+}
+
+// drained judges a slowdown by whether it found no queue. Flows of uTP slow down together after a
+// loss; a queue that stays is that of TCP. A single slowdown can find none because TCP has just cut
+// its window.
 func (l *ledbat) drained(calm bool) {
-	if l.calm++; !calm {
-		l.calm = 0
+	switch {
+	case !calm:
+		l.crowded, l.calm = l.crowded || l.suspect, 0
+	case l.crowded:
+		if l.calm++; l.calm == slowdownCalm {
+			l.crowded, l.calm = false, 0
+		}
 	}
-	if l.calm == slowdownCalm {
-		l.crowded, l.calm = false, 0
-	}
+	l.suspect = false
 }
 
 // lost halves the window after a loss. The caller calls it once for each round trip.
@@ -173,10 +211,17 @@ func (l *ledbat) lost(now, rtt time.Duration) {
 	}
 	l.uncut, l.uncutSlow = l.window, l.slowStart
 	l.window = max(l.window/2, minWindow*l.packet)
-	l.crowded = l.crowded || !l.slowStart && l.queue > l.target/slowdownQueue
+	overflow := !l.slowStart && l.queue > l.target/slowdownQueue
 	l.endSlowStart(now, rtt)
-	if l.crowded {
+	switch {
+	case overflow && !l.crowded && now >= l.joinFrom && (l.overflowAt == 0 || now-l.overflowAt > overflowApart):
+		l.suspect, l.nextSlow = true, now
+	case overflow || l.crowded:
+		l.crowded = true
 		l.nextSlow = min(l.nextSlow, now+slowdownCrowded)
+	}
+	if overflow {
+		l.overflowAt = now
 	}
 }
 

@@ -169,23 +169,49 @@ func TestYieldsToTCP(t *testing.T) {
 	}
 }
 
-// TestTenFlowsShare checks that ten flows that start together share within a factor of 1.5.
+// TestTenFlowsShare checks that ten flows share a link within a factor of 1.5 if they start
+// together, and within a factor of 3 if each starts while the others already fill the queue.
 func TestTenFlowsShare(t *testing.T) {
 	t.Parallel()
-	b := newBottleneck(3, 10*mbit, 40*time.Millisecond, 300*time.Millisecond)
-	var flows []*int
-	for range 10 {
-		flows = append(flows, b.utp())
-	}
-	b.s.run(40*time.Second, nil)
-	var got []int
-	for _, f := range flows {
-		got = append(got, *f)
-	}
-	slices.Sort(got)
-	t.Logf("%v", got)
-	if got[9] > got[0]*3/2 {
-		t.Errorf("the flows received %v", got)
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		rtt, buffer, apart time.Duration
+		most               float64
+	}{
+		{1 * ms, 200 * ms, 0, 1.5},
+		{40 * ms, 300 * ms, 0, 1.5},
+		{40 * ms, 200 * ms, 300 * ms, 1.5},
+		{10 * ms, 200 * ms, 100 * ms, 3},
+		{1 * ms, 300 * ms, 300 * ms, 3},
+	} {
+		b := newBottleneck(3, 10*mbit, c.rtt, c.buffer)
+		var flows []*int
+		for range 10 {
+			flows = append(flows, b.utp())
+			if c.apart > 0 {
+				b.s.run(c.apart, nil)
+			}
+		}
+		if c.apart > 0 {
+			b.s.run(20*time.Second, nil)
+		}
+		var got []int
+		for _, f := range flows {
+			got = append(got, -*f)
+		}
+		if c.apart == 0 {
+			clear(got) // what they send from the start counts
+		}
+		b.s.run(30*time.Second, nil)
+		for i, f := range flows {
+			got[i] += *f
+		}
+		slices.Sort(got)
+		ratio := float64(got[9]) / float64(got[0])
+		t.Logf("%v, buffer %v, %v apart: ratio %.2f, %v", c.rtt, c.buffer, c.apart, ratio, got)
+		if ratio > c.most {
+			t.Errorf("flows that start %v apart share a link of %v and a buffer of %v within a factor of %.2f", c.apart, c.rtt, c.buffer, ratio)
+		}
 	}
 }
 
