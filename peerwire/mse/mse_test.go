@@ -310,3 +310,23 @@ func BenchmarkExchange(b *testing.B) {
 		}
 	}
 }
+
+// TestStreamGoesBack checks that a stream that was taken back encrypts the same bytes again.
+func TestStreamGoesBack(t *testing.T) {
+	t.Parallel()
+	c, want := newStream([]byte("key")), newStream([]byte("key"))
+	for n := range 700 {
+		again := *c
+		c.xor(make([]byte, n), make([]byte, n))
+		c.back(n)
+		if *c != again {
+			t.Fatalf("the stream differs after %d bytes were taken back", n)
+		}
+		one := make([]byte, 1)
+		c.xor(one, one)
+		want.xor(one, one)
+	}
+	if *c != *want {
+		t.Error("the stream differs from one that was never taken back")
+	}
+}

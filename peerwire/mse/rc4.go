@@ -55,3 +55,14 @@ func (c *stream) xor(dst, src []byte) {
 	}
 	c.i, c.j = i, j
 }
+
+// back takes the stream back by n bytes.
+func (c *stream) back(n int) {
+	s := &c.s
+	for range n {
+		x, y := s[c.j], s[c.i]
+		s[c.i], s[c.j] = x, y
+		c.j -= uint8(x)
+		c.i--
+	}
+}
