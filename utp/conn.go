@@ -35,6 +35,7 @@ type Conn struct {
 	settled  bool // dialed is closed
 	released bool // the Socket has forgotten the connection
 	lingers  bool // the connection counts in Socket.lingering
+	gatherer gatherer
 }
 
 // deadline is the deadline of reads or writes.
@@ -282,7 +283,7 @@ func (c *Conn) wake() {
 		c.settled = true
 		close(c.dialed)
 	}
-	if n, eof := c.m.readable(); n > 0 || eof || c.m.closed {
+	if c.gathered() {
 		c.readers.Broadcast()
 	}
 	if c.writing > 0 && (c.m.state == ended || c.m.closed || c.m.writable() >= writeLowWater) {
