@@ -343,8 +343,8 @@ func (c *Conn) flushBatch(now time.Duration) {
 	}
 }
 
-// batchLen is the number of packets that are sent at once: 64 KiB, which is what a message of the
-// kernel holds, are 46 packets of 1,400 bytes.
-const batchLen = 64
+// batchLen is the most packets that are sent at once. A message of the kernel holds 44 packets of
+// 1,472 bytes, which are nearly 64 KiB, so that a smaller number would leave many messages short.
+const batchLen = 256
 
 var batches = sync.Pool{New: func() any { return new([batchLen][]byte) }}
