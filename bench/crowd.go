@@ -114,6 +114,9 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, c crowd
 	defer done()
 	for range c.active {
 		nc, err := join(enough, c, addr, mi.Hash())
+		if err != nil && enough.Err() != nil {
+			break // the others have all data
+		}
 		if err != nil {
 			return fmt.Errorf("active peer: %w", err)
 		}

@@ -44,7 +44,8 @@ func TestReaderOfFastPeerGathers(t *testing.T) {
 					return len(got) == len(data)
 				}
 				got = append(got, buf[:k]...)
-				if reads++; len(got) == len(data) {
+				reads++
+				if len(got) == len(data) {
 					return true
 				}
 			}
