@@ -44,6 +44,7 @@ type crowd struct {
 	dial         func(ctx context.Context, addr string) (net.Conn, error)
 }
 
+// dialTCP connects to a peer by TCP.
 func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", addr)
