@@ -35,10 +35,27 @@ func (b *bench) crowds() error {
 	if err != nil {
 		return err
 	}
+	return b.crowdTable(torrent, mi, installed(b.spate), crowd{size: crowdSize, active: crowdActive, dial: dialTCP}, "TCP")
+}
+
+// crowd describes the connections to a seed.
+type crowd struct {
+	size, active int
+	dial         func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// dialTCP connects to a peer by TCP.
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// crowdTable measures the programs that can seed to a crowd and prints a table.
+func (b *bench) crowdTable(torrent string, mi *metainfo.MetaInfo, all []*program, c crowd, transport string) error {
 	var rows []*row
 	for range b.runs {
 		i := 0
-		for _, p := range installed(b.spate) {
+		for _, p := range all {
 			if p.crowd == nil {
 				continue
 			}
@@ -48,19 +65,19 @@ func (b *bench) crowds() error {
 			if i == len(rows) {
 				rows = append(rows, &row{name: p.name})
 			}
-			if err := b.crowd(p, torrent, mi, rows[i]); err != nil {
+			if err := b.crowd(p, torrent, mi, c, rows[i]); err != nil {
 				rows[i].note = err.Error()
 			}
 			i++
 		}
 	}
-	fmt.Printf("## %d MiB from one seed to %d active of %d connected peers\n\n", b.size>>20, crowdActive, crowdSize)
-	table([]string{"seconds", "MB/s", "CPU s/GB", "MiB of memory"}, rows, "libtorrent")
+	fmt.Printf("## %d MiB over %s from one seed to %d active of %d connected peers\n\n", b.size>>20, transport, c.active, c.size)
+	table([]string{"seconds", "MB/s", "CPU s/GB", "MiB of memory"}, rows, rows[len(rows)-1].name)
 	return nil
 }
 
 // crowd measures one run of a program.
-func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row) error {
+func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, c crowd, r *row) error {
 	state, err := b.folder("crowd")
 	if err != nil {
 		return err
@@ -73,16 +90,20 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row)
 	}
 	defer seed.stop()
 	addr := fmt.Sprintf("%s:%d", seedHost, port)
-	if err := until(seed, func() error { return offered(addr, mi.Hash(), mi.Info.NumPieces()) }); err != nil {
+	ready := func() error { return offered(addr, mi.Hash(), mi.Info.NumPieces()) }
+	if p.limits {
+		ready = func() error { return answers(c, addr, mi.Hash()) }
+	}
+	if err := until(seed, ready); err != nil {
 		return fmt.Errorf("the seed: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), crowdTime)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	idle := crowdSize - crowdActive
+	idle := c.size - c.active
 	for i := range idle {
-		nc, err := join(ctx, addr, mi.Hash())
+		nc, err := join(ctx, c, addr, mi.Hash())
 		if err != nil {
 			return fmt.Errorf("idle peer %d: %w", i, err)
 		}
@@ -92,8 +113,11 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row)
 	var got atomic.Int64
 	enough, done := context.WithCancel(ctx)
 	defer done()
-	for range crowdActive {
-		nc, err := join(enough, addr, mi.Hash())
+	for range c.active {
+		nc, err := join(enough, c, addr, mi.Hash())
+		if err != nil && enough.Err() != nil {
+			break // the others have all data
+		}
 		if err != nil {
 			return fmt.Errorf("active peer: %w", err)
 		}
@@ -115,10 +139,17 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row)
 	return nil
 }
 
+// answers returns nil if a seed answers the handshake of a peer of the crowd.
+func answers(c crowd, addr string, ih spate.InfoHash) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := join(ctx, c, addr, ih)
+	return err
+}
+
 // join connects to a seed as a peer without pieces. The connection ends when ctx is done.
-func join(ctx context.Context, addr string, ih spate.InfoHash) (net.Conn, error) {
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, "tcp", addr)
+func join(ctx context.Context, c crowd, addr string, ih spate.InfoHash) (net.Conn, error) {
+	nc, err := c.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,7 @@
-"""Runs libtorrent-rasterbar for bench: roles seed, get, many, create, dht."""
+"""Runs libtorrent-rasterbar for bench: roles seed, get, many, create, dht.
+
+After the arguments of seed and get may follow: utp for uTP instead of TCP, rc4 for encryption.
+"""
 import os
 import signal
 import sys
@@ -18,7 +21,7 @@ def create(data, out, announce, kind):
         f.write(lt.bencode(t.generate()))
 
 
-def session(listen):
+def session(listen, how=()):
     p = lt.high_performance_seed() if role != "get" else {}
     p.update({
         "listen_interfaces": listen, "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
@@ -30,6 +33,11 @@ def session(listen):
         "max_queued_disk_bytes": 8 << 20, "aio_threads": 2, "hashing_threads": 1,
         "alert_mask": int(lt.alert.category_t.status_notification),
     })
+    if "utp" in how:
+        for way in ("outgoing", "incoming"):
+            p.update({"enable_%s_utp" % way: True, "enable_%s_tcp" % way: False})
+    if "rc4" in how:
+        p.update({"in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2})
     return lt.session(p)
 
 
@@ -58,8 +66,8 @@ if role == "dht":
     ses = dht(*args)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     os._exit(0)
-torrent, folder, listen = args
-ses = session(listen)
+torrent, folder, listen, *how = args
+ses = session(listen, how)
 if role == "many":
     for name in sorted(os.listdir(torrent)):
         add(ses, os.path.join(torrent, name), folder)

@@ -8,7 +8,7 @@
 // show the minimum, the median and the maximum, and the ratio of the medians. It needs root to
 // create network namespaces.
 //
-//	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
+//	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many] [utp]
 //	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
 //	go run ./bench dht [-runs 3] [-torrents 1000] [-peers 30] [-queries 200000]
 //	go run ./bench reach [-publishers LIST] [-getters LIST] [-programs LIST] [-dht -mixed] ...
@@ -104,9 +104,9 @@ func run(o *options, what []string) error {
 	b := &bench{options: o, work: work, net: n, stop: stop}
 	b.describe()
 	for _, w := range what {
-		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
+		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents, "utp": b.utpTransfers}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many, or swarm, dht, reach or yield as the first argument", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create, many or utp, or swarm, dht, reach or yield as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)

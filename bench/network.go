@@ -75,6 +75,17 @@ func (n *network) remove() {
 	exec.Command("ip", "link", "del", n.id).Run()
 }
 
+// cutRuns sets whether host i cuts the runs of packets that it sends (UDP_SEGMENT, TSO) in
+// software, before they leave it.
+func (n *network) cutRuns(i int, cut bool) error {
+	segments := map[bool]string{true: "1", false: "65535"}[cut]
+	out, err := exec.Command("ip", "-n", n.hosts[i], "link", "set", "eth0", "gso_max_segs", segments).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip link set gso_max_segs: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 // in returns the command line that runs args on host i.
 func (n *network) in(i int, args []string) []string {
 	return append([]string{"ip", "netns", "exec", n.hosts[i]}, args...)

@@ -22,6 +22,7 @@ type program struct {
 	create    func(data, out, announce string, hybrid bool) []string // may return nil
 	many      func(j job) []string                                   // seeds all torrents of a directory
 	crowd     func(j job) []string                                   // like seed, with a limit of more than crowdSize connections
+	limits    bool                                                   // others may not be able to connect by TCP without encryption
 }
 
 // job contains the arguments of a program.

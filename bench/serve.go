@@ -17,10 +17,10 @@ import (
 
 // serve seeds a torrent with the library, because the program accepts fewer connections per
 // torrent than crowdSize. Its arguments are the torrent, the directory of the data, and the
-// address.
+// address. With a fourth, utp, peers connect over uTP only.
 func serve(args []string) error {
-	if len(args) != 3 {
-		return errors.New("serve needs a torrent, a directory and an address")
+	if len(args) < 3 || len(args) > 4 || len(args) == 4 && args[3] != "utp" {
+		return errors.New("serve needs a torrent, a directory, an address, and perhaps utp")
 	}
 	file, dir, addr := args[0], args[1], args[2]
 	mi, err := metainfo.ReadFile(file)
@@ -31,9 +31,16 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := torrent.NewSession(torrent.Options{
-		Bind: at.Addr(), PeerPort: at.Port(), MaxConns: 2 * crowdSize, MaxConnsPerTorrent: 2 * crowdSize,
-	})
+	opt := torrent.Options{Bind: at.Addr(), PeerPort: at.Port(), MaxConns: 2 * crowdSize, MaxConnsPerTorrent: 2 * crowdSize}
+	if len(args) == 4 {
+		peers, err := newUTPPeers(at.Addr().String(), at.Port())
+		if err != nil {
+			return err
+		}
+		defer peers.close()
+		opt.UTP, opt.NoTCP = peers, true
+	}
+	s, err := torrent.NewSession(opt)
 	if err != nil {
 		return err
 	}

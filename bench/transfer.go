@@ -124,6 +124,9 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 		seeds = append(seeds, seed)
 	}
 	for i, seed := range seeds {
+		if p.seed.limits {
+			break // its announce says that it is ready
+		}
 		if err := until(seed, func() error { return offered(fmt.Sprintf("%s:%d", seedHost, port+i), mi.Hash(), mi.Info.NumPieces()) }); err != nil {
 			return fmt.Errorf("the seed: %w", err)
 		}

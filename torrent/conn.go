@@ -128,6 +128,10 @@ func badPeer(format string, args ...any) error {
 
 func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) *conn {
 	now := time.Now()
+	var begin []byte
+	if b, ok := nc.(*begunConn); ok {
+		nc, begin = b.Conn, b.begin
+	}
 	c := &conn{
 		t:    t,
 		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, transport: transportOf(nc), incoming: incoming, since: now},
@@ -135,6 +139,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},
 		req:  requestState{lastBlock: now, pipe: newPipeline()},
 		tx:   sendState{lastWrite: now},
+		rx:   receiveState{replay: begin},
 	}
 	up := []transport.Limit{t.up, t.s.up}
 	if t.s.opt.Uplink != nil {

@@ -139,7 +139,7 @@ func (t *Torrent) takeOverConns() {
 			}
 			t.mu.Unlock()
 			c := newConn(t, k.nc, k.hs, k.addr, k.incoming)
-			c.peer.firstSent, c.rx.replay = true, k.backlog
+			c.peer.firstSent, c.rx.replay = true, append(k.backlog, c.rx.replay...)
 			if !fits || !t.spawn(c.run) {
 				t.s.closeKept(k)
 			}

@@ -35,6 +35,7 @@ type Conn struct {
 	settled  bool // dialed is closed
 	released bool // the Socket has forgotten the connection
 	lingers  bool // the connection counts in Socket.lingering
+	gatherer gatherer
 }
 
 // deadline is the deadline of reads or writes.
@@ -282,7 +283,7 @@ func (c *Conn) wake() {
 		c.settled = true
 		close(c.dialed)
 	}
-	if n, eof := c.m.readable(); n > 0 || eof || c.m.closed {
+	if c.gathered() {
 		c.readers.Broadcast()
 	}
 	if c.writing > 0 && (c.m.state == ended || c.m.closed || c.m.writable() >= writeLowWater) {
@@ -342,8 +343,8 @@ func (c *Conn) flushBatch(now time.Duration) {
 	}
 }
 
-// batchLen is the number of packets that are sent at once: 64 KiB, which is what a message of the
-// kernel holds, are 46 packets of 1,400 bytes.
-const batchLen = 64
+// batchLen is the most packets that are sent at once. A message of the kernel holds 44 packets of
+// 1,472 bytes, which are nearly 64 KiB, so that a smaller number would leave many messages short.
+const batchLen = 256
 
 var batches = sync.Pool{New: func() any { return new([batchLen][]byte) }}

@@ -15,6 +15,7 @@
 //     ack.go finds lost packets, ledbat.go and delay.go choose the congestion window, and mtu.go
 //     finds the largest packet that passes.
 //   - conn.go puts a lock around a machine and lets callers wait; nowait.go reads and writes
-//     without a buffer that waits; timers.go calls all machines of a Socket by one timer.
+//     without a buffer that waits; gather.go lets the reader of a fast peer wait for more bytes;
+//     timers.go calls all machines of a Socket by one timer.
 //   - socket.go finds the connection of a packet, and accept.go opens those that peers dial.
 package utp

@@ -33,12 +33,20 @@ func (c *Conn) waitReadable() error {
 	}
 }
 
-// TryRead reads bytes that have arrived into p without waiting. It returns 0 and no error if none
-// have, and [io.EOF] at the end of the stream.
+// TryRead reads bytes that have arrived into p. It returns 0 and no error if none have, and [io.EOF]
+// at the end of the stream. It does not wait, except that it gives a peer that sends fast up to two
+// milliseconds to send more.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.readNow(p)
+	n, err := c.readNow(p)
+	switch {
+	case n > 0:
+		c.gatherer.fast = c.gatherer.fast || n >= gatherFrom
+	case err == nil && c.gatherer.fast && len(p) > 0:
+		n = c.gather(p)
+	}
+	return n, err
 }
 
 // TryWrite queues as much of p for sending as fits into the send buffer, and returns the number of

@@ -22,6 +22,8 @@ const (
 type receiver struct {
 	ack       uint16 // the last packet of the sequence without gaps
 	unread    fifo
+	into      []byte        // memory of a reader that gathers, which takes bytes before unread; nil if none does
+	filled    int           // the bytes in into
 	ring      []*buffer     // packets behind a gap, by sequence number; its length is a power of two
 	reordered int           // the packets in ring
 	all       *atomic.Int64 // the packets in the rings of all connections of the Socket; nil without a Socket
@@ -98,11 +100,25 @@ func (r *receiver) deliver(seq uint16, b *buffer, payload []byte) {
 			b.free()
 		}
 	case b != nil:
-		r.unread.push(b)
+		if b.begin += uint16(r.gather(b.bytes())); b.begin == b.end {
+			b.free()
+		} else {
+			r.unread.push(b)
+		}
 	default:
-		r.unread.append(payload)
+		r.unread.append(payload[r.gather(payload):])
 	}
 	r.ended = r.ended || r.hasFin && r.fin == seq
+}
+
+// gather copies bytes to a reader that gathers, and returns their number.
+func (r *receiver) gather(p []byte) int {
+	if r.into == nil || r.unread.size > 0 {
+		return 0
+	}
+	n := copy(r.into[r.filled:], p)
+	r.filled += n
+	return n
 }
 
 // keep copies a packet that arrived before others that are missing.

@@ -7,6 +7,10 @@ import (
 
 // Conn is a connection whose data is encrypted with RC4. Like any [net.Conn] it is safe for
 // concurrent use.
+//
+// Read and Write suffice to use it. Code that can read and write the connection below faster than
+// that uses [Conn.NetConn] and passes the bytes through [Conn.Decrypt] and [Conn.Encrypt]: each
+// byte once and in its order, because each moves the key stream.
 type Conn struct {
 	net.Conn
 
@@ -27,8 +31,32 @@ func NewConn(nc net.Conn, r *Result) *Conn {
 	return &Conn{Conn: nc, receive: r.receive, send: r.send}
 }
 
-// NetConn returns the connection below, for settings of its socket.
+// NetConn returns the connection below.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Decrypt decrypts b in place. b holds the next bytes that were read from the connection below.
+func (c *Conn) Decrypt(b []byte) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.receive.xor(b, b)
+}
+
+// Encrypt encrypts src into dst, which has at least the length of src, and is the same memory or
+// does not overlap with it. The caller writes the result to the connection below, after all that
+// was encrypted before.
+func (c *Conn) Encrypt(dst, src []byte) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.send.xor(dst, src)
+}
+
+// Unencrypt takes back the last n bytes that Encrypt has encrypted, because they were not written.
+// They must be encrypted again.
+func (c *Conn) Unencrypt(n int) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.send.back(n)
+}
 
 // Read reads and decrypts.
 func (c *Conn) Read(b []byte) (int, error) {

@@ -310,3 +310,57 @@ func BenchmarkExchange(b *testing.B) {
 		}
 	}
 }
+
+// TestStreamGoesBack checks that a stream that was taken back encrypts the same bytes again.
+func TestStreamGoesBack(t *testing.T) {
+	t.Parallel()
+	c, want := newStream([]byte("key")), newStream([]byte("key"))
+	for n := range 700 {
+		again := *c
+		c.xor(make([]byte, n), make([]byte, n))
+		c.back(n)
+		if *c != again {
+			t.Fatalf("the stream differs after %d bytes were taken back", n)
+		}
+		one := make([]byte, 1)
+		c.xor(one, one)
+		want.xor(one, one)
+	}
+	if *c != *want {
+		t.Error("the stream differs from one that was never taken back")
+	}
+}
+
+// FuzzStream compares the function of this processor with the portable one, and both with
+// crypto/rc4, for data in two parts.
+func FuzzStream(f *testing.F) {
+	f.Add([]byte("key"), make([]byte, 100), uint16(50))
+	f.Add([]byte{0}, bytes.Repeat([]byte{1}, 3000), uint16(1021))
+	f.Fuzz(func(t *testing.T, key, data []byte, cut uint16) {
+		if len(key) == 0 || len(key) > 256 {
+			return
+		}
+		theirs, err := rc4.NewCipher(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		skip := make([]byte, dropped)
+		theirs.XORKeyStream(skip, skip)
+		want := make([]byte, len(data))
+		theirs.XORKeyStream(want, data)
+
+		ours, n := newStream(key), min(int(cut), len(data))
+		got := make([]byte, len(data))
+		ours.xor(got, data[:n])
+		ours.xor(got[n:], data[n:])
+		if !bytes.Equal(got, want) {
+			t.Errorf("the key %x encrypts %x into %x, want %x", key, data, got, want)
+		}
+		portable, words := newStream(key), len(data)/8*8
+		portable.xorWordsPortable(got, data)
+		ours.back(len(data) - words)
+		if !bytes.Equal(got[:words], want[:words]) || *portable != *ours {
+			t.Errorf("the portable function and the key %x encrypt %x into %x, want %x", key, data, got, want)
+		}
+	})
+}

@@ -14,6 +14,9 @@
 //  5. waitFor        waits while a download limit is exceeded, so that the peer is
 //     held back by its full socket
 //
+// encrypted.go puts encryption (MSE) on a Socket: it decrypts after step 3 in the buffer that was
+// read into, and encrypts in the buffers that are written.
+//
 // The reader writes control messages with TryWrite, as many bytes as the socket takes
 // without waiting. A goroutine of the caller writes everything else with Write and
 // WriteBuffers, which wait.

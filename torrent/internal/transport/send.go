@@ -34,7 +34,7 @@ func (c *Conn) Write(b []byte) error {
 }
 
 // WriteBuffers writes all of v in one write. It waits while the socket takes no bytes. It
-// consumes v.
+// consumes v, and may change the bytes in it. After an error nothing more may be written.
 func (c *Conn) WriteBuffers(v *net.Buffers) error {
 	if c.sock != nil {
 		return c.sock.WriteBuffers(v)

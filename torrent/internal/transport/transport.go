@@ -5,10 +5,12 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"spate/peerwire/mse"
 )
 
-// Socket is one connection of one kind: TCP, or uTP (a utp.Conn), or another socket whose
-// bytes are encrypted. One goroutine reads and one writes at a time;
+// Socket is one connection of one kind: TCP, or uTP (a utp.Conn), or one of them whose bytes
+// are encrypted. One goroutine reads and one writes at a time;
 // Close and SetDeadline may be called at any time and end both.
 type Socket interface {
 	// WaitReadable calls f until it returns true. Before the first call and after each
@@ -26,7 +28,8 @@ type Socket interface {
 	TryWrite(b []byte) int
 
 	// WriteBuffers writes all of v, in as few packets or system calls as it can. It waits
-	// while the socket takes no bytes. It consumes v.
+	// while the socket takes no bytes. It consumes v, and may change the bytes in it. After an
+	// error nothing more may be written.
 	WriteBuffers(v *net.Buffers) error
 
 	// Unacked returns how many bytes were written that the other side has not
@@ -80,16 +83,30 @@ type Conn struct {
 }
 
 // New returns a connection over nc. If nc is a [Socket] itself, or TCP on a system
-// where sockets can be read without waiting, reading holds no buffer while it waits.
+// where sockets can be read without waiting, or an encrypted connection over one of them,
+// reading holds no buffer while it waits.
 func New(nc net.Conn, opt Options) *Conn {
 	c := &Conn{nc: nc, up: opt.Up, down: opt.Down}
 	c.In.from = opt.Buffers
-	if s, ok := nc.(Socket); ok {
-		c.sock = s
-	} else if !opt.Portable {
-		c.sock = systemSocket(nc, opt.Buffers)
-	}
+	c.sock = socketOf(nc, opt)
 	return c
+}
+
+// socketOf returns nc as a [Socket], or nil if its reads wait.
+func socketOf(nc net.Conn, opt Options) Socket {
+	switch s := nc.(type) {
+	case Socket:
+		return s
+	case *mse.Conn:
+		if below := socketOf(s.NetConn(), opt); below != nil {
+			return &encrypted{Socket: below, c: s, free: opt.Buffers.Small}
+		}
+	default:
+		if !opt.Portable {
+			return systemSocket(nc, opt.Buffers)
+		}
+	}
+	return nil
 }
 
 // Close ends the connection. It waits until no goroutine uses the socket of the system.

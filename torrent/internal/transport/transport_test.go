@@ -36,6 +36,21 @@ var kinds = map[string]func(t *testing.T) (ours, theirs net.Conn, opt Options){
 		a, b := utpPair(t)
 		return a, b, Options{}
 	},
+	"tcp, encrypted": func(t *testing.T) (net.Conn, net.Conn, Options) {
+		a, b := tcpPair(t)
+		a, b = encrypt(t, a, b)
+		return a, b, Options{}
+	},
+	"tcp, encrypted, portable": func(t *testing.T) (net.Conn, net.Conn, Options) {
+		a, b := tcpPair(t)
+		a, b = encrypt(t, a, b)
+		return a, b, Options{Portable: true}
+	},
+	"utp, encrypted": func(t *testing.T) (net.Conn, net.Conn, Options) {
+		a, b := utpPair(t)
+		a, b = encrypt(t, a, b)
+		return a, b, Options{}
+	},
 	"socket on another": func(t *testing.T) (net.Conn, net.Conn, Options) {
 		a, b := tcpPair(t)
 		return layer(t, a), &xorConn{Conn: b}, Options{}
