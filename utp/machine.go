@@ -50,6 +50,7 @@ type machine struct {
 	state        state
 	recvID       uint16 // the id in packets of the peer
 	sendID       uint16 // the id in packets to the peer
+	clock        uint32 // what the times in packets to the peer exceed now by, in microseconds
 	cause        error  // why the connection ended; nil if it was closed and all is delivered
 	opened       bool   // the peer has answered
 	closed       bool   // nobody reads or writes any more
@@ -96,11 +97,11 @@ func newDialer(o *Options, now time.Duration, id, seq uint16, maxMTU int) *machi
 	return m
 }
 
-// newAcceptor returns the connection for a SYN with the given id and sequence number that was
-// answered with the sequence number seq.
-func newAcceptor(o *Options, now time.Duration, id, synSeq, seq uint16, maxMTU int) *machine {
-	m := newMachine(o, now, seq, maxMTU)
-	m.state, m.opened, m.recvID, m.sendID = open, true, id+1, id
+// newAcceptor returns the connection for a SYN with the given id and sequence number whose answer
+// had the proof p.
+func newAcceptor(o *Options, now time.Duration, id, synSeq uint16, p proof, maxMTU int) *machine {
+	m := newMachine(o, now, synSeq+p.seq, maxMTU)
+	m.state, m.opened, m.recvID, m.sendID, m.clock = open, true, id+1, id, p.clock
 	m.r.ack = synSeq
 	return m
 }
@@ -131,7 +132,7 @@ func (m *machine) handle(now time.Duration, h *header) {
 		m.r.unacked, m.r.ackAt = 1, now+ackDelay // lets a peer that kept no state for the SYN accept
 	}
 	if h.timestamp != 0 {
-		m.reply = timestamp(now) - h.timestamp
+		m.reply = timestamp(now, m.clock) - h.timestamp
 		m.queue.received(now, m.reply)
 	}
 	m.handleAck(now, h)
@@ -262,7 +263,7 @@ func (m *machine) timeout(now time.Duration) {
 func (m *machine) next(now time.Duration) []byte {
 	if m.resetDue {
 		m.resetDue = false
-		ts := timestamp(now)
+		ts := timestamp(now, m.clock)
 		h := header{kind: stReset, id: m.sendID, timestamp: ts, delay: m.reply, seq: m.s.next, ack: m.resetAck}
 		h.put(m.scratch[:])
 		return m.scratch[:headerLen]
@@ -279,7 +280,7 @@ func (m *machine) next(now time.Duration) []byte {
 	}
 	m.sentAt = now
 	h := header{
-		kind: stState, id: m.sendID, timestamp: timestamp(now), delay: m.reply,
+		kind: stState, id: m.sendID, timestamp: timestamp(now, m.clock), delay: m.reply,
 		window: uint32(m.r.window()), seq: m.s.next, ack: m.r.ack,
 	}
 	b := m.scratch[:]
@@ -323,7 +324,7 @@ func (m *machine) nextData(now time.Duration) []byte {
 	if m.retransmitAt == 0 || s.inFlight == p.payload() {
 		m.retransmitAt = now + m.backedOff()
 	}
-	stamp(p.b.data[:], now, m.reply, m.r.window(), m.r.ack)
+	stamp(p.b.data[:], timestamp(now, m.clock), m.reply, m.r.window(), m.r.ack)
 	m.r.advertised = m.r.window()
 	if m.r.reordered == 0 {
 		m.r.acknowledged()

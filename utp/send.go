@@ -202,8 +202,8 @@ func (s *sender) packets() int {
 }
 
 // stamp updates the fields of a header that change with each transmission.
-func stamp(b []byte, now time.Duration, delay uint32, window int, ack uint16) {
-	binary.BigEndian.PutUint32(b[4:], timestamp(now))
+func stamp(b []byte, timestamp, delay uint32, window int, ack uint16) {
+	binary.BigEndian.PutUint32(b[4:], timestamp)
 	binary.BigEndian.PutUint32(b[8:], delay)
 	binary.BigEndian.PutUint32(b[12:], uint32(window))
 	binary.BigEndian.PutUint16(b[18:], ack)

@@ -174,7 +174,7 @@ func pair(s *sim, there, back *link) (a, b *endpoint) {
 	}
 	id, syn, seq := uint16(s.rng.Uint32()), uint16(s.rng.Uint32()), uint16(s.rng.Uint32())
 	a = &endpoint{s: s, out: there, m: newDialer(&o, s.now, id, syn, maxMTU4)}
-	b = &endpoint{s: s, out: back, m: newAcceptor(&o, s.now, id, syn, seq, maxMTU4)}
+	b = &endpoint{s: s, out: back, m: newAcceptor(&o, s.now, id, syn, proof{seq: seq - syn, clock: 1<<32 - 1<<21}, maxMTU4)}
 	a.peer, b.peer = b, a
 	// The answer to the SYN, which a Socket sends.
 	h := header{kind: stState, id: id, seq: seq, ack: syn, window: 1 << 20, timestamp: 1}

@@ -57,11 +57,12 @@ type Socket struct {
 	reordered atomic.Int64 // packets ahead of lost ones that the connections keep
 	lingering atomic.Int64 // connections that were closed and deliver their last bytes
 
-	mu     sync.RWMutex // guards the fields below
-	conns  map[connKey]*Conn
-	gone   recent
-	resets budget
-	closed bool
+	mu      sync.RWMutex // guards the fields below
+	conns   map[connKey]*Conn
+	gone    recent
+	guesses guesses
+	resets  budget
+	closed  bool
 }
 
 // connKey identifies a connection: the address of the peer, and the id in its packets.
@@ -82,6 +83,7 @@ func NewSocket(pc PacketConn, opt Options) (*Socket, error) {
 	s := &Socket{
 		pc: pc, opt: opt, start: time.Now(), accept: make(chan *Conn, opt.Backlog), done: make(chan struct{}),
 		conns: map[connKey]*Conn{}, gone: recent{byKey: map[connKey]goneConn{}},
+		guesses: newGuesses(),
 	}
 	s.batch, _ = pc.(BatchConn)
 	s.timers.now, s.timers.armed = s.now, never
@@ -266,9 +268,10 @@ func (s *Socket) unknown(h *header, key connKey, local netip.Addr) *Conn {
 		if !s.welcomes(h, key.addr) {
 			return nil
 		}
-		answerSYN(reply[:], h, s.firstSeq(key.addr, h.id, h.seq), s.opt.ReceiveWindow, now)
+		answerSYN(reply[:], h, s.proofFor(key.addr, h.id, uint32(now/secretLife)), s.opt.ReceiveWindow, now)
 	default:
-		if c := s.accepted(h, key.addr); c != nil {
+		c, silent := s.accepted(h, key.addr)
+		if c != nil || silent {
 			return c
 		}
 		if !s.answersUnknown(h, key.addr, reply[:], now) {
