@@ -3,7 +3,6 @@ package torrent
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"io"
 	"net"
@@ -192,36 +191,4 @@ func (c *begunConn) NetConn() net.Conn { return c.Conn }
 // may mend: the peer accepted the connection, and closed it at the handshake.
 func closedByPeer(ctx context.Context, err error) bool {
 	return errors.Is(err, errNoAnswer) && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil
-}
-
-// digests finds the info-hash for the digest with which an encrypted handshake names a torrent.
-// Session.mu guards it. It may hold hashes that the session has no longer. It is nil until the
-// first handshake needs it.
-type digests map[[sha1.Size]byte]spate.InfoHash
-
-// nameLocked adds an info-hash that the session has now.
-func (s *Session) nameLocked(ih spate.InfoHash) {
-	if s.digests != nil {
-		s.digests[mse.Digest(ih)] = ih
-	}
-}
-
-// hashOf returns the info-hash with a digest, and whether the session has it.
-func (s *Session) hashOf(digest [sha1.Size]byte) (spate.InfoHash, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := len(s.torrents) + len(s.fetches) + len(s.dormant.by); s.digests == nil || len(s.digests) > 2*known+1024 {
-		s.digests = make(digests, known)
-		for ih := range s.torrents {
-			s.nameLocked(ih)
-		}
-		for ih := range s.fetches {
-			s.nameLocked(ih)
-		}
-		for ih := range s.dormant.by {
-			s.nameLocked(ih)
-		}
-	}
-	ih, ok := s.digests[digest]
-	return ih, ok && (s.torrents[ih] != nil || s.fetches[ih] != nil || s.dormant.by[ih] != nil)
 }
