@@ -304,19 +304,23 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 // options say. The peer must answer with hash, or with an info-hash for which the function also
 // returns true.
 func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
-	attempts := s.opt.Encryption.attempts(s.encryption.wants(addr))
+	to := dialTarget{addr, hash}
+	attempts := s.encryption.attempts(s.opt.Encryption, to)
 	for i, encrypted := range attempts {
 		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted, i == len(attempts)-1)
 		if err == nil {
-			s.encryption.reached(addr, encrypted)
+			s.encryption.reached(to, encrypted)
 		}
 		if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
 			nc.Close()
 			err = badPeer("answered for another torrent")
 		}
 		if err == nil || !closedByPeer(ctx, err) {
-			break
+			return nc, hs, err
 		}
+	}
+	if len(attempts) > 1 {
+		s.encryption.closed(to)
 	}
 	return nc, hs, err
 }

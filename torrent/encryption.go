@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"spate"
 	"spate/peerwire"
@@ -22,7 +23,9 @@ type Encryption uint8
 
 const (
 	// EncryptionAllow accepts connections with and without encryption. It dials without, and
-	// again with encryption if the peer closed that connection without an answer.
+	// again with encryption if the peer closed that connection without an answer. If the peer
+	// closes this one too, which it does if it does not know the torrent, it is dialled twice
+	// again after an hour at the earliest.
 	EncryptionAllow Encryption = iota
 	// EncryptionPrefer is like EncryptionAllow, and dials with encryption first.
 	EncryptionPrefer
@@ -71,12 +74,24 @@ var errEncryption = errors.New("the connection is not encrypted")
 type encryption struct {
 	computing chan struct{} // a token for each handshake that computes keys
 
-	mu        sync.Mutex // guards encrypted
-	encrypted map[netip.AddrPort]struct{}
+	mu        sync.Mutex                  // guards the fields below
+	encrypted map[netip.AddrPort]struct{} // peers to which the last connection was encrypted
+	refused   map[dialTarget]time.Time    // when a peer last closed connections with and without encryption
 }
 
+// dialTarget is a peer and the torrent for which it is dialled.
+type dialTarget struct {
+	addr netip.AddrPort
+	hash spate.InfoHash
+}
+
+// secondTryEvery is the time after which a peer that closed connections with and without encryption
+// is dialled again with both. Most such peers do not know the torrent, so that a second connection
+// for each dial would be in vain.
+const secondTryEvery = time.Hour
+
 func newEncryption() encryption {
-	return encryption{computing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), encrypted: map[netip.AddrPort]struct{}{}}
+	return encryption{computing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), encrypted: map[netip.AddrPort]struct{}{}, refused: map[dialTarget]time.Time{}}
 }
 
 // compute runs f, of which few run at a time, so that many handshakes leave processors to others.
@@ -86,23 +101,35 @@ func (e *encryption) compute(f func()) {
 	f()
 }
 
-// wants reports whether the last connection to a peer was encrypted.
-func (e *encryption) wants(addr netip.AddrPort) bool {
+// attempts returns whether each dial of a peer for a torrent is encrypted, in order.
+func (e *encryption) attempts(mode Encryption, to dialTarget) []bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.encrypted[addr]
-	return ok
+	_, known := e.encrypted[to.addr]
+	all := mode.attempts(known)
+	if at, ok := e.refused[to]; ok && time.Since(at) < secondTryEvery {
+		return all[:1]
+	}
+	return all
 }
 
 // reached records whether a connection to a peer was encrypted.
-func (e *encryption) reached(addr netip.AddrPort, encrypted bool) {
+func (e *encryption) reached(to dialTarget, encrypted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.refused, to)
 	if encrypted {
-		remember(e.encrypted, addr, struct{}{})
+		remember(e.encrypted, to.addr, struct{}{})
 	} else {
-		delete(e.encrypted, addr)
+		delete(e.encrypted, to.addr)
 	}
+}
+
+// closed records that a peer closed connections with and without encryption.
+func (e *encryption) closed(to dialTarget) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	remember(e.refused, to, time.Now())
 }
 
 // encryptDialled makes the encrypted handshake on a connection that this side dialled, and
