@@ -16,6 +16,9 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 		if !ok {
 			return
 		}
+		if m.mtu.arrived(now, headerLen+bytes, p.sends) {
+			m.resize()
+		}
 		total += bytes
 		packets++
 		if m.mtu.acked(now, seq, p.sends) {

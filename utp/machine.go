@@ -74,6 +74,7 @@ type machine struct {
 	highest      uint32        // the latest transmission that arrived
 	tolerance    uint32        // packets that may overtake another before it counts as lost
 	cutOrder     uint32        // a loss of this or an earlier transmission does not shrink the window again
+	inPieces     bool          // the packet that next has returned may be fragmented
 	scratch      [headerLen + 2 + maxSACK]byte
 }
 
@@ -261,6 +262,7 @@ func (m *machine) timeout(now time.Duration) {
 // next returns a packet to send, or nil if there is none. The packet is valid until the next
 // call of another method; packets of calls in a row are valid together.
 func (m *machine) next(now time.Duration) []byte {
+	m.inPieces = false
 	if m.resetDue {
 		m.resetDue = false
 		ts := timestamp(now, m.clock)
@@ -317,6 +319,7 @@ func (m *machine) nextData(now time.Duration) []byte {
 	}
 	m.force = max(m.force-1, 0)
 	first := p.status == queued
+	m.inPieces = m.mtu.fragments(int(p.b.end), p.sends)
 	if first && seq == s.una {
 		m.progressAt = now
 	}
@@ -329,7 +332,7 @@ func (m *machine) nextData(now time.Duration) []byte {
 	if m.r.reordered == 0 {
 		m.r.acknowledged()
 	}
-	if first && m.mtu.due(now, p.payload(), s.packet, s.inFlight) {
+	if first && !m.inPieces && m.mtu.due(now, p.payload(), s.packet, s.inFlight) {
 		return m.mtu.pad(seq, p.b.bytes())
 	}
 	return p.b.bytes()
@@ -348,9 +351,15 @@ func (m *machine) maySend(p *slot, seq uint16) bool {
 }
 
 // sendFailed records that a packet of n bytes could not be sent. If the system says that it is
-// too large, a probe of the MTU search has failed.
+// too large, a probe of the MTU search has failed, or the link carries less than before.
 func (m *machine) sendFailed(now time.Duration, n int, err error) {
-	if !sockerr.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
+	if !sockerr.Is(err, syscall.EMSGSIZE) {
+		return
+	}
+	if !m.mtu.probing || n != m.mtu.next() {
+		if n > m.mtu.start && n <= m.mtu.size && m.mtu.shrink(now) {
+			m.resize()
+		}
 		return
 	}
 	seq := m.mtu.seq

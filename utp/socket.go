@@ -31,6 +31,15 @@ type BatchConn interface {
 	WriteBatch(packets [][]byte, to netip.AddrPort, local netip.Addr) error
 }
 
+// FragmentingConn is a [PacketConn] that can send a packet that is too large for the path. A Socket
+// uses WriteFragmented for data that it has to send again in packets of the same size after the
+// path has begun to carry less.
+type FragmentingConn interface {
+	PacketConn
+	// WriteFragmented sends a packet and lets IP fragment it. It follows the rules of WriteBatch.
+	WriteFragmented(b []byte, to netip.AddrPort, local netip.Addr) error
+}
+
 // Packet is a UDP packet that was received.
 type Packet struct {
 	// Addr is the address of the sender.
@@ -46,7 +55,8 @@ type Packet struct {
 // are safe for concurrent use.
 type Socket struct {
 	pc     PacketConn
-	batch  BatchConn // pc, or nil if it sends no batches
+	batch  BatchConn       // pc, or nil if it sends no batches
+	pieces FragmentingConn // pc, or nil if it cannot fragment
 	opt    Options
 	start  time.Time
 	secret [32]byte
@@ -86,6 +96,7 @@ func NewSocket(pc PacketConn, opt Options) (*Socket, error) {
 		guesses: newGuesses(),
 	}
 	s.batch, _ = pc.(BatchConn)
+	s.pieces, _ = pc.(FragmentingConn)
 	s.timers.now, s.timers.armed = s.now, never
 	rand.Read(s.secret[:])
 	return s, nil
