@@ -67,6 +67,7 @@ type machine struct {
 	backoff      int           // timeouts since the peer acknowledged something
 	force        int           // packets that may be sent although the window is full
 	retransmitAt time.Duration // 0 if no packet waits for an ACK
+	probeAt      time.Duration // when the last packet is sent again, before it counts as lost; 0 if it is not
 	lossAt       time.Duration // when a packet that others have overtaken counts as lost; 0 if none has been
 	closedAt     time.Duration
 	progressAt   time.Duration // when the peer acknowledged something, said that its window is closed, or got something to acknowledge
@@ -228,7 +229,7 @@ func (m *machine) deadline() time.Duration {
 		return never
 	}
 	d := m.sentAt + keepAlive
-	for _, at := range [...]time.Duration{m.retransmitAt, m.lossAt, m.r.ackAt} {
+	for _, at := range [...]time.Duration{m.retransmitAt, m.probeAt, m.lossAt, m.r.ackAt} {
 		if at != 0 {
 			d = min(d, at)
 		}
@@ -256,6 +257,8 @@ func (m *machine) timeout(now time.Duration) {
 	}
 	if m.retransmitAt != 0 && now >= m.retransmitAt {
 		m.retransmitTimeout(now)
+	} else if m.probeAt != 0 && now >= m.probeAt {
+		m.probeTail(now)
 	}
 }
 
@@ -326,6 +329,9 @@ func (m *machine) nextData(now time.Duration) []byte {
 	s.sent(now, seq)
 	if m.retransmitAt == 0 || s.inFlight == p.payload() {
 		m.retransmitAt = now + m.backedOff()
+	}
+	if first {
+		m.armProbe()
 	}
 	stamp(p.b.data[:], timestamp(now, m.clock), m.reply, m.r.window(), m.r.ack)
 	m.r.advertised = m.r.window()

@@ -38,6 +38,7 @@ type slot struct {
 	b      *buffer
 	status status
 	sends  uint8         // transmissions, up to 255
+	probe  bool          // it was sent again before it counted as lost
 	order  uint32        // the number of the last transmission among those of the connection
 	sentAt time.Duration // of the last transmission
 }
