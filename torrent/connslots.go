@@ -54,11 +54,13 @@ func newHandshakes() handshakes {
 // beginHandshake adds a connection, and closes another one if there are too many.
 func (s *Session) beginHandshake(from netip.AddrPort, close func() error) *awaitedHandshake {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	h, out := s.handshakes.pool.Enter(time.Now(), fairpool.NetworkOf(from.Addr()), close)
 	if out != nil {
 		s.handshakes.evicted++
-		out.Value()
+	}
+	s.mu.Unlock()
+	if out != nil {
+		out.Value() // can send packets
 	}
 	return h
 }

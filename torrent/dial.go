@@ -14,6 +14,7 @@ import (
 	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
+	"spate/utp"
 )
 
 // accept accepts connections of one listener until it is closed.
@@ -58,7 +59,7 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
-	s.cameIn(addr)
+	s.cameIn(addr, transportOf(raw))
 	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
@@ -80,11 +81,18 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	s.hungUp()
 }
 
-// cameIn records the time of an incoming connection if it is from the internet.
-func (s *Session) cameIn(from netip.AddrPort) {
-	if netguard.KindOf(from.Addr()) == netguard.Public {
-		s.lastIncoming.Store(time.Now().Unix())
+// cameIn records the time of an incoming connection if it shows that others on the internet can
+// reach the session. A connection over uTP may have come through a hole that packets of this side
+// made in a router. So it counts only in a session without TCP, and if that session did not dial
+// the address lately.
+func (s *Session) cameIn(from netip.AddrPort, over Transport) {
+	if netguard.KindOf(from.Addr()) != netguard.Public {
+		return
 	}
+	if over == UTP && (!s.opt.NoTCP || s.transports.dialledLately(from.Addr())) {
+		return
+	}
+	s.lastIncoming.Store(time.Now().Unix())
 }
 
 // lookup returns the torrent or metadata search of an info-hash. It loads a dormant
@@ -123,7 +131,7 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 	}
 	// A connection by uTP says nothing about the TCP port that the peer was asked to connect to.
 	if transportOf(raw) == TCP && s.asks.connected(hs.InfoHash) {
-		s.cameIn(remoteAddr(nc))
+		s.cameIn(remoteAddr(nc), TCP)
 		ours := s.handshake(hs.InfoHash, false)
 		nc.Write(ours.Append(nil)) // the peer answers on its own connection
 		return nil, hs, nil, nil, errDialedBack
@@ -286,11 +294,7 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 	t.mu.Lock()
 	t.peerConns.dialing--
 	if err != nil {
-		if errors.Is(err, errNoAnswer) {
-			list.Unanswered(addr)
-		}
-		list.SetFailure(addr, failureOf(err))
-		list.Failed(addr, time.Now())
+		t.dialFailedLocked(addr, list, err)
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -300,23 +304,40 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
+// dialFailedLocked records why a peer of a list was not reached.
+func (t *Torrent) dialFailedLocked(addr netip.AddrPort, list *peerlist.List, err error) {
+	if errors.Is(err, utp.ErrTooMany) { // the fault of this side
+		list.Unused(addr)
+		return
+	}
+	if errors.Is(err, errNoAnswer) {
+		list.Unanswered(addr)
+	}
+	list.SetFailure(addr, failureOf(err))
+	list.Failed(addr, time.Now())
+}
+
 // connect dials a peer and exchanges handshakes, with encryption or without it as the session's
 // options say. The peer must answer with hash, or with an info-hash for which the function also
 // returns true.
 func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
-	attempts := s.opt.Encryption.attempts(s.encryption.wants(addr))
+	to := dialTarget{addr, hash}
+	attempts := s.encryption.attempts(s.opt.Encryption, to)
 	for i, encrypted := range attempts {
 		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted, i == len(attempts)-1)
 		if err == nil {
-			s.encryption.reached(addr, encrypted)
+			s.encryption.reached(to, encrypted)
 		}
 		if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
 			nc.Close()
 			err = badPeer("answered for another torrent")
 		}
 		if err == nil || !closedByPeer(ctx, err) {
-			break
+			return nc, hs, err
 		}
+	}
+	if len(attempts) > 1 {
+		s.encryption.closed(to)
 	}
 	return nc, hs, err
 }

@@ -97,7 +97,7 @@ func (c *conn) dialBackAskedLocked(m *peerwire.DialBackMessage, now time.Time) e
 	}
 	s, try := c.t.s, *m
 	answer := peerwire.DialBackMessage{Type: peerwire.DialBackAnswer, Nonce: m.Nonce}
-	if try.TCPPort != 0 && !s.mayDialBack(c.peer.addr.Addr(), try.TCPPort) {
+	if try.TCPPort != 0 && (s.opt.NoTCP || !s.mayDialBack(c.peer.addr.Addr(), try.TCPPort)) {
 		answer.TCP, try.TCPPort = peerwire.DialBackFailed, 0
 	}
 	if try.UDPPort != 0 && (!s.mayDialBack(c.peer.addr.Addr(), try.UDPPort) || s.opt.DialBackUDP == nil) {

@@ -22,11 +22,12 @@ import (
 // dialBackWorld is a simulated internet with a session that asks for dial-backs, which may be
 // behind a router that lets nothing in, and sessions that it is connected to.
 type dialBackWorld struct {
-	t     *testing.T
-	net   *simnet.Network
-	mi    *metainfo.MetaInfo
-	asker *Session
-	ran   sync.WaitGroup
+	t      *testing.T
+	net    *simnet.Network
+	mi     *metainfo.MetaInfo
+	asker  *Session
+	others []*Session
+	ran    sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
 	dials   []string   // addresses that the other sessions dialled
@@ -69,6 +70,7 @@ func withDialBackWorld(t *testing.T, blocked string, others []string, f func(w *
 			addr := netip.MustParseAddr(text)
 			host := &firewall{w.net.Host(addr, simnet.Link{Latency: 20 * time.Millisecond}), w, blocked}
 			s := w.session(ctx, Options{Network: host, Bind: addr, DialBackUDP: w.packet})
+			w.others = append(w.others, s)
 			peers = append(peers, s.Addr())
 		}
 		w.asker = w.session(ctx, Options{Network: w.net.Host(dialBackAsker, simnet.Link{}), Bind: dialBackAsker})

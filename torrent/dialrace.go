@@ -16,6 +16,9 @@ const (
 	// keep a slot of Options.MaxHalfOpen for long after TCP was refused. uTP sends its first
 	// packet again after 1 and 3 seconds.
 	utpDialTimeout = 5 * time.Second
+	// utpAfterTCP is how long a dial over uTP goes on after TCP has failed, so that peers that
+	// are gone hold such a slot for a short time. It is enough for the answer to the second packet.
+	utpAfterTCP = 2 * time.Second
 )
 
 // dialed is the outcome of a dial over one transport.
@@ -55,6 +58,7 @@ func (s *Session) dialPeer(ctx context.Context, addr netip.AddrPort) (net.Conn, 
 	dial(first)
 	second := time.NewTimer(wait)
 	defer second.Stop()
+	var late <-chan time.Time // when uTP is given up, because TCP has failed
 	begun, failed := false, error(nil)
 	for {
 		select {
@@ -71,6 +75,15 @@ func (s *Session) dialPeer(ctx context.Context, addr netip.AddrPort) (net.Conn, 
 			if failed == nil || r.over == TCP {
 				failed = r.err
 			}
+			if r.over == TCP {
+				giveUp := time.NewTimer(utpAfterTCP)
+				defer giveUp.Stop()
+				late = giveUp.C
+			}
+		case <-late:
+			cancel()
+			late = nil
+			continue
 		}
 		switch {
 		case !begun:
@@ -94,6 +107,7 @@ func (s *Session) dialOver(ctx context.Context, over Transport, addr netip.AddrP
 	if over == TCP {
 		return s.opt.Network.DialContext(ctx, "tcp", addr.String())
 	}
+	s.transports.dials(addr.Addr())
 	ctx, cancel := context.WithTimeout(ctx, utpDialTimeout)
 	defer cancel()
 	return s.opt.UTP.Dial(ctx, addr)

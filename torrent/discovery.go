@@ -136,7 +136,9 @@ func (s *Session) AnnounceAgain() {
 }
 
 // LastIncoming returns when a peer with a public address last connected to this session for a
-// torrent that it has, or because [Session.AskDialBack] asked it to, or the zero Time.
+// torrent that it has, or because [Session.AskDialBack] asked it to, or the zero Time. Connections
+// over uTP count only in a session without TCP, and if the session did not dial the address within
+// half an hour before, because others come through the hole in a router that this dial made.
 func (s *Session) LastIncoming() time.Time {
 	if at := s.lastIncoming.Load(); at != 0 {
 		return time.Unix(at, 0)

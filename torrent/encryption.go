@@ -3,7 +3,6 @@ package torrent
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"spate"
 	"spate/peerwire"
@@ -23,7 +23,9 @@ type Encryption uint8
 
 const (
 	// EncryptionAllow accepts connections with and without encryption. It dials without, and
-	// again with encryption if the peer closed that connection without an answer.
+	// again with encryption if the peer closed that connection without an answer. If the peer
+	// closes this one too, which it does if it does not know the torrent, it is dialled twice
+	// again after an hour at the earliest.
 	EncryptionAllow Encryption = iota
 	// EncryptionPrefer is like EncryptionAllow, and dials with encryption first.
 	EncryptionPrefer
@@ -72,12 +74,24 @@ var errEncryption = errors.New("the connection is not encrypted")
 type encryption struct {
 	computing chan struct{} // a token for each handshake that computes keys
 
-	mu        sync.Mutex // guards encrypted
-	encrypted map[netip.AddrPort]struct{}
+	mu        sync.Mutex                  // guards the fields below
+	encrypted map[netip.AddrPort]struct{} // peers to which the last connection was encrypted
+	refused   map[dialTarget]time.Time    // when a peer last closed connections with and without encryption
 }
 
+// dialTarget is a peer and the torrent for which it is dialled.
+type dialTarget struct {
+	addr netip.AddrPort
+	hash spate.InfoHash
+}
+
+// secondTryEvery is the time after which a peer that closed connections with and without encryption
+// is dialled again with both. Most such peers do not know the torrent, so that a second connection
+// for each dial would be in vain.
+const secondTryEvery = time.Hour
+
 func newEncryption() encryption {
-	return encryption{computing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), encrypted: map[netip.AddrPort]struct{}{}}
+	return encryption{computing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), encrypted: map[netip.AddrPort]struct{}{}, refused: map[dialTarget]time.Time{}}
 }
 
 // compute runs f, of which few run at a time, so that many handshakes leave processors to others.
@@ -87,23 +101,35 @@ func (e *encryption) compute(f func()) {
 	f()
 }
 
-// wants reports whether the last connection to a peer was encrypted.
-func (e *encryption) wants(addr netip.AddrPort) bool {
+// attempts returns whether each dial of a peer for a torrent is encrypted, in order.
+func (e *encryption) attempts(mode Encryption, to dialTarget) []bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.encrypted[addr]
-	return ok
+	_, known := e.encrypted[to.addr]
+	all := mode.attempts(known)
+	if at, ok := e.refused[to]; ok && time.Since(at) < secondTryEvery {
+		return all[:1]
+	}
+	return all
 }
 
 // reached records whether a connection to a peer was encrypted.
-func (e *encryption) reached(addr netip.AddrPort, encrypted bool) {
+func (e *encryption) reached(to dialTarget, encrypted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.refused, to)
 	if encrypted {
-		remember(e.encrypted, addr, struct{}{})
+		remember(e.encrypted, to.addr, struct{}{})
 	} else {
-		delete(e.encrypted, addr)
+		delete(e.encrypted, to.addr)
 	}
+}
+
+// closed records that a peer closed connections with and without encryption.
+func (e *encryption) closed(to dialTarget) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	remember(e.refused, to, time.Now())
 }
 
 // encryptDialled makes the encrypted handshake on a connection that this side dialled, and
@@ -192,36 +218,4 @@ func (c *begunConn) NetConn() net.Conn { return c.Conn }
 // may mend: the peer accepted the connection, and closed it at the handshake.
 func closedByPeer(ctx context.Context, err error) bool {
 	return errors.Is(err, errNoAnswer) && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil
-}
-
-// digests finds the info-hash for the digest with which an encrypted handshake names a torrent.
-// Session.mu guards it. It may hold hashes that the session has no longer. It is nil until the
-// first handshake needs it.
-type digests map[[sha1.Size]byte]spate.InfoHash
-
-// nameLocked adds an info-hash that the session has now.
-func (s *Session) nameLocked(ih spate.InfoHash) {
-	if s.digests != nil {
-		s.digests[mse.Digest(ih)] = ih
-	}
-}
-
-// hashOf returns the info-hash with a digest, and whether the session has it.
-func (s *Session) hashOf(digest [sha1.Size]byte) (spate.InfoHash, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := len(s.torrents) + len(s.fetches) + len(s.dormant.by); s.digests == nil || len(s.digests) > 2*known+1024 {
-		s.digests = make(digests, known)
-		for ih := range s.torrents {
-			s.nameLocked(ih)
-		}
-		for ih := range s.fetches {
-			s.nameLocked(ih)
-		}
-		for ih := range s.dormant.by {
-			s.nameLocked(ih)
-		}
-	}
-	ih, ok := s.digests[digest]
-	return ih, ok && (s.torrents[ih] != nil || s.fetches[ih] != nil || s.dormant.by[ih] != nil)
 }

@@ -9,9 +9,11 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"spate"
+	"spate/internal/simnet"
 	"spate/peerwire"
 	"spate/peerwire/mse"
 	"spate/storage"
@@ -162,6 +164,48 @@ func TestOtherProtocolsAreClosed(t *testing.T) {
 			go c.Write(first)
 			if n, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) || n > 96+512 {
 				t.Errorf("read %d bytes: %v", n, err)
+			}
+		})
+	}
+}
+
+// TestClosingPeerIsDialledTwiceRarely checks that a peer which closes connections with and without
+// encryption, because it does not know the torrent, is dialled once from then on for an hour, but
+// twice for another torrent.
+func TestClosingPeerIsDialledTwiceRarely(t *testing.T) {
+	for mode, want := range map[Encryption][4]int{EncryptionAllow: {2, 1, 2, 2}, EncryptionPrefer: {2, 1, 2, 2}, EncryptionRequire: {1, 1, 1, 1}, EncryptionOff: {1, 1, 1, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newDormantWorld(t, Options{Encryption: mode})
+			addr := netip.MustParseAddrPort("10.0.0.9:6881")
+			l, err := w.net.Host(addr.Addr(), simnet.Link{}).Listen(t.Context(), "tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			var accepted atomic.Int64
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					accepted.Add(1)
+					c.Read(make([]byte, 20))
+					c.Close()
+				}
+			}()
+			dials := func(hash spate.InfoHash) int {
+				before := accepted.Load()
+				_, _, err := w.seed.connect(t.Context(), addr, hash, false, func(spate.InfoHash) bool { return false })
+				if !errors.Is(err, errNoAnswer) {
+					t.Errorf("%s: %v", encryptionNames[mode], err)
+				}
+				return int(accepted.Load() - before)
+			}
+			got := [4]int{dials(spate.InfoHash{1}), dials(spate.InfoHash{1}), dials(spate.InfoHash{2}), 0}
+			time.Sleep(secondTryEvery)
+			if got[3] = dials(spate.InfoHash{1}); got != want {
+				t.Errorf("%s: the dials made %v connections, want %v", encryptionNames[mode], got, want)
 			}
 		})
 	}

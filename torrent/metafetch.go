@@ -215,6 +215,7 @@ func (s *Session) leaveFetch(f *metaFetch) {
 	s.mu.Lock()
 	for _, ih := range f.hashes.Swarms() {
 		delete(s.fetches, ih)
+		s.unnameLocked(ih)
 	}
 	s.mu.Unlock()
 	f.mu.Lock()

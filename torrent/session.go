@@ -102,6 +102,7 @@ func NewSession(opt Options) (*Session, error) {
 		handshakes:   newHandshakes(),
 		transports:   newTransportMemory(),
 		encryption:   newEncryption(),
+		digests:      newDigests(opt.Encryption),
 	}
 	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
@@ -271,8 +272,10 @@ func (s *Session) enterLocked(t *Torrent) {
 func (s *Session) leaveLocked(t *Torrent) {
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
+	s.unnameLocked(t.hash, t.hash2)
 	if w := t.twin.Load(); w != nil {
 		delete(s.torrents, w.hash)
+		s.unnameLocked(w.hash)
 	}
 }
 
@@ -296,6 +299,7 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, *dormant, error) {
 	}
 	if d != nil {
 		s.dormant.removeLocked(d)
+		s.unnameLocked(d.hash, d.hash2)
 	}
 	if t == nil {
 		s.mu.Unlock()

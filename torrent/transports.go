@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"spate/internal/fairpool"
 )
@@ -33,7 +34,8 @@ func (t Transport) other() Transport { return TCP + UTP - t }
 // use. The addresses of its connections have the network "udp", and Close ends all of them.
 type UTPSocket interface {
 	net.Listener
-	// Dial connects to a peer.
+	// Dial connects to a peer. Its error wraps utp.ErrTooMany if the socket has no place for
+	// another connection.
 	Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
@@ -56,11 +58,13 @@ type transportMemory struct {
 	peers    map[netip.AddrPort]Transport   // the last transport that reached the peer
 	networks map[fairpool.Network]Transport // the last transport that reached a peer of the network
 	utp      map[netip.AddrPort]struct{}    // peers that support uTP, as peer exchange says
+	dialled  map[netip.Addr]time.Time       // when an address was last dialled over uTP
 }
 
 func newTransportMemory() *transportMemory {
 	return &transportMemory{
 		peers: map[netip.AddrPort]Transport{}, networks: map[fairpool.Network]Transport{}, utp: map[netip.AddrPort]struct{}{},
+		dialled: map[netip.Addr]time.Time{},
 	}
 }
 
@@ -103,6 +107,25 @@ func (m *transportMemory) first(addr netip.AddrPort) (first Transport, both bool
 	}
 	_, both = m.utp[addr]
 	return TCP, both
+}
+
+// holeTime is longer than routers let packets in from an address after the last one to it.
+const holeTime = 30 * time.Minute
+
+// dials records that an address is dialled over uTP.
+func (m *transportMemory) dials(addr netip.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	remember(m.dialled, addr, time.Now())
+}
+
+// dialledLately reports whether a router may let in packets from an address because this side has
+// dialled it over uTP.
+func (m *transportMemory) dialledLately(addr netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.dialled[addr]
+	return ok && time.Since(at) < holeTime
 }
 
 // remember adds an entry to a map that has a bound.

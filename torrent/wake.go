@@ -114,6 +114,7 @@ func (s *Session) forgetDormant(d *dormant) {
 	known := s.dormant.by[d.hash] == d
 	if known {
 		s.dormant.removeLocked(d)
+		s.unnameLocked(d.hash, d.hash2)
 	}
 	s.mu.Unlock()
 	if known {

@@ -7,25 +7,64 @@ import (
 	"time"
 )
 
-// A SYN leaves no trace: the first sequence number of the answer is a keyed hash of the SYN, and
-// the connection begins to exist with the first packet that acknowledges this number. So a million
-// SYNs from forged addresses need no memory, and each gets one packet of 20 bytes.
+// A SYN leaves no trace: the answer has a sequence number and a time that are keyed hashes, and the
+// connection begins to exist with the first packet that returns both. So a million SYNs from forged
+// addresses need no memory, and each gets one packet of 20 bytes.
+//
+// A sender that does not see the answer has to guess. The first packet of a peer acknowledges the
+// sequence number (16 bits). It also has the time at which it was sent and the difference of the
+// clocks that the peer measured at the answer, and the difference of these two is the time in the
+// answer, except for the round-trip time (10 bits, because mostRoundTrip is one part in 1,000 of the
+// 2^32 microseconds). The first maxLostFirst+1 packets open the connection (-2 bits). So a guess
+// fits with a probability of 2^-24, and guesses bounds the guesses for an address. What remains: a
+// sender that once used the address and port of a peer and saw an answer there can open connections
+// in the name of this peer until the secret changes.
 
-// lostFirst is the number of packets of a new connection that may be lost or overtaken before one
-// arrives. Each makes it more likely that a forged packet fits: 16 in 65,536.
-const lostFirst = 16
+// maxLostFirst is the number of packets of a new connection that may be lost or overtaken before
+// one arrives and opens the connection.
+const maxLostFirst = 3
 
-// firstSeq returns the first sequence number for the answer to a SYN.
-func (s *Socket) firstSeq(from netip.AddrPort, id, seq uint16) uint16 {
-	var b [32 + 16 + 6]byte
+// The round-trip times that a peer may have. The least one is negative because the clocks of some
+// systems advance in steps of 16 ms.
+const (
+	leastRoundTrip = -50 * time.Millisecond
+	mostRoundTrip  = 4 * time.Second
+)
+
+// The secret of the answers changes each secretLife. The one before remains valid for secretAfter,
+// in which the first packet of the peer should arrive.
+const (
+	secretLife  = 5 * time.Minute
+	secretAfter = 30 * time.Second
+)
+
+// proof is the part of the answer to a SYN that only its receiver can know.
+type proof struct {
+	seq   uint16 // what the first sequence number of the answer exceeds that of the SYN by
+	clock uint32 // what the times of the connection exceed those of the Socket by, in microseconds
+}
+
+// proofFor returns the proof for a connection with an id, during a life of the secret. One block of
+// SHA-256 holds its input.
+func (s *Socket) proofFor(from netip.AddrPort, id uint16, life uint32) proof {
+	var b [32 + 16 + 2 + 2 + 3]byte
 	copy(b[:], s.secret[:])
 	a := from.Addr().As16()
 	copy(b[32:], a[:])
 	binary.BigEndian.PutUint16(b[48:], from.Port())
 	binary.BigEndian.PutUint16(b[50:], id)
-	binary.BigEndian.PutUint16(b[52:], seq)
+	b[52], b[53], b[54] = byte(life>>16), byte(life>>8), byte(life)
 	sum := sha256.Sum256(b[:])
-	return binary.BigEndian.Uint16(sum[:])
+	return proof{binary.BigEndian.Uint16(sum[:]), binary.BigEndian.Uint32(sum[2:])}
+}
+
+// shows returns the sequence number of the SYN and reports whether a packet has the proof. ahead is
+// the number of packets after the SYN that it has overtaken.
+func (p proof) shows(h *header, now time.Duration) (syn uint16, ahead int, ok bool) {
+	syn = h.ack + 1 - p.seq
+	ahead = int(h.seq - 1 - syn)
+	rtt := time.Duration(int32(timestamp(now, p.clock)-(h.timestamp-h.delay))) * time.Microsecond
+	return syn, ahead, ahead < maxReorder && rtt >= leastRoundTrip && rtt <= mostRoundTrip
 }
 
 // welcomes reports whether a SYN gets an answer.
@@ -45,41 +84,50 @@ func (s *Socket) welcomes(h *header, from netip.AddrPort) bool {
 	return true
 }
 
-// accepted returns a new connection if the packet is the first after the answer to a SYN.
-func (s *Socket) accepted(h *header, from netip.AddrPort) *Conn {
+// accepted returns a new connection if the packet is the first after the answer to a SYN. silent is
+// set if the packet must not be answered.
+func (s *Socket) accepted(h *header, from netip.AddrPort) (c *Conn, silent bool) {
 	if h.kind != stData && h.kind != stState {
-		return nil
+		return nil, false
 	}
-	id := h.id - 1
-	var syn uint16
-	found := false
-	for i := range uint16(lostFirst) {
-		if syn = h.seq - 1 - i; s.firstSeq(from, id, syn) == h.ack+1 {
-			found = true
-			break
-		}
-	}
-	if !found {
-		return nil
-	}
-	key := connKey{from, h.id}
+	now, key := s.now(), connKey{from, h.id}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.conns[key]; c != nil {
-		return c // another packet was faster
+		return c, false // another packet was faster
 	}
-	if _, gone := s.gone.find(key, s.now()); gone || s.closed || len(s.conns) >= s.opt.MaxConns {
-		return nil
+	if _, gone := s.gone.find(key, now); gone || s.closed {
+		return nil, false
 	}
-	c := newConn(s, key, newAcceptor(&s.opt, s.now(), id, syn, h.ack+1, s.opt.largest(from.Addr())))
+	if s.guesses.tooMany(from.Addr(), now) {
+		return nil, true
+	}
+	id, life := h.id-1, uint32(now/secretLife)
+	p := s.proofFor(from, id, life)
+	syn, ahead, ok := p.shows(h, now)
+	if !ok && life > 0 && now%secretLife < secretAfter {
+		p = s.proofFor(from, id, life-1)
+		syn, ahead, ok = p.shows(h, now)
+	}
+	switch {
+	case !ok:
+		s.guesses.wrong(from.Addr(), now)
+		return nil, false
+	case ahead > maxLostFirst:
+		s.guesses.wrong(from.Addr(), now)
+		return nil, true // the peer sends the packets before it again
+	case len(s.conns) >= s.opt.MaxConns:
+		return nil, false
+	}
+	c = newConn(s, key, newAcceptor(&s.opt, now, id, syn, p, s.opt.largest(from.Addr())))
 	c.syn = syn
 	select {
 	case s.accept <- c:
 	default:
-		return nil
+		return nil, false
 	}
 	s.conns[key] = c
-	return c
+	return c, false
 }
 
 // answersUnknown writes the answer to a packet of no known connection to b. It returns false if the
@@ -98,7 +146,7 @@ func (s *Socket) answersUnknown(h *header, from netip.AddrPort, b []byte, now ti
 		case h.kind == stState:
 			return false
 		case h.kind == stFin:
-			ts := timestamp(now)
+			ts := timestamp(now, 0)
 			r := header{kind: stState, id: id, timestamp: ts, delay: ts - h.timestamp, seq: h.ack + 1, ack: h.seq}
 			r.put(b)
 			return true

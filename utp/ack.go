@@ -16,6 +16,9 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 		if !ok {
 			return
 		}
+		if m.mtu.arrived(now, headerLen+bytes, p.sends) {
+			m.resize()
+		}
 		total += bytes
 		packets++
 		if m.mtu.acked(now, seq, p.sends) {
@@ -24,7 +27,7 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 		if p.order > newest.order {
 			newest = *p
 		}
-		needless = needless || p.sends == 2 && now-p.sentAt < m.queue.baseRTT()/2
+		needless = needless || p.sends == 2 && !p.probe && now-p.sentAt < m.queue.baseRTT()/2
 	}
 	for seq := s.una; !before(h.ack, seq); seq++ {
 		ack(seq)
@@ -66,6 +69,7 @@ func (m *machine) handleAck(now time.Duration, h *header) {
 	if s.una != s.next {
 		m.retransmitAt = now + m.rto()
 	}
+	m.armProbe()
 }
 
 // duplicateAck counts ACKs that acknowledge nothing new. They stand for a loss if the peer sends
@@ -142,7 +146,7 @@ func (m *machine) detectLoss(now time.Duration) {
 // window of the peer.
 func (m *machine) retransmitTimeout(now time.Duration) {
 	s := &m.s
-	m.retransmitAt = 0
+	m.retransmitAt, m.probeAt = 0, 0
 	switch {
 	case s.una == s.end:
 		return

@@ -302,6 +302,9 @@ func (c *Conn) flush() {
 		c.flushBatch(now)
 	} else {
 		for b := c.m.next(now); b != nil; b = c.m.next(now) {
+			if c.fragmented(b) {
+				continue
+			}
 			if err := c.s.pc.WriteTo(b, c.key.addr); err != nil {
 				c.m.sendFailed(now, len(b), err)
 			}
@@ -317,6 +320,12 @@ func (c *Conn) flush() {
 	c.s.timers.schedule(c, c.m.deadline())
 }
 
+// fragmented sends a packet that is too large for the path in fragments. It returns false if the
+// packet is small enough or cannot be fragmented.
+func (c *Conn) fragmented(b []byte) bool {
+	return c.s.pieces != nil && c.m.inPieces && c.s.pieces.WriteFragmented(b, c.key.addr, c.local) == nil
+}
+
 // flushBatch sends the packets in batches.
 func (c *Conn) flushBatch(now time.Duration) {
 	batch := batches.Get().(*[batchLen][]byte)
@@ -327,6 +336,9 @@ func (c *Conn) flushBatch(now time.Duration) {
 			b := c.m.next(now)
 			if more = b != nil; !more {
 				break
+			}
+			if c.fragmented(b) {
+				continue
 			}
 			batch[n] = b
 			n++

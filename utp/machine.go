@@ -50,6 +50,7 @@ type machine struct {
 	state        state
 	recvID       uint16 // the id in packets of the peer
 	sendID       uint16 // the id in packets to the peer
+	clock        uint32 // what the times in packets to the peer exceed now by, in microseconds
 	cause        error  // why the connection ended; nil if it was closed and all is delivered
 	opened       bool   // the peer has answered
 	closed       bool   // nobody reads or writes any more
@@ -66,6 +67,7 @@ type machine struct {
 	backoff      int           // timeouts since the peer acknowledged something
 	force        int           // packets that may be sent although the window is full
 	retransmitAt time.Duration // 0 if no packet waits for an ACK
+	probeAt      time.Duration // when the last packet is sent again, before it counts as lost; 0 if it is not
 	lossAt       time.Duration // when a packet that others have overtaken counts as lost; 0 if none has been
 	closedAt     time.Duration
 	progressAt   time.Duration // when the peer acknowledged something, said that its window is closed, or got something to acknowledge
@@ -73,6 +75,7 @@ type machine struct {
 	highest      uint32        // the latest transmission that arrived
 	tolerance    uint32        // packets that may overtake another before it counts as lost
 	cutOrder     uint32        // a loss of this or an earlier transmission does not shrink the window again
+	inPieces     bool          // the packet that next has returned may be fragmented
 	scratch      [headerLen + 2 + maxSACK]byte
 }
 
@@ -96,11 +99,11 @@ func newDialer(o *Options, now time.Duration, id, seq uint16, maxMTU int) *machi
 	return m
 }
 
-// newAcceptor returns the connection for a SYN with the given id and sequence number that was
-// answered with the sequence number seq.
-func newAcceptor(o *Options, now time.Duration, id, synSeq, seq uint16, maxMTU int) *machine {
-	m := newMachine(o, now, seq, maxMTU)
-	m.state, m.opened, m.recvID, m.sendID = open, true, id+1, id
+// newAcceptor returns the connection for a SYN with the given id and sequence number whose answer
+// had the proof p.
+func newAcceptor(o *Options, now time.Duration, id, synSeq uint16, p proof, maxMTU int) *machine {
+	m := newMachine(o, now, synSeq+p.seq, maxMTU)
+	m.state, m.opened, m.recvID, m.sendID, m.clock = open, true, id+1, id, p.clock
 	m.r.ack = synSeq
 	return m
 }
@@ -131,7 +134,7 @@ func (m *machine) handle(now time.Duration, h *header) {
 		m.r.unacked, m.r.ackAt = 1, now+ackDelay // lets a peer that kept no state for the SYN accept
 	}
 	if h.timestamp != 0 {
-		m.reply = timestamp(now) - h.timestamp
+		m.reply = timestamp(now, m.clock) - h.timestamp
 		m.queue.received(now, m.reply)
 	}
 	m.handleAck(now, h)
@@ -226,7 +229,7 @@ func (m *machine) deadline() time.Duration {
 		return never
 	}
 	d := m.sentAt + keepAlive
-	for _, at := range [...]time.Duration{m.retransmitAt, m.lossAt, m.r.ackAt} {
+	for _, at := range [...]time.Duration{m.retransmitAt, m.probeAt, m.lossAt, m.r.ackAt} {
 		if at != 0 {
 			d = min(d, at)
 		}
@@ -254,15 +257,18 @@ func (m *machine) timeout(now time.Duration) {
 	}
 	if m.retransmitAt != 0 && now >= m.retransmitAt {
 		m.retransmitTimeout(now)
+	} else if m.probeAt != 0 && now >= m.probeAt {
+		m.probeTail(now)
 	}
 }
 
 // next returns a packet to send, or nil if there is none. The packet is valid until the next
 // call of another method; packets of calls in a row are valid together.
 func (m *machine) next(now time.Duration) []byte {
+	m.inPieces = false
 	if m.resetDue {
 		m.resetDue = false
-		ts := timestamp(now)
+		ts := timestamp(now, m.clock)
 		h := header{kind: stReset, id: m.sendID, timestamp: ts, delay: m.reply, seq: m.s.next, ack: m.resetAck}
 		h.put(m.scratch[:])
 		return m.scratch[:headerLen]
@@ -279,7 +285,7 @@ func (m *machine) next(now time.Duration) []byte {
 	}
 	m.sentAt = now
 	h := header{
-		kind: stState, id: m.sendID, timestamp: timestamp(now), delay: m.reply,
+		kind: stState, id: m.sendID, timestamp: timestamp(now, m.clock), delay: m.reply,
 		window: uint32(m.r.window()), seq: m.s.next, ack: m.r.ack,
 	}
 	b := m.scratch[:]
@@ -316,6 +322,7 @@ func (m *machine) nextData(now time.Duration) []byte {
 	}
 	m.force = max(m.force-1, 0)
 	first := p.status == queued
+	m.inPieces = m.mtu.fragments(int(p.b.end), p.sends)
 	if first && seq == s.una {
 		m.progressAt = now
 	}
@@ -323,12 +330,15 @@ func (m *machine) nextData(now time.Duration) []byte {
 	if m.retransmitAt == 0 || s.inFlight == p.payload() {
 		m.retransmitAt = now + m.backedOff()
 	}
-	stamp(p.b.data[:], now, m.reply, m.r.window(), m.r.ack)
+	if first {
+		m.armProbe()
+	}
+	stamp(p.b.data[:], timestamp(now, m.clock), m.reply, m.r.window(), m.r.ack)
 	m.r.advertised = m.r.window()
 	if m.r.reordered == 0 {
 		m.r.acknowledged()
 	}
-	if first && m.mtu.due(now, p.payload(), s.packet, s.inFlight) {
+	if first && !m.inPieces && m.mtu.due(now, p.payload(), s.packet, s.inFlight) {
 		return m.mtu.pad(seq, p.b.bytes())
 	}
 	return p.b.bytes()
@@ -347,9 +357,15 @@ func (m *machine) maySend(p *slot, seq uint16) bool {
 }
 
 // sendFailed records that a packet of n bytes could not be sent. If the system says that it is
-// too large, a probe of the MTU search has failed.
+// too large, a probe of the MTU search has failed, or the link carries less than before.
 func (m *machine) sendFailed(now time.Duration, n int, err error) {
-	if !sockerr.Is(err, syscall.EMSGSIZE) || !m.mtu.probing || n != m.mtu.next() {
+	if !sockerr.Is(err, syscall.EMSGSIZE) {
+		return
+	}
+	if !m.mtu.probing || n != m.mtu.next() {
+		if n > m.mtu.start && n <= m.mtu.size && m.mtu.shrink(now) {
+			m.resize()
+		}
 		return
 	}
 	seq := m.mtu.seq

@@ -34,19 +34,19 @@ func newWorld(t *rapid.T) *world {
 	seq := rapid.SampledFrom([]uint16{0, 65_530, 32_760, 1}).Draw(t, "seq")
 	w := &world{now: time.Second}
 	w.sides[0] = newDialer(&o, w.now, 65_535, seq, maxMTU4)
-	w.sides[1] = newAcceptor(&o, w.now, 65_535, seq, seq+100, maxMTU4)
+	w.sides[1] = newAcceptor(&o, w.now, 65_535, seq, proof{seq: 100}, maxMTU4)
 	w.flush(0)
 	// A Socket answers a SYN before the connection exists, which begins with the first packet that
 	// the dialler sends afterwards.
-	w.network = []parcel{{synAnswer(65_535, seq, seq+100), 0}}
+	w.network = []parcel{{synAnswer(65_535, seq, proof{seq: 100}), 0}}
 	w.deliver(0, false)
 	return w
 }
 
 // synAnswer returns the packet that a Socket sends for a SYN.
-func synAnswer(id, syn, seq uint16) []byte {
+func synAnswer(id, syn uint16, p proof) []byte {
 	var b [headerLen]byte
-	answerSYN(b[:], &header{id: id, seq: syn}, seq, 1<<20, time.Second)
+	answerSYN(b[:], &header{id: id, seq: syn}, p, 1<<20, time.Second)
 	return b[:]
 }
 
@@ -207,7 +207,7 @@ func FuzzMachine(f *testing.F) {
 		var o Options
 		o.set()
 		now := time.Second
-		m := newAcceptor(&o, now, 0, 100, 1, maxMTU4)
+		m := newAcceptor(&o, now, 0, 100, proof{seq: 1 - 100 + 1<<16}, maxMTU4)
 		m.write(now, make([]byte, 50_000))
 		for len(p) > 0 {
 			n := min(len(p), 20+int(split))

@@ -8,6 +8,16 @@ const (
 	probeFlight = 3  // full packets in flight behind which a probe is sent, so that its loss is noticed early
 	minPadding  = 16 // bytes by which a probe must exceed the known size, because of its extensions
 	searchAgain = 10 * time.Minute
+	searchSoon  = time.Minute // after the known size was too large
+
+	// A packet may be fragmented after so many transmissions were lost, more of them if it has no
+	// more bytes than the packets with which the connection began.
+	lostBeforeFragments      = 2
+	lostBeforeFragmentsStart = 4
+	// fragmentedInRow is the number of packets that arrived only after they might be fragmented,
+	// in a row, from which the known size is too large. With 6, a loss of 30 % was taken for it in
+	// a quarter of the transfers of 2 MiB, with 8 rarely.
+	fragmentedInRow = 8
 )
 
 // mtuSteps are the amounts by which sizes of probes fall short of the largest size: links of
@@ -16,11 +26,14 @@ var mtuSteps = [...]int{0, 8, 20, 40, 60, 80, 100, 120, 160, 200}
 
 // mtuSearch finds the largest packet that the path carries. A probe is a DATA packet that is
 // filled up with an extension that receivers skip. If the probe is lost, its data is sent again
-// without padding, in a packet of a size that passes. So no packet has ever to be fragmented,
-// which a DATA packet with more payload would: the payload of a sequence number cannot change.
+// without padding, in a packet of a size that passes. So packets have to be fragmented only if the
+// path begins to carry less than before.
 type mtuSearch struct {
 	size    int // bytes of the largest UDP payload that passes
+	start   int // bytes with which the connection began
+	least   int // bytes that every path carries
 	largest int // bytes of the largest that is tried
+	pieces  int // packets that arrived in a row only after they might be fragmented
 	step    int // index of mtuSteps of the next probe; len(mtuSteps) if the search has ended
 	tries   int // probes of this size that were lost
 	again   time.Duration
@@ -30,7 +43,57 @@ type mtuSearch struct {
 }
 
 func newMTUSearch(start, largest int) mtuSearch {
-	return mtuSearch{size: min(start, largest), largest: largest}
+	s := mtuSearch{size: min(start, largest), start: min(start, largest), least: min(start, largest), largest: largest}
+	if largest > maxMTU6 { // IPv4
+		s.least = min(s.least, minMTU)
+	}
+	return s
+}
+
+// fragments reports whether the next transmission of a packet of n bytes may be fragmented, after
+// so many. The payload of its sequence number cannot change, because the peer may have received it.
+func (s *mtuSearch) fragments(n int, sends uint8) bool {
+	switch {
+	case n > s.size: // it was made before the size became smaller
+		return true
+	case n > s.start:
+		return sends >= lostBeforeFragments
+	}
+	return n > s.least && sends >= lostBeforeFragmentsStart
+}
+
+// arrived records that a packet of n bytes arrived after so many transmissions. It reports whether
+// the known size has become smaller.
+func (s *mtuSearch) arrived(now time.Duration, n int, sends uint8) bool {
+	if n > s.size || n <= s.lower() {
+		return false
+	}
+	if !s.fragments(n, sends-1) {
+		s.pieces = 0
+		return false
+	}
+	s.pieces++
+	return s.pieces >= fragmentedInRow && s.shrink(now)
+}
+
+// lower returns the size to which shrink goes.
+func (s *mtuSearch) lower() int {
+	if s.size > s.start {
+		return s.start
+	}
+	return s.least
+}
+
+// shrink records that packets of the known size do not pass any more. It reports whether the size
+// has become smaller.
+func (s *mtuSearch) shrink(now time.Duration) bool {
+	if s.size == s.lower() {
+		return false
+	}
+	s.drop()
+	s.size, s.pieces = s.lower(), 0
+	s.step, s.tries, s.again = len(mtuSteps), 0, now+searchSoon
+	return true
 }
 
 // due reports whether the packet that is being sent, with the given bytes of payload, is to be

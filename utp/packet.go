@@ -88,22 +88,25 @@ func (h *header) put(b []byte) {
 	binary.BigEndian.PutUint16(b[18:], h.ack)
 }
 
-// timestamp returns the field of a header for a time. It is never 0, which means "no time".
-func timestamp(now time.Duration) uint32 { return max(uint32(now.Microseconds()), 1) }
+// timestamp returns the field of a header for a time of a clock that is ahead by so many
+// microseconds. It is never 0, which means "no time".
+func timestamp(now time.Duration, clock uint32) uint32 {
+	return max(uint32(now.Microseconds())+clock, 1)
+}
 
 // before reports whether the sequence number a comes before b. Sequence numbers wrap.
 func before(a, b uint16) bool { return int16(a-b) < 0 }
 
-// answerSYN writes the packet that accepts a SYN, with the first sequence number of this side.
-func answerSYN(b []byte, syn *header, seq uint16, window int, now time.Duration) {
-	ts := timestamp(now)
-	h := header{kind: stState, id: syn.id, timestamp: ts, delay: ts - syn.timestamp, window: uint32(window), seq: seq, ack: syn.seq}
+// answerSYN writes the packet that accepts a SYN.
+func answerSYN(b []byte, syn *header, p proof, window int, now time.Duration) {
+	ts := timestamp(now, p.clock)
+	h := header{kind: stState, id: syn.id, timestamp: ts, delay: ts - syn.timestamp, window: uint32(window), seq: syn.seq + p.seq, ack: syn.seq}
 	h.put(b)
 }
 
 // answerReset writes the packet that tells the sender of h that it has no connection here.
 func answerReset(b []byte, h *header, id uint16, now time.Duration) {
-	ts := timestamp(now)
+	ts := timestamp(now, 0)
 	r := header{kind: stReset, id: id, timestamp: ts, delay: ts - h.timestamp, seq: h.ack, ack: h.seq}
 	r.put(b)
 }

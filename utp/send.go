@@ -38,6 +38,7 @@ type slot struct {
 	b      *buffer
 	status status
 	sends  uint8         // transmissions, up to 255
+	probe  bool          // it was sent again before it counted as lost
 	order  uint32        // the number of the last transmission among those of the connection
 	sentAt time.Duration // of the last transmission
 }
@@ -202,8 +203,8 @@ func (s *sender) packets() int {
 }
 
 // stamp updates the fields of a header that change with each transmission.
-func stamp(b []byte, now time.Duration, delay uint32, window int, ack uint16) {
-	binary.BigEndian.PutUint32(b[4:], timestamp(now))
+func stamp(b []byte, timestamp, delay uint32, window int, ack uint16) {
+	binary.BigEndian.PutUint32(b[4:], timestamp)
 	binary.BigEndian.PutUint32(b[8:], delay)
 	binary.BigEndian.PutUint32(b[12:], uint32(window))
 	binary.BigEndian.PutUint16(b[18:], ack)

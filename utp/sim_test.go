@@ -61,17 +61,18 @@ func (s *sim) run(d time.Duration, stop func() bool) {
 
 // link is one direction of a path: a bottleneck with a queue, then a delay.
 type link struct {
-	s       *sim
-	rate    float64       // bytes a second; 0 means no bottleneck
-	buffer  int           // bytes that the queue holds
-	delay   time.Duration // after the bottleneck
-	loss    float64
-	double  float64       // the part of packets that arrive twice
-	jitter  time.Duration // a random delay up to it, which reorders
-	mtu     int           // larger packets vanish; 0 means none do
-	busy    time.Duration // when the bottleneck has sent all that it holds
-	carried int           // bytes that passed
-	dropped int           // packets that did not fit in the queue
+	s          *sim
+	rate       float64       // bytes a second; 0 means no bottleneck
+	buffer     int           // bytes that the queue holds
+	delay      time.Duration // after the bottleneck
+	loss       float64
+	double     float64       // the part of packets that arrive twice
+	jitter     time.Duration // a random delay up to it, which reorders
+	mtu        int           // larger packets vanish; 0 means none do
+	busy       time.Duration // when the bottleneck has sent all that it holds
+	carried    int           // bytes that passed
+	dropped    int           // packets that did not fit in the queue
+	fragmented int           // packets that were fragmented
 }
 
 // queue returns the delay of the queue.
@@ -79,8 +80,17 @@ func (l *link) queue() time.Duration { return max(l.busy-l.s.now, 0) }
 
 // send carries a packet of n bytes and calls f when it arrives. It returns false if the packet is
 // lost.
-func (l *link) send(n int, f func()) bool {
-	if l.mtu > 0 && n > l.mtu || l.s.rng.Float64() < l.loss {
+func (l *link) send(n int, f func()) bool { return l.sendIn(n, false, f) }
+
+// sendIn is like send, in fragments if the packet may be fragmented.
+func (l *link) sendIn(n int, fragments bool, f func()) bool {
+	if l.mtu > 0 && n > l.mtu {
+		if !fragments {
+			return false
+		}
+		l.fragmented++
+	}
+	if l.s.rng.Float64() < l.loss {
 		return false
 	}
 	wait := time.Duration(0)
@@ -145,8 +155,9 @@ func (e *endpoint) flush() {
 	}
 	for b := e.m.next(e.now()); b != nil; b = e.m.next(e.now()) {
 		e.sent++
+		over := e.m.inPieces
 		b := append([]byte(nil), b...)
-		e.out.send(len(b), func() { e.peer.handle(b) })
+		e.out.sendIn(len(b), over, func() { e.peer.handle(b) })
 	}
 	d := e.m.deadline()
 	if d == never {
@@ -174,7 +185,7 @@ func pair(s *sim, there, back *link) (a, b *endpoint) {
 	}
 	id, syn, seq := uint16(s.rng.Uint32()), uint16(s.rng.Uint32()), uint16(s.rng.Uint32())
 	a = &endpoint{s: s, out: there, m: newDialer(&o, s.now, id, syn, maxMTU4)}
-	b = &endpoint{s: s, out: back, m: newAcceptor(&o, s.now, id, syn, seq, maxMTU4)}
+	b = &endpoint{s: s, out: back, m: newAcceptor(&o, s.now, id, syn, proof{seq: seq - syn, clock: 1<<32 - 1<<21}, maxMTU4)}
 	a.peer, b.peer = b, a
 	// The answer to the SYN, which a Socket sends.
 	h := header{kind: stState, id: id, seq: seq, ack: syn, window: 1 << 20, timestamp: 1}

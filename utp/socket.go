@@ -31,6 +31,15 @@ type BatchConn interface {
 	WriteBatch(packets [][]byte, to netip.AddrPort, local netip.Addr) error
 }
 
+// FragmentingConn is a [PacketConn] that can send a packet that is too large for the path. A Socket
+// uses WriteFragmented for data that it has to send again in packets of the same size after the
+// path has begun to carry less.
+type FragmentingConn interface {
+	PacketConn
+	// WriteFragmented sends a packet and lets IP fragment it. It follows the rules of WriteBatch.
+	WriteFragmented(b []byte, to netip.AddrPort, local netip.Addr) error
+}
+
 // Packet is a UDP packet that was received.
 type Packet struct {
 	// Addr is the address of the sender.
@@ -46,7 +55,8 @@ type Packet struct {
 // are safe for concurrent use.
 type Socket struct {
 	pc     PacketConn
-	batch  BatchConn // pc, or nil if it sends no batches
+	batch  BatchConn       // pc, or nil if it sends no batches
+	pieces FragmentingConn // pc, or nil if it cannot fragment
 	opt    Options
 	start  time.Time
 	secret [32]byte
@@ -57,11 +67,12 @@ type Socket struct {
 	reordered atomic.Int64 // packets ahead of lost ones that the connections keep
 	lingering atomic.Int64 // connections that were closed and deliver their last bytes
 
-	mu     sync.RWMutex // guards the fields below
-	conns  map[connKey]*Conn
-	gone   recent
-	resets budget
-	closed bool
+	mu      sync.RWMutex // guards the fields below
+	conns   map[connKey]*Conn
+	gone    recent
+	guesses guesses
+	resets  budget
+	closed  bool
 }
 
 // connKey identifies a connection: the address of the peer, and the id in its packets.
@@ -82,8 +93,10 @@ func NewSocket(pc PacketConn, opt Options) (*Socket, error) {
 	s := &Socket{
 		pc: pc, opt: opt, start: time.Now(), accept: make(chan *Conn, opt.Backlog), done: make(chan struct{}),
 		conns: map[connKey]*Conn{}, gone: recent{byKey: map[connKey]goneConn{}},
+		guesses: newGuesses(),
 	}
 	s.batch, _ = pc.(BatchConn)
+	s.pieces, _ = pc.(FragmentingConn)
 	s.timers.now, s.timers.armed = s.now, never
 	rand.Read(s.secret[:])
 	return s, nil
@@ -266,9 +279,10 @@ func (s *Socket) unknown(h *header, key connKey, local netip.Addr) *Conn {
 		if !s.welcomes(h, key.addr) {
 			return nil
 		}
-		answerSYN(reply[:], h, s.firstSeq(key.addr, h.id, h.seq), s.opt.ReceiveWindow, now)
+		answerSYN(reply[:], h, s.proofFor(key.addr, h.id, uint32(now/secretLife)), s.opt.ReceiveWindow, now)
 	default:
-		if c := s.accepted(h, key.addr); c != nil {
+		c, silent := s.accepted(h, key.addr)
+		if c != nil || silent {
 			return c
 		}
 		if !s.answersUnknown(h, key.addr, reply[:], now) {

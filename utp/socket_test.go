@@ -176,8 +176,8 @@ func TestForgedDataOpensNothing(t *testing.T) {
 			h.put(b[:])
 			s.Handle(b[:], netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 9))
 		}
-		if conns, _ := s.sizes(); conns > 20 {
-			t.Errorf("%d of 20,000 forged packets opened a connection, want about 5", conns)
+		if conns, _ := s.sizes(); conns != 0 {
+			t.Errorf("%d of 20,000 forged packets opened a connection", conns)
 		}
 		if n.sent > resetRate+20 {
 			t.Errorf("the packets got %d answers within a second", n.sent)

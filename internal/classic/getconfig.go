@@ -61,6 +61,9 @@ func (r *run) sessionConfig() (c daemon.SessionConfig, state string, err error) 
 	}
 	o.MaxConnsPerTorrent, o.UploadSlots = conns, v.Int("max_uploads")
 	o.MaxHalfOpen, o.OpenFiles = v.Int("max_initiate"), v.Int("max_files_open")
+	if e, given := encryption(v); given {
+		o.Encryption = e
+	}
 	if ip := v.Text("ip"); ip != "" {
 		addr, err := netip.ParseAddr(ip)
 		if err != nil {
@@ -69,6 +72,18 @@ func (r *run) sessionConfig() (c daemon.SessionConfig, state string, err error) 
 		c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer { return claimer{next, addr} }
 	}
 	return c, state, nil
+}
+
+// encryption returns the use of encryption that the options select, and whether they select any. As
+// in BitTornado, --crypto_stealth implies --crypto_only, which implies --crypto_allowed.
+func encryption(v *Values) (e torrent.Encryption, given bool) {
+	switch {
+	case v.Int("crypto_stealth") != 0 || v.Int("crypto_only") != 0:
+		return torrent.EncryptionRequire, true
+	case v.Int("crypto_allowed") == 0:
+		return torrent.EncryptionOff, true
+	}
+	return torrent.EncryptionAllow, v.Given("crypto_allowed")
 }
 
 // plainSeed reports whether --super_seeder 0 is given. Without it the engine decides.

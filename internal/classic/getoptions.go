@@ -25,6 +25,9 @@ func getOptions() []Option {
 		{"spew", Int, "0", Both, true, "1: print a line for each peer below the status block"},
 		{"super_seeder", Int, "0", Tornado, true, "1 (and without this option): super-seed until another peer has all pieces; 0: never super-seed"},
 		{"http_timeout", Float, "60", Both, true, "the seconds to wait for the answer of a tracker"},
+		{"crypto_allowed", Int, "1", Tornado, true, "1: accept encrypted connections, and dial with encryption where a peer requires it; 0: no encryption"},
+		{"crypto_only", Int, "0", Tornado, true, "1: use only encrypted connections, as `spate seed --encryption require`"},
+		{"crypto_stealth", Int, "0", Tornado, true, "1: the same as --crypto_only 1"},
 
 		{"keepalive_interval", Float, "120", Both, false, "keep-alives are sent every two minutes (BEP 3)"},
 		{"download_slice_size", Int, "16384", Both, false, "all requests are for 16 KiB, because current clients refuse larger ones"},
@@ -66,9 +69,6 @@ func getOptions() []Option {
 		{"ipv6_enabled", Int, "1", Tornado, false, "IPv4 and IPv6 are always enabled; --bind restricts them to one address"},
 		{"ipv6_binds_v4", Int, "1", Tornado, false, "one socket accepts IPv4 and IPv6"},
 		{"upnp_nat_access", Int, "1", Tornado, false, "these tools do not ask the router: use `spate seed`, or forward the peer port in the router yourself"},
-		{"crypto_allowed", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
-		{"crypto_only", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
-		{"crypto_stealth", Int, "0", Tornado, false, "these tools accept encrypted connections, and dial with encryption where a peer requires it: `spate seed --encryption` has other modes"},
 		{"save_options", Int, "0", Tornado, false, "spate never writes its settings file, ~/.config/spate/spate.toml: edit it yourself"},
 	}
 }

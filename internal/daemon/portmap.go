@@ -35,8 +35,9 @@ type ports struct {
 }
 
 // openPorts returns the mapper of a process that listens for peers on a port, or nil if no router
-// can map it: the process is bound to loopback, or no peer can connect.
-func (e *Env) openPorts(c *PortMapConfig, bind netip.Addr, peerPort uint16) (*ports, error) {
+// can map it: the process is bound to loopback, or no peer can connect. If noTCP is set, peers
+// connect by uTP only, and no TCP port for peers is mapped.
+func (e *Env) openPorts(c *PortMapConfig, bind netip.Addr, peerPort uint16, noTCP bool) (*ports, error) {
 	if c == nil || peerPort == 0 || bind.IsLoopback() {
 		return nil, nil
 	}
@@ -50,13 +51,22 @@ func (e *Env) openPorts(c *PortMapConfig, bind netip.Addr, peerPort uint16) (*po
 		return nil, fault.WithSetting(fault.Usagef("ports cannot be mapped: %w", err), "gateway")
 	}
 	p.Mapper = m
-	for _, r := range append([]portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: peerPort}}, c.rules...) {
+	for _, r := range c.allRules(peerPort, noTCP) {
 		if err := m.Map(r); err != nil {
 			p.record.close()
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// allRules returns the ports that the router is asked for.
+func (c *PortMapConfig) allRules(peerPort uint16, noTCP bool) []portmap.Rule {
+	protocols := portmap.TCP | portmap.UDP
+	if noTCP {
+		protocols = portmap.UDP
+	}
+	return append([]portmap.Rule{{Protocols: protocols, Internal: peerPort}}, c.rules...)
 }
 
 // signal says that the status has changed.
@@ -97,7 +107,16 @@ func (s *Session) advertise() {
 	if s.ports == nil {
 		return
 	}
-	s.SetAdvertisedPort(s.mapped().Reached(portmap.TCP, s.PeerPort()).Port())
+	s.SetAdvertisedPort(s.mapped().Reached(s.peerProtocol(), s.PeerPort()).Port())
+}
+
+// peerProtocol returns the protocol by whose port others can reach this process as a peer. uTP uses
+// the UDP port of the same number as TCP.
+func (s *Session) peerProtocol() portmap.Protocol {
+	if s.noTCP {
+		return portmap.UDP
+	}
+	return portmap.TCP
 }
 
 // mapped returns the mappings of IPv4.

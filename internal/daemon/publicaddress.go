@@ -95,7 +95,7 @@ func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 		port = p.session.AdvertisedPort()
 	}
 	a.origins = originAddrs(ctx, p.conf.Session.Options.Bind, local, named, port)
-	if at := router.Reached(portmap.TCP, p.session.PeerPort()); at.IsValid() && !slices.Contains(a.origins, at) {
+	if at := router.Reached(p.session.peerProtocol(), p.session.PeerPort()); at.IsValid() && !slices.Contains(a.origins, at) {
 		a.origins = append([]netip.AddrPort{at}, a.origins...)
 	}
 	return a

@@ -23,8 +23,8 @@ func (s *Session) Reach() reach.Status {
 	var st reach.Status
 	f := s.mapped()
 	if s.ports != nil {
-		st = reachOf(f, s.PeerPort(), s.site, s.seenAddress())
-		st.IPv6, st.HowIPv6 = reachOf6(s.ports.Status().IPv6, s.PeerPort())
+		st = reachOf(f, s.peerProtocol(), s.PeerPort(), s.site, s.seenAddress())
+		st.IPv6, st.HowIPv6 = reachOf6(s.ports.Status().IPv6, s.peerProtocol(), s.PeerPort())
 	}
 	addDialBack(&st, s.asks.known(s.reachedNow()), forwardAdvice(f, s.PeerPort(), s.site))
 	st.Confirmed = !s.LastIncoming().IsZero()
@@ -66,11 +66,12 @@ func (s *Session) seenAddress() observedAddr {
 	return observedAddr{}
 }
 
-// reachOf describes the mappings of IPv4. site is the port of the site, or 0.
-func reachOf(f portmap.Family, peers, site uint16, seen observedAddr) reach.Status {
+// reachOf describes the mappings of IPv4. Peers connect by protocol to the port peers. site is the
+// port of the site, or 0.
+func reachOf(f portmap.Family, protocol portmap.Protocol, peers, site uint16, seen observedAddr) reach.Status {
 	var st reach.Status
 	forward := forwardAdvice(f, peers, site)
-	if a := f.Reached(portmap.TCP, peers); a.IsValid() {
+	if a := f.Reached(protocol, peers); a.IsValid() {
 		st.Peers, st.How = a.String(), "opened by the router, "+f.Way.String()
 	}
 	if a := f.Reached(portmap.TCP, site); site != 0 && a.IsValid() {
@@ -110,11 +111,11 @@ func reachOf(f portmap.Family, peers, site uint16, seen observedAddr) reach.Stat
 // reachOf6 returns the address of the port for peers over IPv6, and why it is reached or what it
 // takes. The address is "" if this machine has no public IPv6 address. Nothing is translated, but
 // most routers refuse connections that they were not asked to let in.
-func reachOf6(f portmap.Family, peers uint16) (addr, how string) {
+func reachOf6(f portmap.Family, protocol portmap.Protocol, peers uint16) (addr, how string) {
 	if !f.Local.IsValid() || netguard.KindOf(f.Local) != netguard.Public {
 		return "", ""
 	}
-	if a := f.Reached(portmap.TCP, peers); a.IsValid() {
+	if a := f.Reached(protocol, peers); a.IsValid() {
 		return a.String(), "opened by the router, " + f.Way.String()
 	}
 	return netip.AddrPortFrom(f.Local, peers).String(), "unless a firewall refuses connections"

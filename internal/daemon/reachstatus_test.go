@@ -45,7 +45,7 @@ func TestReachSaysWhatIsInTheWay(t *testing.T) {
 		"no network":         {portmap.Family{Err: portmap.ErrNoGateway}, nobody, ""},
 		"before the answers": {home, nobody, ""},
 	} {
-		got := reachOf(c.f, 6881, 6969, c.seen).String()
+		got := reachOf(c.f, portmap.TCP, 6881, 6969, c.seen).String()
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q does not contain %q", name, got, c.want)
 		}
@@ -80,7 +80,7 @@ func TestReachNamesIPv6(t *testing.T) {
 		"no IPv6":         {reach.Status{}, portmap.Family{Err: portmap.ErrNoGateway}, ""},
 	} {
 		st := c.v4
-		st.IPv6, st.HowIPv6 = reachOf6(c.f, 6881)
+		st.IPv6, st.HowIPv6 = reachOf6(c.f, portmap.TCP, 6881)
 		if got := st.String(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
@@ -115,15 +115,34 @@ func TestNoPortsOnLoopback(t *testing.T) {
 	t.Parallel()
 	env := testEnv()
 	for name, bind := range map[string]string{"loopback": "127.0.0.1", "loopback of IPv6": "::1"} {
-		if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.MustParseAddr(bind), 6881); p != nil || err != nil {
+		if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.MustParseAddr(bind), 6881, false); p != nil || err != nil {
 			t.Errorf("%s: %v, %v", name, p, err)
 		}
 	}
-	if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.Addr{}, 0); p != nil || err != nil {
+	if p, err := env.openPorts(&PortMapConfig{State: t.TempDir()}, netip.Addr{}, 0, false); p != nil || err != nil {
 		t.Errorf("without a port: %v, %v", p, err)
 	}
-	if _, err := env.openPorts(&PortMapConfig{State: t.TempDir(), Gateway: netip.MustParseAddr("203.0.113.1")}, netip.Addr{}, 6881); err == nil {
+	if _, err := env.openPorts(&PortMapConfig{State: t.TempDir(), Gateway: netip.MustParseAddr("203.0.113.1")}, netip.Addr{}, 6881, false); err == nil {
 		t.Error("a public gateway is accepted")
+	}
+}
+
+// TestOnlyUDPIsMappedWithoutTCP checks that a process whose peers connect by uTP only asks the router
+// for no TCP port for peers, and names the UDP port as the one that the router has opened.
+func TestOnlyUDPIsMappedWithoutTCP(t *testing.T) {
+	t.Parallel()
+	site := portmap.Rule{Protocols: portmap.TCP, Internal: 6969}
+	c := &PortMapConfig{rules: []portmap.Rule{site}}
+	if got, want := c.allRules(6881, false), []portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: 6881}, site}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the rules are %v, want %v", got, want)
+	}
+	if got, want := c.allRules(6881, true), []portmap.Rule{{Protocols: portmap.UDP, Internal: 6881}, site}; !reflect.DeepEqual(got, want) {
+		t.Errorf("without TCP the rules are %v, want %v", got, want)
+	}
+	s := &Session{noTCP: true}
+	f := portmap.Family{External: netip.MustParseAddr("198.51.100.7"), Way: portmap.PCP, Mappings: []portmap.Mapping{{Protocol: portmap.UDP, Internal: 6881, External: 7000}}}
+	if st := reachOf(f, s.peerProtocol(), 6881, 0, observedAddr{}); st.Peers != "198.51.100.7:7000" {
+		t.Errorf("peers connect to %q, want the UDP port of the router", st.Peers)
 	}
 }
 

@@ -106,7 +106,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	ports, err := env.openPorts(c.PortMap, opt.Bind, s.PeerPort())
+	ports, err := env.openPorts(c.PortMap, opt.Bind, s.PeerPort(), opt.NoTCP)
 	if err != nil {
 		s.Close()
 		trk.Close()

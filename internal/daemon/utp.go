@@ -79,7 +79,10 @@ type utpPackets struct {
 	batch     []utp.Packet // memory of receive, whose calls never overlap
 }
 
-var _ utp.BatchConn = (*utpPackets)(nil)
+var (
+	_ utp.BatchConn       = (*utpPackets)(nil)
+	_ utp.FragmentingConn = (*utpPackets)(nil)
+)
 
 // receive passes a batch of packets to the socket.
 func (p *utpPackets) receive(s *utp.Socket, batch []udpmux.Packet) {
@@ -96,6 +99,11 @@ func (p *utpPackets) receive(s *utp.Socket, batch []udpmux.Packet) {
 // WriteTo implements [utp.PacketConn].
 func (p *utpPackets) WriteTo(b []byte, to netip.AddrPort) error {
 	return p.WriteBatch([][]byte{b}, to, netip.Addr{})
+}
+
+// WriteFragmented implements [utp.FragmentingConn].
+func (p *utpPackets) WriteFragmented(b []byte, to netip.AddrPort, local netip.Addr) error {
+	return p.mux.SendFragmented(udpmux.Packet{Addr: to, Local: local, Data: b})
 }
 
 // utpRuns holds the memory of WriteBatch.

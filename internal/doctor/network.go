@@ -84,8 +84,12 @@ func (n Network) mapped() []Finding {
 		return nil
 	}
 	var out []Finding
+	protocol := portmap.TCP
+	if n.NoTCP {
+		protocol = portmap.UDP
+	}
 	for _, m := range f.Mappings {
-		if m.Internal == n.PeerPort && m.Protocol == portmap.TCP {
+		if m.Internal == n.PeerPort && m.Protocol == protocol {
 			out = append(out, about("mapping", f.Gateway.String(), "the router opened %v for peers (%v)", netip.AddrPortFrom(a, m.External), f.Way))
 		}
 	}

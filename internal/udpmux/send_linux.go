@@ -65,6 +65,48 @@ func (s *socket) send(packets []Packet) (sent int, err error) {
 	return o.sent, o.err
 }
 
+// sendFragmented sends a packet that may be fragmented; see [Mux.SendFragmented]. The options of the
+// socket hold for all packets, and o.mu keeps other senders out while they differ.
+func (s *socket) sendFragmented(p Packet) (sent int, err error) {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.packets, o.next, o.single, o.sent, o.err = []Packet{p}, 0, 0, 0, nil
+	err = s.raw.Control(func(fd uintptr) {
+		s.forbidFragments(int(fd), false)
+		defer s.forbidFragments(int(fd), true)
+		o.sendAll(fd)
+	})
+	o.packets = nil
+	if err != nil {
+		return 0, err
+	}
+	return o.sent, o.err
+}
+
+// leastMTU is the size of packets that every network of IPv6 carries (RFC 8200).
+const leastMTU = 1280
+
+// forbidFragments sets whether packets are sent that exceed what the path carries.
+func (s *socket) forbidFragments(fd int, forbid bool) {
+	discover := unix.IP_PMTUDISC_DONT
+	if forbid {
+		discover = unix.IP_PMTUDISC_PROBE
+	}
+	if s.local.Addr().Is4() {
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover)
+		return
+	}
+	// Routers of IPv6 do not fragment, so the sender must know a size that passes.
+	only, size := 0, leastMTU
+	if forbid {
+		only, size = 1, 0
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, discover) // the values are those of IPv4
+	unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, only)
+	unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU, size)
+}
+
 // sendAll sends o.packets. It fills the headers for as many packets as fit, and sends these
 // messages. If the kernel refuses one that is a run of packets, it fills the headers again with
 // a message for each packet of the run.

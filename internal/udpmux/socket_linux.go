@@ -53,17 +53,12 @@ func (s *socket) setUp() error {
 		s.joins = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 		_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 		s.splits.Store(err == nil)
-		level, wantErrors, wantLocal, discover := unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.IPV6_RECVPKTINFO, unix.IPV6_MTU_DISCOVER
+		level, wantErrors, wantLocal := unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.IPV6_RECVPKTINFO
 		if s.local.Addr().Is4() {
-			level, wantErrors, wantLocal, discover = unix.IPPROTO_IP, unix.IP_RECVERR, unix.IP_PKTINFO, unix.IP_MTU_DISCOVER
+			level, wantErrors, wantLocal = unix.IPPROTO_IP, unix.IP_RECVERR, unix.IP_PKTINFO
 		}
 		unix.SetsockoptInt(fd, level, wantErrors, 1)
-		// uTP finds the largest packet that passes, so no router may split its packets. The value
-		// is the same for both families.
-		unix.SetsockoptInt(fd, level, discover, unix.IP_PMTUDISC_PROBE)
-		if level == unix.IPPROTO_IPV6 {
-			unix.SetsockoptInt(fd, level, unix.IPV6_DONTFRAG, 1)
-		}
+		s.forbidFragments(fd, true) // uTP finds the largest packet that passes
 		if s.local.Addr().IsUnspecified() {
 			unix.SetsockoptInt(fd, level, wantLocal, 1)
 		}

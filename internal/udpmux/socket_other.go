@@ -56,6 +56,9 @@ func (s *socket) send(packets []Packet) (sent int, err error) {
 	return sent, err
 }
 
+// sendFragmented sends a packet that may be fragmented, as all of this system may.
+func (s *socket) sendFragmented(p Packet) (sent int, err error) { return s.send([]Packet{p}) }
+
 // cause returns the error without the addresses that package net adds.
 func cause(err error) error {
 	var op *net.OpError

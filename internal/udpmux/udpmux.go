@@ -196,6 +196,19 @@ func (m *Mux) Send(packets []Packet) (sent int, err error) {
 	return sent, err
 }
 
+// SendFragmented sends a packet that may be larger than the path carries: IP fragments it. [Mux.Send]
+// forbids this. It is slower than Send.
+func (m *Mux) SendFragmented(p Packet) error {
+	s := m.socketFor(p.Addr.Addr())
+	if s == nil {
+		return noSocketError{p.Addr.Addr()}
+	}
+	ok, err := s.sendFragmented(p)
+	m.count.sent.Add(uint64(ok))
+	m.count.unsent.Add(uint64(1 - ok))
+	return err
+}
+
 // sendTo sends packets of one family by s, which is nil if the family has no socket.
 func (m *Mux) sendTo(s *socket, packets []Packet) (sent int, err error) {
 	if s == nil {
