@@ -23,9 +23,9 @@ var ErrExtension = errors.New("malformed extended message")
 // ExtHandshake is the extension handshake (BEP 10). A field with its zero value was
 // absent from the handshake, or is left out when it is sent.
 type ExtHandshake struct {
-	// Metadata, PEX, DontHave and DialBack are the message numbers that the sender assigned to
-	// these extensions; 0 means that the sender does not support the extension.
-	Metadata, PEX, DontHave, DialBack uint8
+	// Metadata, PEX, DontHave, DialBack and Holepunch are the message numbers that the sender
+	// assigned to these extensions; 0 means that the sender does not support the extension.
+	Metadata, PEX, DontHave, DialBack, Holepunch uint8
 	// MetadataSize is the size of the info dictionary in bytes (BEP 9), as the peer claims it.
 	MetadataSize int64
 	// Port is the TCP port on which the sender listens.
@@ -65,7 +65,7 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	for _, e := range []struct {
 		name   string
 		number uint8
-	}{{ExtDontHave, h.DontHave}, {ExtDialBack, h.DialBack}, {ExtMetadata, h.Metadata}, {ExtPEX, h.PEX}} {
+	}{{ExtDontHave, h.DontHave}, {ExtDialBack, h.DialBack}, {ExtHolepunch, h.Holepunch}, {ExtMetadata, h.Metadata}, {ExtPEX, h.PEX}} {
 		if e.number != 0 {
 			d = bencode.AppendInt(bencode.AppendString(d, e.name), int64(e.number))
 		}
@@ -179,6 +179,8 @@ func parseExtNumbers(d *bencode.Decoder, h *ExtHandshake) {
 			h.DontHave = uint8(n)
 		case ExtDialBack:
 			h.DialBack = uint8(n)
+		case ExtHolepunch:
+			h.Holepunch = uint8(n)
 		}
 	}
 }

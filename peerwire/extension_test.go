@@ -24,7 +24,7 @@ func payloadOf(t *testing.T, b []byte, number uint32) []byte {
 func TestExtHandshake(t *testing.T) {
 	for _, h := range []peerwire.ExtHandshake{
 		{},
-		{Metadata: 1, PEX: 2, DontHave: 3, DialBack: 4, MetadataSize: 12345, Port: 6881, Reqq: 2000, Client: "spate",
+		{Metadata: 1, PEX: 2, DontHave: 3, DialBack: 4, Holepunch: 5, MetadataSize: 12345, Port: 6881, Reqq: 2000, Client: "spate",
 			YourIP: netip.MustParseAddr("192.0.2.1"), UploadOnly: true, V2Hashes: true, Twin: peerwire.TwinJoined},
 		{YourIP: netip.MustParseAddr("2001:db8::1")},
 	} {

@@ -74,6 +74,7 @@ type remotePeer struct {
 	reserved  peerwire.Reserved
 	transport Transport
 	incoming  bool      // the peer dialled
+	punched   bool      // the connection goes through a hole that a relay helped to punch (BEP 55)
 	v2        bool      // the connection uses the v2 info-hash (BEP 52)
 	twin      bool      // the connection uses the info-hash of the v1 twin
 	firstSent bool      // the metadata search has sent the first messages already
@@ -155,6 +156,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		c.ext.listens = addr
 	}
 	c.peer.twin = t.ofTwin(hs.InfoHash)
+	c.peer.punched = incoming && c.peer.transport == UTP && t.s.punches.awaits(addr, now)
 	c.peer.v2 = !t.info.HasV1() || t.isV2Hash(hs.InfoHash)
 	c.lastRead.Store(now.UnixNano())
 	return c

@@ -43,6 +43,7 @@ func (c *conn) join() error {
 	}
 	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
 	t.peerConns.byID[c.id] = c
+	t.holes.meet(c.peer.addr.Addr())
 	t.peerConns.n++
 	t.peerConns.changes++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
@@ -105,6 +106,7 @@ func (c *conn) leave(err error) {
 		err = c.end.reason
 	}
 	t.super.Leave(c.id)
+	c.unrelayAllLocked()
 	c.ext.handshake.Twin = 0
 	c.countCarrierLocked()
 	if t.passedOn != nil {

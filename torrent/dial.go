@@ -59,7 +59,9 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
-	s.cameIn(addr, transportOf(raw))
+	if over := transportOf(raw); over == TCP || !s.punches.awaits(addr, time.Now()) {
+		s.cameIn(addr, over)
+	}
 	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
@@ -287,13 +289,11 @@ func (t *Torrent) hashFor(addr netip.AddrPort, list *peerlist.List) spate.InfoHa
 var errNoAnswer = errors.New("no handshake")
 
 func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
-	hash := t.hashFor(addr, list)
-	hybrid := !t.hash2.IsZero() && list == t.peers
-	nc, hs, err := t.s.connect(t.life.ctx, addr, hash, hybrid, func(ih spate.InfoHash) bool { return hybrid && t.isV2Hash(ih) })
+	nc, hs, err := t.connect(addr, list, t.dialDirect)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.peerConns.dialing--
-	if err != nil {
+	if err != nil && !t.listedLocked(addr) { // a punch, or the peer, may have been faster
 		t.dialFailedLocked(addr, list, err)
 	}
 	t.mu.Unlock()
@@ -304,27 +304,41 @@ func (t *Torrent) dial(addr netip.AddrPort, list *peerlist.List) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// dialFailedLocked records why a peer of a list was not reached.
+// dialFailedLocked records why a peer of a list was not reached, and asks a relay to introduce it.
 func (t *Torrent) dialFailedLocked(addr netip.AddrPort, list *peerlist.List, err error) {
 	if errors.Is(err, utp.ErrTooMany) { // the fault of this side
 		list.Unused(addr)
 		return
 	}
-	if errors.Is(err, errNoAnswer) {
+	unanswered := errors.Is(err, errNoAnswer)
+	if unanswered {
 		list.Unanswered(addr)
 	}
 	list.SetFailure(addr, failureOf(err))
 	list.Failed(addr, time.Now())
+	if !unanswered {
+		t.rendezvousLocked(addr, time.Now())
+	}
+}
+
+// dialer connects to a peer in one of several ways.
+type dialer func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
+
+// connect dials a candidate of a list in the given way and exchanges handshakes.
+func (t *Torrent) connect(addr netip.AddrPort, list *peerlist.List, dial dialer) (net.Conn, peerwire.Handshake, error) {
+	hash := t.hashFor(addr, list)
+	hybrid := !t.hash2.IsZero() && list == t.peers
+	return t.s.connect(t.life.ctx, dial, addr, hash, hybrid, func(ih spate.InfoHash) bool { return hybrid && t.isV2Hash(ih) })
 }
 
 // connect dials a peer and exchanges handshakes, with encryption or without it as the session's
 // options say. The peer must answer with hash, or with an info-hash for which the function also
 // returns true.
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
+func (s *Session) connect(ctx context.Context, dial dialer, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (nc net.Conn, hs peerwire.Handshake, err error) {
 	to := dialTarget{addr, hash}
 	attempts := s.encryption.attempts(s.opt.Encryption, to)
 	for i, encrypted := range attempts {
-		nc, hs, err = s.connectOnce(ctx, addr, hash, hybrid, encrypted, i == len(attempts)-1)
+		nc, hs, err = s.connectOnce(ctx, dial, addr, hash, hybrid, encrypted, i == len(attempts)-1)
 		if err == nil {
 			s.encryption.reached(to, encrypted)
 		}
@@ -345,11 +359,11 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 // connectOnce dials a peer and exchanges handshakes. If encrypted is set, it makes the encrypted
 // handshake first. If last is not set, a peer that closes the connection may do so because of the
 // encryption, and is dialled again over the same transport.
-func (s *Session) connectOnce(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid, encrypted, last bool) (net.Conn, peerwire.Handshake, error) {
+func (s *Session) connectOnce(ctx context.Context, dial dialer, addr netip.AddrPort, hash spate.InfoHash, hybrid, encrypted, last bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	raw, err := s.dialPeer(dctx, addr)
+	raw, err := dial(dctx, addr)
 	if err != nil {
 		return nil, hs, err
 	}

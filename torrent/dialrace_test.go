@@ -244,7 +244,7 @@ func TestSecondAttemptKeepsTheTransport(t *testing.T) {
 				overUTP.Store(true)
 			}
 		}()
-		_, _, err := s.connect(t.Context(), s.peer, spate.InfoHash{1}, false, func(spate.InfoHash) bool { return false })
+		_, _, err := s.connect(t.Context(), s.dialPeer, s.peer, spate.InfoHash{1}, false, func(spate.InfoHash) bool { return false })
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("connect returned %v, want the error of a silent peer", err)
 		}
@@ -256,7 +256,7 @@ func TestSecondAttemptKeepsTheTransport(t *testing.T) {
 		}
 	})
 	withRace(t, Options{Encryption: EncryptionRequire}, time.Millisecond, []Transport{TCP}, func(t *testing.T, s *raceSession, peer map[Transport]net.Listener) {
-		if _, _, err := s.connect(t.Context(), s.peer, spate.InfoHash{1}, false, nil); !errors.Is(err, errNoAnswer) {
+		if _, _, err := s.connect(t.Context(), s.dialPeer, s.peer, spate.InfoHash{1}, false, nil); !errors.Is(err, errNoAnswer) {
 			t.Errorf("connect returned %v, want that the peer does not answer", err)
 		}
 		if first, _ := s.transports.first(s.peer); first != UTP {

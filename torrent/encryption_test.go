@@ -196,7 +196,7 @@ func TestClosingPeerIsDialledTwiceRarely(t *testing.T) {
 			}()
 			dials := func(hash spate.InfoHash) int {
 				before := accepted.Load()
-				_, _, err := w.seed.connect(t.Context(), addr, hash, false, func(spate.InfoHash) bool { return false })
+				_, _, err := w.seed.connect(t.Context(), w.seed.dialPeer, addr, hash, false, func(spate.InfoHash) bool { return false })
 				if !errors.Is(err, errNoAnswer) {
 					t.Errorf("%s: %v", encryptionNames[mode], err)
 				}

@@ -14,10 +14,11 @@ import (
 
 // Message numbers that peers must use in extended messages to this side (BEP 10).
 const (
-	extMetadata = 1
-	extPEX      = 2
-	extDontHave = 3
-	extDialBack = 4
+	extMetadata  = 1
+	extPEX       = 2
+	extDontHave  = 3
+	extDialBack  = 4
+	extHolepunch = 5
 )
 
 // ourReqq is the number of requests of one peer that are queued. The extension handshake
@@ -26,15 +27,19 @@ const ourReqq = maxUploadQueue
 
 // extensionState holds what one peer has sent by the extension protocol (BEP 10).
 type extensionState struct {
-	handshake   peerwire.ExtHandshake // all extension handshakes of the peer, merged
-	reqq        int                   // requests that the peer queues
-	client      string                // name and version
-	listens     netip.AddrPort        // where the peer accepts connections; not valid if unknown
-	pex         pexState
-	toldOwn     bool           // the peer has told us our address
-	onlyReports bool           // this side downloads from the peer over another connection; see twin.go
-	carries     bool           // the peer takes part in the swarms of the hybrid and of the twin
-	alsoIn      *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
+	handshake       peerwire.ExtHandshake // all extension handshakes of the peer, merged
+	reqq            int                   // requests that the peer queues
+	client          string                // name and version
+	listens         netip.AddrPort        // where the peer accepts connections; not valid if unknown
+	pex             pexState
+	greeted         bool // an extension handshake of the peer has arrived
+	toldOwn         bool // the peer has told us our address
+	introduced      int  // addresses in Torrent.holes to which the peer is a relay
+	rendezvous      int  // rendezvous messages of the peer since rendezvousSince
+	rendezvousSince time.Time
+	onlyReports     bool           // this side downloads from the peer over another connection; see twin.go
+	carries         bool           // the peer takes part in the swarms of the hybrid and of the twin
+	alsoIn          *peerlist.List // list of the other swarm that the connection serves, in which the peer is connected too; or nil
 }
 
 // extHandshakeLocked returns the extension handshake for the peer (BEP 10).
@@ -51,6 +56,9 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	}
 	if t.pexAllowed() {
 		h.PEX = extPEX
+	}
+	if t.punchAllowed() {
+		h.Holepunch = extHolepunch
 	}
 	return h
 }
@@ -71,6 +79,8 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 		err = c.dontHaveLocked(m.Payload, now)
 	case extDialBack:
 		err = c.dialBackLocked(m.Payload, now)
+	case extHolepunch:
+		err = c.holepunchLocked(m.Payload, now)
 	}
 	if errors.Is(err, peerwire.ErrExtension) {
 		return &protocolError{err.Error()}
@@ -82,14 +92,15 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 // only the keys that it contains (BEP 10).
 func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	h, t := &c.ext.handshake, c.t
-	twin := h.Twin
+	twin, holepunch := h.Twin, h.Holepunch
 	if err := h.Update(payload); err != nil {
 		return err
 	}
-	if h.Twin != twin {
+	if h.Twin != twin || h.Holepunch != holepunch || !c.ext.greeted {
 		t.peerConns.changes++
 		c.countCarrierLocked()
 	}
+	c.ext.greeted = true
 	if h.Reqq > 0 {
 		c.ext.reqq = h.Reqq
 	}

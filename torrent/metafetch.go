@@ -349,7 +349,7 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 
 // ask dials one peer and gets the metadata from it.
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
-	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
+	nc, hs, err := f.s.connect(ctx, f.s.dialPeer, addr, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
 	f.s.dialed(err == nil)
 	why := failureOf(err)
 	if err == nil {

@@ -24,6 +24,9 @@ const (
 	pexRefill      = 45 * time.Second
 	pexMessageCost = 10
 	maxPEXCredit   = 2*peerwire.MaxPEX + pexMessageCost
+	// pexGreeting is how long a peer is not named to others because its extension handshake, which
+	// says whether it supports holepunch messages, has not arrived.
+	pexGreeting = 5 * time.Second
 )
 
 // pexState is the state of peer exchange with one peer.
@@ -101,6 +104,12 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 			c.t.s.transports.supportsUTP(a)
 		}
 		addCandidate(c.listLocked(), discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
+		if m.Flags[i]&peerwire.PEXHolepunch != 0 {
+			c.introduceLocked(a, now)
+		}
+	}
+	for _, a := range m.Dropped {
+		c.unrelayLocked(a)
 	}
 	return nil
 }
@@ -114,13 +123,21 @@ func (c *conn) tellPEXLocked(now time.Time) {
 	}
 	t.peerConns.looks++
 	var m peerwire.PEXMessage
-	connected := map[netip.AddrPort]bool{}
+	connected, awaited := map[netip.AddrPort]bool{}, false
 	for _, o := range t.peerConns.byID {
-		if o == nil || o == c || o.end.gone || o.peer.twin != c.peer.twin && !o.servesBothLocked() || !o.ext.listens.IsValid() || o.ext.listens.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), o.ext.listens.Addr()) {
+		if o == nil || o == c || o.end.gone || o.peer.twin != c.peer.twin && !o.servesBothLocked() {
 			continue
 		}
-		connected[o.ext.listens] = true
-		if c.ext.pex.told[o.ext.listens] || len(m.Added) == peerwire.MaxPEX {
+		named := o.namedLocked()
+		if !named.IsValid() || named.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), named.Addr()) {
+			continue
+		}
+		if o.peer.reserved.Extended() && !o.ext.greeted && now.Sub(o.peer.since) < pexGreeting {
+			awaited = true
+			continue
+		}
+		connected[named] = true
+		if c.ext.pex.told[named] || len(m.Added) == peerwire.MaxPEX {
 			continue
 		}
 		flags := peerwire.PEXFlags(0)
@@ -130,17 +147,20 @@ func (c *conn) tellPEXLocked(now time.Time) {
 		if o.peer.transport == UTP {
 			flags |= peerwire.PEXUTP
 		}
-		if !o.peer.incoming {
+		if o.ext.handshake.Holepunch != 0 {
+			flags |= peerwire.PEXHolepunch
+		}
+		if !o.peer.incoming && !o.peer.punched {
 			flags |= peerwire.PEXReachable
 		}
-		m.Added, m.Flags = append(m.Added, o.ext.listens), append(m.Flags, flags)
+		m.Added, m.Flags = append(m.Added, named), append(m.Flags, flags)
 	}
 	for a := range c.ext.pex.told {
 		if !connected[a] && len(m.Dropped) < peerwire.MaxPEX {
 			m.Dropped = append(m.Dropped, a)
 		}
 	}
-	if max(len(m.Added), len(m.Dropped)) < peerwire.MaxPEX { // otherwise the next message names the rest
+	if !awaited && max(len(m.Added), len(m.Dropped)) < peerwire.MaxPEX { // otherwise the next message names the rest
 		c.ext.pex.seen = t.peerConns.changes
 	}
 	if len(m.Added)+len(m.Dropped) == 0 {

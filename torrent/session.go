@@ -59,6 +59,8 @@ type Session struct {
 	encryption   encryption
 	web          *webseed.Client
 
+	punches punches
+
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // counts every goroutine of the session

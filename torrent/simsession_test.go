@@ -28,7 +28,9 @@ func withSimSession(t *testing.T, opt Options, f func(sim *simSession)) {
 		opt.Bind = netip.AddrFrom4([4]byte{10, 0, 0, 1})
 		host := sim.net.Host(opt.Bind, simnet.Link{})
 		opt.Network, opt.PeerPort, opt.Seed = host, 6881, 1
-		if u, ok := opt.UTP.(*standInUTP); ok {
+		if u, ok := opt.UTP.(interface {
+			listen(t *testing.T, host *simnet.Host, at netip.Addr)
+		}); ok {
 			u.listen(t, host, opt.Bind)
 		}
 		s, err := NewSession(opt)

@@ -35,11 +35,12 @@ type Stall struct {
 // those that are being dialled for the first time, and Connected those that are connected. Untried
 // were not dialled yet. The other fields count addresses by the error of the last connection; each
 // address is in one of them. NoMetadata is for peers that did not send the metadata of a magnet
-// link.
+// link. NoHole counts addresses, most of them in TimedOut too, to which no hole could be punched
+// through the routers of both sides (BEP 55).
 type CandidateStats struct {
 	Known, Trying, Connected, Untried      int
 	TimedOut, Refused, NoRoute, Unanswered int
-	NoMetadata, Otherwise                  int
+	NoMetadata, Otherwise, NoHole          int
 }
 
 func (c *CandidateStats) add(l *peerlist.List) {
@@ -105,6 +106,7 @@ func (t *Torrent) Stall() Stall {
 	for _, l := range t.listsLocked() {
 		s.Candidates.add(l)
 	}
+	s.Candidates.NoHole = t.holes.inVain(now)
 	if t.pick == nil {
 		return s
 	}

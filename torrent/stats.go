@@ -81,6 +81,7 @@ type PeerStats struct {
 	Client             string
 	Transport          Transport
 	Incoming           bool
+	Holepunched        bool    // the connection goes through a hole that a relay helped to punch (BEP 55)
 	Have               float64 // share of the pieces that the peer has, 0 to 1
 	Downloaded         int64
 	Uploaded           int64
@@ -216,7 +217,7 @@ func (t *Torrent) PeerStats() []PeerStats {
 func (c *conn) statsLocked() PeerStats {
 	t := c.t
 	return PeerStats{
-		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Transport: c.peer.transport, Incoming: c.peer.incoming,
+		Key: c.peer.key, ID: c.peer.id, Client: c.ext.client, Transport: c.peer.transport, Incoming: c.peer.incoming, Holepunched: c.peer.punched,
 		Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 		Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
 		DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,

@@ -32,6 +32,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.tickSuperSeedLocked(now)
 	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
+	t.tickHolesLocked(now)
 	free, wanted := false, false
 	for _, c := range t.peerConns.byID {
 		if c != nil {

@@ -63,6 +63,7 @@ type Torrent struct {
 	peers     *peerlist.List // candidates, except those of the twin's swarm
 	twinApart bool           // the session seeds the v1 twin as a torrent of its own
 	peerConns connTable
+	holes     holes
 	web       *webSeeds // nil until web seeds are used
 	pieces    pieceState
 	bad       badData

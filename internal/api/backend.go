@@ -163,7 +163,7 @@ func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
 			have = 0
 		}
 		out = append(out, Peer{
-			Addr: p.Key.String(), Client: p.Client, Transport: p.Transport.String(), Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
+			Addr: p.Key.String(), Client: p.Client, Transport: p.Transport.String(), Incoming: p.Incoming, Holepunched: p.Holepunched, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
 			UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: p.twin,
 		})
 	}

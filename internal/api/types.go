@@ -81,18 +81,19 @@ type Releases struct {
 
 // Peer is a connected peer: GET /v1/releases/{ref}/peers.
 type Peer struct {
-	Addr       string  `json:"addr"`
-	Client     string  `json:"client"`
-	Transport  string  `json:"transport"` // tcp or utp
-	Incoming   bool    `json:"incoming"`
-	Have       float64 `json:"have"` // share of the pieces, 0 to 1
-	Uploaded   int64   `json:"uploaded"`
-	Downloaded int64   `json:"downloaded"`
-	UpRate     float64 `json:"up_rate"`
-	DownRate   float64 `json:"down_rate"`
-	Interested bool    `json:"interested"`
-	Unchoked   bool    `json:"unchoked"`
-	Twin       bool    `json:"twin"` // whether the peer is in the swarm of the separate v1 torrent, and not in that of the hybrid
+	Addr        string  `json:"addr"`
+	Client      string  `json:"client"`
+	Transport   string  `json:"transport"` // tcp or utp
+	Incoming    bool    `json:"incoming"`
+	Holepunched bool    `json:"holepunched"` // whether a relay helped to punch a hole for the connection (BEP 55)
+	Have        float64 `json:"have"`        // share of the pieces, 0 to 1
+	Uploaded    int64   `json:"uploaded"`
+	Downloaded  int64   `json:"downloaded"`
+	UpRate      float64 `json:"up_rate"`
+	DownRate    float64 `json:"down_rate"`
+	Interested  bool    `json:"interested"`
+	Unchoked    bool    `json:"unchoked"`
+	Twin        bool    `json:"twin"` // whether the peer is in the swarm of the separate v1 torrent, and not in that of the hybrid
 }
 
 // Snapshot is a line of GET /v1/watch.

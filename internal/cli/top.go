@@ -291,7 +291,7 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 	}
 	for _, p := range peers {
 		out.Peers = append(out.Peers, tui.Peer{
-			Addr: p.Addr, Client: p.Client, UTP: p.Transport == torrent.UTP.String(), Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
+			Addr: p.Addr, Client: p.Client, UTP: p.Transport == torrent.UTP.String(), Incoming: p.Incoming, Holepunched: p.Holepunched, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
 			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: true,
 		})
 	}

@@ -124,7 +124,7 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 	}
 	for _, p := range t.PeerStats() {
 		d.Peers = append(d.Peers, tui.Peer{
-			Addr: p.Key.String(), Client: p.Client, UTP: p.Transport == torrent.UTP, Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
+			Addr: p.Key.String(), Client: p.Client, UTP: p.Transport == torrent.UTP, Incoming: p.Incoming, Holepunched: p.Holepunched, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
 			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: p.Choked,
 		})
 	}

@@ -149,7 +149,17 @@ func unavailable(f *Facts) Reason {
 	if n := failed(&f.Candidates); n > 0 {
 		r.Text += fmt.Sprintf("; %d more known %s not be reached", n, units.Agree(n, "peer can", "peers can"))
 	}
+	r.addHoles(&f.Candidates)
 	return r
+}
+
+// addHoles adds that no hole could be punched through the routers to some peers, and what helps.
+func (r *Reason) addHoles(c *torrent.CandidateStats) {
+	if c.NoHole == 0 {
+		return
+	}
+	r.Text += fmt.Sprintf("; the routers let no hole through to %s", units.Plural(c.NoHole, "peer"))
+	r.Hint += "; routers that give each destination another port (symmetric) let no hole through, but IPv6 on both sides connects, or a port that one router forwards"
 }
 
 // share returns n of total in percent, at least 1 %.
@@ -186,6 +196,7 @@ func candidates(c *torrent.CandidateStats, port uint16) (Reason, bool) {
 		Text: fmt.Sprintf("%s, none reached: %s", known, strings.Join(parts, ", ")),
 		Hint: "they are offline or behind routers",
 	}
+	r.addHoles(c)
 	if port != 0 {
 		r.Hint += fmt.Sprintf("; those can connect to you if your router forwards TCP port %d", port)
 	}

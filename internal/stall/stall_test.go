@@ -393,3 +393,22 @@ func TestReasonsNameTheDHT(t *testing.T) {
 		})
 	}
 }
+
+// TestReasonsNameHoles checks that a download says that routers let no hole through, and what helps,
+// whether a peer is connected or not.
+func TestReasonsNameHoles(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]stall.Facts{
+		"nobody connected": {Stall: torrent.Stall{Candidates: torrent.CandidateStats{Known: 2, TimedOut: 2, NoHole: 1}}},
+		"a relay":          {Stall: torrent.Stall{Connected: 1, Candidates: torrent.CandidateStats{Known: 2, TimedOut: 1, NoHole: 1}}},
+	} {
+		r := stall.Of(&c)
+		if !strings.Contains(r.Text, "let no hole through to 1 peer") || !strings.Contains(r.Hint, "symmetric") || !strings.Contains(r.Hint, "IPv6") {
+			t.Errorf("%s: %q, %q", name, r.Text, r.Hint)
+		}
+		c.Candidates.NoHole = 0
+		if r := stall.Of(&c); strings.Contains(r.Text+r.Hint, "hole") {
+			t.Errorf("%s: without holes: %q, %q", name, r.Text, r.Hint)
+		}
+	}
+}

@@ -184,7 +184,10 @@ func (m *model) peersBody(d *Detail) []string {
 		if !p.Choked {
 			flags += " d"
 		}
-		if p.UTP {
+		switch {
+		case p.Holepunched:
+			flags += " h"
+		case p.UTP:
 			flags += " µ"
 		}
 		out = append(out, line(clean(p.Addr), clean(p.Client), percent(p.Have), rate(p.Down), rate(p.Up), flags))
@@ -192,7 +195,7 @@ func (m *model) peersBody(d *Detail) []string {
 	if len(d.Peers) == 0 {
 		return []string{"no peers are connected"}
 	}
-	return append(out, "", faint.Render("→ outgoing  ← incoming  u we upload to it  d it uploads to us  µ uTP"))
+	return append(out, "", faint.Render("→ outgoing  ← incoming  u we upload to it  d it uploads to us  µ uTP  h uTP through a punched hole"))
 }
 
 func (m *model) trackersBody(d *Detail) []string {

@@ -81,6 +81,7 @@ type File struct {
 type Peer struct {
 	Addr, Client         string
 	UTP, Incoming        bool    // the connection uses uTP; the peer dialled
+	Holepunched          bool    // a relay helped to punch a hole for the connection (BEP 55)
 	Have                 float64 // fraction of the pieces that the peer has
 	Down, Up             float64
 	Downloaded, Uploaded int64

@@ -63,3 +63,10 @@ func (l *List) Inherit(from *List) {
 		l.Add([]netip.AddrPort{from.all[i].addr}, from.all[i].source)
 	}
 }
+
+// FailedLast reports whether a is a candidate that is idle, because the last attempt to connect to
+// it got no connection.
+func (l *List) FailedLast(a netip.AddrPort) bool {
+	c := l.find(a)
+	return c != nil && c.state == idle && (c.failure == TimedOut || c.failure == Refused || c.failure == NoRoute || c.failure == Otherwise)
+}

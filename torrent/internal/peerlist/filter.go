@@ -37,6 +37,9 @@ func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	return !l.isSelf(a)
 }
 
+// Self reports whether a is our own address, as far as is known.
+func (l *List) Self(a netip.AddrPort) bool { return l.isSelf(spate.CanonicalAddr(a)) }
+
 func (l *List) isSelf(a netip.AddrPort) bool {
 	self := l.opt.Self
 	switch {

@@ -1,0 +1,336 @@
+package torrent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
+)
+
+// Limits of punching.
+const (
+	maxRelays     = 3    // relays that are remembered for an address
+	maxHoles      = 1024 // addresses of a torrent with relays
+	maxHolesOf    = 200  // addresses that one relay names
+	maxPunches    = 16   // punches of a session in progress
+	maxAllPunches = 60   // punches of a session in punchEvery
+	maxPunchesBy  = 30   // punches in punchEvery that relays at one address ask for
+	maxPunchesAt  = 4    // punches in punchEvery at ports of one address
+	// punchTimeout lets uTP send its first packet four times: at once, and after 1, 3 and 7 seconds.
+	punchTimeout = 8 * time.Second
+	// directPatience limits a direct dial to a peer with a relay. Most peers that can be reached
+	// answer the first or the second packet, which uTP and TCP send within 1.4 seconds.
+	directPatience = 4 * time.Second
+)
+
+// holes are what a torrent knows of the way to peers behind routers. Torrent.mu guards it. The zero
+// value is ready to use.
+type holes struct {
+	known  map[netip.AddrPort]*hole
+	direct map[netip.AddrPort]*directDial // direct dials in progress
+}
+
+// hole is a peer that supports holepunch messages, as peer exchange says.
+type hole struct {
+	relays []*conn   // those that named the peer, the next one to ask first
+	asked  *conn     // the relay that was asked last
+	at     time.Time // when it was asked
+	met    bool      // a peer at the host has been connected, at whichever port
+}
+
+// directDial is a dial without a relay.
+type directDial struct {
+	since time.Time
+	stop  context.CancelFunc
+	cut   bool // stop was called, because a relay can help
+}
+
+// introduceLocked records that peer exchange with c names a peer that supports holepunch messages.
+// c can be its relay. If a direct dial has failed already, c is asked at once.
+func (c *conn) introduceLocked(addr netip.AddrPort, now time.Time) {
+	t := c.t
+	if c.ext.handshake.Holepunch == 0 || !t.punchAllowed() || !mayPunch(addr) || !c.listLocked().Usable(addr, peerlist.SourcePEX) {
+		return
+	}
+	h := t.holes.known[addr]
+	switch {
+	case h != nil && slices.Contains(h.relays, c):
+		return
+	case c.ext.introduced >= maxHolesOf || h != nil && len(h.relays) >= maxRelays:
+		return
+	case h == nil:
+		if len(t.holes.known) >= maxHoles {
+			for other := range t.holes.known { // any one
+				t.holes.forget(other)
+				break
+			}
+		}
+		if t.holes.known == nil {
+			t.holes.known = map[netip.AddrPort]*hole{}
+		}
+		h = &hole{}
+		t.holes.known[addr] = h
+	}
+	h.relays = append(h.relays, c)
+	c.ext.introduced++
+	if c.listLocked().FailedLast(addr) {
+		t.rendezvousLocked(addr, now)
+	}
+}
+
+// forget removes an address.
+func (s *holes) forget(addr netip.AddrPort) {
+	for _, c := range s.known[addr].relays {
+		c.ext.introduced--
+	}
+	delete(s.known, addr)
+}
+
+// unrelayLocked records that c is no relay to addr any more.
+func (c *conn) unrelayLocked(addr netip.AddrPort) {
+	h := c.t.holes.known[addr]
+	if h == nil {
+		return
+	}
+	if i := slices.Index(h.relays, c); i >= 0 {
+		h.relays = slices.Delete(h.relays, i, i+1)
+		c.ext.introduced--
+	}
+	if h.asked == c {
+		h.asked = nil
+	}
+	if len(h.relays) == 0 {
+		delete(c.t.holes.known, addr)
+	}
+}
+
+// unrelayAllLocked records that c has left.
+func (c *conn) unrelayAllLocked() {
+	if c.ext.introduced == 0 {
+		return
+	}
+	for addr := range c.t.holes.known {
+		c.unrelayLocked(addr)
+	}
+}
+
+// rendezvousLocked asks a relay to introduce this side to the peer at addr, which could not be
+// dialled directly. Each address is asked for once in punchEvery, and the relays take turns.
+func (t *Torrent) rendezvousLocked(addr netip.AddrPort, now time.Time) {
+	h := t.holes.known[addr]
+	if h == nil || now.Sub(h.at) < punchEvery || t.connectedToLocked(addr) {
+		return
+	}
+	for range h.relays {
+		c := h.relays[0]
+		h.relays = append(h.relays[1:], c)
+		if c.end.gone || len(c.tx.control) > maxUnsent {
+			continue
+		}
+		h.asked, h.at = c, now
+		c.sendHolepunchLocked(peerwire.HolepunchMessage{Type: peerwire.HolepunchRendezvous, Addr: addr})
+		t.log.Debug("asked for an introduction", "peer", addr, "relay", c.peer.addr)
+		return
+	}
+}
+
+// rendezvousFailedLocked handles the answer of a relay that it cannot help: another one is asked.
+func (c *conn) rendezvousFailedLocked(addr netip.AddrPort, now time.Time) {
+	h := c.t.holes.known[addr]
+	if h == nil || h.asked != c {
+		return
+	}
+	h.at = time.Time{}
+	c.unrelayLocked(addr)
+	c.t.rendezvousLocked(addr, now)
+}
+
+// tickHolesLocked ends direct dials that a relay can replace.
+func (t *Torrent) tickHolesLocked(now time.Time) {
+	for addr, d := range t.holes.direct {
+		if now.Sub(d.since) >= directPatience && t.holes.known[addr] != nil {
+			d.cut = true
+			d.stop()
+		}
+	}
+}
+
+// meet records that a peer at addr is connected.
+func (s *holes) meet(addr netip.Addr) {
+	for a, h := range s.known {
+		h.met = h.met || a.Addr() == addr
+	}
+}
+
+// inVain returns the number of addresses for which a relay was asked in vain.
+func (s *holes) inVain(now time.Time) (n int) {
+	for _, h := range s.known {
+		if !h.met && !h.at.IsZero() && now.Sub(h.at) >= 2*punchTimeout {
+			n++
+		}
+	}
+	return n
+}
+
+// dialDirect connects to a peer without a relay.
+func (t *Torrent) dialDirect(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d := &directDial{since: time.Now(), stop: stop}
+	t.mu.Lock()
+	if t.holes.direct == nil {
+		t.holes.direct = map[netip.AddrPort]*directDial{}
+	}
+	t.holes.direct[addr] = d
+	t.mu.Unlock()
+	nc, err := t.s.dialPeer(ctx, addr)
+	t.mu.Lock()
+	if t.holes.direct[addr] == d {
+		delete(t.holes.direct, addr)
+	}
+	cut := d.cut
+	t.mu.Unlock()
+	if err != nil && cut {
+		err = fmt.Errorf("no answer in %v: %w", directPatience, os.ErrDeadlineExceeded)
+	}
+	return nc, err
+}
+
+// dialHole connects to a peer over uTP while the peer does the same.
+func (s *Session) dialHole(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	ctx, stop := context.WithTimeout(ctx, punchTimeout)
+	defer stop()
+	return s.opt.UTP.Dial(ctx, addr)
+}
+
+// punch connects to a peer that a relay has told to dial this side. The peer may connect first.
+func (t *Torrent) punch(addr netip.AddrPort, list *peerlist.List) {
+	nc, hs, err := t.connect(addr, list, t.s.dialHole)
+	t.s.punches.end()
+	t.s.dialed(err == nil)
+	t.mu.Lock()
+	t.peerConns.dialing--
+	if err != nil && t.holes.direct[addr] == nil && !t.listedLocked(addr) { // the peer may have been faster
+		list.SetFailure(addr, failureOf(err))
+		list.Unused(addr)
+	}
+	if err == nil {
+		list.Add([]netip.AddrPort{addr}, peerlist.SourcePEX)
+	}
+	t.mu.Unlock()
+	if err != nil {
+		t.log.Debug("no connection through the hole", "peer", addr, "err", err)
+		return
+	}
+	t.log.Debug("connected through a hole", "peer", addr)
+	c := newConn(t, nc, hs, addr, false)
+	c.peer.punched = true
+	c.run()
+}
+
+// punches bounds what others make a session do with holepunch messages. The zero value is ready to
+// use.
+type punches struct {
+	mu      sync.Mutex // guards the fields below
+	running int
+	dialled map[netip.AddrPort]punched
+	pairs   map[[2]netip.AddrPort]time.Time // introductions, with the lower address first
+}
+
+// punched is a punch of the last punchEvery.
+type punched struct {
+	at    time.Time
+	relay netip.Prefix // where the relay is; see askerOf
+}
+
+// take reports whether an address may be dialled now that a relay has named, and records that it
+// is. The caller calls end after the dial.
+func (p *punches) take(addr netip.AddrPort, relay netip.Addr, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	here, by, host, asked := askerOf(addr.Addr()), askerOf(relay), 0, 0
+	for a, d := range p.dialled {
+		switch {
+		case now.Sub(d.at) >= punchEvery:
+			delete(p.dialled, a)
+			continue
+		case a == addr:
+			return false
+		case here.Contains(a.Addr()):
+			host++
+		}
+		if d.relay == by {
+			asked++
+		}
+	}
+	if p.running >= maxPunches || len(p.dialled) >= maxAllPunches || host >= maxPunchesAt || asked >= maxPunchesBy {
+		return false
+	}
+	if p.dialled == nil {
+		p.dialled = map[netip.AddrPort]punched{}
+	}
+	p.dialled[addr] = punched{now, by}
+	p.running++
+	return true
+}
+
+// end records that a punch has ended.
+func (p *punches) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+}
+
+// awaits reports whether a connection from addr most likely comes through a hole that this side
+// has punched.
+func (p *punches) awaits(addr netip.AddrPort, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d, ok := p.dialled[addr]
+	return ok && now.Sub(d.at) < 2*punchTimeout
+}
+
+// mayIntroduce reports whether the peers at two addresses may be introduced now, as the first one
+// asks, and records that they are.
+func (p *punches) mayIntroduce(from, to netip.AddrPort, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pair := [2]netip.AddrPort{from, to}
+	if to.Compare(from) < 0 {
+		pair = [2]netip.AddrPort{to, from}
+	}
+	asker, all, by := askerOf(from.Addr()), 0, 0
+	for k, at := range p.pairs {
+		if now.Sub(at) >= punchEvery {
+			delete(p.pairs, k)
+			continue
+		}
+		other := k[0]
+		switch to {
+		case k[0]:
+			other = k[1]
+		case k[1]:
+		default:
+			continue
+		}
+		all++
+		if asker.Contains(other.Addr()) {
+			by++
+		}
+	}
+	if _, ok := p.pairs[pair]; ok || all >= maxIntroduced || by >= maxIntroducedBy || len(p.pairs) >= maxPairs {
+		return false
+	}
+	if p.pairs == nil {
+		p.pairs = map[[2]netip.AddrPort]time.Time{}
+	}
+	p.pairs[pair] = now
+	return true
+}
