@@ -86,6 +86,10 @@ type foreignPeer struct {
 	tasks  sync.WaitGroup
 }
 
+// betweenTicks delays the first dials, so that they do not begin at the moment of a tick. The
+// order of two timers of one moment differs between runs.
+const betweenTicks = 500 * time.Nanosecond
+
 // newForeignPeer returns a peer that has no pieces yet, or all of them.
 func newForeignPeer(host *simnet.Host, seed uint64, data []byte, pieceLength int, hash spate.InfoHash, complete bool) *foreignPeer {
 	p := &foreignPeer{
@@ -116,7 +120,7 @@ func (p *foreignPeer) run(ctx context.Context, announcer torrent.Announcer) erro
 	if err != nil {
 		return err
 	}
-	dialling := time.AfterFunc(p.model.traits().dialAfter, func() {
+	dialling := time.AfterFunc(p.model.traits().dialAfter+betweenTicks, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, to := range resp.Peers {

@@ -107,7 +107,9 @@ func NewSession(opt Options) (*Session, error) {
 		digests:      newDigests(opt.Encryption),
 	}
 	s.advertised.Store(uint32(opt.AdvertisedPort))
-	s.order, _ = opt.Network.(orderly)
+	if s.order, _ = opt.Network.(orderly); s.order != nil {
+		s.helpers = make(chan struct{}, 1) // a simulation does not depend on the processors
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	web := webseed.Options{Bind: opt.Bind, Resolver: opt.Resolver, UserAgent: "spate/" + spate.Version}
 	if _, system := opt.Network.(systemNetwork); !system {

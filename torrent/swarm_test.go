@@ -226,7 +226,9 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 		up = sw.originUp
 	}
 	s, err := torrent.NewSession(torrent.Options{
-		Up: up, Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
+		// The encrypted handshake has padding of random length, which would make runs differ.
+		Encryption: torrent.EncryptionOff,
+		Up:         up, Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
 		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -193,6 +194,39 @@ func TestCloseEndsWaitingCalls(t *testing.T) {
 		}
 		if err := a.Close(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("second Close: %v", err)
+		}
+	})
+}
+
+// TestTimersComeBeforeEvents checks that with Lockstep a goroutine that a timer starts at the
+// moment of an event has blocked before the event happens.
+func TestTimersComeBeforeEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := New(Options{Seed: 1, Lockstep: true})
+		link := Link{Latency: time.Millisecond}
+		a, b := connect(t, n.Host(ip(1), link), n.Host(ip(2), link))
+		for range 10 {
+			const way = 2*time.Millisecond + 1 // Write takes effect one nanosecond later
+			start := time.Now()
+			var fired time.Time
+			var ended atomic.Bool
+			time.AfterFunc(way, func() {
+				fired = time.Now()
+				for range 1000 {
+					runtime.Gosched() // try to let the event overtake
+				}
+				ended.Store(true)
+			})
+			_, _ = a.Write([]byte{1})
+			if _, err := b.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if !ended.Load() {
+				t.Fatal("the event did not wait for the goroutine of the timer")
+			}
+			if now := time.Now(); !now.Equal(fired) {
+				t.Fatalf("the timer fired after %v and the event happened after %v", fired.Sub(start), now.Sub(start))
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"math"
+	"testing/synctest"
 	"time"
 )
 
@@ -70,8 +71,12 @@ func (n *Network) arm() {
 	}
 }
 
-// run runs the events that are due.
+// run runs the events that are due. With Lockstep it first waits until the goroutines are
+// blocked that other timers have woken at this moment.
 func (n *Network) run() {
+	if n.opts.Lockstep {
+		synctest.Wait()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	until := int64(time.Since(n.epoch))

@@ -54,10 +54,11 @@ type Options struct {
 	// times, so that rates are exact, but a program may see an arrival up to one tick
 	// late. 0 selects 100 µs.
 	Tick time.Duration
-	// Lockstep wakes one goroutine at a time: in a bubble the next event runs only when
-	// all goroutines wait again. A program whose goroutines interact only through the
-	// network and time, or start each other with [Host.Turn], then behaves the same in
-	// every run. Tick is ignored.
+	// Lockstep wakes one goroutine at a time: the next event runs only when all goroutines
+	// wait again, those included that a timer of the program woke at the same moment. A
+	// program whose goroutines interact only through the network and time, or start each
+	// other with [Host.Turn], then behaves the same in every run. The network must be used in
+	// a bubble, and no other goroutine may call synctest.Wait. Tick is ignored.
 	Lockstep bool
 	// Backlog is the number of connections that a listener holds until they are
 	// accepted. 0 selects 128. Further dials try again as in TCP.
