@@ -188,10 +188,11 @@ func (d *dhtSource) resolveOne(ctx context.Context, name string) {
 	}
 }
 
-// SearchInDHT returns the state of the search for the peers of a torrent in the DHT.
+// SearchInDHT returns the state of the search for the peers of a torrent in the DHT and on the local
+// network.
 func (s *Session) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
 	nodes, on := s.DHTNodes()
-	return stall.DHT{On: on, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
+	return stall.DHT{On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
 }
 
 // DHTNodes returns the number of nodes of the DHT that answer this process, and whether it takes
