@@ -90,7 +90,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := &seenAddr{Announcer: trk}
+	seen := &seenAddr{Announcer: trk, now: env.Now}
 	opt.Announcer, opt.Log = seen, env.Log
 	opt.DialBackUDP = dialBackSender(opt.Bind)
 	if c.WrapAnnouncer != nil {
