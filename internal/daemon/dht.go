@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/dht"
+	"spate/discovery"
 	"spate/internal/atomicfile"
 	"spate/internal/netguard"
 	"spate/internal/stall"
@@ -85,11 +86,21 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 			return nil, err
 		}
 	}
-	d.announcer = dht.NewAnnouncer(d.node, s)
+	var swarms discovery.Swarms = s
+	if c.NoDHTAnnounce {
+		swarms = unannounced{s}
+	}
+	d.announcer = dht.NewAnnouncer(d.node, swarms)
 	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
 	udp.Receive(udpmux.DHT, withoutDialBacks(s, receiver(d.node)))
 	return d, nil
 }
+
+// unannounced is a client that finds peers, but has no port to announce.
+type unannounced struct{ *torrent.Session }
+
+// AdvertisedPort implements [discovery.Swarms].
+func (unannounced) AdvertisedPort() uint16 { return 0 }
 
 // receiver returns a function that passes packets of a UDP port to a DHT node. Its calls must not
 // overlap.

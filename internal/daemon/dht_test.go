@@ -85,6 +85,24 @@ func TestMagnetLinkFindsPeersByDHT(t *testing.T) {
 	}
 }
 
+// TestUnannouncedSessionSearchesOnly checks that a session with NoDHTAnnounce searches the DHT for its
+// torrents, but that nodes get no announce of it.
+func TestUnannouncedSessionSearchesOnly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	router, at := dhtRouter(t)
+	s := openSession(t, SessionConfig{DHTBootstrap: []string{at}, NoDHTAnnounce: true})
+	m := seedFile(t, s, "data", false)
+	for !s.SearchInDHT(m.Hash()).Searched && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	res, err := router.Peers(ctx, m.Hash(), nil)
+	if !s.SearchInDHT(m.Hash()).Searched || err != nil || len(res.Peers) > 0 || s.AdvertisedPort() == 0 {
+		t.Errorf("after a search the DHT knows %v (%v)", res.Peers, err)
+	}
+}
+
 // TestDHTStateOfSearch checks that a session says of a search whether nodes of the DHT have answered,
 // and that a peer of the DHT counts as such when the torrent of the magnet link downloads.
 func TestDHTStateOfSearch(t *testing.T) {
