@@ -92,7 +92,7 @@ func (i *Item) Newer(j *Item) bool { return j == nil || i.Key != nil && i.Seq > 
 func (i *Item) check() error {
 	switch {
 	case len(i.Value) > MaxValue:
-		return &Error{CodeValueTooBig, "the value has more than 1000 bytes"}
+		return &Error{CodeValueTooBig, fmt.Sprintf("the value has more than %d bytes", MaxValue)}
 	case !canonical(i.Value):
 		return &Error{CodeProtocol, "the value is not valid bencoding"}
 	case i.Key == nil:
@@ -102,7 +102,7 @@ func (i *Item) check() error {
 	case len(i.Sig) != ed25519.SignatureSize:
 		return &Error{CodeInvalidSignature, "the signature does not have 64 bytes"}
 	case len(i.Salt) > MaxSalt:
-		return &Error{CodeSaltTooBig, "the salt has more than 64 bytes"}
+		return &Error{CodeSaltTooBig, fmt.Sprintf("the salt has more than %d bytes", MaxSalt)}
 	case i.Seq < 0:
 		return &Error{CodeProtocol, "the sequence number is negative"}
 	}
