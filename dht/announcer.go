@@ -18,8 +18,10 @@ import (
 const (
 	announceEvery = 25 * time.Minute // most nodes keep a peer for 30 minutes or longer
 	scanEvery     = time.Second
-	firstRetry    = 2 * time.Second // time until the second search if the first finds no peer
-	retrySwarms   = 50              // number of swarms for which firstRetry holds; with more it is longer
+	firstRetry    = 2 * time.Second // time until the second search for a client that needs peers
+	lastRetry     = 5 * time.Minute // the longest time between two such searches
+	retryPart     = 4               // part of the time since the client began to need peers that passes between two searches
+	retrySwarms   = 50              // number of swarms for which these times double
 	fewWalks      = 16              // walks that run at a time
 	swarmsPerWalk = 400             // number of swarms for which one more walk runs, so that all are announced in time
 	manyWalks     = 300             // bounds the walks that run at a time
@@ -47,8 +49,9 @@ type Announcer struct {
 
 // announced is the state of a swarm.
 type announced struct {
-	next    time.Time     // when the swarm is due
-	retry   time.Duration // time until the next search while no peer is found
+	last    time.Time // when a search last ended; zero: never
+	needs   time.Time // when the client began to need peers; zero: it does not
+	few     bool      // the last search found no peer, or only one, which may be the client itself
 	running bool
 	seen    bool // the client was in the swarm at the last scan
 	asked   bool // nodes have answered a search
@@ -141,11 +144,17 @@ func (a *Announcer) due(now time.Time) (walks [][]discovery.Swarm) {
 		}
 		s := a.states[swarm.InfoHash]
 		if s == nil {
-			s = &announced{next: now, retry: firstRetry * time.Duration(1+len(all)/retrySwarms)}
+			s = &announced{}
 			a.states[swarm.InfoHash] = s
 		}
 		s.seen = true
-		if !s.running && !now.Before(s.next) {
+		switch needs := swarm.NeedsPeers || s.few; {
+		case !needs:
+			s.needs = time.Time{}
+		case s.needs.IsZero():
+			s.needs = now
+		}
+		if !s.running && !now.Before(s.next(len(all))) {
 			s.running = true
 			due = append(due, swarm)
 		}
@@ -196,25 +205,34 @@ func (a *Announcer) walk(ctx context.Context, swarms []discovery.Swarm) {
 			a.swarms.Found(ih, discovery.Candidate{Addr: p}, discovery.DHT)
 			found++
 		}, &s)
-		a.plan(ih, time.Now(), found, err == nil)
+		a.searched(ih, time.Now(), found, err == nil)
 		if err == nil {
 			last = s
 		}
 	}
 }
 
-// plan sets when a swarm is due again after a search. answered says that nodes have answered the
-// search. A swarm in which no peer was found is searched again soon, and then less and less often,
-// because its peers may be about to come.
-func (a *Announcer) plan(ih spate.InfoHash, now time.Time, found int, answered bool) {
+// next returns when a swarm of a client that is in n swarms is due: after announceEvery, or sooner
+// while the client needs peers, because its peers may be about to come. Peers that cannot connect to
+// the client are not reached before it finds them. These searches become rarer with time, and with
+// more swarms.
+func (s *announced) next(n int) time.Time {
+	if s.last.IsZero() {
+		return time.Time{}
+	}
+	wait := announceEvery
+	if !s.needs.IsZero() {
+		soon := min(max(s.last.Sub(s.needs)/retryPart, firstRetry), lastRetry)
+		wait = min(soon+soon*time.Duration(n-1)/retrySwarms, announceEvery)
+	}
+	return s.last.Add(wait)
+}
+
+// searched records the end of a search. answered says that nodes have answered it.
+func (a *Announcer) searched(ih spate.InfoHash, now time.Time, found int, answered bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.states[ih]
 	s.asked = s.asked || answered
-	wait := announceEvery
-	if found <= 1 && s.retry < announceEvery { // the one peer may be the client itself
-		wait = s.retry
-		s.retry *= 2
-	}
-	s.next = now.Add(wait)
+	s.last, s.few = now, found <= 1
 }

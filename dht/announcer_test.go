@@ -111,7 +111,7 @@ func TestAnnouncerPlans(t *testing.T) {
 			if swarm.InfoHash == last {
 				found = 2
 			}
-			a.plan(swarm.InfoHash, now, found, true)
+			a.searched(swarm.InfoHash, now, found, true)
 		}
 	}
 	a.release(walks)
@@ -122,12 +122,56 @@ func TestAnnouncerPlans(t *testing.T) {
 		}
 		return n
 	}
-	if soon, later := count(3*firstRetry), count(announceEvery); count(3*firstRetry-1) != 0 || soon != 99 || later != 100 {
+	const retry = firstRetry + firstRetry*(swarms-1)/retrySwarms
+	if early, soon, later := count(retry-1), count(retry), count(announceEvery); early != 0 || soon != 99 || later != 100 {
 		t.Errorf("%d swarms are due soon and %d later, want 99 and 100", soon, later)
 	}
 	c.swarms = nil
 	count(announceEvery)
 	if len(a.states) != 0 {
 		t.Errorf("%d swarms that the client has left are remembered", len(a.states))
+	}
+}
+
+// TestAnnouncerSearchesForClientThatNeedsPeers checks that the peers that come after some time are
+// found within a quarter of that time, and within five minutes, for as long as the client needs
+// peers, and that a client that is served searches once in a period.
+func TestAnnouncerSearchesForClientThatNeedsPeers(t *testing.T) {
+	t.Parallel()
+	c := &client{swarms: []discovery.Swarm{{InfoHash: spate.InfoHash{1}, Seed: true, NeedsPeers: true}}}
+	a, began := NewAnnouncer(nil, c), time.Now()
+	// search returns when the swarm is due after a time.
+	search := func(after time.Duration) time.Duration {
+		for ; ; after += time.Second {
+			walks := a.due(began.Add(after))
+			if len(walks) > 0 {
+				a.searched(c.swarms[0].InfoHash, began.Add(after), 5, true) // five peers, none of which can be reached
+				a.release(walks)
+				return after
+			}
+		}
+	}
+	last, n := search(0), 0
+	for last < 3*time.Hour {
+		next := search(last)
+		if most := min(max(last/4, firstRetry), 5*time.Minute) + 2*time.Second; next-last > most {
+			t.Errorf("after %v the next search follows at %v", last, next)
+		}
+		last = next
+		n++
+	}
+	if n > 60 {
+		t.Errorf("%d searches in three hours", n)
+	}
+	c.swarms[0].NeedsPeers = false
+	if next := search(last); next-last != announceEvery {
+		t.Errorf("the client is served, and is announced after %v", next-last)
+	} else {
+		last = next
+	}
+	c.swarms[0].NeedsPeers = true
+	search(last + time.Minute)
+	if next := search(last + time.Minute); next-last > time.Minute+2*firstRetry {
+		t.Errorf("the client has lost its peers, and searches after %v", next-last-time.Minute)
 	}
 }

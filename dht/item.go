@@ -12,13 +12,19 @@ import (
 	"spate/dht/internal/node"
 )
 
-// Item is a value of at most 1000 bytes that nodes of the DHT store for about two hours (BEP
+// The limits of items in bytes (BEP 44).
+const (
+	MaxItemValue = itemstore.MaxValue // of the bencoded value
+	MaxItemSalt  = itemstore.MaxSalt
+)
+
+// Item is a value of at most [MaxItemValue] bytes that nodes of the DHT store for about two hours (BEP
 // 44). An immutable item has a Value only, and its target is the hash of the value. The other
 // fields belong to a mutable item, which the owner of a key can replace.
 type Item struct {
 	Value []byte // bencoded
 	Key   []byte // ed25519 public key of 32 bytes, or nil
-	Salt  []byte // distinguishes the items of one key; at most 64 bytes
+	Salt  []byte // distinguishes the items of one key; at most [MaxItemSalt] bytes
 	Seq   int64  // number of the version; not negative
 	Sig   []byte // ed25519 signature of 64 bytes
 }

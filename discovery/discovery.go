@@ -44,6 +44,10 @@ type Swarm struct {
 	Local bool
 	// Seed is true if the client has every piece of the torrent (BEP 33).
 	Seed bool
+	// NeedsPeers is true if no connected peer is of use to the client: it downloads and none has
+	// data for it, or it seeds and none is connected. A source should look for peers more often
+	// then.
+	NeedsPeers bool
 }
 
 // Candidate is a peer to which the client may connect.

@@ -34,15 +34,15 @@ func (s *Session) Swarms() []discovery.Swarm {
 		}
 	}
 	for ih, d := range s.dormant.by {
-		all = append(all, discovery.Swarm{InfoHash: ih, Private: d.private, Local: !d.private, Seed: true})
+		all = append(all, discovery.Swarm{InfoHash: ih, Private: d.private, Local: !d.private, Seed: true, NeedsPeers: true})
 	}
 	for ih := range s.fetches {
-		all = append(all, discovery.Swarm{InfoHash: ih, Local: true})
+		all = append(all, discovery.Swarm{InfoHash: ih, Local: true, NeedsPeers: true})
 	}
 	s.mu.Unlock()
 	for i, t := range running {
 		t.mu.Lock()
-		all[i].Seed = t.seedLocked()
+		all[i].Seed, all[i].NeedsPeers = t.seedLocked(), t.needsPeersLocked()
 		t.mu.Unlock()
 	}
 	return all
@@ -50,6 +50,15 @@ func (s *Session) Swarms() []discovery.Swarm {
 
 // seedLocked reports whether the torrent seeds and has every piece.
 func (t *Torrent) seedLocked() bool { return t.status.state == StateSeeding && t.leftLocked() == 0 }
+
+// needsPeersLocked reports whether no connected peer is of use: the torrent downloads and none has
+// data that it lacks, or it seeds and none is connected.
+func (t *Torrent) needsPeersLocked() bool {
+	if t.peerConns.n == 0 {
+		return true
+	}
+	return t.status.state == StateDownloading && !slices.ContainsFunc(t.peerConns.byID, func(c *conn) bool { return c != nil && c.wire.amInterested })
+}
 
 // Found adds the address of a peer that a source such as package lsd has found. It
 // implements [discovery.Swarms]: it reports whether the session is in the swarm and accepts

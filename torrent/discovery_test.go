@@ -47,9 +47,9 @@ func TestSwarmsOfRunningTorrents(t *testing.T) {
 		return seed.Stats().State == StateSeeding && secret.Stats().State == StateDownloading && plain.Stats().State == StateDownloading && both.Stats().State == StateDownloading
 	})
 	want := []discovery.Swarm{
-		{InfoHash: secret.InfoHash(), Private: true}, {InfoHash: mi.Hash(), Local: true},
-		{InfoHash: hybrid.Hash(), Local: true}, {InfoHash: v2HashOf(hybrid), Local: true},
-		{InfoHash: whole.Hash(), Local: true, Seed: true},
+		{InfoHash: secret.InfoHash(), Private: true, NeedsPeers: true}, {InfoHash: mi.Hash(), Local: true, NeedsPeers: true},
+		{InfoHash: hybrid.Hash(), Local: true, NeedsPeers: true}, {InfoHash: v2HashOf(hybrid), Local: true, NeedsPeers: true},
+		{InfoHash: whole.Hash(), Local: true, Seed: true, NeedsPeers: true},
 	}
 	got := s.Swarms()
 	for _, all := range [][]discovery.Swarm{want, got} {

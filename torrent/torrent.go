@@ -361,6 +361,25 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.dialMore(time.Now())
 }
 
+// AddPeers adds addresses of peers to the torrent of an info-hash, as [Torrent.AddPeers] does. It
+// loads a dormant torrent, which takes the time to read its .torrent. It returns an error if there
+// is no such torrent or if it cannot be loaded.
+func (s *Session) AddPeers(infoHash spate.InfoHash, addrs []netip.AddrPort) error {
+	t, _, err := s.lookup(infoHash)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		return errNoTorrent
+	}
+	defer s.release(t)
+	t.mu.Lock()
+	t.listOfLocked(infoHash).Add(addrs, peerlist.SourceCaller)
+	t.mu.Unlock()
+	t.dialMore(time.Now())
+	return nil
+}
+
 // Banned returns the peers that were banned for bad data: at most the last 100, with the
 // latest at the end.
 func (t *Torrent) Banned() []PeerKey {

@@ -1,4 +1,5 @@
 """A client with libtorrent: lt.py get|seed TORRENT DIR LISTEN[,LISTEN...] [PEER...]
+or a node of the DHT alone: lt.py node - - LISTEN[,LISTEN...]
 
 On SIGINT and SIGTERM it announces "stopped" and exits.
 """
@@ -12,14 +13,25 @@ import libtorrent as lt
 verb, torrent, folder, listen = sys.argv[1:5]
 ses = lt.session({
     "listen_interfaces": listen,
-    "enable_dht": False, "enable_lsd": "LSD" in os.environ, "enable_upnp": False, "enable_natpmp": False,
+    # DHT turns the DHT on, and names its first node. The nodes of a test have similar addresses.
+    "enable_dht": "DHT" in os.environ, "dht_bootstrap_nodes": os.environ.get("DHT", ""),
+    "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
+    "enable_lsd": "LSD" in os.environ, "enable_upnp": False, "enable_natpmp": False,
     "enable_outgoing_utp": "UTP" in os.environ, "enable_incoming_utp": "UTP" in os.environ,
     "enable_outgoing_tcp": "UTP" not in os.environ, "enable_incoming_tcp": "UTP" not in os.environ,
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
-    | lt.alert.category_t.tracker_notification,
+    | lt.alert.category_t.tracker_notification | lt.alert.category_t.dht_notification,
     # ENCRYPT refuses connections without encryption, and encrypts all data.
     **({"in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2} if "ENCRYPT" in os.environ else {}),
 })
+# libtorrent searches for the peers of a torrent only once in 15 minutes, also if it knows no node yet.
+bootstrapped = not os.environ.get("DHT")
+while not bootstrapped:
+    ses.wait_for_alert(1000)
+    bootstrapped = any(isinstance(a, lt.dht_bootstrap_alert) for a in ses.pop_alerts())
+if verb == "node":
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    sys.exit()
 p = lt.parse_magnet_uri(torrent) if torrent.startswith("magnet:") else lt.add_torrent_params()
 if not torrent.startswith("magnet:"):
     p.ti = lt.torrent_info(torrent)

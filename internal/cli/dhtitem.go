@@ -23,12 +23,6 @@ import (
 	"spate/signature"
 )
 
-// The limits of an item in bytes (BEP 44).
-const (
-	maxItem = 1000 // bencoded value
-	maxSalt = 64
-)
-
 // dhtItem is the JSON output of dht get.
 type dhtItem struct {
 	Target string  `json:"target"`
@@ -98,8 +92,8 @@ func itemTarget(arg, salt string) (target [20]byte, err error) {
 }
 
 func checkSalt(salt string) error {
-	if len(salt) > maxSalt {
-		return fault.Usagef("--salt has %s, and the limit is %d", units.Plural(len(salt), "byte"), maxSalt)
+	if len(salt) > dht.MaxItemSalt {
+		return fault.Usagef("--salt has %s, and the limit is %d", units.Plural(len(salt), "byte"), dht.MaxItemSalt)
 	}
 	return nil
 }
@@ -213,15 +207,15 @@ func (a *app) itemValue(args []string, bencoded bool) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	value, err := io.ReadAll(io.LimitReader(r, maxItem+1))
+	value, err := io.ReadAll(io.LimitReader(r, dht.MaxItemValue+1))
 	if err != nil {
 		return nil, err
 	}
 	if !bencoded {
 		value = bencode.AppendString(nil, value)
 	}
-	if len(value) > maxItem {
-		return nil, fault.UsageHint("publish makes a torrent of larger data", "%s is too large: an item of the DHT has at most %s with its length", name, units.Plural(maxItem, "byte"))
+	if len(value) > dht.MaxItemValue {
+		return nil, fault.UsageHint("publish makes a torrent of larger data", "%s is too large: an item of the DHT has at most %s with its length", name, units.Plural(dht.MaxItemValue, "byte"))
 	}
 	d := bencode.NewDecoder(value, bencode.Options{Canonical: true})
 	d.Skip()

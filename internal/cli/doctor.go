@@ -85,7 +85,7 @@ func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
 // doctor checks this machine and the torrent in args, if there is one.
 func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) error {
 	opt.session.bind, opt.session.state = opt.bind, opt.state
-	opt.session.noLSD, opt.session.noPEX, opt.session.noUTP = true, true, true
+	opt.session.noLSD, opt.session.noPEX, opt.session.noUTP, opt.session.unseen = true, true, true, true
 	if _, err := opt.session.config(""); err != nil {
 		return err
 	}

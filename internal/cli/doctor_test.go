@@ -26,7 +26,7 @@ func TestDoctorInterrupted(t *testing.T) {
 	var out strings.Builder
 	p := newCheckup(ctx, newApp(Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard, Now: time.Now}), &opt)
 	defer p.close()
-	p.trackers(ctx, source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}})
+	p.trackers(ctx, source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}}, false)
 	if out.Len() > 0 || p.todo > 0 {
 		t.Errorf("doctor prints %q, %d to do", out.String(), p.todo)
 	}
@@ -51,7 +51,7 @@ func TestDoctorPort(t *testing.T) {
 	p := newCheckup(t.Context(), a, &opt)
 	defer p.close()
 	p.port = daemon
-	p.trackers(t.Context(), source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}})
+	p.trackers(t.Context(), source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}}, false)
 	close(ports)
 	n := 0
 	for port := range ports {

@@ -16,7 +16,7 @@ import (
 
 // The limits of the download that doctor takes part in, so that peers connect that it can ask.
 const (
-	doctorRate  = 16 << 10         // bytes a second
+	doctorRate  = 2 << 10          // bytes a second
 	doctorPeers = 30 * time.Second // in which a peer must connect
 )
 

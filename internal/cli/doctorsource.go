@@ -6,14 +6,15 @@ import (
 	"net/url"
 	"slices"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/metainfo"
 )
 
-// source checks the torrent arg, its page, its trackers and its web seeds. It returns nil if there
-// is only a link to the torrent, or if the torrent cannot be read.
+// source checks the torrent arg, its page or magnet link, its trackers and its web seeds. It returns nil
+// if the torrent cannot be read.
 func (p *checkup) source(ctx context.Context, arg string) (*metainfo.MetaInfo, error) {
 	arg = source.UnquoteArg(arg)
 	if u, err := url.Parse(arg); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
@@ -45,17 +46,56 @@ func (p *checkup) source(ctx context.Context, arg string) (*metainfo.MetaInfo, e
 	if err != nil {
 		return nil, err
 	}
+	if src.Magnet != "" {
+		if err := p.magnet(ctx, src.Magnet); err != nil {
+			return nil, err
+		}
+	}
 	if src.Torrent == nil {
-		p.print(doctor.Finding{Check: "torrent", Level: doctor.Note, Text: "not checked: the link names no .torrent"})
-		p.trackers(ctx, swarms)
-		return nil, nil
+		return p.metadata(ctx, arg, src.Magnet, swarms)
 	}
 	mi, err := src.Parse()
 	if err != nil {
 		return nil, err
 	}
 	p.lint(mi, src.Torrent)
-	p.trackers(ctx, swarms)
+	p.trackers(ctx, swarms, mi.Info.Private)
+	p.webSeeds(ctx, mi)
+	return mi, nil
+}
+
+// magnet prints what is wrong with a magnet link, and with the .torrent files that it names.
+func (p *checkup) magnet(ctx context.Context, raw string) error {
+	link, err := metainfo.ParseMagnet(raw)
+	if err != nil {
+		return err
+	}
+	p.print(doctor.LintMagnet(raw, &link, !p.opt.session.noDHT, p.opt.bind.Addr.IsLoopback())...)
+	urls := p.left("torrent-type", unique(link.Torrents), maxCheckedSeeds)
+	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) { return p.web.TorrentFile(ctx, urls[i]) })
+	return nil
+}
+
+// metadata asks peers for the torrent of a magnet link, and checks it. It returns nil if no peer sends
+// the torrent in time, or if another process of spate has the ports.
+func (p *checkup) metadata(ctx context.Context, arg, raw string, swarms source.Swarms) (*metainfo.MetaInfo, error) {
+	link, err := metainfo.ParseMagnet(raw)
+	if err != nil {
+		return nil, err
+	}
+	p.trackers(ctx, swarms, false)
+	if p.session == nil {
+		p.print(doctor.Finding{Check: "torrent", Level: doctor.Note, Text: "not checked: peers are asked for the torrent of a link only if no other process of spate uses the state directory"})
+		return nil, nil
+	}
+	mi, _, err := p.session.FetchMetadata(ctx, link, daemon.MetadataConfig{Arg: arg, Timeout: p.opt.timeout})
+	if err != nil {
+		p.print(doctor.Finding{Check: "torrent", Level: doctor.Fail, Text: fault.Message(err), Advice: "check that a seed runs and is reached: spate doctor there"})
+		return nil, nil
+	}
+	p.print(doctor.Finding{Check: "torrent", Level: doctor.OK, Text: "peers sent the torrent of the link"})
+	p.lint(mi, nil)
+	mi.WebSeeds = unique(append(mi.WebSeeds, link.WebSeeds...))
 	p.webSeeds(ctx, mi)
 	return mi, nil
 }
@@ -88,8 +128,9 @@ func (p *checkup) left(check string, list []string, most int) []string {
 	return list
 }
 
-// trackers announces the torrent to each tracker.
-func (p *checkup) trackers(ctx context.Context, s source.Swarms) {
+// trackers announces the torrent to each tracker. It announces a private torrent to one tracker after
+// the other until one answers (BEP 27), and asks the others without an announce.
+func (p *checkup) trackers(ctx context.Context, s source.Swarms, private bool) {
 	bind := p.opt.bind.Addr
 	m := p.daemonEnv().Machine(bind)
 	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Now: p.Now}
@@ -97,14 +138,26 @@ func (p *checkup) trackers(ctx context.Context, s source.Swarms) {
 		t.Port = p.port // otherwise it is that of a seed that runs
 	}
 	urls := p.left("tracker", unique(s.Trackers), maxCheckedTrackers)
-	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) {
-		list := t.Check(ctx, urls[i], s.Hashes[0])
+	check := func(url string) ([]doctor.Finding, []doctor.ServerTime) {
+		list := t.Check(ctx, url, s.Hashes[0])
 		if len(doctor.ToDo(list)) > 0 {
 			return list, nil
 		}
-		more, clock := t.Clock(ctx, p.web, urls[i])
+		more, clock := t.Clock(ctx, p.web, url)
 		return append(list, more...), clock
-	})
+	}
+	if !private {
+		p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) { return check(urls[i]) })
+		return
+	}
+	for served := false; !served && len(urls) > 0; urls = urls[1:] {
+		p.all(1, func(int) ([]doctor.Finding, []doctor.ServerTime) {
+			list, clock := check(urls[0])
+			served = doctor.Served(list)
+			return list, clock
+		})
+	}
+	p.all(len(urls), func(i int) ([]doctor.Finding, []doctor.ServerTime) { return t.Scrape(ctx, urls[i], s.Hashes[0]), nil })
 }
 
 // webSeeds checks the web seeds of a torrent.

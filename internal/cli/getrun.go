@@ -243,18 +243,14 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	search, also := g.session.SearchTime(), g.session.NobodyFound(j.MetaInfo.Hash())
-	if j.MetaInfo.Info.Private {
-		search, also = 0, ""
-	}
-	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
+	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0 && (j.MetaInfo.Info.Private || !g.session.Searches())
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
-	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "" && idle >= search:
-		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
-	case g.opt.timeout > 0 && webless && idle >= search:
+	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "":
+		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers", j.MetaInfo.Info.Name)
+	case g.opt.timeout > 0 && webless:
 		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, why.Text)
-	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(g.session.HopelessTime(), g.opt.timeout):
+	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(daemon.HopelessTime, g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, why.Text)
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",

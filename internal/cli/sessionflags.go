@@ -34,6 +34,7 @@ type sessionFlags struct {
 	over     transportValue // --transport
 	noUTP    bool
 	noDHT    bool
+	unseen   bool // the DHT is searched, but nothing is announced there
 	lsdGroup string
 	noMap    bool      // --no-portmap
 	gateway  addrValue // the router that maps ports
@@ -74,7 +75,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 			Encryption: torrent.Encryption(s.encrypt),
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP,
-		NoDHT: s.noDHT, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
+		NoDHT: s.noDHT, NoDHTAnnounce: s.unseen, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
 	}
 	c.Options.NoTCP = s.over == onlyUTP
 	if !s.noMap {

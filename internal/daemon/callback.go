@@ -13,10 +13,11 @@ import (
 
 // callback dials peers that have announced a torrent that this process seeds, but have not
 // connected after a while. Some clients never connect themselves: Transmission 3 tries uTP and
-// then waits to be dialled.
+// then waits to be dialled. If nobody can connect to this process, it dials all peers at once.
 type callback struct {
 	session *torrent.Session
 	after   time.Duration
+	shut    func() bool // reports whether nobody can connect to this process
 	waiting chan caller
 
 	mu      sync.Mutex               // guards the fields below
@@ -37,9 +38,9 @@ const (
 	maxCallers = 1024            // maximum number of waiting peers; further peers are not dialled
 )
 
-func newCallback(s *torrent.Session) *callback {
+func newCallback(s *torrent.Session, shut func() bool) *callback {
 	return &callback{
-		session: s, after: callAfter, waiting: make(chan caller, maxCallers),
+		session: s, after: callAfter, shut: shut, waiting: make(chan caller, maxCallers),
 		slots: fairpool.New[struct{}](fairpool.Options{Slots: maxCallers, Grace: callAfter}),
 	}
 }
@@ -74,13 +75,17 @@ func (c *callback) Run(ctx context.Context) error {
 			c.mu.Lock()
 			next.slot.Leave(time.Now())
 			c.mu.Unlock()
+			wait := c.after - time.Since(next.at)
+			if c.shut() {
+				wait = 0
+			}
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
-			case <-time.After(c.after - time.Since(next.at)):
+			case <-time.After(wait):
 			}
-			if t := c.session.Torrent(next.hash); t != nil && !connected(t, next.addr.Addr()) {
-				t.AddPeers([]netip.AddrPort{next.addr})
+			if t := c.session.Torrent(next.hash); t == nil || !connected(t, next.addr.Addr()) {
+				c.session.AddPeers(next.hash, []netip.AddrPort{next.addr}) // fails if the torrent is removed meanwhile
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/maker"
+	"spate/metainfo"
 	"spate/torrent"
 )
 
@@ -33,7 +34,7 @@ func TestCallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := newCallback(s)
+	c := newCallback(s, func() bool { return false })
 	c.after = time.Millisecond
 	ended := make(chan error, 2)
 	go func() { ended <- s.Run(ctx) }()
@@ -89,3 +90,47 @@ func TestCallback(t *testing.T) {
 		t.Errorf("the connected peer was dialled again: %v", err)
 	}
 }
+
+// TestCallbackAtOnce checks that a process to which nobody can connect dials a peer as soon as it
+// announces, and that it does so for a dormant torrent too.
+func TestCallbackAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.iso")
+	if err := os.WriteFile(path, make([]byte, 40_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := maker.Make(t.Context(), path, maker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openSession(t, SessionConfig{})
+	if _, dormant, err := s.AddDormant(loaderOf{m, torrent.AddOptions{Dir: filepath.Dir(path), Verified: true}}); err != nil || !dormant {
+		t.Fatalf("the torrent is dormant: %v (%v)", dormant, err)
+	}
+	c := newCallback(s.Session, func() bool { return true })
+	c.after = 100 * patience
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	peer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	c.announced(m.Hash(), addrPortOf(peer.Addr()))
+	peer.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	conn, err := peer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+// loaderOf loads a torrent from memory.
+type loaderOf struct {
+	mi  *metainfo.MetaInfo
+	opt torrent.AddOptions
+}
+
+func (l loaderOf) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) { return l.mi, l.opt, nil }

@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/dht"
+	"spate/discovery"
 	"spate/internal/atomicfile"
 	"spate/internal/netguard"
 	"spate/internal/stall"
@@ -85,11 +86,21 @@ func (e *Env) openDHT(c *SessionConfig, s *torrent.Session, udp *udpmux.Mux) (*d
 			return nil, err
 		}
 	}
-	d.announcer = dht.NewAnnouncer(d.node, s)
+	var swarms discovery.Swarms = s
+	if c.NoDHTAnnounce {
+		swarms = unannounced{s}
+	}
+	d.announcer = dht.NewAnnouncer(d.node, swarms)
 	s.SetDHT(udp.Port(), func(a netip.AddrPort) { d.node.AddNode(a) })
 	udp.Receive(udpmux.DHT, withoutDialBacks(s, receiver(d.node)))
 	return d, nil
 }
+
+// unannounced is a client that finds peers, but has no port to announce.
+type unannounced struct{ *torrent.Session }
+
+// AdvertisedPort implements [discovery.Swarms].
+func (unannounced) AdvertisedPort() uint16 { return 0 }
 
 // receiver returns a function that passes packets of a UDP port to a DHT node. Its calls must not
 // overlap.
@@ -188,10 +199,11 @@ func (d *dhtSource) resolveOne(ctx context.Context, name string) {
 	}
 }
 
-// SearchInDHT returns the state of the search for the peers of a torrent in the DHT.
+// SearchInDHT returns the state of the search for the peers of a torrent in the DHT and on the local
+// network.
 func (s *Session) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
 	nodes, on := s.DHTNodes()
-	return stall.DHT{On: on, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
+	return stall.DHT{On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
 }
 
 // DHTNodes returns the number of nodes of the DHT that answer this process, and whether it takes

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"spate"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/stall"
@@ -25,45 +24,14 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// The times that a download waits for peers on the local network and by the DHT if there is no
-// other way to find peers, and how long it waits at least if all trackers fail and no peer is known.
-const (
-	localSearch  = 15 * time.Second
-	dhtSearch    = 2 * time.Minute
-	hopelessTime = 30 * time.Second
-)
+// HopelessTime is how long a download waits if all trackers fail, no peer is known, and the
+// session does not look for peers itself ([Session.Searches]).
+const HopelessTime = 30 * time.Second
 
-// SearchTime returns how long a download without trackers waits for peers that the session looks
-// for itself. It returns 0 if the session looks for none.
-func (s *Session) SearchTime() time.Duration {
-	switch {
-	case s.DHT:
-		return dhtSearch
-	case s.Local:
-		return localSearch
-	}
-	return 0
-}
-
-// HopelessTime returns how long a download waits if all trackers fail and no peer is known: as long
-// as one without trackers, and 30 seconds at least.
-func (s *Session) HopelessTime() time.Duration { return max(hopelessTime, s.SearchTime()) }
-
-// NobodyFound returns the end of an error message after SearchTime: who has been asked in vain for
-// peers of a torrent.
-func (s *Session) NobodyFound(infoHash spate.InfoHash) string {
-	switch d := s.SearchInDHT(infoHash); {
-	case d.On && !d.Searched:
-		return ", and no node of the DHT answers"
-	case d.On && s.Local:
-		return ", and the DHT and the local network know no peer"
-	case d.On:
-		return ", and the DHT knows no peer"
-	case s.Local:
-		return ", and no peer on the local network has it"
-	}
-	return ""
-}
+// Searches reports whether the session looks for peers without trackers, in the DHT or on the local
+// network. A peer can announce itself there at any time, so that a download waits for it until its
+// own limit.
+func (s *Session) Searches() bool { return s.DHT || s.Local }
 
 // MetadataConfig configures how the metadata of a magnet link is fetched.
 type MetadataConfig struct {
@@ -79,23 +47,15 @@ type MetadataConfig struct {
 // sent it.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	s.addNodes(link.Peers) // peers have their DHT node at the same port
-	nobody := func(also string) error {
-		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
-			"%s: the link names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
-	}
-	timeout := c.Timeout
-	unnamed := len(link.Trackers)+len(link.Peers)+len(c.Peers) == 0
-	switch {
-	case unnamed && s.SearchTime() == 0:
-		return nil, nil, nobody("")
-	case unnamed && (timeout == 0 || timeout > s.SearchTime()):
-		timeout = s.SearchTime()
+	if len(link.Trackers)+len(link.Peers)+len(c.Peers) == 0 && !s.Searches() {
+		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
+			"%s: the link names no tracker to ask for peers", termsafe.Clip(c.Arg, 70)), "peer")
 	}
 	mctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if timeout > 0 {
+	if c.Timeout > 0 {
 		var cancel context.CancelFunc
-		mctx, cancel = context.WithTimeout(mctx, timeout)
+		mctx, cancel = context.WithTimeout(mctx, c.Timeout)
 		defer cancel()
 	}
 	name := link.Name
@@ -112,16 +72,14 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 		if search.news(&st, s.env.Now()) && c.Waiting != nil {
 			c.Waiting(search.name, search.why)
 		}
-		hopeless = len(link.Peers)+len(c.Peers) == 0 && search.hopeless(&st)
-		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(s.HopelessTime(), c.Timeout) {
+		hopeless = !s.Searches() && len(link.Peers)+len(c.Peers) == 0 && search.hopeless(&st)
+		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(HopelessTime, c.Timeout) {
 			stop(errHopeless)
 		}
 	}})
 	switch {
 	case err != nil && hopeless && mctx.Err() != nil && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.why.Text), "peer")
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
-		return nil, nil, nobody(s.NobodyFound(link.Hash()))
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
 			"%s: no peer sent the torrent in %s: %s", search.name, units.Duration(c.Timeout), search.why.Text), "timeout")

@@ -119,12 +119,25 @@ func (s *Session) peerProtocol() portmap.Protocol {
 	return portmap.TCP
 }
 
-// mapped returns the mappings of IPv4.
+// mapped returns the mappings of IPv4. Its external address is that which others see if the router
+// names a false one ([sightings]).
 func (s *Session) mapped() portmap.Family {
 	if s.ports == nil {
 		return portmap.Family{}
 	}
-	return s.ports.Status().IPv4
+	f := s.ports.Status().IPv4
+	if f.External.IsValid() && !f.BehindNAT() {
+		f.External = s.seen.correct(f.External, s.seenByNodes(), s.env.Now())
+	}
+	return f
+}
+
+// namedByRouter returns the external IPv4 address that the router names, or the zero Addr.
+func (s *Session) namedByRouter() netip.Addr {
+	if s.ports == nil {
+		return netip.Addr{}
+	}
+	return s.ports.Status().IPv4.External
 }
 
 // portRecord is the part of the mappings that a crash must not lose: the key of PCP, and the

@@ -118,7 +118,10 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil}, env.Now, env.Log)
-	p.callback = newCallback(p.session.Session)
+	p.callback = newCallback(p.session.Session, func() bool {
+		st := p.session.Reach()
+		return st.Problem != "" && !st.Confirmed
+	})
 	p.trackerNode.observe, p.trackerNode.line = p.observe, p.session.line
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"

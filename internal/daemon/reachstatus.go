@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync"
 	"time"
 
 	"spate/internal/netguard"
 	"spate/internal/reach"
 	"spate/portmap"
-	"spate/torrent"
-	"spate/tracker"
 )
 
 // Reach returns what the process knows about whether others on the internet can connect.
@@ -21,9 +18,13 @@ func (s *Session) Reach() reach.Status {
 		return reach.Status{}
 	}
 	var st reach.Status
-	f := s.mapped()
+	f, named := s.mapped(), s.namedByRouter()
 	if s.ports != nil {
-		st = reachOf(f, s.peerProtocol(), s.PeerPort(), s.site, s.seenAddress())
+		seen := s.seenAddress()
+		if f.External != named {
+			seen = observedAddr{"others", f.External}
+		}
+		st = reachOf(f, named, s.peerProtocol(), s.PeerPort(), s.site, seen)
 		st.IPv6, st.HowIPv6 = reachOf6(s.ports.Status().IPv6, s.peerProtocol(), s.PeerPort())
 	}
 	addDialBack(&st, s.asks.known(s.reachedNow()), forwardAdvice(f, s.PeerPort(), s.site))
@@ -43,32 +44,10 @@ func forwardAdvice(f portmap.Family, peers, site uint16) string {
 	return fmt.Sprintf("turn on UPnP in the settings of the router, or forward port %d (TCP and UDP) to %s there", peers, to)
 }
 
-// observedAddr is the address of this machine as others on the internet see it.
-type observedAddr struct {
-	by   string     // who sees it
-	addr netip.Addr // the zero Addr if nobody has said
-}
-
-// seenAddress returns the IPv4 address that trackers see or, if none has said, the nodes of the
-// DHT.
-func (s *Session) seenAddress() observedAddr {
-	if a := s.seen.address(); a.IsValid() {
-		return observedAddr{"trackers", a}
-	}
-	if s.nodes == nil {
-		return observedAddr{}
-	}
-	for _, f := range s.nodes.node.Status().Families {
-		if a := f.External.Addr(); !f.IPv6 && netguard.KindOf(a) == netguard.Public {
-			return observedAddr{"DHT nodes", a}
-		}
-	}
-	return observedAddr{}
-}
-
-// reachOf describes the mappings of IPv4. Peers connect by protocol to the port peers. site is the
+// reachOf describes the mappings of IPv4. named is the address that the router names, which may be
+// another than the corrected one in f. Peers connect by protocol to the port peers. site is the
 // port of the site, or 0.
-func reachOf(f portmap.Family, protocol portmap.Protocol, peers, site uint16, seen observedAddr) reach.Status {
+func reachOf(f portmap.Family, named netip.Addr, protocol portmap.Protocol, peers, site uint16, seen observedAddr) reach.Status {
 	var st reach.Status
 	forward := forwardAdvice(f, peers, site)
 	if a := f.Reached(protocol, peers); a.IsValid() {
@@ -76,6 +55,9 @@ func reachOf(f portmap.Family, protocol portmap.Protocol, peers, site uint16, se
 	}
 	if a := f.Reached(portmap.TCP, site); site != 0 && a.IsValid() {
 		st.Site, st.How = a.String(), "opened by the router, "+f.Way.String()
+	}
+	if st.How != "" && named != f.External {
+		st.How += fmt.Sprintf("; it names %v, but others see this address: if nobody can connect, another NAT is between", named)
 	}
 	const carrier = "ask the provider for a public IPv4 address"
 	switch {
@@ -164,28 +146,3 @@ func (s *Session) watchReach(ctx context.Context, told func(reach.Status)) {
 // reachEvery is the interval in which incoming connections and the answers of trackers are looked
 // at.
 const reachEvery = 5 * time.Second
-
-// seenAddr is an announcer that remembers the address that trackers of the internet see.
-type seenAddr struct {
-	torrent.Announcer
-
-	mu   sync.Mutex
-	addr netip.Addr // guarded by mu
-}
-
-// Announce implements [torrent.Announcer].
-func (a *seenAddr) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	resp, err := a.Announcer.Announce(ctx, url, req)
-	if err == nil && resp.ExternalIP.Is4() && netguard.KindOf(resp.ExternalIP) == netguard.Public {
-		a.mu.Lock()
-		a.addr = resp.ExternalIP
-		a.mu.Unlock()
-	}
-	return resp, err
-}
-
-func (a *seenAddr) address() netip.Addr {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.addr
-}

@@ -45,10 +45,14 @@ func TestReachSaysWhatIsInTheWay(t *testing.T) {
 		"no network":         {portmap.Family{Err: portmap.ErrNoGateway}, nobody, ""},
 		"before the answers": {home, nobody, ""},
 	} {
-		got := reachOf(c.f, portmap.TCP, 6881, 6969, c.seen).String()
+		got := reachOf(c.f, c.f.External, portmap.TCP, 6881, 6969, c.seen).String()
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q does not contain %q", name, got, c.want)
 		}
+	}
+	false7 := netip.MustParseAddr("198.51.100.7") // the router names this address
+	if got, want := reachOf(mapped, false7, portmap.TCP, 6881, 6969, observedAddr{"others", mapped.External}).String(), "peers 203.0.113.7:6882, site 203.0.113.7:6970 (opened by the router, UPnP; it names 198.51.100.7, but others see this address: if nobody can connect, another NAT is between)"; got != want {
+		t.Errorf("with a false address of the router: %q, want %q", got, want)
 	}
 	confirmed := reach.Status{Problem: "x", Confirmed: true}.String()
 	if confirmed != "peers of the internet have connected" {

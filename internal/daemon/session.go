@@ -39,7 +39,8 @@ type SessionConfig struct {
 	// change. It may be nil.
 	OnReach func(reach.Status)
 
-	NoDHT bool // do not find peers by the DHT
+	NoDHT         bool // do not find peers by the DHT
+	NoDHTAnnounce bool // find peers by the DHT, but announce nothing there
 	// DHTBootstrap lists nodes of the DHT as HOST:PORT. If it is empty, the session uses
 	// well-known ones, or no DHT if it is bound to loopback.
 	DHTBootstrap []string
@@ -90,7 +91,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := &seenAddr{Announcer: trk}
+	seen := &seenAddr{Announcer: trk, now: env.Now}
 	opt.Announcer, opt.Log = seen, env.Log
 	opt.DialBackUDP = dialBackSender(opt.Bind)
 	if c.WrapAnnouncer != nil {

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"spate/internal/netguard"
 	"spate/internal/units"
@@ -88,4 +90,66 @@ func lintURL(what, name, raw string, local bool) []Finding {
 		return []Finding{about("torrent", "", "the %s %s has an address that no other machine reaches", what, name).as(Warn, advice)}
 	}
 	return nil
+}
+
+// maxNamedPeers is the number of peers of a magnet link that LintMagnet judges.
+const maxNamedPeers = 20
+
+// LintMagnet judges a magnet link without asking anybody. raw is the link as text. dht says that peers
+// are looked for in the DHT; local is as for [Lint].
+func LintMagnet(raw string, link *metainfo.Magnet, dht, local bool) []Finding {
+	var out []Finding
+	add := func(level Level, advice, format string, args ...any) {
+		out = append(out, about("magnet", "", format, args...).as(level, advice))
+	}
+	const anew = "make the link again with spate magnet"
+	if u, err := url.Parse(raw); err == nil {
+		for _, xt := range u.Query()["xt"] {
+			if h, ok := strings.CutPrefix(strings.ToLower(xt), "urn:btih:"); ok && len(h) == 32 {
+				add(Warn, anew, "its info-hash is in Base32, an old form that some clients do not read; 40 hex digits are read by all")
+			}
+		}
+	}
+	if link.HashV1.IsZero() {
+		add(Note, "", "it has a v2 info-hash alone, so that only clients with BitTorrent v2 (BEP 52) can use it")
+	}
+	sources := len(link.Trackers) + len(link.Peers) + len(link.Torrents)
+	switch {
+	case sources == 0 && !dht:
+		add(Fail, "add a tracker: spate magnet of a torrent that names one", "it names no tracker and no peer, and the DHT is off, so that nobody is found")
+	case len(link.Trackers) == 0:
+		add(Note, "", "it names no tracker: peers find each other by the DHT only, which private torrents must not use")
+	}
+	for _, tr := range link.Trackers {
+		out = append(out, asMagnet(lintURL("tracker", siteOf(tr), tr, local))...)
+	}
+	for _, peer := range link.Peers[:min(len(link.Peers), maxNamedPeers)] {
+		host, _, err := net.SplitHostPort(peer)
+		if err != nil {
+			add(Warn, anew, "the peer %s in it is not HOST:PORT", peer)
+			continue
+		}
+		out = append(out, asMagnet(lintURL("peer", peer, "tcp://"+net.JoinHostPort(host, "1"), local))...)
+	}
+	for _, list := range []struct {
+		what string
+		urls []string
+	}{{"web seed", link.WebSeeds}, {".torrent URL", link.Torrents}} {
+		for _, raw := range list.urls {
+			out = append(out, asMagnet(lintURL(list.what, redacted(raw), raw, local))...)
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, about("magnet", "", "all clients should accept the link"))
+	}
+	return out
+}
+
+// asMagnet turns findings about the URLs of a torrent into those about a magnet link.
+func asMagnet(list []Finding) []Finding {
+	for i := range list {
+		list[i].Check = "magnet"
+		list[i].Advice = "make the link again with an address that other machines reach: spate magnet"
+	}
+	return list
 }

@@ -16,6 +16,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +237,58 @@ func TestTracker(t *testing.T) {
 	}
 	s.Close()
 	want(t, check(s.URL+"/announce"), "tracker", Fail, "connection refused")
+}
+
+// TestPrivateTorrentIsScraped checks that the other trackers of a private torrent get no announce, and
+// what is said about their answers.
+func TestPrivateTorrentIsScraped(t *testing.T) {
+	t.Parallel()
+	ih := spate.InfoHash{1}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/scrape"):
+			t.Errorf("the tracker gets %s", r.URL)
+		case r.URL.Query().Get("kind") == "none":
+			http.NotFound(w, r)
+		case r.URL.Query().Get("kind") == "unknown":
+			fmt.Fprint(w, "d5:filesdee")
+		default:
+			fmt.Fprintf(w, "d5:filesd20:%sd8:completei3e10:downloadedi0e10:incompletei1eeee", ih[:])
+		}
+	})
+	tr := &Trackers{Bind: loopback, Now: time.Now}
+	check := func(path string) []Finding { return tr.Scrape(t.Context(), s.URL+path, ih) }
+	want(t, check("/announce"), "tracker", OK, "knows 3 seeds; not announced to")
+	want(t, check("/announce?kind=none"), "tracker", Note, "it answers no scrape")
+	want(t, check("/tracker"), "tracker", Note, "it answers no scrape")
+	want(t, check("/announce?kind=unknown"), "tracker", Note, "does not have the torrent")
+	want(t, tr.Scrape(t.Context(), "wss://tracker.example.org", ih), "tracker", Note, "browsers")
+	s.Close()
+	want(t, check("/announce"), "tracker", Fail, "connection refused")
+}
+
+// TestLongPiecesAreNotHeldInMemory checks that doctor hashes pieces of a web seed while it reads them.
+func TestLongPiecesAreNotHeldInMemory(t *testing.T) { // not parallel, because it counts all that is allocated
+	data := make([]byte, 3*8<<20)
+	path := filepath.Join(t.TempDir(), "a.bin")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []metainfo.Format{metainfo.V1, metainfo.V2} {
+		m, err := maker.Make(t.Context(), path, maker.Options{Format: f, PieceLength: 8 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) })
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		list, _ := newWeb(t).WebSeed(t.Context(), m, s.URL+"/a.bin", loopback, nil)
+		runtime.ReadMemStats(&after)
+		want(t, list, "web-seed-data", OK, "3 pieces")
+		if n := after.TotalAlloc - before.TotalAlloc; n > 6<<20 {
+			t.Errorf("%v: %d bytes are allocated for pieces of 8 MiB", f, n)
+		}
+	}
 }
 
 // TestTrackerLeave checks that a check that is interrupted during the announce announces "stopped"

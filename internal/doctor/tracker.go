@@ -3,10 +3,12 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"spate"
@@ -60,6 +62,53 @@ func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) 
 	return out
 }
 
+// Served reports whether findings of Check say that the tracker has answered an announce.
+func Served(list []Finding) bool {
+	return slices.ContainsFunc(list, func(f Finding) bool { return f.Check == "tracker" && (f.Level == OK || f.Level == Warn) })
+}
+
+// Scrape asks a tracker for the numbers of peers of a private torrent that another tracker serves. It
+// announces nothing, because a private torrent is announced to one tracker at a time (BEP 27).
+func (t *Trackers) Scrape(ctx context.Context, rawURL string, ih spate.InfoHash) []Finding {
+	name := siteOf(rawURL)
+	const only = "not announced to, because the torrent is private and another tracker serves it"
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme == "ws" || u.Scheme == "wss" {
+		return t.Check(ctx, rawURL, ih) // which asks nobody
+	}
+	ways, out := t.ways(ctx, name, u.Hostname())
+	for _, w := range ways {
+		c, err := t.client(w)
+		if err != nil {
+			return append(out, failed("tracker", name, "it cannot be asked"+w.label, err, t.Now()))
+		}
+		entries, err := c.Scrape(ctx, rawURL, []spate.InfoHash{ih})
+		c.Close()
+		var (
+			answer  *trackerclient.AnswerError
+			failure *tracker.FailureError
+			lacks   *trackerclient.URLError
+		)
+		switch {
+		case errors.As(err, &answer), errors.As(err, &failure), errors.As(err, &lacks):
+			out = append(out, about("tracker", name, "%s; it answers no scrape%s", only, w.label).as(Note, ""))
+		case err != nil:
+			out = append(out, failed("tracker", name, "it does not answer"+w.label, err, t.Now()))
+		case len(entries) == 0:
+			out = append(out, about("tracker", name, "%s; its scrape%s does not have the torrent", only, w.label).as(Note, ""))
+		default:
+			out = append(out, about("tracker", name, "it answers a scrape%s and knows %s; %s", w.label, units.Plural(max(0, entries[0].Complete), "seed"), only))
+		}
+	}
+	return out
+}
+
+// client returns a client that asks trackers in one way.
+func (t *Trackers) client(w way) (*trackerclient.Client, error) {
+	timeout := cmp.Or(t.Timeout, 15*time.Second)
+	return trackerclient.New(trackerclient.Options{LocalAddr: w.local, Resolver: t.Names, Timeout: timeout, UDPTimeout: timeout / 4})
+}
+
 // ways returns the address families over which a tracker is asked, and findings about the others.
 func (t *Trackers) ways(ctx context.Context, name, host string) (ways []way, out []Finding) {
 	_, err := netip.ParseAddr(host)
@@ -98,8 +147,7 @@ func (t *Trackers) ways(ctx context.Context, name, host string) (ways []way, out
 
 // ask announces to a tracker in one way.
 func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHash, w way) Finding {
-	timeout := cmp.Or(t.Timeout, 15*time.Second)
-	c, err := trackerclient.New(trackerclient.Options{LocalAddr: w.local, Resolver: t.Names, Timeout: timeout, UDPTimeout: timeout / 4})
+	c, err := t.client(w)
 	if err != nil {
 		return failed("tracker", name, "it cannot be asked"+w.label, err, t.Now())
 	}

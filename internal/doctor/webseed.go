@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -144,10 +145,7 @@ func (w *Web) samples(ctx context.Context, mi *metainfo.MetaInfo, src *webseed.S
 	pieces := choose(info.NumPieces())
 	checked := 0
 	for _, k := range pieces {
-		data := make([]byte, info.PieceSize(k))
-		r := conn.Open(int64(k)*info.PieceLength, int64(len(data)))
-		err := r.Fill(data)
-		r.Close()
+		good, known, err := checkPiece(conn, mi, k)
 		var file *webseed.FileError
 		if errors.As(err, &file) && file.File >= 0 && file.Err == nil {
 			return []Finding{about("web-seed-data", name, "piece %d cannot be read: %s", k, file.Error()).as(Fail, "put all files of the torrent there")}
@@ -155,7 +153,7 @@ func (w *Web) samples(ctx context.Context, mi *metainfo.MetaInfo, src *webseed.S
 		if err != nil {
 			return []Finding{failed("web-seed-data", name, fmt.Sprintf("piece %d cannot be read", k), err, w.now())}
 		}
-		switch good, known := pieceIsGood(mi, k, data); {
+		switch {
 		case !known:
 		case !good:
 			return []Finding{about("web-seed-data", name, "piece %d has other bytes than the torrent", k).as(Fail, "put the data of the torrent there, or make a torrent of the new data")}
@@ -185,28 +183,73 @@ func choose(n int) []int {
 	return out
 }
 
-// pieceIsGood compares the data of a piece with its hash. known is false if the torrent lacks the
-// hash.
-func pieceIsGood(mi *metainfo.MetaInfo, k int, data []byte) (good, known bool) {
-	info := &mi.Info
-	if info.HasV1() {
-		return sha1.Sum(data) == info.PieceHashV1(k), true
+// sampleBuffer is the number of bytes of a piece that are in memory at a time: some blocks.
+const sampleBuffer = 16 * merkle.BlockSize
+
+// checkPiece reads a piece and compares it with its hash, without holding the piece in memory. known
+// is false if the torrent lacks the hash.
+func checkPiece(conn *webseed.Conn, mi *metainfo.MetaInfo, k int) (good, known bool, err error) {
+	r := conn.Open(int64(k)*mi.Info.PieceLength, mi.Info.PieceSize(k))
+	defer r.Close()
+	h := newPieceHash(mi, k)
+	buf := make([]byte, sampleBuffer)
+	for left := mi.Info.PieceSize(k); left > 0; left -= int64(len(buf)) {
+		buf = buf[:min(left, sampleBuffer)]
+		if err := r.Fill(buf); err != nil {
+			return false, false, err
+		}
+		h.write(buf)
 	}
-	at := int64(k) * info.PieceLength
-	f := &info.Files[info.FileAt(at)]
-	b := merkle.NewBuilder(0)
+	good, known = h.good()
+	return good, known, nil
+}
+
+// pieceHash computes the hash of a piece: SHA-1 of v1, or the root of the tree of v2.
+type pieceHash struct {
+	mi    *metainfo.MetaInfo
+	piece int
+	v1    hash.Hash // nil: the torrent has v2 hashes only
+	v2    *merkle.Builder
+}
+
+func newPieceHash(mi *metainfo.MetaInfo, k int) *pieceHash {
+	h := &pieceHash{mi: mi, piece: k}
+	if mi.Info.HasV1() {
+		h.v1 = sha1.New()
+	} else {
+		h.v2 = merkle.NewBuilder(0)
+	}
+	return h
+}
+
+// write adds data. All but the last must be a multiple of a block.
+func (h *pieceHash) write(data []byte) {
+	if h.v1 != nil {
+		h.v1.Write(data)
+		return
+	}
 	for len(data) > 0 {
 		n := min(len(data), merkle.BlockSize)
-		h := sha256.Sum256(data[:n])
-		b.Add(&h)
+		sum := sha256.Sum256(data[:n])
+		h.v2.Add(&sum)
 		data = data[n:]
 	}
-	if f.Length <= info.PieceLength {
-		return f.PiecesRoot != nil && b.Root() == *f.PiecesRoot, f.PiecesRoot != nil
+}
+
+// good reports whether the data has the hash of the torrent. known is false if the torrent lacks it.
+func (h *pieceHash) good() (good, known bool) {
+	info := &h.mi.Info
+	if h.v1 != nil {
+		return [sha1.Size]byte(h.v1.Sum(nil)) == info.PieceHashV1(h.piece), true
 	}
-	layer, n := mi.PieceLayer(f), int((at-f.Offset)/info.PieceLength)
+	at := int64(h.piece) * info.PieceLength
+	f := &info.Files[info.FileAt(at)]
+	if f.Length <= info.PieceLength {
+		return f.PiecesRoot != nil && h.v2.Root() == *f.PiecesRoot, f.PiecesRoot != nil
+	}
+	layer, n := h.mi.PieceLayer(f), int((at-f.Offset)/info.PieceLength)
 	if len(layer) < merkle.HashSize*(n+1) {
 		return false, false
 	}
-	return b.RootAt(merkle.Layer(info.PieceLength)) == [merkle.HashSize]byte(layer[merkle.HashSize*n:]), true
+	return h.v2.RootAt(merkle.Layer(info.PieceLength)) == [merkle.HashSize]byte(layer[merkle.HashSize*n:]), true
 }

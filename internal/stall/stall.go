@@ -58,8 +58,9 @@ type Search struct {
 	Port  uint16 // port at which peers can connect to this side; 0: none
 }
 
-// DHT are the facts about the search for the peers of a torrent in the DHT.
+// DHT are the facts about the search for the peers of a torrent without trackers.
 type DHT struct {
+	Local    bool // the local network is searched too (BEP 14)
 	On       bool // the DHT is asked for peers of the torrent
 	Nodes    int  // nodes that answer
 	Searched bool // nodes have answered a search for the torrent
@@ -241,13 +242,16 @@ func sources(trackers []torrent.TrackerStats, named int, dht DHT) Reason {
 // withoutTrackers returns the reason for which no peer of a torrent without trackers is known.
 func withoutTrackers(dht DHT) Reason {
 	const name = "name a peer with --peer IP:PORT"
+	if !dht.On && dht.Local {
+		return Reason{Cause: NoPeers, Short: "not on the local network", Text: "no tracker is named, and nobody on the local network has it", Hint: "it goes on as soon as a peer there has it; or " + name}
+	}
 	if !dht.On {
 		return Reason{Cause: NoSource, Short: "no tracker", Text: "no tracker is named that could know peers", Hint: name}
 	}
 	r := Reason{Cause: NoSource, Short: "searching the DHT", Text: "no tracker is named, and " + dht.String()}
 	switch {
 	case dht.Searched:
-		r.Cause, r.Short, r.Hint = NoPeers, "not in the DHT", "it goes on as soon as a peer announces it there; or "+name
+		r.Cause, r.Short, r.Hint = NoPeers, "not in the DHT", "the DHT is asked again, at first every few seconds; or "+name
 	case dht.Nodes == 0:
 		r.Short, r.Hint = "no DHT node answers", "let UDP through the firewall, name a node with --dht-bootstrap, or a peer with --peer"
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"spate/bencode"
+	"spate/internal/units"
 )
 
 // The limits of BEP 44 in bytes.
@@ -92,7 +93,7 @@ func (i *Item) Newer(j *Item) bool { return j == nil || i.Key != nil && i.Seq > 
 func (i *Item) check() error {
 	switch {
 	case len(i.Value) > MaxValue:
-		return &Error{CodeValueTooBig, "the value has more than 1000 bytes"}
+		return &Error{CodeValueTooBig, "the value has more than " + units.Plural(MaxValue, "byte")}
 	case !canonical(i.Value):
 		return &Error{CodeProtocol, "the value is not valid bencoding"}
 	case i.Key == nil:
@@ -102,7 +103,7 @@ func (i *Item) check() error {
 	case len(i.Sig) != ed25519.SignatureSize:
 		return &Error{CodeInvalidSignature, "the signature does not have 64 bytes"}
 	case len(i.Salt) > MaxSalt:
-		return &Error{CodeSaltTooBig, "the salt has more than 64 bytes"}
+		return &Error{CodeSaltTooBig, "the salt has more than " + units.Plural(MaxSalt, "byte")}
 	case i.Seq < 0:
 		return &Error{CodeProtocol, "the sequence number is negative"}
 	}

@@ -23,10 +23,6 @@ const (
 	MaxTID = 32
 	// MaxToken bounds the bytes of a token, because an announce repeats it.
 	MaxToken = 128
-	// MaxValue bounds the bencoded bytes of a stored value (BEP 44).
-	MaxValue = 1000
-	// MaxSalt bounds the bytes of the salt of a mutable item (BEP 44).
-	MaxSalt = 64
 )
 
 // Kind is the type of a message.
