@@ -145,7 +145,7 @@ func TestOnlyUDPIsMappedWithoutTCP(t *testing.T) {
 	}
 	s := &Session{noTCP: true}
 	f := portmap.Family{External: netip.MustParseAddr("198.51.100.7"), Way: portmap.PCP, Mappings: []portmap.Mapping{{Protocol: portmap.UDP, Internal: 6881, External: 7000}}}
-	if st := reachOf(f, s.peerProtocol(), 6881, 0, observedAddr{}); st.Peers != "198.51.100.7:7000" {
+	if st := reachOf(f, f.External, s.peerProtocol(), 6881, 0, observedAddr{}); st.Peers != "198.51.100.7:7000" {
 		t.Errorf("peers connect to %q, want the UDP port of the router", st.Peers)
 	}
 }
