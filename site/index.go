@@ -32,7 +32,7 @@ type groupLink struct {
 // indexRow is a release on the index.
 type indexRow struct {
 	Name, Page, Torrent string
-	Label               string // see label
+	Version, Variant    string // as in releasePage
 	Download            string // link to the data, or "" for a tree
 	Size, Files         string
 	Published           time.Time
@@ -128,7 +128,7 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
+		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
 		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
@@ -149,4 +149,17 @@ func label(rel *publish.Release) string {
 		words = append(words, display(rel.Variant))
 	}
 	return strings.Join(words, " · ")
+}
+
+// versionText returns the version of a release for readers, such as "Version 2". It returns "" for the
+// version "1", which is the default, and leaves out the word if the version does not start with a digit.
+func versionText(rel *publish.Release) string {
+	switch v := display(rel.Version); {
+	case v == "" || v == "1":
+		return ""
+	case v[0] >= '0' && v[0] <= '9':
+		return "Version " + v
+	default:
+		return v
+	}
 }

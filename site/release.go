@@ -23,6 +23,7 @@ type releasePage struct {
 	Static                  bool   // whether the page is part of an export
 	Name                    string
 	Label                   string // see label
+	Version, Variant        string // texts; Version is "" for the default version
 	Page, Torrent, Download string // links; Download is "" for a tree
 	PageURL                 string // absolute
 	Magnet                  template.URL
@@ -123,6 +124,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	page := releasePage{
 		Ref: ref, Static: s.visits != nil, Name: rel.Name, Label: label(rel), Release: rel,
+		Version: versionText(rel), Variant: display(rel.Variant),
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: s.absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),

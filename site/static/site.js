@@ -8,7 +8,7 @@ for (const box of document.querySelectorAll("[data-live]")) {
     const show = {
       seeds: now.known ? now.seeders.toLocaleString("en") : "–",
       leechers: now.known ? now.leechers.toLocaleString("en") : "–",
-      completed: now.known ? now.completed.toLocaleString("en") : "–",
+      completed: now.completed.toLocaleString("en"),
       copies: now.copies.toFixed(1),
       rate: now.rate_text,
       saved: now.saved_text,
