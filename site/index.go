@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,6 +36,7 @@ type indexRow struct {
 	Version, Variant    string // as in releasePage
 	Download            string // link to the data, or "" for a tree
 	Size, Files         string
+	Variants            []relative // links to the variants, if there are several
 	Published           time.Time
 	Signed              bool
 	Swarm               numbers
@@ -73,6 +75,12 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	page.Groups = s.groupLinks(groups, q.Group, &left)
 	for _, rel := range list {
 		row := s.indexRow(rel, q.All, numbers)
+		if !q.All {
+			row.Variants = s.rowVariants(r.Context(), rel)
+			for _, v := range row.Variants {
+				left -= 80 + len(v.Link) + len(v.Name)
+			}
+		}
 		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
 		if left < 0 && len(page.Rows) > 0 {
 			break
@@ -128,7 +136,7 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
+		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
 		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
@@ -136,6 +144,16 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		row.Download = s.path(publish.DownloadPath(ref))
 	}
 	return row
+}
+
+// rowVariants returns links to the variants of the newest version of a release, or nil if there is
+// only one.
+func (s *Site) rowVariants(ctx context.Context, rel *publish.Release) []relative {
+	all, err := s.catalog.Family(ctx, rel.Slug)
+	if err != nil || len(all) < 2 {
+		return nil
+	}
+	return s.variantLinks(versions(all)[0], nil, false)
 }
 
 // label returns the version and the variant of a release, to distinguish it from others of its

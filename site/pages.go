@@ -90,7 +90,7 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
 		p.Canon = s.absolute(s.base(r), "/")
 	case releasePage:
-		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
+		p.Title, p.Canon, p.Torrent = display(b.Title), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)

@@ -21,7 +21,8 @@ import (
 type releasePage struct {
 	Ref                     string // as in the request
 	Static                  bool   // whether the page is part of an export
-	Name                    string
+	Title                   string // of the release: see title
+	Name                    string // of the torrent
 	Label                   string // see label
 	Version, Variant        string // texts; Version is "" for the default version
 	Page, Torrent, Download string // links; Download is "" for a tree
@@ -42,6 +43,7 @@ type releasePage struct {
 	Notes                   template.HTML
 	MoreNotes               string // link to the complete notes, or ""
 	Family                  family
+	Choice                  []choice // the variants among which the visitor chooses, or nil if the page shows one
 	Charts                  []chart
 	Files                   fileList
 	Wave                    wave
@@ -56,25 +58,9 @@ type signedBy struct {
 	Commands   []command
 }
 
-// family holds links to the other versions and variants of a release.
-type family struct {
-	Newer    string // link to the newest version, or "" if the page shows it
-	Variants []relative
-	Older    []relative // other versions
-	More     string     // link to the rest of the versions, or ""
-}
-
-// relative is a release of a family.
-type relative struct {
-	Name, Link string
-	Size       string
-	Published  time.Time
-	Here       bool
-}
-
 // filesPage is the data of files.html.
 type filesPage struct {
-	Name, Page, Torrent string
+	Name, Page, Torrent string // Name is that of the release: see title
 	Size, FileCount     string
 	Files               fileList
 	Pager               pager
@@ -123,7 +109,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	base := s.base(r)
 	page := releasePage{
-		Ref: ref, Static: s.visits != nil, Name: rel.Name, Label: label(rel), Release: rel,
+		Ref: ref, Static: s.visits != nil, Title: title(rel), Name: rel.Name, Label: label(rel), Release: rel,
 		Version: versionText(rel), Variant: display(rel.Variant),
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: s.absolute(base, publish.PagePath(ref)),
@@ -139,6 +125,10 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Metalink:  s.path(publish.MetalinkPath(ref)),
 		Sums:      s.path(publish.ChecksumsPath(ref)),
 		Family:    s.family(r.Context(), rel, ref),
+	}
+	if page.Choice = s.choice(page.Family.here, ref); page.Choice != nil {
+		page.Commands = s.choiceCommands(base, page.Family.here, ref)
+		page.Label = strings.TrimPrefix(versionText(rel), "Version ")
 	}
 	if rel.Group != "" {
 		page.Group = s.path("/?" + url.Values{"group": {rel.Group}}.Encode())
@@ -189,7 +179,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	from := min(offset(r), len(rel.Files))
 	list := s.fileList(rel, ref, from, perFiles, listBudget)
 	page := filesPage{
-		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), Files: list,
 		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
 	}
@@ -221,52 +211,6 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 	}
 	l.More = len(rel.Files) - from - len(l.Rows)
 	return l
-}
-
-// relatives is the maximum number of other versions on a page.
-const relatives = 12
-
-// family returns links to the other versions and variants of rel.
-func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) family {
-	var f family
-	all, err := s.catalog.Family(ctx, rel.Slug)
-	if err != nil || len(all) < 2 {
-		return f
-	}
-	asked := publish.ParseRef(ref)
-	newest := true // whether this is the newest version that has this variant
-	for _, o := range all {
-		if o.Version == rel.Version {
-			if o.Variant != "" || rel.Variant != "" {
-				to := o.LatestRef()
-				if asked.Version != "" {
-					to = o.Ref()
-				}
-				name := display(o.Variant)
-				if name == "" {
-					name = "default"
-				}
-				f.Variants = append(f.Variants, relative{Name: name, Link: s.path(publish.PagePath(to)), Here: o.Variant == rel.Variant})
-			}
-			newest = newest && o.Variant != rel.Variant
-			continue
-		}
-		if o.Variant != rel.Variant {
-			continue
-		}
-		if newest && f.Newer == "" {
-			f.Newer = s.path(publish.PagePath(o.LatestRef()))
-		}
-		if len(f.Older) == relatives {
-			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
-			continue
-		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: units.Bytes(o.Size), Published: o.Published})
-	}
-	if len(f.Variants) < 2 {
-		f.Variants = nil
-	}
-	return f
 }
 
 // commands returns command lines that download rel, each with another program.
