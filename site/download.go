@@ -56,9 +56,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
-	if rel.Paused && pad == 0 {
-		h.Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
+	if pad == 0 && s.refusePaused(w, r, rel) {
 		return
 	}
 	if pad == 0 && s.leaveToSwarm(w, r, rel, i) {
@@ -88,6 +86,15 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		out.passed = s.opts.Sending(rel, i, off)
 	}
 	s.sendData(out, r, rel, i)
+}
+
+// refusePaused answers that the release is paused, and reports whether it is.
+func (s *Site) refusePaused(w http.ResponseWriter, r *http.Request, rel *publish.Release) bool {
+	if rel.Paused {
+		w.Header().Set("Retry-After", "60")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
+	}
+	return rel.Paused
 }
 
 // serve sends content of size bytes with out.

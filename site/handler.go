@@ -143,6 +143,7 @@ type Site struct {
 	budget budget
 	known  figures // recent numbers of swarms
 	shared documents
+	crcs   crcs       // checksums of the files of archives
 	first  swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close
@@ -247,6 +248,7 @@ func (s *Site) routes() map[string]http.HandlerFunc {
 		"GET /d/{name}/{path...}":          s.download,
 		"GET /w/{name}":                    s.webSeed,
 		"GET /w/{name}/{path...}":          s.webSeed,
+		"GET /z/{file}":                    s.zip,
 		"GET /static/{file}":               s.static,
 		"GET /favicon.ico":                 s.favicon,
 		"OPTIONS /":                        s.preflight,

@@ -35,6 +35,7 @@ type indexRow struct {
 	Name, Page, Torrent string
 	Version, Variant    string // as in releasePage
 	Download            string // link to the data, or "" for a tree
+	Zip                 string // link to the archive of a tree, or "" in an export
 	Size, Files         string
 	Variants            []relative // links to the variants, if there are several
 	Published           time.Time
@@ -140,8 +141,11 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
-	if rel.Single {
+	switch {
+	case rel.Single:
 		row.Download = s.path(publish.DownloadPath(ref))
+	case s.visits == nil:
+		row.Zip = s.path(zipPath(ref))
 	}
 	return row
 }

@@ -35,6 +35,7 @@ type releasePage struct {
 	Group                   string // link to the group, or ""
 	HashV1, HashV2, SHA256  string
 	Metalink, Sums          string
+	Zip, ZipSize            string // link to the archive of a tree and its size, or "" in an export
 	Hybrid                  bool
 	PieceSize               string
 	Swarm                   numbers
@@ -151,6 +152,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if !rel.HashV2.IsZero() {
 		page.HashV2 = rel.HashV2.String()
+	}
+	if layout := newZipLayout(rel); s.visits == nil && !rel.Single && layout != nil {
+		page.Zip, page.ZipSize = s.path(zipPath(ref)), units.Bytes(layout.size)
 	}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))

@@ -86,7 +86,7 @@ type choice struct {
 	Name            string // the name of the variant
 	Heading, Detail string // what the variant runs on, for readers
 	Size            string
-	Get             string // link to the data, or to the page of a tree
+	Get             string // link to the data or to the archive of a tree; in an export, to the page of the tree
 	Page, Torrent   string // links
 	Magnet          template.URL
 	Single          bool
@@ -115,8 +115,13 @@ func (s *Site) choice(version []*publish.Release, ref string) []choice {
 		if len(version) <= 12 && len(r.Magnet) < 1000 {
 			c.Magnet = template.URL(safeMagnet(r.Magnet))
 		}
-		if c.Get = c.Page; r.Single {
+		switch {
+		case r.Single:
 			c.Get = s.path(publish.DownloadPath(to))
+		case s.visits == nil:
+			c.Get = s.path(zipPath(to))
+		default:
+			c.Get = c.Page
 		}
 		c.Heading, c.Detail = cmp.Or(c.Name, "default"), ""
 		if c.System != "" && c.rest == "" {
