@@ -63,7 +63,9 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 
 // indexPage returns the page with the releases that q selects.
 func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
-	list, total, err := s.catalog.List(r.Context(), q)
+	upTo := q
+	upTo.Offset, upTo.Limit = 0, q.Offset+perIndex // from the first, because the pages before have different numbers of rows
+	list, total, err := s.catalog.List(r.Context(), upTo)
 	if err != nil {
 		return indexPage{}, err
 	}
@@ -74,18 +76,24 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: s.visits == nil && (q.Text != "" || q.Group != "" || total > 5)}
 	left := listBudget
 	page.Groups = s.groupLinks(groups, q.Group, &left)
-	for _, rel := range list {
+	variants := func(rel *publish.Release) []relative {
+		if q.All {
+			return nil // they have rows of their own
+		}
+		return s.rowVariants(r.Context(), rel)
+	}
+	from, prev, next := pageOf(len(list), min(q.Offset, max(0, len(list)-1)), perIndex, left, func(i int) int {
+		return s.rowCost(list[i], variants(list[i]))
+	})
+	end := len(list)
+	if next >= 0 {
+		end = next
+	} else if end = min(end, from+perIndex); end < total {
+		next = end
+	}
+	for _, rel := range list[from:end] {
 		row := s.indexRow(rel, q.All, numbers)
-		if !q.All {
-			row.Variants = s.rowVariants(r.Context(), rel)
-			for _, v := range row.Variants {
-				left -= 80 + len(v.Link) + len(v.Name)
-			}
-		}
-		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
-		if left < 0 && len(page.Rows) > 0 {
-			break
-		}
+		row.Variants = variants(rel)
 		page.Rows = append(page.Rows, row)
 	}
 	keep := url.Values{}
@@ -99,8 +107,17 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	if q.All {
 		keep.Set("all", "1")
 	}
-	page.Pager = s.pager("/", keep, q.Offset, len(page.Rows), perIndex, total)
+	page.Pager = s.pager("/", keep, prev, next)
 	return page, nil
+}
+
+// rowCost returns about how many bytes of HTML the row of a release takes.
+func (s *Site) rowCost(rel *publish.Release, variants []relative) int {
+	n := 1100 + 3*escapedLen(s.prefix+publish.DownloadPath(rel.Ref())) + 3*escapedLen(title(rel))
+	for _, v := range variants {
+		n += 80 + len(v.Link) + len(v.Name)
+	}
+	return n
 }
 
 // groupLinks returns links to the groups. It stops when they would take more than a quarter of

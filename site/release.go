@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -59,26 +58,8 @@ type signedBy struct {
 	Commands   []command
 }
 
-// filesPage is the data of files.html.
-type filesPage struct {
-	Name, Page, Torrent string // Name is that of the release: see title
-	Size, FileCount     string
-	Files               fileList
-	Pager               pager
-}
-
 // command is a command line for a terminal. Who is the program.
 type command struct{ Who, Line, Note string }
-
-// fileList is a part of the files of a release.
-type fileList struct {
-	Rows []fileRow
-	More int // number of files after Rows
-	All  string
-}
-
-// fileRow is a file. Dir ends in a slash or is empty.
-type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 
 // beside returns the path of the torrent or the Metalink if ref is the reference of a
 // release followed by .torrent or .meta4. Otherwise it returns "".
@@ -121,7 +102,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  s.commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
-		Files:     s.fileList(rel, ref, 0, filesOnPage, listBudget/3),
+		Files:     s.firstFiles(rel, ref),
 		Wave:      waveOf(rel, 1200, 120),
 		Metalink:  s.path(publish.MetalinkPath(ref)),
 		Sums:      s.path(publish.ChecksumsPath(ref)),
@@ -171,50 +152,6 @@ func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
 		httpcontent.Send(w, r, "text/plain; charset=utf-8", []byte(rel.Notes))
 	}
-}
-
-// files answers /r/REF/files with a page of the list of all files.
-func (s *Site) files(w http.ResponseWriter, r *http.Request) {
-	ref := r.PathValue("name")
-	rel := s.find(w, r, ref)
-	if rel == nil {
-		return
-	}
-	from := min(offset(r), len(rel.Files))
-	list := s.fileList(rel, ref, from, perFiles, listBudget)
-	page := filesPage{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), Files: list,
-		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
-	}
-	s.setLinks(w.Header(), rel, ref)
-	s.render(w, r, http.StatusOK, "files.html", page)
-}
-
-// fileList returns up to most files of rel, starting with the index from. It stops when
-// their HTML takes about budget bytes.
-func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int) fileList {
-	l := fileList{All: s.path(publish.PagePath(ref) + "/files")}
-	for i := range rel.Files[from:] {
-		f := &rel.Files[from+i]
-		full := f.Path
-		if rel.Single {
-			full = rel.Name
-		}
-		dir, base := path.Split(full)
-		row := fileRow{Dir: display(dir), Base: display(base), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
-		row.Link = s.path(rel.FilePath(ref, f))
-		if rel.Summed {
-			row.SHA256 = hex.EncodeToString(f.SHA256[:])
-		}
-		budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base)
-		if len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
-			break
-		}
-		l.Rows = append(l.Rows, row)
-	}
-	l.More = len(rel.Files) - from - len(l.Rows)
-	return l
 }
 
 // commands returns command lines that download rel, each with another program.

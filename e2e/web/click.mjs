@@ -107,9 +107,22 @@ await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", 
 await phone.getByRole("searchbox").fill("TREE many");
 await phone.keyboard.press("Enter");
 await phone.getByRole("link", { name: "tree of many", exact: true }).click();
+const archive = phone.waitForEvent("download");
+await phone.getByRole("link", { name: /^Download [0-9].*zip$/ }).click();
+check((await archive).suggestedFilename() === "tree of many.zip", "the archive has another name");
+check((await archive.then((d) => d.failure())) === null, "the archive was not downloaded");
 await phone.getByRole("link", { name: "All 300 files" }).click();
 await phone.getByRole("heading", { level: 1, name: "Files" }).waitFor();
 await look(phone, "files", "light");
+const small = await phone.evaluate(() => [...document.querySelectorAll("main a, main button")].filter((a) => a.getBoundingClientRect().height < 44 && !a.closest(".crumb")).map((a) => a.textContent));
+check(small.length === 0, `targets of less than 44 pixels: ${small.slice(0, 5)}`);
+await phone.getByRole("link", { name: "Show SHA-256" }).click();
+check(await seen(phone.locator("td code").first()), "no hashes");
+await phone.getByRole("searchbox").fill("FILE 299");
+await phone.keyboard.press("Enter");
+check(await seen(phone.getByRole("link", { name: "file 299", exact: true })), "the filter does not find a file");
+check((await phone.locator("tbody tr").count()) === 1, "the filter shows other files");
+await phone.getByRole("link", { name: "show all" }).click();
 await phone.getByRole("link", { name: "More", exact: true }).click();
 check(await seen(phone.getByRole("link", { name: "Back", exact: true })), "no link from the second page of files to the first");
 
