@@ -40,8 +40,8 @@ type fileList struct {
 	Nested bool // whether the list shows a folder
 }
 
-// fileRow is a file, or a folder if Count is set. Dir ends in a slash or is empty.
-type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256, Count string }
+// fileRow is a file, or a folder if Count is set. View is a link at which the browser shows the file, or "". Dir ends in a slash or is empty.
+type fileRow struct{ Dir, Base, Link, View, Size, Bytes, SHA256, Count string }
 
 // fileEntry is an entry of a list: file i, or a folder.
 type fileEntry struct {
@@ -57,6 +57,7 @@ type fileQuery struct {
 	nested bool     // show the folder dir instead of all files
 	dir    string   // path with a slash at the end, or "" for the top
 	hashes bool     // show the hashes
+	views  bool     // link to what a browser can show; a list of 200 files has no room for these links
 }
 
 // entries returns the entries that q selects, the folders first.
@@ -122,7 +123,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	}
 	ask := r.URL.Query()
 	text := clip(strings.TrimSpace(ask.Get("q")), 200)
-	q := fileQuery{words: strings.Fields(strings.ToLower(text)), nested: ask.Has("dir"), hashes: ask.Get("hashes") == "1" && rel.Summed}
+	q := fileQuery{words: strings.Fields(strings.ToLower(text)), nested: ask.Has("dir"), views: ask.Has("dir"), hashes: ask.Get("hashes") == "1" && rel.Summed}
 	if dir := strings.Trim(ask.Get("dir"), "/"); dir != "" {
 		q.dir = dir + "/"
 	}
@@ -195,10 +196,10 @@ func (s *Site) folderLinks(at, dir string) []folderLink {
 	return links
 }
 
-// firstFiles returns the files for the page of a release: the top folder, or the first files in an
-// export.
+// firstFiles returns the files for the page of a release: the top folder if there are many files and
+// this is no export, and otherwise the first files.
 func (s *Site) firstFiles(rel *publish.Release, ref string) fileList {
-	q := fileQuery{nested: s.visits == nil}
+	q := fileQuery{views: true, nested: s.visits == nil && len(rel.Files) > filesOnPage && hasFolders(rel)}
 	all := entries(rel, q)
 	_, _, next := pageOf(len(all), 0, filesOnPage, listBudget/3, func(i int) int { return s.fileCost(rel, ref, all[i], q) })
 	l := fileList{All: s.path(publish.PagePath(ref) + "/files"), Nested: q.nested}
@@ -223,6 +224,9 @@ func (s *Site) fileRows(rel *publish.Release, ref string, list []fileEntry, q fi
 		f := &rel.Files[e.i]
 		dir, base := shownPath(rel, f, q)
 		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
+		if q.views {
+			row.View = s.viewLink(rel, ref, f)
+		}
 		if q.hashes {
 			row.SHA256 = hex.EncodeToString(f.SHA256[:])
 		}
@@ -260,6 +264,9 @@ func (s *Site) fileCost(rel *publish.Release, ref string, e fileEntry, q fileQue
 	f := &rel.Files[e.i]
 	dir, base := shownPath(rel, f, q)
 	n := tags + escapedLen(s.prefix+rel.FilePath(ref, f)) + escapedLen(display(dir)) + escapedLen(display(base))
+	if q.views && viewType(f.Path) != "" {
+		n += 60 + escapedLen(s.prefix+rel.FilePath(ref, f)) + escapedLen(display(base))
+	}
 	if q.hashes {
 		n += hash
 	}

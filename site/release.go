@@ -37,6 +37,7 @@ type releasePage struct {
 	Zip, ZipSize            string // link to the archive of a tree and its size, or "" in an export
 	Hybrid                  bool
 	PieceSize               string
+	Preview                 *preview // nil for none
 	Swarm                   numbers
 	Commands                []command
 	Signed                  *signedBy
@@ -111,6 +112,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	if page.Choice = s.choice(page.Family.here, ref); page.Choice != nil {
 		page.Commands = s.choiceCommands(base, page.Family.here, ref)
 		page.Label = strings.TrimPrefix(versionText(rel), "Version ")
+	}
+	if page.Choice == nil {
+		page.Preview = s.previewOf(rel, ref)
 	}
 	if rel.Group != "" {
 		page.Group = s.path("/?" + url.Values{"group": {rel.Group}}.Encode())
