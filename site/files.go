@@ -163,8 +163,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 			page.Zip = s.path(zipPath(ref))
 		}
 		if hasFolders(rel) {
-			page.Top = at + "?dir="
-			page.Top = s.path(page.Top)
+			page.Top = s.path(at + "?dir=")
 		}
 		if q.nested {
 			page.Path = s.folderLinks(at, q.dir)
@@ -176,7 +175,8 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 				page.Hashes = "Hide SHA-256"
 				keep.Del("hashes")
 			}
-			if page.HashesLink = s.path(at); len(keep) > 0 {
+			page.HashesLink = s.path(at)
+			if len(keep) > 0 {
 				page.HashesLink = s.path(at + "?" + keep.Encode())
 			}
 		}
