@@ -19,7 +19,7 @@ import (
 // download answers /d/REF and /d/REF/path with the data, for browsers, for curl, and for
 // peers that use it as a web seed (BEP 19).
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
-	s.sendFile(w, r, filePath(r))
+	s.sendFile(w, r, filePath(r), false)
 }
 
 // webSeed answers /w/REF/NAME/path. Clients make these URLs from the web seed of a tree.
@@ -29,11 +29,12 @@ func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The torrent of this release has another name.")
 		return
 	}
-	s.sendFile(w, r, path)
+	s.sendFile(w, r, path, false)
 }
 
-// sendFile answers with the file at path in the release that the request names.
-func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
+// sendFile answers with the file at path in the release that the request names. If view is set, the
+// browser shows the file instead of saving it.
+func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string, view bool) {
 	crossOrigin(w.Header())
 	name := r.PathValue("name")
 	rel := s.find(w, r, name)
@@ -44,6 +45,14 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	s.setLinks(h, rel, name)
 	i, ok := rel.Lookup(path)
 	pad := padLength(rel, path)
+	kind := ""
+	if view {
+		pad = 0
+		if ok {
+			kind = viewType(storedName(rel, i))
+		}
+		ok = kind != ""
+	}
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
 		pad = 0
@@ -56,9 +65,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
-	if rel.Paused && pad == 0 {
-		h.Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
+	if pad == 0 && s.refusePaused(w, r, rel) {
 		return
 	}
 	if pad == 0 && s.leaveToSwarm(w, r, rel, i) {
@@ -87,7 +94,16 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	if off, _, ok := singleRange(r.Header.Get("Range"), rel.Files[i].Length); ok && s.opts.Sending != nil && s.byTorrentClient(r) != "" {
 		out.passed = s.opts.Sending(rel, i, off)
 	}
-	s.sendData(out, r, rel, i)
+	s.sendData(out, r, rel, i, kind)
+}
+
+// refusePaused answers that the release is paused, and reports whether it is.
+func (s *Site) refusePaused(w http.ResponseWriter, r *http.Request, rel *publish.Release) bool {
+	if rel.Paused {
+		w.Header().Set("Retry-After", "60")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
+	}
+	return rel.Paused
 }
 
 // serve sends content of size bytes with out.
@@ -100,8 +116,18 @@ func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content i
 	out.start()
 }
 
-// sendData sends file i of a release with out.
-func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i int) {
+// storedName returns the name under which a browser saves file i of a release.
+func storedName(rel *publish.Release, i int) string {
+	if rel.Single {
+		return rel.StoredName()
+	}
+	path := rel.Files[i].Path
+	return metainfo.SafeName(path[strings.LastIndexByte(path, '/')+1:])
+}
+
+// sendData sends file i of a release with out. kind is the media type with which the browser shows the
+// file; if it is "", the browser saves the file.
+func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i int, kind string) {
 	content, err := s.opts.Open(r.Context(), rel, i)
 	if err != nil {
 		s.refuse(out.ResponseWriter, r, rel, i, err)
@@ -110,13 +136,13 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	defer content.Close()
 
 	file, h := &rel.Files[i], out.Header()
-	save := rel.StoredName()
-	if !rel.Single {
-		save = metainfo.SafeName(file.Path[strings.LastIndexByte(file.Path, '/')+1:])
+	if kind == "" {
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Disposition", disposition(storedName(rel, i)))
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	} else {
+		setViewHeaders(h, kind)
 	}
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", disposition(save))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cache-Control", "public, no-cache")
 	if rel.Summed {
 		h.Set("Repr-Digest", reprDigest(file.SHA256))
@@ -128,7 +154,7 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // break the connection, so that the client does not take the file for complete
 	}
-	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet; whole && s.opts.Direct != nil {
+	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet && kind == ""; whole && s.opts.Direct != nil {
 		s.opts.Direct(rel.Hash())
 	}
 }

@@ -143,6 +143,7 @@ type Site struct {
 	budget budget
 	known  figures // recent numbers of swarms
 	shared documents
+	crcs   crcs       // checksums of the files of archives
 	first  swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close
@@ -247,6 +248,9 @@ func (s *Site) routes() map[string]http.HandlerFunc {
 		"GET /d/{name}/{path...}":          s.download,
 		"GET /w/{name}":                    s.webSeed,
 		"GET /w/{name}/{path...}":          s.webSeed,
+		"GET /v/{name}":                    s.view,
+		"GET /v/{name}/{path...}":          s.view,
+		"GET /z/{file}":                    s.zip,
 		"GET /static/{file}":               s.static,
 		"GET /favicon.ico":                 s.favicon,
 		"OPTIONS /":                        s.preflight,
@@ -256,7 +260,7 @@ func (s *Site) routes() map[string]http.HandlerFunc {
 
 // policy is the content security policy. It allows files of the site and no inline styles or
 // scripts.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; media-src 'self'; frame-src 'self'; script-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // ServeHTTP implements [http.Handler].

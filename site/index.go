@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,9 +33,11 @@ type groupLink struct {
 // indexRow is a release on the index.
 type indexRow struct {
 	Name, Page, Torrent string
-	Label               string // see label
+	Version, Variant    string // as in releasePage
 	Download            string // link to the data, or "" for a tree
+	Zip                 string // link to the archive of a tree, or "" in an export
 	Size, Files         string
+	Variants            []relative // links to the variants, if there are several
 	Published           time.Time
 	Signed              bool
 	Swarm               numbers
@@ -60,7 +63,9 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 
 // indexPage returns the page with the releases that q selects.
 func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
-	list, total, err := s.catalog.List(r.Context(), q)
+	upTo := q
+	upTo.Offset, upTo.Limit = 0, q.Offset+perIndex // from the first, because the pages before have different numbers of rows
+	list, total, err := s.catalog.List(r.Context(), upTo)
 	if err != nil {
 		return indexPage{}, err
 	}
@@ -71,12 +76,24 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: s.visits == nil && (q.Text != "" || q.Group != "" || total > 5)}
 	left := listBudget
 	page.Groups = s.groupLinks(groups, q.Group, &left)
-	for _, rel := range list {
-		row := s.indexRow(rel, q.All, numbers)
-		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
-		if left < 0 && len(page.Rows) > 0 {
-			break
+	variants := func(rel *publish.Release) []relative {
+		if q.All {
+			return nil // they have rows of their own
 		}
+		return s.rowVariants(r.Context(), rel)
+	}
+	from, prev, next := pageOf(len(list), min(q.Offset, max(0, len(list)-1)), perIndex, left, func(i int) int {
+		return s.rowCost(list[i], variants(list[i]))
+	})
+	end := len(list)
+	if next >= 0 {
+		end = next
+	} else if end = min(end, from+perIndex); end < total {
+		next = end
+	}
+	for _, rel := range list[from:end] {
+		row := s.indexRow(rel, q.All, numbers)
+		row.Variants = variants(rel)
 		page.Rows = append(page.Rows, row)
 	}
 	keep := url.Values{}
@@ -90,8 +107,17 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	if q.All {
 		keep.Set("all", "1")
 	}
-	page.Pager = s.pager("/", keep, q.Offset, len(page.Rows), perIndex, total)
+	page.Pager = s.pager("/", keep, prev, next)
 	return page, nil
+}
+
+// rowCost returns about how many bytes of HTML the row of a release takes.
+func (s *Site) rowCost(rel *publish.Release, variants []relative) int {
+	n := 1100 + 3*escapedLen(s.prefix+publish.DownloadPath(rel.Ref())) + 3*escapedLen(title(rel))
+	for _, v := range variants {
+		n += 80 + len(v.Link) + len(v.Name)
+	}
+	return n
 }
 
 // groupLinks returns links to the groups. It stops when they would take more than a quarter of
@@ -128,14 +154,27 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
+		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
 		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
-	if rel.Single {
+	switch {
+	case rel.Single:
 		row.Download = s.path(publish.DownloadPath(ref))
+	case s.visits == nil:
+		row.Zip = s.path(zipPath(ref))
 	}
 	return row
+}
+
+// rowVariants returns links to the variants of the newest version of a release, or nil if there is
+// only one.
+func (s *Site) rowVariants(ctx context.Context, rel *publish.Release) []relative {
+	all, err := s.catalog.Family(ctx, rel.Slug)
+	if err != nil || len(all) < 2 {
+		return nil
+	}
+	return s.variantLinks(versions(all)[0], nil, false)
 }
 
 // label returns the version and the variant of a release, to distinguish it from others of its
@@ -149,4 +188,17 @@ func label(rel *publish.Release) string {
 		words = append(words, display(rel.Variant))
 	}
 	return strings.Join(words, " · ")
+}
+
+// versionText returns the version of a release for readers, such as "Version 2". It returns "" for the
+// version "1", which is the default, and leaves out the word if the version does not start with a digit.
+func versionText(rel *publish.Release) string {
+	switch v := display(rel.Version); {
+	case v == "" || v == "1":
+		return ""
+	case v[0] >= '0' && v[0] <= '9':
+		return "Version " + v
+	default:
+		return v
+	}
 }

@@ -152,8 +152,8 @@ func reprDigest(sum [32]byte) string {
 
 // robots answers /robots.txt. It asks crawlers not to download data.
 func (s *Site) robots(w http.ResponseWriter, r *http.Request) {
-	httpcontent.Send(w, r, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
-		s.path("/d/"), s.path("/announce"), s.path("/scrape"), s.absolute(s.base(r), "/sitemap.xml")))
+	httpcontent.Send(w, r, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
+		s.path("/d/"), s.path("/z/"), s.path("/v/"), s.path("/announce"), s.path("/scrape"), s.absolute(s.base(r), "/sitemap.xml")))
 }
 
 // perSitemap is the maximum number of releases in the sitemap; sitemaps.org allows 50,000 URLs.

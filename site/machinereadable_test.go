@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"encoding/xml"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"rsc.io/qr"
 
 	"spate"
 	"spate/metainfo"
@@ -287,13 +288,15 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-func TestShortMagnet(t *testing.T) {
-	rel := &publish.Release{Name: "a b", HashV1: spate.InfoHash{1}, HashV2: spate.InfoHashV2{2}, Announce: [][]string{{"http://x/announce", "y"}}}
-	if got, want := shortMagnet(rel), fmt.Sprintf("magnet:?xt=urn:btih:01%038d&dn=a%%20b&tr=http%%3A%%2F%%2Fx%%2Fannounce", 0); got != want {
-		t.Errorf("%s, want %s", got, want)
+// TestQRCodeLeadsToPage checks that the QR code of a page contains the address of the page.
+func TestQRCodeLeadsToPage(t *testing.T) {
+	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org", Path: "/pub"}})
+	f.release(t, "a b.iso", 1)
+	code, err := qr.Encode("https://dl.example.org/pub/r/a%20b.iso", qr.L)
+	if err != nil {
+		t.Fatal(err)
 	}
-	rel.HashV1, rel.Announce, rel.Name = spate.InfoHash{}, nil, strings.Repeat("x", 100)
-	if got, want := shortMagnet(rel), fmt.Sprintf("magnet:?xt=urn:btmh:122002%062d", 0); got != want {
-		t.Errorf("%s, want %s", got, want)
+	if got := body(t, f.get("GET", "/r/a%20b.iso/qr.svg")); got != drawQR(code) {
+		t.Errorf("the QR code does not contain the address of the page: %s", got)
 	}
 }

@@ -26,6 +26,7 @@ const (
 	perFiles    = 200
 	filesOnPage = 25
 	listBudget  = 24_000 // bytes of rows
+	filesBudget = 42_000 // bytes of rows on a page with files only
 )
 
 // errorPage is the data of error.html.
@@ -90,7 +91,7 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
 		p.Canon = s.absolute(s.base(r), "/")
 	case releasePage:
-		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
+		p.Title, p.Canon, p.Torrent = display(b.Title), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
@@ -150,11 +151,13 @@ func answer(w http.ResponseWriter, status int, kind string, data []byte) {
 	w.Write(data)
 }
 
-// pager returns the links to the previous and next pages of a list. The present page has
-// got entries, starting with the index from. The links also contain the query parameters
-// keep.
-func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int) pager {
+// pager returns the links to the pages of a list that start with the entries prev and next; -1 stands
+// for no page. The links also contain the query parameters keep.
+func (s *Site) pager(encoded string, keep url.Values, prev, next int) pager {
 	link := func(from int) string {
+		if from < 0 {
+			return ""
+		}
 		q := maps.Clone(keep)
 		if from > 0 {
 			if q == nil {
@@ -167,14 +170,7 @@ func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int)
 		}
 		return s.path(encoded + "?" + q.Encode())
 	}
-	var p pager
-	if from > 0 {
-		p.Prev = link(max(from-per, 0))
-	}
-	if from+got < total && got > 0 {
-		p.Next = link(from + got)
-	}
-	return p
+	return pager{link(prev), link(next)}
 }
 
 // offset returns the parameter from of a request, or 0 if it is not valid.

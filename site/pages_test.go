@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -22,8 +23,11 @@ var (
 	attributes = regexp.MustCompile(`\s([a-zA-Z:-]+)="([^"]*)"`)
 )
 
+// clientLinks are the links of the pages to other sites.
+var clientLinks = []string{"https://www.qbittorrent.org/download", "https://transmissionbt.com/download", "https://libretorrent.org/"}
+
 // checkNoActiveContent checks that a page has no inline script, event handler or style, and links only to
-// this site and to magnet links.
+// this site, to magnet links and to clientLinks.
 func checkNoActiveContent(t *testing.T, page string) {
 	t.Helper()
 	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
@@ -39,7 +43,8 @@ func checkNoActiveContent(t *testing.T, page string) {
 			case strings.HasPrefix(a[1], "on"), a[1] == "style":
 				t.Errorf("the page has the attribute %s in %s", a[1], tag[0])
 			case a[1] == "href" || a[1] == "src" || a[1] == "action":
-				own := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "#") || strings.HasPrefix(value, "magnet:?") || strings.HasPrefix(value, "http://localhost/")
+				own := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "#") || strings.HasPrefix(value, "magnet:?") || strings.HasPrefix(value, "http://localhost/") ||
+					a[1] == "href" && slices.Contains(clientLinks, value)
 				if !own || strings.HasPrefix(value, "//") {
 					t.Errorf("the page has a link to %q", value)
 				}
@@ -264,5 +269,60 @@ func TestNumbers(t *testing.T) {
 	none.release(t, "one.iso", 0)
 	if page := body(t, none.get("GET", "/r/one.iso")); !strings.Contains(page, `"seeds">–<`) {
 		t.Error("the page shows the numbers of the tracker, although there is none")
+	}
+}
+
+// TestZerosAreNotShown checks that a page hides the numbers that are zero, and names the others by
+// words that need no knowledge of BitTorrent.
+func TestZerosAreNotShown(t *testing.T) {
+	swarm := Swarm{Seeders: 1}
+	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return swarm, true }})
+	f.release(t, "one.iso", 1000)
+	page := body(t, f.get("GET", "/r/one.iso"))
+	for _, want := range []string{`<div data-if="seeders"><dt>seeding</dt>`, `<div data-if="leechers" hidden>`, `<div data-if="completed" hidden>`, `<span data-if="delivered" hidden>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page without downloads does not contain %s:\n%s", want, page)
+		}
+	}
+	if index := body(t, f.get("GET", "/")); !strings.Contains(index, "<b>1</b> seeding") || strings.Contains(index, "downloading") {
+		t.Errorf("the index without downloads does not show one seed alone:\n%s", index)
+	}
+	swarm = Swarm{Leechers: 2, Completed: 3}
+	g := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return swarm, true }})
+	g.release(t, "one.iso", 1000)
+	page = body(t, g.get("GET", "/r/one.iso"))
+	for _, want := range []string{`<div data-if="seeders" hidden>`, `<div data-if="leechers"><dt>downloading</dt>`, `<div data-if="completed"><dt>finished</dt>`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page with downloads does not contain %s:\n%s", want, page)
+		}
+	}
+	if strings.Contains(strings.ToLower(page), "leechers<") {
+		t.Error("the page calls peers leechers")
+	}
+}
+
+// TestMainAction checks that the direct download is the only main button of a page and comes before the
+// ways for BitTorrent clients and terminals, which are folded or below it.
+func TestMainAction(t *testing.T) {
+	f := newFixture(t, Options{StatsPath: "/stats"})
+	sample(t, f.catalog, sparse(t, 39_000_000, f.dir, "one.iso"), func(r *publish.Release) {
+		r.Version, r.Twin = "2", publish.Twin{Hash: spate.InfoHash{9}, Magnet: "magnet:?xt=urn:btih:0900000000000000000000000000000000000000"}
+	})
+	page := body(t, f.get("GET", "/r/one.iso"))
+	at := 0
+	for _, want := range []string{
+		"<strong><bdi>Version 2</bdi></strong>", `<a class="button main" href="/d/one.iso">`, "Download 39 MB</a>", `<a class="button" href="#bittorrent">`,
+		`href="/t/one.iso.torrent">`, "Torrent file</a>", `<details class="fold"><summary>No client? Get one</summary>`,
+		`<details class="fold"><summary>For older clients</summary>`, "older .torrent", "<figcaption>", `<details class="card terminal"`, "spate get ",
+		`<footer`, `<a href="/stats">Tracker</a>`,
+	} {
+		i := strings.Index(page[at:], want)
+		if i < 0 {
+			t.Fatalf("the page does not contain %s after its byte %d:\n%s", want, at, page)
+		}
+		at += i
+	}
+	if n := strings.Count(page, "button main"); n != 1 {
+		t.Errorf("the page has %d main buttons, want 1", n)
 	}
 }

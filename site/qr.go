@@ -3,7 +3,6 @@ package site
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"rsc.io/qr"
@@ -11,36 +10,19 @@ import (
 	"spate/publish"
 )
 
-// qrCode answers /r/REF/qr.svg with a QR code of the magnet link.
+// qrCode answers /r/REF/qr.svg with a QR code of the address of the page, so that a visitor can open
+// the page on a phone.
 func (s *Site) qrCode(w http.ResponseWriter, r *http.Request) {
-	rel := s.find(w, r, r.PathValue("name"))
-	if rel == nil {
+	ref := r.PathValue("name")
+	if s.find(w, r, ref) == nil {
 		return
 	}
-	code, err := qr.Encode(shortMagnet(rel), qr.L)
+	code, err := qr.Encode(s.absolute(s.base(r), publish.PagePath(ref)), qr.L)
 	if err != nil {
 		s.broken(w, r, err)
 		return
 	}
 	s.picture(w, r, drawQR(code))
-}
-
-// shortMagnet returns a short magnet link, because a QR code with less data is easier to
-// read with a camera. The link has one info-hash, one tracker, and the name if it is short.
-func shortMagnet(rel *publish.Release) string {
-	link := "magnet:?xt=urn:btih:" + rel.HashV1.String()
-	if rel.HashV1.IsZero() {
-		link = "magnet:?xt=urn:btmh:1220" + rel.HashV2.String()
-	}
-	if name := strings.ReplaceAll(url.QueryEscape(rel.Name), "+", "%20"); len(name) <= 80 {
-		link += "&dn=" + name
-	}
-	if len(rel.Announce) > 0 && len(rel.Announce[0]) > 0 {
-		if tracker := url.QueryEscape(rel.Announce[0][0]); len(tracker) <= 300 {
-			link += "&tr=" + tracker
-		}
-	}
-	return link
 }
 
 // drawQR draws code as an SVG path of horizontal lines. It is black on white in every theme,

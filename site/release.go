@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -21,8 +20,10 @@ import (
 type releasePage struct {
 	Ref                     string // as in the request
 	Static                  bool   // whether the page is part of an export
-	Name                    string
+	Title                   string // of the release: see title
+	Name                    string // of the torrent
 	Label                   string // see label
+	Version, Variant        string // texts; Version is "" for the default version
 	Page, Torrent, Download string // links; Download is "" for a tree
 	PageURL                 string // absolute
 	Magnet                  template.URL
@@ -33,14 +34,17 @@ type releasePage struct {
 	Group                   string // link to the group, or ""
 	HashV1, HashV2, SHA256  string
 	Metalink, Sums          string
+	Zip, ZipSize            string // link to the archive of a tree and its size, or "" in an export
 	Hybrid                  bool
 	PieceSize               string
+	Preview                 *preview // nil for none
 	Swarm                   numbers
 	Commands                []command
 	Signed                  *signedBy
 	Notes                   template.HTML
 	MoreNotes               string // link to the complete notes, or ""
 	Family                  family
+	Choice                  []choice // the variants among which the visitor chooses, or nil if the page shows one
 	Charts                  []chart
 	Files                   fileList
 	Wave                    wave
@@ -55,42 +59,8 @@ type signedBy struct {
 	Commands   []command
 }
 
-// family holds links to the other versions and variants of a release.
-type family struct {
-	Newer    string // link to the newest version, or "" if the page shows it
-	Variants []relative
-	Older    []relative // other versions
-	More     string     // link to the rest of the versions, or ""
-}
-
-// relative is a release of a family.
-type relative struct {
-	Name, Link string
-	Size       string
-	Published  time.Time
-	Here       bool
-}
-
-// filesPage is the data of files.html.
-type filesPage struct {
-	Name, Page, Torrent string
-	Size, FileCount     string
-	Files               fileList
-	Pager               pager
-}
-
 // command is a command line for a terminal. Who is the program.
 type command struct{ Who, Line, Note string }
-
-// fileList is a part of the files of a release.
-type fileList struct {
-	Rows []fileRow
-	More int // number of files after Rows
-	All  string
-}
-
-// fileRow is a file. Dir ends in a slash or is empty.
-type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 
 // beside returns the path of the torrent or the Metalink if ref is the reference of a
 // release followed by .torrent or .meta4. Otherwise it returns "".
@@ -122,7 +92,8 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	base := s.base(r)
 	page := releasePage{
-		Ref: ref, Static: s.visits != nil, Name: rel.Name, Label: label(rel), Release: rel,
+		Ref: ref, Static: s.visits != nil, Title: title(rel), Name: rel.Name, Label: label(rel), Release: rel,
+		Version: versionText(rel), Variant: display(rel.Variant),
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: s.absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
@@ -132,11 +103,18 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  s.commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
-		Files:     s.fileList(rel, ref, 0, filesOnPage, listBudget/3),
+		Files:     s.firstFiles(rel, ref),
 		Wave:      waveOf(rel, 1200, 120),
 		Metalink:  s.path(publish.MetalinkPath(ref)),
 		Sums:      s.path(publish.ChecksumsPath(ref)),
 		Family:    s.family(r.Context(), rel, ref),
+	}
+	if page.Choice = s.choice(page.Family.here, ref); page.Choice != nil {
+		page.Commands = s.choiceCommands(base, page.Family.here, ref)
+		page.Label = strings.TrimPrefix(versionText(rel), "Version ")
+	}
+	if page.Choice == nil {
+		page.Preview = s.previewOf(rel, ref)
 	}
 	if rel.Group != "" {
 		page.Group = s.path("/?" + url.Values{"group": {rel.Group}}.Encode())
@@ -160,6 +138,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	if !rel.HashV2.IsZero() {
 		page.HashV2 = rel.HashV2.String()
 	}
+	if layout := newZipLayout(rel); s.visits == nil && !rel.Single && layout != nil {
+		page.Zip, page.ZipSize = s.path(zipPath(ref)), units.Bytes(layout.size)
+	}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))
 		if rel.Summed {
@@ -175,96 +156,6 @@ func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
 		httpcontent.Send(w, r, "text/plain; charset=utf-8", []byte(rel.Notes))
 	}
-}
-
-// files answers /r/REF/files with a page of the list of all files.
-func (s *Site) files(w http.ResponseWriter, r *http.Request) {
-	ref := r.PathValue("name")
-	rel := s.find(w, r, ref)
-	if rel == nil {
-		return
-	}
-	from := min(offset(r), len(rel.Files))
-	list := s.fileList(rel, ref, from, perFiles, listBudget)
-	page := filesPage{
-		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), Files: list,
-		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
-	}
-	s.setLinks(w.Header(), rel, ref)
-	s.render(w, r, http.StatusOK, "files.html", page)
-}
-
-// fileList returns up to most files of rel, starting with the index from. It stops when
-// their HTML takes about budget bytes.
-func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int) fileList {
-	l := fileList{All: s.path(publish.PagePath(ref) + "/files")}
-	for i := range rel.Files[from:] {
-		f := &rel.Files[from+i]
-		full := f.Path
-		if rel.Single {
-			full = rel.Name
-		}
-		dir, base := path.Split(full)
-		row := fileRow{Dir: display(dir), Base: display(base), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
-		row.Link = s.path(rel.FilePath(ref, f))
-		if rel.Summed {
-			row.SHA256 = hex.EncodeToString(f.SHA256[:])
-		}
-		budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base)
-		if len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
-			break
-		}
-		l.Rows = append(l.Rows, row)
-	}
-	l.More = len(rel.Files) - from - len(l.Rows)
-	return l
-}
-
-// relatives is the maximum number of other versions on a page.
-const relatives = 12
-
-// family returns links to the other versions and variants of rel.
-func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) family {
-	var f family
-	all, err := s.catalog.Family(ctx, rel.Slug)
-	if err != nil || len(all) < 2 {
-		return f
-	}
-	asked := publish.ParseRef(ref)
-	newest := true // whether this is the newest version that has this variant
-	for _, o := range all {
-		if o.Version == rel.Version {
-			if o.Variant != "" || rel.Variant != "" {
-				to := o.LatestRef()
-				if asked.Version != "" {
-					to = o.Ref()
-				}
-				name := display(o.Variant)
-				if name == "" {
-					name = "default"
-				}
-				f.Variants = append(f.Variants, relative{Name: name, Link: s.path(publish.PagePath(to)), Here: o.Variant == rel.Variant})
-			}
-			newest = newest && o.Variant != rel.Variant
-			continue
-		}
-		if o.Variant != rel.Variant {
-			continue
-		}
-		if newest && f.Newer == "" {
-			f.Newer = s.path(publish.PagePath(o.LatestRef()))
-		}
-		if len(f.Older) == relatives {
-			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
-			continue
-		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: units.Bytes(o.Size), Published: o.Published})
-	}
-	if len(f.Variants) < 2 {
-		f.Variants = nil
-	}
-	return f
 }
 
 // commands returns command lines that download rel, each with another program.

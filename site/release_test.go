@@ -85,10 +85,10 @@ func TestFamily(t *testing.T) {
 			})
 		}
 	}
-	page := body(t, f.get("GET", "/r/os.iso"))
+	page := body(t, f.get("GET", "/r/os.iso~~amd64"))
 	for _, want := range []string{
 		"12.20 · amd64", `<a href="/r/os.iso~~arm64"><bdi>arm64</bdi>`, `<a href="/r/os.iso~~amd64" aria-current="page">`,
-		`<a href="/r/os.iso~12.19~amd64"><bdi>12.19</bdi>`, `<a href="/?all=1&amp;q=os.iso">All versions</a>`, `href="/t/os.iso.torrent"`,
+		`<a href="/r/os.iso~12.19~amd64"><bdi>12.19</bdi>`, `<a href="/?all=1&amp;q=os.iso">All versions</a>`, `href="/t/os.iso~~amd64.torrent"`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not contain %s", want)

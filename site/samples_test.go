@@ -146,6 +146,12 @@ func TestPreview(t *testing.T) {
 			r.HashV1, r.HashV2 = sha1.Sum([]byte{byte(i)}), sha256.Sum256([]byte{byte(i)})
 		})
 	}
+	for i, v := range []string{"linux-amd64", "linux-arm64", "windows-amd64", "macos-universal", "source"} {
+		sample(t, c, sparse(t, int64(39_000_000+i*1_234_567), dir, "editor-2.1-"+v+".zip"), func(r *publish.Release) {
+			at(2)(r)
+			r.Slug, r.Version, r.Variant, r.Comment = "Editor", "2.1", v, "A text editor"
+		})
+	}
 	sample(t, c, sparse(t, 29_000_000_000, dir, "open-llm-13b-q4.gguf"), at(4))
 	sample(t, c, sparse(t, 1_700_000, dir, "Земля и воля — архив.tar.zst"), at(9))
 	sample(t, c, sparse(t, 7_340_032, dir, "<script>alert(1)<⁄script>&\u202egnp.exe"), at(30))

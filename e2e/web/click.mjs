@@ -27,7 +27,7 @@ async function look(page, name, scheme) {
   }, axe.source);
   for (const f of found) wrong.push(`${name}, ${scheme}: axe: ${f}`);
   const size = page.viewportSize();
-  for (const width of [390, 1280]) {
+  for (const width of [390, 1280, 2560]) {
     await page.setViewportSize({ width, height: size.height });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     check(wide <= 0, `${name}: ${wide} pixels wider than a window of ${width}`);
@@ -44,7 +44,7 @@ const absent = "/r/nothing"; // a page whose status must be 404
 
 // visitor opens a browser page that records errors of scripts and of requests.
 async function visitor(scheme, width) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, bypassCSP: false });
+  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: width < 600 ? 844 : 800 }, bypassCSP: false });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
   const page = await context.newPage();
   page.setDefaultTimeout(120_000); // it only detects hangs
@@ -54,6 +54,20 @@ async function visitor(scheme, width) {
   page.on("pageerror", (e) => wrong.push(`${at}: ${e}`));
   page.on("response", (r) => r.status() >= 400 && !due(r.url()) && wrong.push(`${at}: ${r.url()} answers ${r.status()}`));
   return page;
+}
+
+// firstScreen checks that the two ways to download are visible without scrolling, that the direct
+// one is the only one with the look of a main button, and that both are large enough for a finger.
+async function firstScreen(page, where) {
+  const { height } = page.viewportSize();
+  for (const [name, main] of [[/^Download [0-9]/, true], [/^Faster with BitTorrent$/, false]]) {
+    const link = page.getByRole("link", { name });
+    const box = await link.boundingBox();
+    check(box && box.y + box.height <= height, `on ${where} ${name} is below the first screen`);
+    check(box && box.height >= 44 && box.width >= 44, `on ${where} ${name} is too small for a finger`);
+    check((await link.evaluate((e) => e.classList.contains("main"))) === main, `on ${where} ${name} has the wrong look`);
+  }
+  check((await page.locator("main .button.main").count()) === 1, `${where} shows several main buttons`);
 }
 
 const phone = await visitor("light", 390);
@@ -70,16 +84,20 @@ check(await seen(phone.getByRole("heading", { level: 1, name: "Live" })), "no pa
 await phone.getByRole("link", { name: "system.iso", exact: true }).click();
 await phone.waitForSelector("[data-live].live");
 check((await phone.locator("dd[data-is=seeds]").textContent()) !== "–", "no live numbers");
+await firstScreen(phone, "a phone");
 check(await seen(phone.getByRole("heading", { name: "What is new" })), "no notes");
 check(await seen(phone.getByRole("heading", { name: "Signature" })), "no signature");
 await look(phone, "release", "light");
 const line = phone.locator("[data-copy=spate]").first();
+check(!(await line.isVisible()), "the lines for a terminal are not folded");
+await phone.getByText("In a terminal", { exact: true }).click();
 await phone.getByRole("button", { name: "Copy the line for spate" }).first().click();
 await phone.getByText("Copied", { exact: true }).or(phone.getByText("Selected", { exact: true })).first().waitFor();
 check((await line.textContent()).startsWith("spate get "), "no line for spate");
 
 const torrent = phone.waitForEvent("download");
-await phone.getByRole("link", { name: "Download .torrent" }).click();
+await phone.getByRole("link", { name: "Faster with BitTorrent" }).click();
+await phone.getByRole("link", { name: "Torrent file" }).click();
 check((await torrent).suggestedFilename() === "system.iso.torrent", "the .torrent has another name");
 const direct = phone.waitForEvent("download");
 await phone.getByRole("link", { name: /^Download [0-9]/ }).click();
@@ -89,9 +107,22 @@ await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", 
 await phone.getByRole("searchbox").fill("TREE many");
 await phone.keyboard.press("Enter");
 await phone.getByRole("link", { name: "tree of many", exact: true }).click();
+const archive = phone.waitForEvent("download");
+await phone.getByRole("link", { name: /^Download [0-9].*zip$/ }).click();
+check((await archive).suggestedFilename() === "tree of many.zip", "the archive has another name");
+check((await archive.then((d) => d.failure())) === null, "the archive was not downloaded");
 await phone.getByRole("link", { name: "All 300 files" }).click();
 await phone.getByRole("heading", { level: 1, name: "Files" }).waitFor();
 await look(phone, "files", "light");
+const small = await phone.evaluate(() => [...document.querySelectorAll("main a, main button")].filter((a) => a.getBoundingClientRect().height < 44 && !a.closest(".crumb")).map((a) => a.textContent));
+check(small.length === 0, `targets of less than 44 pixels: ${small.slice(0, 5)}`);
+await phone.getByRole("link", { name: "Show SHA-256" }).click();
+check(await seen(phone.locator("td code").first()), "no hashes");
+await phone.getByRole("searchbox").fill("FILE 299");
+await phone.keyboard.press("Enter");
+check(await seen(phone.getByRole("link", { name: "file 299", exact: true })), "the filter does not find a file");
+check((await phone.locator("tbody tr").count()) === 1, "the filter shows other files");
+await phone.getByRole("link", { name: "show all" }).click();
 await phone.getByRole("link", { name: "More", exact: true }).click();
 check(await seen(phone.getByRole("link", { name: "Back", exact: true })), "no link from the second page of files to the first");
 
@@ -99,7 +130,9 @@ const missing = await phone.goto(base + absent);
 check(missing.status() === 404, `the status of a missing release is ${missing.status()}, want 404`);
 await look(phone, "error", "light");
 
-await phone.goto(base + "/stats");
+await phone.goto(base + "/");
+await phone.getByRole("link", { name: "Tracker", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "Example files", exact: true })), "the page of the tracker has no brand");
 await look(phone, "stats", "light");
 await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
 check(await seen(phone.getByRole("searchbox")), "no link from the statistics to the releases");
@@ -107,6 +140,7 @@ check(await seen(phone.getByRole("searchbox")), "no link from the statistics to 
 const desk = await visitor("dark", 1280);
 for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {
   await desk.goto(base + path);
+  if (name === "release") await firstScreen(desk, "a desktop");
   await look(desk, name, "dark");
 }
 
@@ -116,6 +150,8 @@ const page = await plain.newPage();
 await page.goto(base + "/r/system.iso");
 check((await page.locator("dd[data-is=seeds]").textContent()) === "1", "without scripts: no number of seeds");
 check(await seen(page.getByRole("link", { name: "Magnet link", exact: true })), "without scripts: no magnet link");
+await page.getByText("No client? Get one", { exact: true }).click();
+check(await seen(page.getByRole("link", { name: "qBittorrent", exact: true })), "without scripts: no programs to install");
 await browser.close();
 
 for (const w of wrong) console.log(w);

@@ -100,7 +100,7 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	c.TrackerNode.Server.OnlyAllowed = true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}

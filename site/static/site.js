@@ -8,7 +8,7 @@ for (const box of document.querySelectorAll("[data-live]")) {
     const show = {
       seeds: now.known ? now.seeders.toLocaleString("en") : "–",
       leechers: now.known ? now.leechers.toLocaleString("en") : "–",
-      completed: now.known ? now.completed.toLocaleString("en") : "–",
+      completed: now.completed.toLocaleString("en"),
       copies: now.copies.toFixed(1),
       rate: now.rate_text,
       saved: now.saved_text,
@@ -51,4 +51,35 @@ for (const line of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   };
   line.after(button);
+}
+
+// here returns the operating system and the processor of the visitor in the words of data-system and
+// data-machine. The browser may not know or not tell the processor, which is then "".
+async function here() {
+  const says = navigator.userAgentData, agent = navigator.userAgent;
+  const system = [["Android", /Android/], ["Windows", /Windows/], ["macOS", /Mac OS X|Macintosh/], ["FreeBSD", /FreeBSD/], ["OpenBSD", /OpenBSD/], ["NetBSD", /NetBSD/], ["Linux", /Linux|X11/]]
+    .find(([, pattern]) => pattern.test(agent))?.[0] ?? "";
+  if (/iPhone|iPad/.test(agent)) return { system: "", machine: "" };
+  try {
+    const { architecture, bitness } = await says.getHighEntropyValues(["architecture", "bitness"]);
+    const bits = bitness === "32" ? "ARM, 32 bits" : "ARM, 64 bits";
+    if (architecture) return { system, machine: architecture === "arm" ? bits : bitness === "32" ? "x86, 32 bits" : "x86-64" };
+  } catch {} // other browsers, and pages over plain HTTP
+  if (system === "macOS") return { system, machine: "" }; // browsers call every Mac an Intel one
+  const machine = /aarch64|arm64/i.test(agent) ? "ARM, 64 bits" : /x86_64|Win64|WOW64|x64|amd64/i.test(agent) ? "x86-64" : /armv[67]/i.test(agent) ? "ARM, 32 bits" : /i[36]86/.test(agent) ? "x86, 32 bits" : "";
+  return { system, machine };
+}
+
+// The variant for the visitor's system comes first and gets the look of the main button.
+for (const list of document.querySelectorAll("[data-choose]")) {
+  here().then(({ system, machine }) => {
+    const items = [...list.children];
+    let fit = items.filter((item) => system && item.dataset.system === system);
+    if (fit.length === 0) fit = items.filter((item) => !item.dataset.system && item.dataset.machine);
+    const exact = fit.filter((item) => machine && item.dataset.machine === machine);
+    if (exact.length > 0) fit = exact;
+    if (fit.length !== 1 && !fit.some((item) => item.dataset.system)) return; // nothing says which one
+    list.prepend(...fit);
+    if (fit.length === 1) fit[0].querySelector("a").classList.add("main");
+  });
 }

@@ -80,6 +80,7 @@ type page struct {
 	*Report
 	Uptime    string
 	Home      string
+	Site      string
 	Week      bool
 	Charts    []chart
 	Protocols []share
@@ -112,7 +113,7 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracke
 }
 
 func (st *Statistics) page(r *Report, week bool) *page {
-	p := &page{Report: r, Home: st.opts.Home, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
+	p := &page{Report: r, Home: st.opts.Home, Site: st.opts.Site, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
 	p.Uptime = units.LongDuration(r.Time.Sub(r.Started))
 	past, hour := r.Past, 60
 	if week {

@@ -85,7 +85,7 @@ func TestPollingGivesNotModified(t *testing.T) {
 // TestPage checks the page and its charts: that it escapes text, has no scripts and no
 // absolute links.
 func TestPage(t *testing.T) {
-	u := newFixture(t, Options{ShowNames: true, Title: "<b>Tracker</b>", Home: "./"})
+	u := newFixture(t, Options{ShowNames: true, Title: "<b>Tracker</b>", Home: "./", Site: "Ours"})
 	if page := u.get("/stats").Body.String(); !strings.Contains(page, "No torrent has peers yet") || !strings.Contains(page, "The first points appear") {
 		t.Error("the page of a tracker without torrents does not say so")
 	}
@@ -101,7 +101,7 @@ func TestPage(t *testing.T) {
 		if w.Code != 200 || strings.Contains(page, "<script") || strings.Contains(page, "<b>Tracker") || strings.Contains(page, "style=") || strings.Contains(page, "ZgotmplZ") {
 			t.Errorf("%s: %d, something is not escaped, or inline", path, w.Code)
 		}
-		for _, want := range []string{`href="./"`, "&lt;script&gt;alert(1)", "<path class=\"line seed\" d=\"M0.0 ", "Transmission", "1.0 kB"} {
+		for _, want := range []string{`href="./"`, "<span>Ours</span>", "&lt;script&gt;alert(1)", "<path class=\"line seed\" d=\"M0.0 ", "Transmission", "1.0 kB"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: no %q", path, want)
 			}

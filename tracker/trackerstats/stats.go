@@ -49,6 +49,8 @@ type Options struct {
 	// Home is the URL, relative to the page, of the site that the tracker belongs to;
 	// empty if there is none.
 	Home string
+	// Site is the name of that site, at the top of the page; default "spate".
+	Site string
 	// ShowNames shows the names and sizes of torrents where they are known, and the
 	// bytes transferred. HideTorrents shows no torrents at all.
 	ShowNames, HideTorrents bool
@@ -95,6 +97,9 @@ func New(o Options) *Statistics {
 	}
 	if o.Title == "" {
 		o.Title = "Tracker"
+	}
+	if o.Site == "" {
+		o.Site = "spate"
 	}
 	now := o.Now()
 	return &Statistics{opts: o, started: now, clients: newClientCounts(now), series: newSeries(now)}
