@@ -182,6 +182,7 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 		s.Releases = append(s.Releases, row)
 		t := &s.Totals
 		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
+		t.Delivery = t.Delivery.Add(row.Counts.Delivery(r.Size, r.NumFiles))
 		t.UpRate, t.DownRate = t.UpRate+row.UpRate, t.DownRate+row.DownRate
 		switch row.State {
 		case publish.StatePaused:

@@ -71,6 +71,7 @@ type Totals struct {
 	UpRate   float64 `json:"up_rate"`  // bytes a second
 	DownRate float64 `json:"down_rate"`
 	publish.Counts
+	publish.Delivery
 }
 
 // Releases is a page of the list of releases: GET /v1/releases.

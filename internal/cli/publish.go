@@ -17,7 +17,6 @@ import (
 	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
-	"spate/site"
 )
 
 // publishOptions are the flags of publish.
@@ -129,7 +128,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	news := &reachNews{app: a}
-	c.Session.OnReach = news.told
+	c.Session.OnReach, c.Finished = news.told, news.finished
 	p, err := daemon.OpenPublisher(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
@@ -197,7 +196,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
 	s := a.newStatus(p.Session())
 	defer s.finish()
-	s.more = func() string { return swarmWords(p, releases) }
+	s.story = p.Story
 	return s.run(ctx, func() error { return nil })
 }
 
@@ -270,14 +269,4 @@ func (a *app) printPublished(e releaseEvent) error {
 	}
 	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
 		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
-}
-
-// swarmWords returns the number of peers of the releases for the status line.
-func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
-	var seeds, leechers int
-	for _, r := range releases {
-		all, _ := site.Peers(r, p.Swarm, p.Common)
-		seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
-	}
-	return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 }

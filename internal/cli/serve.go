@@ -158,7 +158,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return err
 	}
 	news := &reachNews{app: a}
-	c.Session.OnReach = news.told
+	c.Session.OnReach, c.Finished = news.told, news.finished
 	d, err := daemon.New(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
@@ -222,6 +222,7 @@ func (v *serveView) Ready() error {
 // Show shows the status line until ctx ends.
 func (v *serveView) Show(ctx context.Context) error {
 	s := v.app.newStatus(v.d.Session())
+	s.story = v.d.Story
 	s.noStats = true // clients of the API get the numbers instead
 	defer s.finish()
 	var wg sync.WaitGroup

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -257,13 +258,6 @@ func (d daemonSource) Reach(ctx context.Context) (reach.Status, error) {
 	return s.Reach, err
 }
 
-func copies(n int64) string {
-	if n == 1 {
-		return "1 copy"
-	}
-	return units.Plural(n, "copy")
-}
-
 // Detail implements [tui.Source].
 func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	r, err := d.client.Release(ctx, ref)
@@ -279,9 +273,9 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 	}
 	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
 		{"page", r.PageURL},
-		{"swarm", fmt.Sprintf("%s, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"))},
-		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
-		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
+		{"downloads", cmp.Or(storyWords(storyOf(&r)), "none yet")},
+		{"delivered", cmp.Or(deliveredWords(r.Counts), "nothing yet")},
+		{"swarm", units.Plural(r.Live.Seeders, "seed")},
 	}}
 	if s, err := d.client.Status(ctx); err == nil {
 		out.Facts = append(out.Facts, [2]string{"uplink", s.Uplink.String()}, [2]string{"reachable", s.Reach.String()})
