@@ -24,7 +24,7 @@ type Sources struct {
 	// then not added to its history.
 	Fresh bool
 	// Finished is called after the counter has counted finished downloads of a release; may be
-	// nil. Calls can overlap with each other.
+	// nil. It must not call the counter.
 	Finished func(Finish)
 }
 
@@ -62,6 +62,7 @@ type tally struct {
 	total      Counts // total counts in the history
 	seed, http int64  // last sums of Sources.Sent
 	first      bool   // whether FirstCopy is set
+	untold     Finish // Downloads and FirstCopy of downloads over HTTP that were not reported yet
 }
 
 // countEvery is the time between two counts.
@@ -123,29 +124,32 @@ func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 		c.log.Error("publish: counting a download failed", "info_hash", ih, "err", err)
 		return
 	}
-	f := Finish{Downloads: 1}
+	var f Finish
+	if r, err := c.catalog.Find(ctx, ih); err == nil && r.NumFiles == 1 {
+		f.Downloads = 1
+		if r, err = c.recordWanted(ctx, r); err != nil {
+			c.log.Error("publish: recording the begin of the first download failed", "release", r.Ref(), "err", err)
+		}
+		if r.FirstCopy == 0 {
+			f.FirstCopy = c.first(ctx, r, now)
+		}
+	}
 	c.mu.Lock()
 	if t := c.known[ih]; t != nil {
 		t.total.Direct++
-		f.Total = t.total
+		t.untold.Downloads += f.Downloads
+		t.untold.FirstCopy = max(t.untold.FirstCopy, f.FirstCopy)
+		t.first = t.first || f.FirstCopy > 0
 	}
 	c.mu.Unlock()
-	r, err := c.catalog.Find(ctx, ih)
-	if err != nil || r.NumFiles != 1 {
-		return
-	}
-	if f.Release, err = c.recordWanted(ctx, r); err != nil {
-		c.log.Error("publish: recording the begin of the first download failed", "release", r.Ref(), "err", err)
-	}
-	if r.FirstCopy == 0 {
-		f.FirstCopy = c.first(ctx, f.Release, now)
-	}
-	c.finished(f)
+	c.Completed() // the next count reports the download with the bytes that were sent for it
 }
 
-// finished reports finished downloads.
-func (c *Counter) finished(f Finish) {
-	if c.src.Finished != nil {
+// report reports downloads of r that have finished.
+func (c *Counter) report(r *Release, t *tally, completed int64, first time.Duration) {
+	f := Finish{Release: r, Downloads: completed + t.untold.Downloads, Total: t.total, FirstCopy: max(first, t.untold.FirstCopy)}
+	t.untold = Finish{}
+	if f.Downloads > 0 && c.src.Finished != nil {
 		c.src.Finished(f)
 	}
 }
@@ -252,21 +256,19 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 		d.HTTPBytes = http
 	}
 	if d == (Counts{}) {
+		c.report(r, t, 0, 0)
 		return nil
 	}
 	if err := c.catalog.Count(ctx, r.Hash(), c.now(), d); err != nil {
 		return err
 	}
 	t.completed, t.seed, t.http, t.total = t.completed+d.Completed, seed, http, t.total.Add(d)
-	if d.Completed == 0 {
-		return nil
-	}
-	f := Finish{Release: r, Downloads: d.Completed, Total: t.total}
-	if !t.first {
+	var first time.Duration
+	if d.Completed > 0 && !t.first {
 		t.first = true
-		f.FirstCopy = c.first(ctx, r, c.now())
+		first = c.first(ctx, r, c.now())
 	}
-	c.finished(f)
+	c.report(r, t, d.Completed, first)
 	return nil
 }
 

@@ -131,6 +131,7 @@ func TestFirstCopyCountsFromTheFirstDownload(t *testing.T) {
 		done.Store(3)
 		counter.All(t.Context())
 		counter.Direct(t.Context(), r.HashV1)
+		counter.All(t.Context())
 		var got []string
 		for _, f := range told {
 			got = append(got, fmt.Sprint(f.Release.Ref(), " ", f.Downloads, " ", f.Total.Downloads(), " ", f.FirstCopy))
