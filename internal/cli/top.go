@@ -152,7 +152,20 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 			all = append(all, t)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b tui.Torrent) int { return cmp.Compare(idleness(&a), idleness(&b)) })
 	return all, ctx.Err()
+}
+
+// idleness orders torrents, so that the list begins with those that transfer data: 0 transfers, 1
+// has peers or needs attention, and 2 is idle.
+func idleness(t *tui.Torrent) int {
+	switch {
+	case t.Down+t.Up >= 1:
+		return 0
+	case t.Peers > 0, t.Err != "", t.Size > 0 && t.Done < t.Size:
+		return 1
+	}
+	return 2
 }
 
 // uplinks returns what each process knows about its uplink, by the ID of the process.
