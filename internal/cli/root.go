@@ -104,6 +104,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
 	tidy(root)
+	a.completions(root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
 		cmd, rest, err := root.Find(args)
 		if err != nil {
