@@ -31,7 +31,7 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	d := b.d
 	base, _ := d.BaseURL()
 	s := Status{
-		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
+		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
 	}
 	if n, on := d.DHTNodes(); on {

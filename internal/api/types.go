@@ -20,6 +20,7 @@ const SocketName = "api.sock"
 type Status struct {
 	Version      string    `json:"version"`
 	PID          int       `json:"pid"`
+	Verb         string    `json:"verb"` // serve, or publish in the foreground
 	Started      time.Time `json:"started"`
 	State        string    `json:"state"` // path of the state directory
 	PublicURL    string    `json:"public_url"`

@@ -260,18 +260,6 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 	return nil
 }
 
-func (a *app) withdrawCmd() *cobra.Command {
-	return a.daemonCmd(&cobra.Command{
-		Use:   "withdraw RELEASE...",
-		Short: "stop publishing a release of a spate serve; keep its data",
-		Long: `Stop listing, seeding and tracking releases of a spate serve. NAME means all
-versions and variants, and NAME~VERSION one version, named as list shows it. To
-withdraw an entry of a watched folder, remove it from the folder.`,
-	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
-		return a.each(refs, "withdrawn", func(ref string) error { return c.Withdraw(ctx, ref) })
-	})
-}
-
 func (a *app) pauseCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use: "pause RELEASE...", Short: "stop sending a release of a spate serve; it stays listed",

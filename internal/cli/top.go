@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -114,9 +115,10 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	e.found = time.Now()
 	parts := map[string]tui.Source{}
-	d := daemonSource{api.New(e.state)}
+	d := &daemonSource{client: api.New(e.state)}
 	var none *api.NoDaemonError
-	switch _, err := d.client.Status(ctx); {
+	status, err := d.client.Status(ctx)
+	switch {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
@@ -126,6 +128,10 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	all, err := running.Find(ctx, e.state)
 	for _, r := range all {
+		if parts["daemon"] != nil && r.PID == strconv.Itoa(status.PID) {
+			d.process = r // it is the same process
+			continue
+		}
 		parts[r.PID] = r
 	}
 	e.parts = parts
@@ -228,7 +234,7 @@ type pausing struct{ *everything }
 // Pause implements [tui.Pauser].
 func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 	src, id := p.part(id)
-	d, ok := src.(daemonSource)
+	d, ok := src.(*daemonSource)
 	if !ok {
 		return errors.New("only releases of the daemon can be paused; stop the others where they run")
 	}
@@ -236,13 +242,16 @@ func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 }
 
 // daemonSource is a [tui.Source] with the releases of a daemon.
-type daemonSource struct{ client *api.Client }
+type daemonSource struct {
+	client  *api.Client
+	process tui.Source // the torrents of the same process with more details; may be nil
+}
 
 // topReleases is the maximum number of releases that top lists.
 const topReleases = 500
 
 // List implements [tui.Source].
-func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
+func (d *daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 	releases, err := d.client.Releases(ctx, api.List{Limit: topReleases})
 	if err != nil {
 		return nil, err
@@ -260,19 +269,19 @@ func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 }
 
 // Uplink implements [running.Uplinker].
-func (d daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
+func (d *daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
 	s, err := d.client.Status(ctx)
 	return s.Uplink, err
 }
 
 // Reach implements [running.Reacher].
-func (d daemonSource) Reach(ctx context.Context) (reach.Status, error) {
+func (d *daemonSource) Reach(ctx context.Context) (reach.Status, error) {
 	s, err := d.client.Status(ctx)
 	return s.Reach, err
 }
 
 // Detail implements [tui.Source].
-func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
+func (d *daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	r, err := d.client.Release(ctx, ref)
 	if errors.Is(err, &api.Error{Code: api.NotFound}) {
 		return nil, nil
@@ -301,6 +310,11 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 			Addr: p.Addr, Client: p.Client, UTP: p.Transport == torrent.UTP.String(), Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
 			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: true,
 		})
+	}
+	if d.process != nil {
+		if more, err := d.process.Detail(ctx, cmp.Or(r.InfoHashV1, r.InfoHashV2)); err == nil && more != nil {
+			out.Files, out.Pieces, out.Trackers, out.Stall, out.Peers = more.Files, more.Pieces, more.Trackers, more.Stall, more.Peers
+		}
 	}
 	return out, nil
 }

@@ -124,6 +124,14 @@ func (d *Daemon) Folders() []*publish.Folder { return d.folders }
 // Started returns when the daemon was opened.
 func (d *Daemon) Started() time.Time { return d.started }
 
+// Verb returns "serve", or "publish" if the daemon is a publisher in the foreground.
+func (d *Daemon) Verb() string {
+	if d.db == nil {
+		return "publish"
+	}
+	return "serve"
+}
+
 // State returns the state directory.
 func (d *Daemon) State() string { return d.conf.State }
 
@@ -248,7 +256,7 @@ func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path s
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(d.life, func() { cancel(errors.New("spate serve stops")) })()
+	defer context.AfterFunc(d.life, func() { cancel(errors.New("the publisher stops")) })()
 	return d.Publisher.Publish(ctx, r, func(path string, r *publish.Release) error {
 		d.observer.Changed("published", r)
 		return done(path, r)
@@ -308,6 +316,9 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 func (d *Daemon) Backup(ctx context.Context, path string) error {
 	if err := absolute(path); err != nil {
 		return err
+	}
+	if d.db == nil {
+		return fault.New(fault.NotFound, "start spate serve, which keeps a catalog", "spate publish keeps no catalog on the disk")
 	}
 	err := d.db.Backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
