@@ -43,6 +43,9 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	for _, f := range d.Folders() {
 		st := f.Status()
 		folder := Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
+		if h := st.Hashing; h != nil {
+			folder.Hashing = &Hashing{Name: h.Name, Done: h.Done, Total: h.Total, Rate: math.Round(h.Rate)}
+		}
 		if st.Err != nil {
 			folder.Error = fault.Message(st.Err)
 		}

@@ -47,12 +47,22 @@ type Status struct {
 type Folder struct {
 	Path    string `json:"path"`
 	Group   string `json:"group,omitempty"`
-	Entries int    `json:"entries"`         // releases of the folder
-	Waiting int    `json:"waiting"`         // entries that are still written or wait for hashing
-	Error   string `json:"error,omitempty"` // why the folder cannot be read
+	Entries int    `json:"entries"` // releases of the folder
+	Waiting int    `json:"waiting"` // entries that are still written or wait for hashing
+	// Hashing is the entry that is hashed now. It is absent if none is.
+	Hashing *Hashing `json:"hashing,omitempty"`
+	Error   string   `json:"error,omitempty"` // why the folder cannot be read
 	// Refused lists the entries that cannot be published and the notes that cannot be read,
 	// ordered by name.
 	Refused []Refused `json:"refused,omitempty"`
+}
+
+// Hashing is the progress of an entry of a folder that is hashed.
+type Hashing struct {
+	Name  string  `json:"name"`
+	Done  int64   `json:"done"` // number of hashed bytes
+	Total int64   `json:"total"`
+	Rate  float64 `json:"rate"` // bytes a second
 }
 
 // Refused is an entry of a folder that is not published.

@@ -99,6 +99,7 @@ type status struct {
 	trouble map[string]bool // the errors of trackers that the user has read
 	told    time.Time       // time of the last stats events
 	// story returns the downloads that the line describes; nil for processes that only seed.
+	before  func() string // returns what is said before the story, or ""; may be nil
 	more    func() string // returns the end of the line without a story; may be nil
 	story   func(context.Context) (daemon.Story, error)
 	line    string    // the line of the story
@@ -201,6 +202,11 @@ func (s *status) lineOf(ctx context.Context, now time.Time, peers int, rate floa
 	if now.Sub(s.lineAt) >= storyEvery {
 		if story, err := s.story(ctx); err == nil { // an error is one of the catalog, which is logged
 			s.line, s.lineAt = storyLine(story, peers, rate), now
+		}
+	}
+	if s.before != nil {
+		if first := s.before(); first != "" {
+			return first + "; " + s.line
 		}
 	}
 	return s.line

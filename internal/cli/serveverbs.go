@@ -167,6 +167,9 @@ func (a *app) printStatus(s api.Status) error {
 		if f.Waiting > 0 {
 			text += fmt.Sprintf(", %d waiting", f.Waiting)
 		}
+		if h := f.Hashing; h != nil {
+			text += ", " + hashingWords(h.Name, h.Done, h.Total, h.Rate)
+		}
 		if f.Error != "" {
 			text += "; " + f.Error
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate/internal/daemon"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -83,4 +84,26 @@ func finishLine(f publish.Finish, d publish.Delivery) string {
 		return fmt.Sprintf("%s: the first copy is complete, %s after its download began; %s", f.Release.Ref(), units.LongDuration(f.FirstCopy.Round(time.Second)), words)
 	}
 	return fmt.Sprintf("%s: %s more %s complete; %s", f.Release.Ref(), units.Count(f.Downloads), units.Agree(f.Downloads, "copy is", "copies are"), words)
+}
+
+// hashingWords describes the progress of hashing: "hashing a.iso, 45 %, 12s left".
+func hashingWords(name string, done, total int64, rate float64) string {
+	s := "hashing " + termsafe.Clip(name, 40)
+	if total > 0 {
+		s += fmt.Sprintf(", %d %%", int(float64(done)/float64(total)*100))
+	}
+	if rate >= 1 && done < total {
+		s += ", " + units.Duration(time.Duration(float64(total-done)/rate*float64(time.Second))) + " left"
+	}
+	return s
+}
+
+// hashingNow describes the entry of a watched folder that is hashed now, or returns "".
+func hashingNow(folders []*publish.Folder) string {
+	for _, f := range folders {
+		if h := f.Status().Hashing; h != nil {
+			return hashingWords(h.Name, h.Done, h.Total, h.Rate)
+		}
+	}
+	return ""
 }

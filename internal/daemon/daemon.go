@@ -23,11 +23,12 @@ type Config struct {
 	PublisherConfig // the daemon sets Catalog and Keeper
 
 	Folders     []WatchedFolder
-	Spec        publish.Spec  // options of releases from folders; the daemon sets Announce
-	Rescan      time.Duration // interval between scans of the folders, even without events
-	Older       int           // number of old versions to keep of a changed entry
-	KeepDir     string        // directory of the data of old versions; empty: "versions" in State
-	FollowLinks bool          // follow links that lead out of a folder
+	Spec        publish.Spec         // options of releases from folders; the daemon sets Announce
+	Rescan      time.Duration        // interval between scans of the folders, even without events
+	Older       int                  // number of old versions to keep of a changed entry
+	KeepDir     string               // directory of the data of old versions; empty: "versions" in State
+	Names       *publish.NamePattern // makes entries of folders versions of one release; nil: none
+	FollowLinks bool                 // follow links that lead out of a folder
 
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
@@ -232,7 +233,7 @@ func (d *Daemon) openFolders() error {
 	var turn sync.Mutex // only one folder hashes at a time
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
-			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
+			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks, Names: d.conf.Names,
 			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.observer.Changed, Log: d.env.Log,
 		})
 		if err != nil {
