@@ -101,13 +101,6 @@ type FolderStatus struct {
 	Refused    map[string]string // reasons why entries are not published or notes not read, by name
 }
 
-// HashingStatus is the progress of hashing an entry.
-type HashingStatus struct {
-	Name        string
-	Done, Total int64   // bytes
-	Rate        float64 // bytes a second
-}
-
 // NewFolder returns a Folder that publishes the directory dir with p. Folders with the same
 // turn hash one after the other.
 func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*Folder, error) {
@@ -239,13 +232,6 @@ func (f *Folder) step(ctx context.Context) bool {
 	f.one(ctx, in, pl.publish[0])
 	f.setHashing(nil)
 	return true
-}
-
-// setHashing records the progress of hashing an entry; nil ends it.
-func (f *Folder) setHashing(h *HashingStatus) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.hashing = h
 }
 
 // ignore records the entries that are not read, and logs those with a new reason.

@@ -99,12 +99,12 @@ type status struct {
 	trouble map[string]bool // the errors of trackers that the user has read
 	told    time.Time       // time of the last stats events
 	// story returns the downloads that the line describes; nil for processes that only seed.
+	story   func(context.Context) (daemon.Story, error)
 	before  func() string // returns what is said before the story, or ""; may be nil
 	more    func() string // returns the end of the line without a story; may be nil
-	story   func(context.Context) (daemon.Story, error)
-	line    string    // the line of the story
-	lineAt  time.Time // time of line
-	noStats bool      // print no stats events
+	line    string        // the line of the story
+	lineAt  time.Time     // time of line
+	noStats bool          // print no stats events
 }
 
 func (a *app) newStatus(s *torrent.Session) *status {

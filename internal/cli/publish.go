@@ -49,9 +49,9 @@ fetched, and browsers fetch the data from the page. Hand out the URL of the page
 publish waits for files that a program is still writing.
 
 If a spate serve or publish runs with the same --state, it publishes the paths, and
-this command returns once they are listed. With --release several PATHs are variants of one
-release, on one page; without --variant the variants are the parts in which the
-names differ.`,
+this command returns once they are listed. With --release several PATHs are variants
+of one release, on one page; without --variant the variants are the parts in which
+the names differ.`,
 		Example: `  spate publish debian.iso
   spate publish --public-url http://files.example.org:6969 --up 2M debian.iso
   spate publish --release debian --release-version 12.4 debian-amd64.iso debian-arm64.iso`,

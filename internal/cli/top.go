@@ -32,9 +32,9 @@ func (a *app) topCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "show all running torrents on a terminal screen",
-		Long: `Show the torrents of all spate serve, get and seed processes with the state
-directory, with their files, pieces, peers and rates. Without a terminal, or with
---json, print the list once.`,
+		Long: `Show the torrents of all spate serve, publish, get and seed processes with the state
+directory, those that transfer data first, with their files, pieces, peers and rates.
+Without a terminal, or with --json, print the list once.`,
 		Example: `  spate top
   spate top --state /var/lib/spate`,
 		Args: need(0, 0, "no arguments"),
