@@ -101,6 +101,7 @@ type Change struct {
 	Group      *string
 	Notes      *string
 	Signatures *Signatures
+	Wanted     *time.Time
 	FirstCopy  *time.Duration
 	Paused     *bool
 	Location   *Location

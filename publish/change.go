@@ -41,6 +41,7 @@ func (r *Release) With(c Change) (*Release, error) {
 	set(&with.Group, c.Group)
 	set(&with.Notes, c.Notes)
 	set(&with.Signatures, c.Signatures)
+	set(&with.Wanted, c.Wanted)
 	set(&with.FirstCopy, c.FirstCopy)
 	set(&with.Paused, c.Paused)
 	set(&with.Watched, c.Watched)

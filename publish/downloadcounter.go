@@ -23,6 +23,17 @@ type Sources struct {
 	// Fresh means that the catalog is newer than the sums. The first sums of a release are
 	// then not added to its history.
 	Fresh bool
+	// Finished is called after the counter has counted finished downloads of a release; may be
+	// nil. It must not call the counter.
+	Finished func(Finish)
+}
+
+// Finish says that downloads of a release have finished.
+type Finish struct {
+	Release   *Release      // without files and notes
+	Downloads int64         // number of downloads that have finished since the last call, at least 1
+	Total     Counts        // of all downloads of the release, these included
+	FirstCopy time.Duration // [Release.FirstCopy] if it was set now, otherwise 0
 }
 
 // Counter writes the history of the releases into a catalog: downloads and bytes by day. It
@@ -39,6 +50,9 @@ type Counter struct {
 
 	mu    sync.Mutex
 	known map[spate.InfoHash]*tally // by main info-hash
+
+	wantedMu sync.Mutex
+	wanted   map[spate.InfoHash]time.Time // by any info-hash: begins of downloads that the catalog does not contain yet
 }
 
 // tally is the counting state of a release.
@@ -48,6 +62,7 @@ type tally struct {
 	total      Counts // total counts in the history
 	seed, http int64  // last sums of Sources.Sent
 	first      bool   // whether FirstCopy is set
+	untold     Finish // Downloads and FirstCopy of downloads over HTTP that were not reported yet
 }
 
 // countEvery is the time between two counts.
@@ -58,7 +73,7 @@ func NewCounter(c Catalog, src Sources, now func() time.Time, log *slog.Logger) 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Counter{catalog: c, src: src, now: now, log: log, wake: make(chan struct{}, 1), known: map[spate.InfoHash]*tally{}}
+	return &Counter{catalog: c, src: src, now: now, log: log, wake: make(chan struct{}, 1), known: map[spate.InfoHash]*tally{}, wanted: map[spate.InfoHash]time.Time{}}
 }
 
 // Completed notifies the counter that a download has finished. It does not block.
@@ -69,6 +84,38 @@ func (c *Counter) Completed() {
 	}
 }
 
+// Wanted notifies the counter that a download of a torrent begins. ih must be an info-hash of a
+// release. Wanted does not block.
+func (c *Counter) Wanted(ih spate.InfoHash) {
+	now := c.now()
+	c.wantedMu.Lock()
+	defer c.wantedMu.Unlock()
+	if _, ok := c.wanted[ih]; !ok {
+		c.wanted[ih] = now
+	}
+}
+
+// recordWanted records when the first download of r began, and returns r with that time.
+func (c *Counter) recordWanted(ctx context.Context, r *Release) (*Release, error) {
+	var at time.Time
+	c.wantedMu.Lock()
+	for _, ih := range r.AllHashes() {
+		if t, ok := c.wanted[ih]; ok && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+		delete(c.wanted, ih)
+	}
+	c.wantedMu.Unlock()
+	if at.IsZero() || !r.Wanted.IsZero() || r.FirstCopy > 0 {
+		return r, nil
+	}
+	change := Change{Wanted: &at}
+	if err := c.catalog.Update(ctx, r.Ref(), change); err != nil {
+		return r, err
+	}
+	return r.With(change)
+}
+
 // Direct counts a complete download of a file over HTTP. The count is durable when Direct
 // returns.
 func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
@@ -77,13 +124,33 @@ func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 		c.log.Error("publish: counting a download failed", "info_hash", ih, "err", err)
 		return
 	}
+	var f Finish
+	if r, err := c.catalog.Find(ctx, ih); err == nil && r.NumFiles == 1 {
+		f.Downloads = 1
+		if r, err = c.recordWanted(ctx, r); err != nil {
+			c.log.Error("publish: recording the begin of the first download failed", "release", r.Ref(), "err", err)
+		}
+		if r.FirstCopy == 0 {
+			f.FirstCopy = c.first(ctx, r, now)
+		}
+	}
 	c.mu.Lock()
 	if t := c.known[ih]; t != nil {
 		t.total.Direct++
+		t.untold.Downloads += f.Downloads
+		t.untold.FirstCopy = max(t.untold.FirstCopy, f.FirstCopy)
+		t.first = t.first || f.FirstCopy > 0
 	}
 	c.mu.Unlock()
-	if r, err := c.catalog.Find(ctx, ih); err == nil && r.FirstCopy == 0 && r.NumFiles == 1 {
-		c.first(ctx, r, now)
+	c.Completed() // the next count reports the download with the bytes that were sent for it
+}
+
+// report reports downloads of r that have finished.
+func (c *Counter) report(r *Release, t *tally, completed int64, first time.Duration) {
+	f := Finish{Release: r, Downloads: completed + t.untold.Downloads, Total: t.total, FirstCopy: max(first, t.untold.FirstCopy)}
+	t.untold = Finish{}
+	if f.Downloads > 0 && c.src.Finished != nil {
+		c.src.Finished(f)
 	}
 }
 
@@ -158,6 +225,10 @@ func (c *Counter) sum(r *Release) (n int64) {
 
 // one counts the downloads and bytes of r. *at is its tally; one creates it if it is nil.
 func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
+	r, err := c.recordWanted(ctx, r)
+	if err != nil {
+		return err
+	}
 	seed, http := c.src.Sent(r.Hash())
 	if !r.Twin.Hash.IsZero() {
 		s, h := c.src.Sent(r.Twin.Hash)
@@ -185,23 +256,32 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 		d.HTTPBytes = http
 	}
 	if d == (Counts{}) {
+		c.report(r, t, 0, 0)
 		return nil
 	}
 	if err := c.catalog.Count(ctx, r.Hash(), c.now(), d); err != nil {
 		return err
 	}
 	t.completed, t.seed, t.http, t.total = t.completed+d.Completed, seed, http, t.total.Add(d)
+	var first time.Duration
 	if d.Completed > 0 && !t.first {
 		t.first = true
-		c.first(ctx, r, c.now())
+		first = c.first(ctx, r, c.now())
 	}
+	c.report(r, t, d.Completed, first)
 	return nil
 }
 
-// first records the time from the publication of r to the end of the first download.
-func (c *Counter) first(ctx context.Context, r *Release, now time.Time) {
-	took := max(time.Second, now.Sub(r.Published).Round(time.Second))
+// first records and returns the time from the begin of the first download of r to the end of the
+// first complete one.
+func (c *Counter) first(ctx context.Context, r *Release, now time.Time) time.Duration {
+	began := r.Wanted
+	if began.IsZero() {
+		began = r.Published
+	}
+	took := max(time.Second, now.Sub(began).Round(time.Second))
 	if err := c.catalog.Update(ctx, r.Ref(), Change{FirstCopy: &took}); err != nil && !errors.Is(err, ErrNotFound) {
 		c.log.Error("publish: recording the time of the first copy failed", "release", r.Ref(), "err", err)
 	}
+	return took
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -93,4 +94,91 @@ func TestCounter(t *testing.T) {
 			check("since", Counts{Completed: 1, HTTPBytes: 7})
 		})
 	})
+}
+
+// TestFirstCopyCountsFromTheFirstDownload checks that the time of the first copy begins when the
+// first download begins, also after a restart, and that finished downloads are reported once.
+func TestFirstCopyCountsFromTheFirstDownload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewMemory()
+		r := &Release{Name: "a", HashV1: spate.InfoHash{1}, Published: time.Now(), Twin: Twin{Hash: spate.InfoHash{3}}, Size: 1000, NumFiles: 1, Files: []File{{}}}
+		if err := c.Put(t.Context(), r, Torrents{}); err != nil {
+			t.Fatal(err)
+		}
+		var done atomic.Int64
+		var told []Finish
+		src := Sources{
+			Completed: func(ih spate.InfoHash) int64 { return done.Load() * int64(ih[0]&1) * int64(1-ih[0]>>1) },
+			Sent:      func(ih spate.InfoHash) (int64, int64) { return 1100 * int64(1-ih[0]>>1), 0 },
+			Finished:  func(f Finish) { told = append(told, f) },
+		}
+		time.Sleep(time.Hour) // nobody wants it
+		before := NewCounter(c, src, time.Now, nil)
+		before.Wanted(r.Twin.Hash)
+		time.Sleep(time.Second)
+		before.Wanted(r.HashV1)
+		before.All(t.Context())
+		time.Sleep(29 * time.Second)
+		counter := NewCounter(c, src, time.Now, nil)
+		counter.Wanted(r.HashV1) // a later download
+		counter.All(t.Context())
+		done.Store(1)
+		counter.All(t.Context())
+		counter.All(t.Context())
+		if got, _ := c.Get(t.Context(), "a"); got.FirstCopy != 30*time.Second {
+			t.Errorf("the first copy took %v, want 30s", got.FirstCopy)
+		}
+		done.Store(3)
+		counter.All(t.Context())
+		counter.Direct(t.Context(), r.HashV1)
+		counter.All(t.Context())
+		var got []string
+		for _, f := range told {
+			got = append(got, fmt.Sprint(f.Release.Ref(), " ", f.Downloads, " ", f.Total.Downloads(), " ", f.FirstCopy))
+		}
+		if want := "[a~1 1 1 30s a~1 2 3 0s a~1 1 4 0s]"; fmt.Sprint(got) != want {
+			t.Errorf("finished downloads were reported as %v, want %s", got, want)
+		}
+	})
+}
+
+// TestDirectDownloadIsTheFirstCopy checks that the time of a first copy over HTTP begins with its
+// download.
+func TestDirectDownloadIsTheFirstCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewMemory()
+		r := &Release{Name: "a", HashV1: spate.InfoHash{1}, Published: time.Now(), NumFiles: 1, Files: []File{{}}}
+		if err := c.Put(t.Context(), r, Torrents{}); err != nil {
+			t.Fatal(err)
+		}
+		none := Sources{Completed: func(spate.InfoHash) int64 { return 0 }, Sent: func(spate.InfoHash) (int64, int64) { return 0, 0 }}
+		counter := NewCounter(c, none, time.Now, nil)
+		time.Sleep(time.Hour)
+		counter.Wanted(r.HashV1)
+		time.Sleep(7 * time.Second)
+		counter.Direct(t.Context(), r.HashV1)
+		if got, _ := c.Get(t.Context(), "a"); got.FirstCopy != 7*time.Second {
+			t.Errorf("the first copy took %v, want 7s", got.FirstCopy)
+		}
+	})
+}
+
+// TestDelivery checks the copies and the saved bytes of a release.
+func TestDelivery(t *testing.T) {
+	for _, c := range []struct {
+		counts Counts
+		size   int64
+		files  int
+		want   Delivery
+	}{
+		{Counts{Completed: 12, SeedBytes: 1000, HTTPBytes: 100}, 1000, 3, Delivery{12, 1.1, 10900}},
+		{Counts{Completed: 1, Direct: 5, SeedBytes: 1000, HTTPBytes: 5000}, 1000, 1, Delivery{6, 6, 0}},
+		{Counts{Direct: 5, HTTPBytes: 500}, 1000, 10, Delivery{0, 0.5, 0}}, // five of ten files
+		{Counts{Completed: 3}, 0, 1, Delivery{Finished: 3}},
+		{Counts{Completed: 1 << 40}, 1 << 40, 1, Delivery{Finished: 1 << 40}}, // the bytes do not fit
+	} {
+		if got := c.counts.Delivery(c.size, c.files); got != c.want {
+			t.Errorf("%+v of %d bytes in %d files: %+v, want %+v", c.counts, c.size, c.files, got, c.want)
+		}
+	}
 }

@@ -27,6 +27,10 @@ type FolderOptions struct {
 	// Older is the number of versions before the newest that stay published if their
 	// data can be kept. 0: none.
 	Older int
+	// Names makes entries with names that match versions of one release; nil: each entry is a
+	// release of its own. The entry that is published last is the newest version. Entries that are
+	// there at the same time are published in the order of the numbers in their names.
+	Names *NamePattern
 	// FollowLinks allows links that lead out of the folder.
 	FollowLinks bool
 	// Settle is the time without changes after which an entry counts as complete. 0: three
@@ -67,6 +71,7 @@ type Folder struct {
 	ignored map[string]string // reasons why links, pipes and notes are not read, by name
 	entries int
 	waiting int
+	hashing *HashingStatus // of the entry that is hashed now; nil: none
 
 	// The fields below are used by step only.
 	torrents map[string]torrentFile
@@ -91,6 +96,7 @@ type FolderStatus struct {
 	Dir, Group string
 	Entries    int               // number of published entries
 	Waiting    int               // number of entries that are incomplete or not hashed yet
+	Hashing    *HashingStatus    // of the entry that is hashed now; nil: none
 	Err        error             // why the directory cannot be read, or nil
 	Refused    map[string]string // reasons why entries are not published or notes not read, by name
 }
@@ -129,6 +135,10 @@ func (f *Folder) Status() FolderStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := FolderStatus{Dir: f.dir, Group: f.opt.Group, Entries: f.entries, Waiting: f.waiting, Err: f.scan.Err, Refused: map[string]string{}}
+	if f.hashing != nil {
+		now := *f.hashing
+		s.Hashing = &now
+	}
 	maps.Copy(s.Refused, f.ignored)
 	for name, r := range f.refused {
 		s.Refused[name] = r.why
@@ -216,7 +226,11 @@ func (f *Folder) step(ctx context.Context) bool {
 	}
 	f.turn.Lock()
 	defer f.turn.Unlock()
+	if f.opt.Names != nil {
+		slices.SortStableFunc(pl.publish, func(a, b item) int { return compareVersions(a.Name, b.Name) })
+	}
 	f.one(ctx, in, pl.publish[0])
+	f.setHashing(nil)
 	return true
 }
 
@@ -276,7 +290,14 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	if it.old != nil {
 		spec.Slug, spec.Variant = it.old.Slug, it.old.Variant
 	}
-	r, err := f.make(ctx, in, it, spec)
+	spec.Progress = func(g maker.Progress) {
+		f.setHashing(&HashingStatus{Name: it.Name, Done: g.Done, Total: g.Total, Rate: g.Rate})
+	}
+	err := f.nameVersion(ctx, it.Name, &spec)
+	var r *Release
+	if err == nil {
+		r, err = f.make(ctx, in, it, spec)
+	}
 	if !left.Expected() {
 		f.opt.Log.Warn("publish: "+left.String(), "path", path)
 	}

@@ -178,7 +178,7 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 		return out
 	}
 	for _, o := range list {
-		if o.Watched == "" && o.Stamp == replaced && o.Variant == r.Variant {
+		if o.Watched == "" && o.Stamp == replaced && o.Variant == r.Variant && f.ofEntry(o, filepath.Base(r.Watched)) {
 			out = append(out, o)
 		}
 	}

@@ -61,6 +61,8 @@ type Note struct {
 	Name string
 	Size int64          // bytes
 	Pair spate.InfoHash // the other info-hash of a hybrid torrent, or zero
+	// Release is the main info-hash of a release with several info-hashes, otherwise zero.
+	Release spate.InfoHash
 	// Paused means that this machine does not seed the torrent at present: the release is
 	// paused, its data failed, or its data is still being checked.
 	Paused bool

@@ -64,7 +64,8 @@ type Release struct {
 	Summed      bool // whether File.SHA256 is set
 
 	Signatures Signatures    // zero: not signed
-	FirstCopy  time.Duration // from Published to the end of the first download; 0: none has ended
+	Wanted     time.Time     // when the first download began; zero: none has begun
+	FirstCopy  time.Duration // from Wanted, or from Published if that is zero, to the end of the first download; 0: none has ended
 	Paused     bool          // listed, but not seeded or sent over HTTP
 
 	// Path is the absolute path of the data on this machine, or "" if the release was made

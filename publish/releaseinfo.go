@@ -42,7 +42,7 @@ type ReleaseInfo struct {
 	AnnounceURLs []string      `json:"announce_urls,omitempty"` // the same URLs in one list
 	WebSeeds     []string      `json:"web_seeds,omitempty"`
 	Published    time.Time     `json:"published"`
-	FirstCopy    float64       `json:"first_copy_seconds"` // time from Published to the end of the first download; 0 if no download has ended
+	FirstCopy    float64       `json:"first_copy_seconds"` // time from the begin of the first download to the end of the first complete one; 0 if none is complete
 	Magnet       string        `json:"magnet"`
 
 	// PageURL and TorrentURL are the links to give to other people. Those of the newest

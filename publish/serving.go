@@ -161,8 +161,12 @@ func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) 
 		return "", nil
 	}
 	own := r.Hashes()
-	for i, ih := range r.AllHashes() {
+	all := r.AllHashes()
+	for i, ih := range all {
 		n := Note{Name: r.Name, Size: r.Size, Paused: r.Paused}
+		if len(all) > 1 {
+			n.Release = r.Hash()
+		}
 		if i < len(own) && len(own) == 2 {
 			n.Pair = own[1-i]
 		}

@@ -37,6 +37,8 @@ type Observation struct {
 	User string
 	// Name is the name of the torrent; empty if the tracker does not know it.
 	Name string
+	// Release is that of the [Note] of the torrent.
+	Release spate.InfoHash
 	// Refused means that the announce was refused. Reason is the failure reason in the
 	// answer, and the fields below are zero.
 	Refused bool
@@ -90,6 +92,9 @@ type Note struct {
 	// Pair is the other info-hash of a hybrid torrent (BEP 52), which has two swarms;
 	// zero for other torrents.
 	Pair spate.InfoHash
+	// Release is the main info-hash of a release that has several swarms, which statistics count as
+	// one: a hybrid torrent, or several torrents with the same data. It is zero for a torrent alone.
+	Release spate.InfoHash
 	// Torrent is the path of the .torrent file; empty if there is none.
 	Torrent string
 	// Warning is sent as the warning message of each answer to an announce. If Failure

@@ -31,7 +31,7 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	d := b.d
 	base, _ := d.BaseURL()
 	s := Status{
-		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
+		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
 	}
 	if n, on := d.DHTNodes(); on {
@@ -43,6 +43,9 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	for _, f := range d.Folders() {
 		st := f.Status()
 		folder := Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
+		if h := st.Hashing; h != nil {
+			folder.Hashing = &Hashing{Name: h.Name, Done: h.Done, Total: h.Total, Rate: math.Round(h.Rate)}
+		}
 		if st.Err != nil {
 			folder.Error = fault.Message(st.Err)
 		}
@@ -182,6 +185,7 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 		s.Releases = append(s.Releases, row)
 		t := &s.Totals
 		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
+		t.Delivery = t.Delivery.Add(row.Counts.Delivery(r.Size, r.NumFiles))
 		t.UpRate, t.DownRate = t.UpRate+row.UpRate, t.DownRate+row.DownRate
 		switch row.State {
 		case publish.StatePaused:

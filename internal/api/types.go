@@ -20,6 +20,7 @@ const SocketName = "api.sock"
 type Status struct {
 	Version      string    `json:"version"`
 	PID          int       `json:"pid"`
+	Verb         string    `json:"verb"` // serve, or publish in the foreground
 	Started      time.Time `json:"started"`
 	State        string    `json:"state"` // path of the state directory
 	PublicURL    string    `json:"public_url"`
@@ -46,12 +47,22 @@ type Status struct {
 type Folder struct {
 	Path    string `json:"path"`
 	Group   string `json:"group,omitempty"`
-	Entries int    `json:"entries"`         // releases of the folder
-	Waiting int    `json:"waiting"`         // entries that are still written or wait for hashing
-	Error   string `json:"error,omitempty"` // why the folder cannot be read
+	Entries int    `json:"entries"` // releases of the folder
+	Waiting int    `json:"waiting"` // entries that are still written or wait for hashing
+	// Hashing is the entry that is hashed now. It is absent if none is.
+	Hashing *Hashing `json:"hashing,omitempty"`
+	Error   string   `json:"error,omitempty"` // why the folder cannot be read
 	// Refused lists the entries that cannot be published and the notes that cannot be read,
 	// ordered by name.
 	Refused []Refused `json:"refused,omitempty"`
+}
+
+// Hashing is the progress of an entry of a folder that is hashed.
+type Hashing struct {
+	Name  string  `json:"name"`
+	Done  int64   `json:"done"` // number of hashed bytes
+	Total int64   `json:"total"`
+	Rate  float64 `json:"rate"` // bytes a second
 }
 
 // Refused is an entry of a folder that is not published.
@@ -71,6 +82,7 @@ type Totals struct {
 	UpRate   float64 `json:"up_rate"`  // bytes a second
 	DownRate float64 `json:"down_rate"`
 	publish.Counts
+	publish.Delivery
 }
 
 // Releases is a page of the list of releases: GET /v1/releases.

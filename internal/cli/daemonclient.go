@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"spate/internal/api"
 	"spate/internal/daemon"
@@ -32,7 +34,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	case err != nil:
 		return true, apiError(err)
 	case opt.sign.path != "":
-		return true, fault.UsageHint("start spate serve with --sign, or publish with --foreground and another --state", "the running spate serve (process %d) signs with its own key", status.PID)
+		return true, fault.UsageHint("start it with --sign, or publish with --foreground and another --state", "the running spate %s (process %d) signs with its own key", verbOf(status), status.PID)
 	}
 	paths := req.Paths
 	req.Paths = nil
@@ -73,8 +75,38 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	if err != nil {
 		return true, publishHint(apiError(err))
 	}
-	a.Notef("spate serve (process %d) publishes %s", status.PID, units.Plural(len(paths), "more release"))
+	until := ""
+	if verbOf(status) != "serve" {
+		until = " until it stops"
+	}
+	a.Notef("spate %s (process %d) publishes %s%s", verbOf(status), status.PID, units.Plural(len(paths), "more release"), until)
 	return true, nil
+}
+
+// verbOf returns the verb of a daemon. Those of older versions do not tell it.
+func verbOf(s api.Status) string { return cmp.Or(s.Verb, "serve") }
+
+// joinTime bounds the time that publish waits for the API of a process that starts with the same
+// state directory.
+const joinTime = 5 * time.Second
+
+// join hands the paths over to the process that has locked the state directory, once its API
+// answers. It returns false if that process has none or ends.
+func (a *app) join(ctx context.Context, state string, req daemon.PublishRequest, opt *publishOptions) (done bool, err error) {
+	wait, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if done, err = a.handOver(ctx, state, req, opt); done || err != nil {
+			return done, err
+		}
+		select {
+		case <-wait.Done():
+			return false, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
 }
 
 // publishedEvent describes a release that a daemon published.
@@ -97,7 +129,7 @@ func apiError(err error) error {
 	case errors.As(err, &silence):
 		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "its process hangs or waits for a slow disk: look at its log, or start it again"}
 	case errors.As(err, &none):
-		return fault.New(fault.NotFound, "start spate serve, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
+		return fault.New(fault.NotFound, "start spate serve or publish, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):
 		code, hint := apiCodes[e.Code], e.Hint
 		switch {

@@ -163,7 +163,13 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		err = fmt.Errorf("--%s: %w", name, cause)
 	}
-	return fault.UsageHint(cmd.CommandPath()+" --help lists the flags", "%w", err)
+	hint := cmd.CommandPath() + " --help lists the flags"
+	if unknown := new(pflag.NotExistError); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		if near := nearFlag(cmd, unknown.GetSpecifiedName()); near != "" {
+			hint = "did you mean --" + near + "?"
+		}
+	}
+	return fault.UsageHint(hint, "%w", err)
 }
 
 // killedCode returns the exit code after a second signal.

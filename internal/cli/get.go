@@ -47,8 +47,12 @@ func (a *app) getCmd() *cobra.Command {
 release page, the URL of a file whose server names the torrent, a Metalink, a magnet
 link, or an info-hash; - is standard input. get keeps data that is already there:
 run the same command again to resume. It copies files that are in DIR under other
-names, if the torrent has v2 hashes. With -o - it writes one file to standard
-output while it fetches it. If no data arrives, get says why.`,
+names, if the torrent has v2 hashes. If no data arrives, get says why.
+
+-o DIR writes into a directory, which get creates. -o NAME.EXTENSION writes that
+file if the torrent has one file and no directory has that name; a slash at the end
+means a directory. With -o - get writes one file to standard output while it
+fetches it. HOST:6969/r/NAME is tried as http:// and https://.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -56,7 +60,7 @@ output while it fetches it. If no data arrives, get says why.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`; -: standard output")
+	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR` or file; -: standard output")
 	f.StringArrayVar(&opt.sel, "select", nil, "fetch only files that match this `GLOB`; repeatable")
 	f.BoolVar(&opt.inOrder, "sequential", false, "fetch in order, to use the beginning early")
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
@@ -151,12 +155,16 @@ func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, sta
 	if err != nil {
 		return nil, err
 	}
-	if err := makeOutputDir(opt.output, found); err != nil {
+	dir, name, err := outputOf(opt.output, found)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeOutputDir(dir, name, found); err != nil {
 		return nil, err
 	}
 	var jobs []*getJob
 	for _, f := range found {
-		f.conf.State, f.conf.Dir, f.conf.Name = state, opt.output, maker.NameIn(f.mi, opt.output)
+		f.conf.State, f.conf.Dir, f.conf.Name = state, dir, cmp.Or(name, maker.NameIn(f.mi, dir))
 		f.conf.Reuse = f.sel
 		if f.sel == nil {
 			f.conf.Reuse = func([]string) bool { return true }
@@ -176,7 +184,7 @@ func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, sta
 
 // check returns errors of the flags that do not depend on the torrents.
 func (o *getOptions) check() error {
-	if err := checkOutputDir(o.output); err != nil {
+	if err := checkOutput(o.output); err != nil {
 		return err
 	}
 	if _, err := maker.Matcher(o.sel); err != nil {
@@ -246,30 +254,56 @@ func (a *app) checking(mi *metainfo.MetaInfo) func() (update func(done, total in
 	}
 }
 
-// checkOutputDir returns an error if dir is not a directory, and cannot be created.
-func checkOutputDir(dir string) error {
-	info, err := os.Stat(dir)
+// checkOutput returns an error if path is neither a directory nor a file, and cannot be created.
+func checkOutput(path string) error {
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err := atomicfile.Probe(filepath.Dir(filepath.Clean(dir)))
+		err := atomicfile.Probe(filepath.Dir(filepath.Clean(path)))
 		return fault.WithHint(err, "make it, or choose another with -o DIR")
 	case err != nil:
 		return err
-	case !info.IsDir():
-		return fault.UsageHint("the data keeps the name that the torrent gives it", "-o %s is a file; get takes a directory", dir)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return fault.UsageHint("choose another with -o", "-o %s is neither a file nor a directory", path)
 	}
 	return nil
 }
 
+// outputOf returns the directory and the name of the data that the value path of --output stands
+// for. name is "" if the data keeps its name.
+func outputOf(path string, found []*foundTorrent) (dir, name string, err error) {
+	one := len(found) == 1 && found[0].mi.Info.Single()
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir() && !one:
+		return "", "", fault.UsageHint("choose a directory with -o DIR", "-o %s is a file, but the data is more than one file", path)
+	case err == nil && !info.IsDir(), err != nil && one && namesFile(path, found[0].mi.Info.Name):
+		return filepath.Dir(path), filepath.Base(path), nil
+	}
+	return path, "", nil
+}
+
+// namesFile reports whether a path at which nothing exists is meant as the file of a torrent and
+// not as a directory: its extension is that of the file, or begins with a letter.
+func namesFile(path, file string) bool {
+	ext := filepath.Ext(path)
+	if len(ext) < 2 || ext == filepath.Base(path) {
+		return false // also if path ends in a slash
+	}
+	letter := ext[1] | 0x20
+	return strings.EqualFold(ext, filepath.Ext(file)) || 'a' <= letter && letter <= 'z'
+}
+
 // makeOutputDir creates the directory dir if it is missing, but not its parents. It returns an
-// error if data of the torrents cannot be created there.
-func makeOutputDir(dir string, torrents []*foundTorrent) error {
+// error if data of the torrents cannot be created there. name is the name of the data, or "" if it
+// keeps its name.
+func makeOutputDir(dir, name string, torrents []*foundTorrent) error {
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fault.WithHint(err, "choose another with -o DIR")
 	}
 	var paths []string
 	for _, t := range torrents {
-		path := filepath.Join(dir, t.mi.Info.Name)
+		path := filepath.Join(dir, cmp.Or(name, t.mi.Info.Name))
 		paths = append(paths, path)
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			continue // existing data can be complete

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"spate"
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/internal/units"
@@ -98,8 +98,13 @@ type status struct {
 	failed  map[spate.InfoHash]bool
 	trouble map[string]bool // the errors of trackers that the user has read
 	told    time.Time       // time of the last stats events
-	more    func() string   // returns the end of the line; may be nil
-	noStats bool            // print no stats events
+	// story returns the downloads that the line describes; nil for processes that only seed.
+	story   func(context.Context) (daemon.Story, error)
+	before  func() string // returns what is said before the story, or ""; may be nil
+	more    func() string // returns the end of the line without a story; may be nil
+	line    string        // the line of the story
+	lineAt  time.Time     // time of line
+	noStats bool          // print no stats events
 }
 
 func (a *app) newStatus(s *torrent.Session) *status {
@@ -117,19 +122,19 @@ func (s *status) run(ctx context.Context, each func() error) error {
 		if err := each(); err != nil {
 			return err
 		}
-		if err := s.show(); err != nil {
+		if err := s.show(ctx); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			s.told = time.Time{} // print the last numbers at once
-			return s.show()
+			return s.show(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
 	}
 }
 
-func (s *status) show() error {
+func (s *status) show(ctx context.Context) error {
 	now := s.app.Now()
 	due := now.Sub(s.told) >= statsEventEvery
 	var peers int
@@ -170,13 +175,41 @@ func (s *status) show() error {
 		}
 	}
 	if s.app.HasBar() && !s.app.Quiet {
-		line := fmt.Sprintf("%s connected, %s up, %s sent", units.Plural(peers, "peer"), units.Rate(rate), units.Bytes(sent))
+		s.app.SetBar(s.lineOf(ctx, now, peers, rate, sent))
+	}
+	return nil
+}
+
+// storyEvery is the minimum time between two reads of the story, which costs time with many
+// releases.
+const storyEvery = time.Second
+
+// lineOf returns the line at the bottom of the terminal.
+func (s *status) lineOf(ctx context.Context, now time.Time, peers int, rate float64, sent int64) string {
+	if s.story == nil {
+		line := units.Plural(peers, "peer") + " connected"
+		if peers > 0 {
+			line += ", " + units.Rate(rate) + " up"
+		}
+		if sent > 0 {
+			line += ", " + units.Bytes(sent) + " sent"
+		}
 		if s.more != nil {
 			line += s.more()
 		}
-		s.app.SetBar(line)
+		return line
 	}
-	return nil
+	if now.Sub(s.lineAt) >= storyEvery {
+		if story, err := s.story(ctx); err == nil { // an error is one of the catalog, which is logged
+			s.line, s.lineAt = storyLine(story, peers, rate), now
+		}
+	}
+	if s.before != nil {
+		if first := s.before(); first != "" {
+			return first + "; " + s.line
+		}
+	}
+	return s.line
 }
 
 // maxTrouble bounds the errors of trackers that the user reads.

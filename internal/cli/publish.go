@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/api"
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/reach"
@@ -17,7 +19,6 @@ import (
 	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
-	"spate/site"
 )
 
 // publishOptions are the flags of publish.
@@ -33,6 +34,7 @@ type publishOptions struct {
 	publicMetrics bool
 	foreground    bool
 	force         bool
+	dryRun        bool
 	trackers      [][]string // --announce
 }
 
@@ -46,10 +48,10 @@ this process is its tracker and its first seed. Downloaders pass on what they ha
 fetched, and browsers fetch the data from the page. Hand out the URL of the page.
 publish waits for files that a program is still writing.
 
-If spate serve runs with the same --state, it publishes the paths, and this command
-returns once they are listed. With --release several PATHs are variants of one
-release, on one page; without --variant the variants are the parts in which the
-names differ.`,
+If a spate serve or publish runs with the same --state, it publishes the paths, and
+this command returns once they are listed. With --release several PATHs are variants
+of one release, on one page; without --variant the variants are the parts in which
+the names differ.`,
 		Example: `  spate publish debian.iso
   spate publish --public-url http://files.example.org:6969 --up 2M debian.iso
   spate publish --release debian --release-version 12.4 debian-amd64.iso debian-arm64.iso`,
@@ -67,8 +69,9 @@ names differ.`,
 	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
 	publicMetricsFlag(f, &opt.publicMetrics)
-	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve runs")
+	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve or publish runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
+	f.BoolVar(&opt.dryRun, "dry-run", false, "only print what it would publish, and hash nothing")
 	opt.sign.add(f)
 	opt.secure.add(f)
 	opt.site.add(f, "--theme")
@@ -114,10 +117,14 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err != nil {
 		return err
 	}
+	if opt.dryRun {
+		return a.publishDryRun(ctx, state, req)
+	}
 	if done, err := a.handOver(ctx, state, req, opt); done || err != nil {
 		return err
 	}
 	req.Make.Written = torrentfile.Written(a.OutputFiles(), state)
+	asked := req
 	skipped, left := a.leftOut()
 	req.Skipped = func(_ string, s maker.Skipped) { skipped(s) }
 	if err := req.Measure(ctx); err != nil {
@@ -129,15 +136,77 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	news := &reachNews{app: a}
-	c.Session.OnReach = news.told
+	c.Session.OnReach, c.Finished = news.told, news.finished
 	p, err := daemon.OpenPublisher(ctx, a.daemonEnv(), c)
+	if errors.Is(err, daemon.ErrLocked) && !opt.foreground { // that process may have started just now
+		if done, jerr := a.join(ctx, state, asked, opt); done || jerr != nil {
+			return jerr
+		}
+	}
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	defer running.Serve(state, "publish", running.Source(p.Session(), p.Uplink, p.Reach, p.SearchInDHT), a.Log)()
 	// The site answers during hashing, and lists the releases that are complete.
-	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req, news) })
+	return p.Serve(ctx, func(ctx context.Context) error {
+		defer a.answerAPI(ctx, p, state, news)()
+		return a.publishAll(ctx, p, req, news)
+	})
+}
+
+// answerAPI answers the API in the state directory until stop is called. It returns once the socket
+// listens. A failure to listen is logged, because publish works without it.
+func (a *app) answerAPI(ctx context.Context, p *daemon.Publisher, state string, news *reachNews) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := p.AnswerAPI(ctx, filepath.Join(state, api.SocketName), answerAPI(a.Log), &publishView{a, p, news}, func() { close(ready) })
+		if err != nil && ctx.Err() == nil {
+			a.Log.Info("other processes cannot use this one", "err", err)
+		}
+	}()
+	select {
+	case <-ready:
+	case <-ended:
+	}
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// publishView prints the releases that other processes publish in or withdraw from this one. It
+// implements [daemon.Observer].
+type publishView struct {
+	app  *app
+	p    *daemon.Publisher
+	news *reachNews
+}
+
+// Ready and Show are not called for a publisher.
+func (v *publishView) Ready() error { return nil }
+
+// Show implements [daemon.Observer].
+func (v *publishView) Show(context.Context) error { return nil }
+
+// Changed prints that a release was published or withdrawn. With --json it prints an event, but only
+// after the event "ready".
+func (v *publishView) Changed(what string, r *publish.Release) {
+	e, err := eventOf(v.p, what, r)
+	if err != nil {
+		v.app.Log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)
+		return
+	}
+	v.news.mu.Lock()
+	defer v.news.mu.Unlock()
+	switch {
+	case v.app.JSON && v.news.ready:
+		v.app.PrintJSON(e)
+	case !v.app.JSON:
+		v.app.Notef("%s %s  %s", what, r.Ref(), e.PageURL)
+	}
 }
 
 // publishRequest converts the flags and the paths to a request.
@@ -197,7 +266,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
 	s := a.newStatus(p.Session())
 	defer s.finish()
-	s.more = func() string { return swarmWords(p, releases) }
+	s.story = p.Story
 	return s.run(ctx, func() error { return nil })
 }
 
@@ -270,14 +339,4 @@ func (a *app) printPublished(e releaseEvent) error {
 	}
 	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
 		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
-}
-
-// swarmWords returns the number of peers of the releases for the status line.
-func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
-	var seeds, leechers int
-	for _, r := range releases {
-		all, _ := site.Peers(r, p.Swarm, p.Common)
-		seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
-	}
-	return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 }

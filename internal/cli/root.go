@@ -26,6 +26,7 @@ type app struct {
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
 	hangup    atomic.Pointer[func()] // called on SIGHUP, which then does not stop the program; may be nil
 	warned    warnings
+	helpErr   error // help was asked for a verb that does not exist
 }
 
 func newApp(env Env) *app {
@@ -78,7 +79,7 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: a.start,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fault.UsageHint("spate --help lists the verbs", "there is no verb %q", args[0])
+				return noVerb(cmd, args[0])
 			}
 			cmd.SetOut(a.Stderr())
 			_ = cmd.Help()
@@ -90,6 +91,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr())
 	root.SetUsageFunc(a.usage)
+	a.refuseHelpOfNothing(root)
 	root.SetVersionTemplate("spate {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version")
@@ -102,10 +104,14 @@ func (a *app) root() *cobra.Command {
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
 	tidy(root)
+	a.completions(root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
-		cmd, _, err := root.Find(args)
+		cmd, rest, err := root.Find(args)
 		if err != nil {
 			return err
+		}
+		if len(rest) > 0 {
+			return noVerb(cmd, rest[0])
 		}
 		return cmd.Help()
 	}})
@@ -144,6 +150,9 @@ func (a *app) execute(ctx context.Context) error {
 	root := a.root()
 	root.SetArgs(a.env.Args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.helpErr
+	}
 	if err != nil && !a.started.Load() {
 		return asUsage(err)
 	}

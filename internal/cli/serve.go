@@ -29,6 +29,7 @@ type serveOptions struct {
 	older          int
 	keepDir        string
 	apiListen      string
+	names          string // --version-pattern
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -42,7 +43,11 @@ removal withdraws it. A .torrent is seeded from the data beside it, and NAME.md
 contains the notes of NAME. serve keeps its state in --state and hashes nothing
 twice. publish, list, status, withdraw, pause, resume and top use the daemon through
 a socket in --state, or with --api over the network with a token of serve token.
---reuse-port replaces a serve with the same --state that was started with it.`,
+--reuse-port replaces a serve with the same --state that was started with it.
+
+Each entry is a release of its own, unless --version-pattern matches its whole name:
+with '(?<release>.+)-(?<version>[0-9.]+)' Game-1.1 is the next version of Game-1.0.
+The entry that is published last is the newest version.`,
 		Example: `  spate serve --watch /srv/images --public-url http://files.example.org:6969
   spate serve --watch images=/srv/images --watch books=/srv/books`,
 		Args: need(0, 0, "no arguments"),
@@ -58,6 +63,7 @@ a socket in --state, or with --api over the network with a token of serve token.
 	f.DurationVar(&opt.settle, "settle", 3*time.Second, "publish an entry that did not change for this `TIME`")
 	f.DurationVar(&opt.rescan, "rescan", 30*time.Second, "read watched folders again after this `TIME`")
 	f.IntVar(&opt.older, "older-versions", 3, "keep `N` older versions of replaced entries")
+	f.StringVar(&opt.names, "version-pattern", "", "make entries that match `REGEXP` versions of one release")
 	f.StringVar(&opt.keepDir, "keep-dir", "", "keep their data in this `DIR` (default: versions in --state)")
 	opt.trackerFlags.add(f)
 	opt.session.add(f)
@@ -132,6 +138,11 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if c.PublisherConfig, err = a.publisherConfig(&opt.publishOptions, state); err != nil {
 		return c, err
 	}
+	if opt.names != "" {
+		if c.Names, err = publish.ParseNamePattern(opt.names); err != nil {
+			return c, fault.UsageHint(`write for example --version-pattern '(?<release>.+)-(?<version>\d+(\.\d+)*)(\.iso)?'`, "--version-pattern: %w", err)
+		}
+	}
 	c.Settle = opt.settle
 	if c.Folders, err = parseWatch(opt.watch); err != nil {
 		return c, err
@@ -158,7 +169,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return err
 	}
 	news := &reachNews{app: a}
-	c.Session.OnReach = news.told
+	c.Session.OnReach, c.Finished = news.told, news.finished
 	d, err := daemon.New(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
@@ -222,6 +233,7 @@ func (v *serveView) Ready() error {
 // Show shows the status line until ctx ends.
 func (v *serveView) Show(ctx context.Context) error {
 	s := v.app.newStatus(v.d.Session())
+	s.story, s.before = v.d.Story, func() string { return hashingNow(v.d.Folders()) }
 	s.noStats = true // clients of the API get the numbers instead
 	defer s.finish()
 	var wg sync.WaitGroup

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -150,9 +151,10 @@ func (a *app) printStatus(s api.Status) error {
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"reachable", s.Reach.String()}, {"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
-		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
-		{"sending", units.Rate(t.UpRate)}, {"uplink", s.Uplink.String()},
-		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(t.Completed, "download"), t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
+		{"downloads", cmp.Or(storyWords(daemon.Story{Downloading: t.Leechers, Sent: t.OriginBytes(), Delivery: t.Delivery}), "none yet")},
+		{"delivered", deliveredWords(t.Counts)},
+		{"swarms", fmt.Sprintf("%s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Peers, "peer"))},
+		{"sending", sendingWords(t.Peers, t.UpRate)}, {"uplink", s.Uplink.String()},
 	}
 	if s.DHTNodes != nil {
 		facts = append(facts, [2]string{"DHT", units.Plural(*s.DHTNodes, "node") + " " + units.Agree(*s.DHTNodes, "answers", "answer")})
@@ -165,6 +167,9 @@ func (a *app) printStatus(s api.Status) error {
 		if f.Waiting > 0 {
 			text += fmt.Sprintf(", %d waiting", f.Waiting)
 		}
+		if h := f.Hashing; h != nil {
+			text += ", " + hashingWords(h.Name, h.Done, h.Total, h.Rate)
+		}
 		if f.Error != "" {
 			text += "; " + f.Error
 		}
@@ -174,6 +179,23 @@ func (a *app) printStatus(s api.Status) error {
 		}
 	}
 	return a.facts(facts)
+}
+
+// deliveredWords says how finished downloads and the bytes of this machine were sent. It returns ""
+// if there are none.
+func deliveredWords(c publish.Counts) string {
+	if c == (publish.Counts{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s by BitTorrent and %d over HTTP; this machine sent %s", units.Plural(c.Completed, "download"), c.Direct, units.Bytes(c.OriginBytes()))
+}
+
+// sendingWords returns the upload rate, or "" if nobody is connected.
+func sendingWords(peers int, rate float64) string {
+	if peers == 0 || rate < 1 {
+		return ""
+	}
+	return units.Rate(rate)
 }
 
 // checkFacts describes the last hourly check.
@@ -200,7 +222,7 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 	}
 	first := ""
 	if r.FirstCopy > 0 {
-		first = (time.Duration(r.FirstCopy) * time.Second).String() + " after it was published"
+		first = (time.Duration(r.FirstCopy) * time.Second).String() + " after the first download began"
 	}
 	leftOut := ""
 	if r.Skipped > 0 {
@@ -211,8 +233,9 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 		{"web seeds", strings.Join(r.WebSeeds, ", ")},
 		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"left out", leftOut}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
-		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
-		{"delivered", fmt.Sprintf("%s and %d over HTTP; this machine sent %s", units.Plural(r.Completed, "download"), r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
+		{"downloads", cmp.Or(storyWords(storyOf(&r)), "none yet")}, {"delivered", deliveredWords(r.Counts)},
+		{"swarm", fmt.Sprintf("%s; %s connected", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Peers, "peer"))},
+		{"sending", sendingWords(r.Live.Peers, r.Live.UpRate)},
 		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
@@ -238,18 +261,6 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 		a.Notef("%s %s", did, ref)
 	}
 	return nil
-}
-
-func (a *app) withdrawCmd() *cobra.Command {
-	return a.daemonCmd(&cobra.Command{
-		Use:   "withdraw RELEASE...",
-		Short: "stop publishing a release of a spate serve; keep its data",
-		Long: `Stop listing, seeding and tracking releases of a spate serve. NAME means all
-versions and variants, and NAME~VERSION one version, named as list shows it. To
-withdraw an entry of a watched folder, remove it from the folder.`,
-	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
-		return a.each(refs, "withdrawn", func(ref string) error { return c.Withdraw(ctx, ref) })
-	})
 }
 
 func (a *app) pauseCmd() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -34,6 +35,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if err := a.applyVars(flags); err != nil {
 		return err
 	}
+	a.warnUnknownVars(cmd.Root())
 	path, tree, raw, err := a.readSettings()
 	if err != nil || tree == nil {
 		return err
@@ -41,28 +43,32 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if err := checkSettings(cmd.Root(), path, tree, raw); err != nil {
 		return err
 	}
-	layers := []map[string]any{}
+	type layer struct {
+		keys   []string // of the table in the file
+		values map[string]any
+	}
+	layers := []layer{}
 	if f := flags.Lookup("preset"); f != nil && f.Value.String() != "" {
 		presets, _ := tree["preset"].(map[string]any)
 		table, ok := presets[f.Value.String()].(map[string]any)
 		if !ok {
 			return fault.Usagef("%s has no table [preset.%s]", path, f.Value)
 		}
-		layers = append(layers, table)
+		layers = append(layers, layer{[]string{"preset", f.Value.String()}, table})
 	}
 	if table, ok := tree[cmd.Name()].(map[string]any); ok {
-		layers = append(layers, table)
+		layers = append(layers, layer{[]string{cmd.Name()}, table})
 	}
-	layers = append(layers, tree)
-	for _, layer := range layers {
+	layers = append(layers, layer{nil, tree})
+	for _, l := range layers {
 		var bad error
 		flags.VisitAll(func(f *pflag.Flag) {
-			v, ok := layer[f.Name]
+			v, ok := l.values[f.Name]
 			if _, table := v.(map[string]any); !ok || table || f.Changed || bad != nil {
 				return
 			}
 			if err := setFlag(flags, f, v); err != nil {
-				bad = fault.UsageHint("correct "+path, "%s: setting %s: %w", at(path, raw, f.Name), f.Name, err)
+				bad = fault.UsageHint("correct "+path, "%s: setting %s: %w", at(path, raw, append(l.keys, f.Name)...), f.Name, err)
 			}
 		})
 		if bad != nil {
@@ -78,7 +84,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "SPATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := varOf(f.Name)
 		val, ok := a.LookupEnv(name)
 		if !ok || f.Changed || bad != nil || f.Name == "help" {
 			return
@@ -158,30 +164,35 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 		cmd.Flags().VisitAll(add)
 		root.PersistentFlags().VisitAll(add)
 	}
-	check := func(verb, where string, table map[string]any) error {
-		for k := range table {
+	check := func(verb, where string, table map[string]any, keys ...string) error {
+		for _, k := range slices.Sorted(maps.Keys(table)) {
 			if !known[verb][k] {
-				return fault.UsageHint("correct "+path, "%s: there is no flag --%s%s", at(path, raw, k), k, where)
+				hint := "correct " + path
+				if near := nearest(k, slices.Sorted(maps.Keys(known[verb]))); near != "" {
+					hint += "; did you mean " + near + "?"
+				}
+				return fault.UsageHint(hint, "%s: there is no flag --%s%s", at(path, raw, append(keys, k)...), k, where)
 			}
 		}
 		return nil
 	}
-	for k, v := range tree {
+	for _, k := range slices.Sorted(maps.Keys(tree)) {
+		v := tree[k]
 		table, isTable := v.(map[string]any)
 		var err error
 		switch {
 		case k == "preset" && isTable:
-			for name, p := range table {
-				preset, ok := p.(map[string]any)
+			for _, name := range slices.Sorted(maps.Keys(table)) {
+				preset, ok := table[name].(map[string]any)
 				if !ok {
-					return fault.UsageHint("correct "+path, "settings: preset.%s is not a table", name)
+					return fault.UsageHint("correct "+path, "%s: preset.%s is not a table", at(path, raw, k, name), name)
 				}
 				if err == nil {
-					err = check("create", " of create (preset "+name+")", preset)
+					err = check("create", " of create (preset "+name+")", preset, k, name)
 				}
 			}
 		case isTable && known[k] != nil:
-			err = check(k, " of "+k, table)
+			err = check(k, " of "+k, table, k)
 		case isTable:
 			err = fault.UsageHint("correct "+path, "%s: there is no verb %s", at(path, raw, k), k)
 		default:
@@ -194,19 +205,37 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 	return nil
 }
 
-// at returns the path of the settings file with the first line that sets key.
-func at(path string, raw []byte, key string) string {
+// at returns the path of the settings file with the line of the key or table that keys lead to
+// from the top level. If it is inside a value, such as an inline table, at returns the line of that
+// value.
+func at(path string, raw []byte, keys ...string) string {
 	var p unstable.Parser
 	p.Reset(raw)
+	var table []string // of the current expressions
+	where := path
 	for p.NextExpression() {
 		e := p.Expression()
+		var full []string
+		if e.Kind == unstable.KeyValue {
+			full = slices.Clone(table)
+		}
+		line := 0
 		for k := e.Key(); k.Next(); {
-			if string(k.Node().Data) == key {
-				return fmt.Sprintf("%s:%d", path, p.Shape(k.Node().Raw).Start.Line)
-			}
+			full = append(full, string(k.Node().Data))
+			line = p.Shape(k.Node().Raw).Start.Line
+		}
+		if e.Kind != unstable.KeyValue {
+			table = full
+		}
+		here := fmt.Sprintf("%s:%d", path, line)
+		switch n := len(full); {
+		case n >= len(keys) && slices.Equal(full[:len(keys)], keys):
+			return here
+		case e.Kind == unstable.KeyValue && n < len(keys) && slices.Equal(full, keys[:n]):
+			where = here
 		}
 	}
-	return path
+	return where
 }
 
 // setFlag sets f to the value v of a settings file or a variable.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,9 +32,9 @@ func (a *app) topCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "show all running torrents on a terminal screen",
-		Long: `Show the torrents of all spate serve, get and seed processes with the state
-directory, with their files, pieces, peers and rates. Without a terminal, or with
---json, print the list once.`,
+		Long: `Show the torrents of all spate serve, publish, get and seed processes with the state
+directory, those that transfer data first, with their files, pieces, peers and rates.
+Without a terminal, or with --json, print the list once.`,
 		Example: `  spate top
   spate top --state /var/lib/spate`,
 		Args: need(0, 0, "no arguments"),
@@ -113,9 +115,10 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	e.found = time.Now()
 	parts := map[string]tui.Source{}
-	d := daemonSource{api.New(e.state)}
+	d := &daemonSource{client: api.New(e.state)}
 	var none *api.NoDaemonError
-	switch _, err := d.client.Status(ctx); {
+	status, err := d.client.Status(ctx)
+	switch {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
@@ -125,6 +128,10 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	all, err := running.Find(ctx, e.state)
 	for _, r := range all {
+		if parts["daemon"] != nil && r.PID == strconv.Itoa(status.PID) {
+			d.process = r // it is the same process
+			continue
+		}
 		parts[r.PID] = r
 	}
 	e.parts = parts
@@ -151,7 +158,20 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 			all = append(all, t)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b tui.Torrent) int { return cmp.Compare(idleness(&a), idleness(&b)) })
 	return all, ctx.Err()
+}
+
+// idleness orders torrents, so that the list begins with those that transfer data: 0 transfers, 1
+// has peers or needs attention, and 2 is idle.
+func idleness(t *tui.Torrent) int {
+	switch {
+	case t.Down+t.Up >= 1:
+		return 0
+	case t.Peers > 0, t.Err != "", t.Size > 0 && t.Done < t.Size:
+		return 1
+	}
+	return 2
 }
 
 // uplinks returns what each process knows about its uplink, by the ID of the process.
@@ -214,7 +234,7 @@ type pausing struct{ *everything }
 // Pause implements [tui.Pauser].
 func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 	src, id := p.part(id)
-	d, ok := src.(daemonSource)
+	d, ok := src.(*daemonSource)
 	if !ok {
 		return errors.New("only releases of the daemon can be paused; stop the others where they run")
 	}
@@ -222,13 +242,16 @@ func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 }
 
 // daemonSource is a [tui.Source] with the releases of a daemon.
-type daemonSource struct{ client *api.Client }
+type daemonSource struct {
+	client  *api.Client
+	process tui.Source // the torrents of the same process with more details; may be nil
+}
 
 // topReleases is the maximum number of releases that top lists.
 const topReleases = 500
 
 // List implements [tui.Source].
-func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
+func (d *daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 	releases, err := d.client.Releases(ctx, api.List{Limit: topReleases})
 	if err != nil {
 		return nil, err
@@ -246,26 +269,19 @@ func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 }
 
 // Uplink implements [running.Uplinker].
-func (d daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
+func (d *daemonSource) Uplink(ctx context.Context) (uplink.Status, error) {
 	s, err := d.client.Status(ctx)
 	return s.Uplink, err
 }
 
 // Reach implements [running.Reacher].
-func (d daemonSource) Reach(ctx context.Context) (reach.Status, error) {
+func (d *daemonSource) Reach(ctx context.Context) (reach.Status, error) {
 	s, err := d.client.Status(ctx)
 	return s.Reach, err
 }
 
-func copies(n int64) string {
-	if n == 1 {
-		return "1 copy"
-	}
-	return units.Plural(n, "copy")
-}
-
 // Detail implements [tui.Source].
-func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
+func (d *daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	r, err := d.client.Release(ctx, ref)
 	if errors.Is(err, &api.Error{Code: api.NotFound}) {
 		return nil, nil
@@ -279,9 +295,9 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 	}
 	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
 		{"page", r.PageURL},
-		{"swarm", fmt.Sprintf("%s, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"))},
-		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
-		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
+		{"downloads", cmp.Or(storyWords(storyOf(&r)), "none yet")},
+		{"delivered", cmp.Or(deliveredWords(r.Counts), "nothing yet")},
+		{"swarm", units.Plural(r.Live.Seeders, "seed")},
 	}}
 	if s, err := d.client.Status(ctx); err == nil {
 		out.Facts = append(out.Facts, [2]string{"uplink", s.Uplink.String()}, [2]string{"reachable", s.Reach.String()})
@@ -294,6 +310,11 @@ func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, erro
 			Addr: p.Addr, Client: p.Client, UTP: p.Transport == torrent.UTP.String(), Incoming: p.Incoming, Holepunched: p.Holepunched, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
 			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: true,
 		})
+	}
+	if d.process != nil {
+		if more, err := d.process.Detail(ctx, cmp.Or(r.InfoHashV1, r.InfoHashV2)); err == nil && more != nil {
+			out.Files, out.Pieces, out.Trackers, out.Stall, out.Peers = more.Files, more.Pieces, more.Trackers, more.Stall, more.Peers
+		}
 	}
 	return out, nil
 }

@@ -46,7 +46,7 @@ func (a *app) usage(cmd *cobra.Command) error {
 		a.listVerbs(&b, cmd)
 	}
 	if cmd.HasParent() {
-		flagTable(&b, "Flags", cmd.LocalFlags())
+		flagTables(&b, cmd.Name(), cmd.LocalFlags())
 		flagTable(&b, "Flags of every verb", cmd.InheritedFlags())
 	} else {
 		flagTable(&b, "Flags of every verb", cmd.LocalFlags())

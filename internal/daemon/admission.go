@@ -15,7 +15,7 @@ type admission struct {
 
 // Allow implements [publish.Tracker].
 func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
-	if err := t.trackerNode.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
+	if err := t.trackerNode.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair, Release: note.Release}); err != nil {
 		return err
 	}
 	if note.Paused {

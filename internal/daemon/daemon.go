@@ -23,11 +23,12 @@ type Config struct {
 	PublisherConfig // the daemon sets Catalog and Keeper
 
 	Folders     []WatchedFolder
-	Spec        publish.Spec  // options of releases from folders; the daemon sets Announce
-	Rescan      time.Duration // interval between scans of the folders, even without events
-	Older       int           // number of old versions to keep of a changed entry
-	KeepDir     string        // directory of the data of old versions; empty: "versions" in State
-	FollowLinks bool          // follow links that lead out of a folder
+	Spec        publish.Spec         // options of releases from folders; the daemon sets Announce
+	Rescan      time.Duration        // interval between scans of the folders, even without events
+	Older       int                  // number of old versions to keep of a changed entry
+	KeepDir     string               // directory of the data of old versions; empty: "versions" in State
+	Names       *publish.NamePattern // makes entries of folders versions of one release; nil: none
+	FollowLinks bool                 // follow links that lead out of a folder
 
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
@@ -123,6 +124,14 @@ func (d *Daemon) Folders() []*publish.Folder { return d.folders }
 
 // Started returns when the daemon was opened.
 func (d *Daemon) Started() time.Time { return d.started }
+
+// Verb returns "serve", or "publish" if the daemon is a publisher in the foreground.
+func (d *Daemon) Verb() string {
+	if d.db == nil {
+		return "publish"
+	}
+	return "serve"
+}
 
 // State returns the state directory.
 func (d *Daemon) State() string { return d.conf.State }
@@ -224,7 +233,7 @@ func (d *Daemon) openFolders() error {
 	var turn sync.Mutex // only one folder hashes at a time
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
-			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
+			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks, Names: d.conf.Names,
 			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.observer.Changed, Log: d.env.Log,
 		})
 		if err != nil {
@@ -248,7 +257,7 @@ func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path s
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(d.life, func() { cancel(errors.New("spate serve stops")) })()
+	defer context.AfterFunc(d.life, func() { cancel(errors.New("the publisher stops")) })()
 	return d.Publisher.Publish(ctx, r, func(path string, r *publish.Release) error {
 		d.observer.Changed("published", r)
 		return done(path, r)
@@ -308,6 +317,9 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 func (d *Daemon) Backup(ctx context.Context, path string) error {
 	if err := absolute(path); err != nil {
 		return err
+	}
+	if d.db == nil {
+		return fault.New(fault.NotFound, "start spate serve, which keeps a catalog", "spate publish keeps no catalog on the disk")
 	}
 	err := d.db.Backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {

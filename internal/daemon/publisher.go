@@ -40,6 +40,8 @@ type PublisherConfig struct {
 	Outputs       []os.FileInfo // files to which the standard output and error are redirected
 	Settle        time.Duration // time without changes after which data is complete; 0: three seconds
 
+	Finished func(publish.Finish) // called after downloads have finished: see [publish.Sources]; may be nil
+
 	Catalog publish.Catalog // nil: a catalog in memory
 	Keeper  *publish.Keeper // keeps older versions; may be nil
 }
@@ -117,7 +119,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil}, env.Now, env.Log)
+	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil, Finished: c.Finished}, env.Now, env.Log)
 	p.callback = newCallback(p.session.Session, func() bool {
 		st := p.session.Reach()
 		return st.Problem != "" && !st.Confirmed
@@ -126,7 +128,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
-	options.Open, options.Direct, options.ClientAddr, options.Log = p.openFile, p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Open, options.Direct, options.ClientAddr, options.Log = p.openDownload, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -166,6 +168,7 @@ func (p *Publisher) observe(o *tracker.Observation) {
 		p.counter.Completed()
 	}
 	if o.New && !o.Request.Seed() {
+		p.counter.Wanted(o.Request.InfoHash)
 		p.callback.announced(o.Request.InfoHash, o.Peer)
 	}
 }
@@ -366,6 +369,12 @@ func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
 		seed = s.Bytes
 	}
 	return seed, p.site.Sent(ih)
+}
+
+// openDownload opens a file that somebody downloads from the site.
+func (p *Publisher) openDownload(ctx context.Context, r *publish.Release, i int) (*publish.Content, error) {
+	p.counter.Wanted(r.Hash())
+	return p.openFile(ctx, r, i)
 }
 
 // direct counts a complete download over HTTP.

@@ -82,3 +82,27 @@ func TestResolveTypingErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestSchemeless checks which arguments are URLs without a scheme, and which scheme is tried first.
+func TestSchemeless(t *testing.T) {
+	for arg, want := range map[string]string{
+		"localhost:6969/r/x":      "http://localhost:6969/r/x",
+		"[2001:db8::1]:6969/r/x":  "http://[2001:db8::1]:6969/r/x",
+		"files.example.org/r/x":   "https://files.example.org/r/x",
+		"example.org:443/t/x":     "https://example.org:443/t/x",
+		"dir/debian.iso.torrent":  "",
+		"example.org/debian.iso":  "",
+		"example.org:6969":        "",
+		"example.org:6969/":       "",
+		"../dir:1/r/debian.iso":   "",
+		"magnet:?xt=urn:btih:1/r": "",
+	} {
+		got := ""
+		if urls := schemeless(arg); urls != nil {
+			got = urls[0]
+		}
+		if got != want {
+			t.Errorf("%s is first tried as %q, want %q", arg, got, want)
+		}
+	}
+}

@@ -88,11 +88,45 @@ func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" && path == arg {
 		return nil, fault.UsageHint("write "+sourceKinds, "%s: cannot fetch from %s://", arg, u.Scheme)
 	}
+	if path == arg {
+		if hosts := schemeless(arg); hosts != nil {
+			return r.resolveEither(ctx, hosts)
+		}
+	}
 	if almostHash.MatchString(arg) {
 		return nil, fault.UsageHint("an info-hash has 40 or 64 hexadecimal digits, or 32 base32 digits",
 			"%s is neither a file nor an info-hash: it has %s", arg, units.Plural(len(arg), "digit"))
 	}
 	return nil, fault.WithHint(err, "a SOURCE is "+sourceKinds)
+}
+
+// withoutScheme matches the URL of a page without its scheme: HOST:PORT/PATH, or HOST/r/NAME.
+var withoutScheme = regexp.MustCompile(`^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?:(:[0-9]{1,5})/|/r/).`)
+
+// schemeless returns the URLs that an argument without a scheme can stand for, the likely one
+// first, or nil if it is no such URL. HTTP is the likely scheme of a port that is named.
+func schemeless(arg string) []string {
+	m := withoutScheme.FindStringSubmatch(arg)
+	switch {
+	case m == nil:
+		return nil
+	case m[1] == "" || m[1] == ":443":
+		return []string{"https://" + arg, "http://" + arg}
+	}
+	return []string{"http://" + arg, "https://" + arg}
+}
+
+// resolveEither finds the torrent of the first of two URLs that has one. The error is that of the
+// first URL.
+func (r *Resolver) resolveEither(ctx context.Context, urls []string) (*Source, error) {
+	src, err := r.resolveURL(ctx, urls[0], netguard.ToChosen)
+	if err == nil || ctx.Err() != nil {
+		return src, err
+	}
+	if src, other := r.resolveURL(ctx, urls[1], netguard.ToChosen); other == nil {
+		return src, nil
+	}
+	return nil, err
 }
 
 // almostHash matches an argument that was probably meant as an info-hash.

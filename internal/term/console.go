@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/charmbracelet/x/ansi"
 	xterm "golang.org/x/term"
 )
 
@@ -82,9 +83,7 @@ func (c *console) setBar(s string) {
 	if c.tty == nil || c.log != nil {
 		return
 	}
-	if r := []rune(s); len(r) > c.width()-1 {
-		s = string(r[:c.width()-1])
-	}
+	s = ansi.Truncate(s, c.width()-1, "")
 	if s != c.bar {
 		c.bar = s
 		io.WriteString(c.w, "\r"+s+"\x1b[K")

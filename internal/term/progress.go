@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"spate/internal/termsafe"
 	"spate/internal/units"
 )
@@ -71,7 +73,7 @@ func (p *Progress) UpdateWith(done, total int64, rate float64, note string) {
 	case bar && now.Sub(p.drawn) < barEvery && done < total:
 		return
 	case bar:
-		p.t.console.setBar(p.barText(done, total, rate, note))
+		p.t.console.setBar(p.barText(done, total, rate, note, p.t.console.width()-1))
 	case step > p.step, now.Sub(later(p.drawn, p.began)) >= lineEvery:
 		p.step = step
 		p.t.console.line(p.lineText(done, total, rate, note))
@@ -106,13 +108,50 @@ func (p *Progress) measure(now time.Time, done int64) float64 {
 	return 0
 }
 
-func (p *Progress) barText(done, total int64, rate float64, note string) string {
+// barText returns the bar in at most width columns. If they do not suffice for everything, the
+// name and the bar become shorter first, and then the bar, the amounts and the name are left out,
+// because the rate, the time left and the note matter most.
+func (p *Progress) barText(done, total int64, rate float64, note string, width int) string {
+	share := fmt.Sprintf("%3d %%", percent(done, total))
+	amounts, rest := amountsOf(done, total), rateAndNote(done, total, rate, note)
+	room := func(tail string) int { return width - ansi.StringWidth(share) - ansi.StringWidth(tail) - 3 } // for the name and the bar
+	for _, tail := range []string{joinParts(amounts, rest), rest} {
+		n := room(tail)
+		name := min(ansi.StringWidth(p.label), n-barWidth)
+		if name < min(ansi.StringWidth(p.label), shortName) {
+			name = min(ansi.StringWidth(p.label), max(shortName, n-barWidth/3))
+		}
+		if size := min(barWidth, n-name); size >= barWidth/3 {
+			return clipMiddle(p.label, name) + " " + share + " " + barOf(done, total, size) + " " + tail
+		}
+	}
+	name := room(rest) + 1 // there is no bar
+	if name < shortName/2 {
+		return strings.TrimLeft(share, " ") + " " + rest
+	}
+	return clipMiddle(p.label, name) + " " + share + " " + rest
+}
+
+// shortName is the width to which a name is cut before other parts of the bar are left out.
+const shortName = 16
+
+func barOf(done, total int64, width int) string {
 	fill := 0
 	if total > 0 {
-		fill = int(float64(done) / float64(total) * barWidth)
+		fill = min(width, int(float64(done)/float64(total)*float64(width)))
 	}
-	bar := strings.Repeat("█", fill) + strings.Repeat("░", barWidth-fill)
-	return fmt.Sprintf("%s %3d %% %s %s", p.label, percent(done, total), bar, p.tail(done, total, rate, note))
+	return strings.Repeat("█", fill) + strings.Repeat("░", width-fill)
+}
+
+// clipMiddle cuts s in the middle to at most width columns, because both ends of a name tell it
+// from others.
+func clipMiddle(s string, width int) string {
+	n := ansi.StringWidth(s)
+	if n <= width {
+		return s
+	}
+	head := (width - 1) / 2
+	return ansi.Truncate(s, head, "") + "…" + ansi.TruncateLeft(s, n-(width-1-head), "")
 }
 
 func (p *Progress) lineText(done, total int64, rate float64, note string) string {
@@ -120,17 +159,31 @@ func (p *Progress) lineText(done, total int64, rate float64, note string) string
 }
 
 func (p *Progress) tail(done, total int64, rate float64, note string) string {
-	s := fmt.Sprintf("%s of %s", units.Bytes(done), units.Bytes(total))
+	return joinParts(amountsOf(done, total), rateAndNote(done, total, rate, note))
+}
+
+func amountsOf(done, total int64) string {
+	return fmt.Sprintf("%s of %s", units.Bytes(done), units.Bytes(total))
+}
+
+// rateAndNote returns the rate, the time left and the note.
+func rateAndNote(done, total int64, rate float64, note string) string {
+	s := ""
 	if rate >= 1 {
-		s += ", " + units.Rate(rate)
+		s = units.Rate(rate)
 		if done < total {
 			s += ", " + units.Duration(time.Duration(float64(total-done)/rate*float64(time.Second))) + " left"
 		}
 	}
-	if note != "" {
-		s += ", " + note
+	return joinParts(s, note)
+}
+
+// joinParts joins two parts of a line; one that is empty is left out.
+func joinParts(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return s
+	return a + ", " + b
 }
 
 func later(a, b time.Time) time.Time {

@@ -83,6 +83,53 @@ func (m *model) head() []string {
 	}
 }
 
+// column is a column of the list beside the name.
+type column int
+
+const (
+	stateColumn column = iota
+	sizeColumn
+	doneColumn
+	downColumn
+	upColumn
+	peersColumn
+	numColumns
+)
+
+// columnWidth holds the widths of the columns.
+var columnWidth = [numColumns]int{11, 8, 7, 9, 9, 5}
+
+// goodName is the width of names that the list keeps by leaving out columns.
+const goodName = 30
+
+// columns returns which columns the list shows beside the names, and the width of the names. A
+// column without numbers is left out if the names need its place, and then those that matter least.
+func (m *model) columns() (show [numColumns]bool, name int) {
+	name = m.inner()
+	need := ansi.StringWidth("torrent")
+	var down float64
+	for i := range m.torrents {
+		need = max(need, ansi.StringWidth(clean(m.torrents[i].Name)))
+		down += m.torrents[i].Down
+	}
+	for c := range numColumns {
+		show[c] = true
+		name -= 1 + columnWidth[c]
+	}
+	leave := []column{sizeColumn, peersColumn, downColumn, upColumn, doneColumn}
+	if down < 1 {
+		leave = []column{downColumn, sizeColumn, peersColumn, upColumn, doneColumn}
+	}
+	for _, c := range leave {
+		if name >= min(need, goodName) {
+			break
+		}
+		show[c] = false
+		name += 1 + columnWidth[c]
+	}
+	return show, name
+}
+
 // list returns the rows of the list of torrents. It is empty if there is only one
 // torrent.
 func (m *model) list() []string {
@@ -92,15 +139,17 @@ func (m *model) list() []string {
 	rows := min(len(m.torrents), max(1, (m.height-8)/2))
 	m.top = max(0, min(m.top, len(m.torrents)-rows))
 	m.top = max(min(m.top, m.selected), m.selected-rows+1)
-	name := m.inner() - 59
-	wide := name >= 16
-	if !wide {
-		name = m.inner() - 31
-	}
+	columns, name := m.columns()
 	line := func(title, state, size, done, down, up, peers string) string {
-		s := fit(title, name) + " " + fit(state, 11) + " " + right(size, 8) + " " + right(done, 8)
-		if wide {
-			s += " " + right(down, 10) + " " + right(up, 10) + " " + right(peers, 6)
+		s := fitMiddle(title, name) // the end tells versions and variants apart
+		for i, text := range []string{state, size, done, down, up, peers} {
+			switch c := column(i); {
+			case !columns[c]:
+			case c == stateColumn:
+				s += " " + fit(text, columnWidth[c])
+			default:
+				s += " " + right(text, columnWidth[c])
+			}
 		}
 		return s
 	}

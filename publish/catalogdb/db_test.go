@@ -89,8 +89,8 @@ func fill(t *testing.T, d *DB) (all []*publish.Release) {
 		t.Fatal(err)
 	}
 	sig := publish.Signatures{PublicKey: "k", Sums: "s", Torrent: "t", V2Hashes: "v"}
-	first, paused := time.Minute, true
-	if err := d.Update(t.Context(), all[0].Ref(), publish.Change{Signatures: &sig, FirstCopy: &first, Paused: &paused}); err != nil {
+	first, paused, wanted := time.Minute, true, firstWanted
+	if err := d.Update(t.Context(), all[0].Ref(), publish.Change{Signatures: &sig, Wanted: &wanted, FirstCopy: &first, Paused: &paused}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Count(t.Context(), all[0].Hash(), now, publish.Counts{Completed: 3, HTTPBytes: 1 << 50}); err != nil {
@@ -98,6 +98,9 @@ func fill(t *testing.T, d *DB) (all []*publish.Release) {
 	}
 	return all
 }
+
+// firstWanted is the time of [publish.Release.Wanted] in the catalogs of fill.
+var firstWanted = time.Unix(0, 77).UTC()
 
 // dump returns the complete content of a catalog as text.
 func dump(t *testing.T, d *DB) string {
@@ -282,11 +285,13 @@ func TestBackup(t *testing.T) {
 func TestOlderSchema(t *testing.T) {
 	t.Parallel()
 	const (
-		undo5 = "ALTER TABLE torrents DROP COLUMN v2_hashes; ALTER TABLE releases DROP COLUMN has_v2_hashes; ALTER TABLE releases DROP COLUMN sig_v2_hashes"
+		undo6 = "ALTER TABLE releases DROP COLUMN wanted"
+		undo5 = undo6 + "; ALTER TABLE torrents DROP COLUMN v2_hashes; ALTER TABLE releases DROP COLUMN has_v2_hashes; ALTER TABLE releases DROP COLUMN sig_v2_hashes"
 		undo4 = undo5 + "; ALTER TABLE files DROP COLUMN ctime"
 		undo3 = undo4 + "; ALTER TABLE releases DROP COLUMN skipped"
 	)
 	for older, c := range map[int]struct{ undo, lost string }{
+		5: {undo6, ""},
 		4: {undo5, "V2Hashes:v"},
 		3: {undo4, "V2Hashes:v Change:-5"},
 		2: {undo3, "V2Hashes:v Change:-5 Skipped:3"},
@@ -294,7 +299,7 @@ func TestOlderSchema(t *testing.T) {
 	} {
 		d, dir := fresh(t)
 		fill(t, d)
-		want := dump(t, d)
+		want := strings.ReplaceAll(dump(t, d), "Wanted:"+firstWanted.String(), "Wanted:"+time.Time{}.String())
 		for _, field := range strings.Fields(c.lost) {
 			name, value, _ := strings.Cut(field, ":")
 			zero := name + ":"

@@ -39,6 +39,7 @@ type record struct {
 	Base       []byte             `json:"base"`
 	Twin       bool               `json:"twin"`
 	Paused     bool               `json:"paused"`
+	Wanted     time.Time          `json:"wanted,omitzero"`
 	FirstCopy  time.Duration      `json:"first_copy"`
 	Signatures publish.Signatures `json:"signatures"`
 	Skipped    int                `json:"skipped,omitempty"`
@@ -62,7 +63,7 @@ func (d *DB) recordPath(r *publish.Release, ext string) string {
 // writeRecord writes the record of r. It also writes the torrent and its v2 hashes unless t is nil.
 func (d *DB) writeRecord(r *publish.Release, t *publish.Torrents) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
-		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
+		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, Wanted: r.Wanted, FirstCopy: r.FirstCopy, Signatures: r.Signatures, Skipped: r.Skipped}
 	text, err := rec.encode(r)
 	if err != nil {
 		return err
@@ -233,7 +234,7 @@ func (d *DB) restore(ctx context.Context, stem string) (warning, err error) {
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
 	r.Watched, r.Stamp, r.Base, r.Skipped = string(rec.Watched), rec.Stamp, string(rec.Base), rec.Skipped
-	r.Published, r.Paused, r.FirstCopy, r.Signatures, r.Summed = rec.Published, rec.Paused, rec.FirstCopy, rec.Signatures, len(r.Files) > 0
+	r.Published, r.Paused, r.Wanted, r.FirstCopy, r.Signatures, r.Summed = rec.Published, rec.Paused, rec.Wanted, rec.FirstCopy, rec.Signatures, len(r.Files) > 0
 	for i, f := range rec.Files {
 		if f.Path != nil {
 			r.Files[i].Path = string(f.Path)

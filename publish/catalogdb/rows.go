@@ -14,7 +14,7 @@ import (
 // columns lists the columns of a release without files and notes.
 var columns = []string{"slug", "version", "variant", "name", "grp", "hash_v1", "hash_v2", "format", "published", "size", "piece_length", "pieces",
 	"private", "comment", "announce", "web_seeds", "magnet", "single", "num_files", "torrent_size", "twin_hash", "twin_size", "twin_magnet",
-	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base", "skipped", "has_v2_hashes", "sig_v2_hashes"}
+	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base", "skipped", "has_v2_hashes", "sig_v2_hashes", "wanted"}
 
 // values returns the values of r for columns.
 func values(r *publish.Release) ([]any, error) {
@@ -29,7 +29,15 @@ func values(r *publish.Release) ([]any, error) {
 	return []any{[]byte(r.Slug), r.Version, r.Variant, []byte(r.Name), []byte(r.Group), r.HashV1[:], r.HashV2[:], r.Format, r.Published.UnixNano(),
 		r.Size, r.PieceLength, r.Pieces, r.Private, []byte(r.Comment), string(announce), string(seeds), []byte(r.Magnet), r.Single, r.NumFiles,
 		r.TorrentSize, r.Twin.Hash[:], r.Twin.TorrentSize, []byte(r.Twin.Magnet), r.Summed, []byte(r.Signatures.PublicKey),
-		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp, []byte(r.Base), r.Skipped, r.HasV2Hashes, []byte(r.Signatures.V2Hashes)}, nil
+		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp, []byte(r.Base), r.Skipped, r.HasV2Hashes, []byte(r.Signatures.V2Hashes), nanoseconds(r.Wanted)}, nil
+}
+
+// nanoseconds returns the time in nanoseconds since 1970, or 0 for the zero time.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 // scan reads a row of columns.
@@ -37,11 +45,11 @@ func scan(row interface{ Scan(...any) error }) (*publish.Release, error) {
 	var r publish.Release
 	var v1, v2, twin []byte
 	var announce, seeds string
-	var published, first int64
+	var published, first, wanted int64
 	err := row.Scan(&r.Slug, &r.Version, &r.Variant, &r.Name, &r.Group, &v1, &v2, &r.Format, &published, &r.Size, &r.PieceLength, &r.Pieces,
 		&r.Private, &r.Comment, &announce, &seeds, &r.Magnet, &r.Single, &r.NumFiles, &r.TorrentSize, &twin, &r.Twin.TorrentSize, &r.Twin.Magnet,
 		&r.Summed, &r.Signatures.PublicKey, &r.Signatures.Sums, &r.Signatures.Torrent, &r.Signatures.Twin, &first, &r.Paused, &r.Path, &r.Watched, &r.Stamp, &r.Base, &r.Skipped,
-		&r.HasV2Hashes, &r.Signatures.V2Hashes)
+		&r.HasV2Hashes, &r.Signatures.V2Hashes, &wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +57,9 @@ func scan(row interface{ Scan(...any) error }) (*publish.Release, error) {
 	copy(r.HashV2[:], v2)
 	copy(r.Twin.Hash[:], twin)
 	r.Published, r.FirstCopy = time.Unix(0, published).UTC(), time.Duration(first)
+	if wanted != 0 {
+		r.Wanted = time.Unix(0, wanted).UTC()
+	}
 	if err := json.Unmarshal([]byte(announce), &r.Announce); err != nil {
 		return nil, err
 	}

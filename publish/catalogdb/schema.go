@@ -86,6 +86,8 @@ ALTER TABLE releases ADD COLUMN has_v2_hashes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE releases ADD COLUMN sig_v2_hashes BLOB NOT NULL DEFAULT x'';
 UPDATE releases SET has_v2_hashes = 1 WHERE format = 'v1' AND EXISTS (SELECT 1 FROM files WHERE release = id AND pieces_root IS NOT NULL)
   AND EXISTS (SELECT 1 FROM torrents WHERE release = id AND instr(main, CAST('9:v2 hashes' AS BLOB)) > 0);
+`, `
+ALTER TABLE releases ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0; -- when the first download began, nanoseconds since 1970, 0 if none has
 `}
 
 // NewerError is returned if a newer version of the program has written the database.

@@ -18,18 +18,18 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r := put(t, c, Release("a", "1", "", day0))
 	before, _ := c.Get(ctx, "a")
-	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
+	group, notes, wanted, first, paused, watched, stamp := "g", "n", day0.Add(7), 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
 	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7, Change: 9}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Location: &location, Watched: &watched, Stamp: &stamp}); err != nil {
+	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, Wanted: &wanted, FirstCopy: &first, Paused: &paused, Location: &location, Watched: &watched, Stamp: &stamp}); err != nil {
 		t.Fatal(err)
 	}
 	want := Release("a", "1", "", day0).Filled(torrents(r))
-	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, location.Path, true
+	want.Group, want.Notes, want.Signatures, want.Wanted, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, wanted, first, paused, location.Path, true
 	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
 		now := location.Files[i]

@@ -94,3 +94,6 @@ func (t *Table) countListed(list int, ih spate.InfoHash, addrs []byte, now uint1
 	}
 	return n
 }
+
+// Origins returns the number of seeds that the pinned origins of a swarm count as.
+func (t *Table) Origins(ih spate.InfoHash) int { return t.pinned(ih).seeds() }

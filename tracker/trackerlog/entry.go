@@ -42,8 +42,11 @@ type Entry struct {
 	InfoHash string `json:"info_hash"`      // 40 hexadecimal digits
 	Name     string `json:"name,omitempty"` // name of the torrent, if the tracker knows it
 	Addr     string `json:"addr,omitempty"` // address without port; see [Privacy]
-	// Peer is a pseudonym. The entries of one peer in one swarm have the same one until
-	// the tracker is restarted.
+	// Release is the main info-hash of a torrent with several swarms: see [tracker.Note]. It is
+	// absent for other torrents.
+	Release string `json:"release,omitempty"`
+	// Peer is a pseudonym. The entries of one peer in the swarms of one release have the same one
+	// until the tracker is restarted.
 	Peer   string `json:"peer"`
 	Client string `json:"client,omitempty"` // the program and its version
 	User   string `json:"user,omitempty"`   // user whose token the peer used
@@ -66,6 +69,11 @@ func (l *Log) appendEntry(b []byte, event string, o *tracker.Observation) []byte
 	b = hex.AppendEncode(b, r.InfoHash[:])
 	b = append(b, '"')
 	b = appendMember(b, `,"name":`, o.Name)
+	if !o.Release.IsZero() {
+		b = append(b, `,"release":"`...)
+		b = hex.AppendEncode(b, o.Release[:])
+		b = append(b, '"')
+	}
 	if l.opts.Privacy != PrivacyNone {
 		b = append(b, `,"addr":"`...)
 		b = l.address(o.Peer.Addr()).AppendTo(b)
@@ -137,12 +145,16 @@ func (l *Log) address(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// pseudonym returns the same value for all announces of a peer to a swarm.
+// pseudonym returns the same value for all announces of a peer to the swarms of a release.
 func (l *Log) pseudonym(o *tracker.Observation) (p [8]byte) {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.Write(o.Request.PeerID[:])
-	h.Write(o.Request.InfoHash[:])
+	ih := o.Request.InfoHash
+	if !o.Release.IsZero() {
+		ih = o.Release
+	}
+	h.Write(ih[:])
 	binary.BigEndian.PutUint64(p[:], h.Sum64())
 	return p
 }

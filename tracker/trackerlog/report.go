@@ -37,7 +37,7 @@ type Sums struct {
 
 // Group holds the totals of one torrent, day or client.
 type Group struct {
-	// Key is the info-hash, the day in UTC as 2006-01-02, or the name of the program.
+	// Key is the info-hash (the main one of a release with several), the day in UTC as 2006-01-02, or the name of the program.
 	Key  string `json:"key"`
 	Name string `json:"name,omitempty"` // name of the torrent
 	Sums
@@ -74,13 +74,14 @@ type Reporter struct {
 	days     map[string]*Group
 	clients  map[string]*Group
 	peers    map[string][2]int64 // bytes that were counted of each peer that has not stopped
+	swarms   map[string]string   // by peer and event of a release with several swarms: the info-hash of the first entry
 }
 
 // NewReporter returns a reporter without entries.
 func NewReporter() *Reporter {
 	return &Reporter{
 		torrents: map[string]*Group{}, days: map[string]*Group{}, clients: map[string]*Group{},
-		peers: map[string][2]int64{},
+		peers: map[string][2]int64{}, swarms: map[string]string{},
 	}
 }
 
@@ -152,6 +153,9 @@ func (p *Reporter) add(a *Entry) bool {
 	if a.InfoHash == "" || a.Time.IsZero() {
 		return false
 	}
+	if p.again(a) {
+		return true
+	}
 	one.Uploaded, one.Downloaded = p.bytes(a)
 	at := a.Time.UTC()
 	if p.r.From.IsZero() || at.Before(p.r.From) {
@@ -161,7 +165,7 @@ func (p *Reporter) add(a *Entry) bool {
 		p.r.To = at
 	}
 	p.r.All.add(&one)
-	t := group(p.torrents, a.InfoHash)
+	t := group(p.torrents, cmp.Or(a.Release, a.InfoHash))
 	if a.Name != "" {
 		t.Name = a.Name
 	}
@@ -169,6 +173,19 @@ func (p *Reporter) add(a *Entry) bool {
 	group(p.days, at.Format(time.DateOnly)).add(&one)
 	group(p.clients, program(a.Client)).add(&one)
 	return true
+}
+
+// again reports whether the peer of a has told the same event in another swarm of the same release.
+func (p *Reporter) again(a *Entry) bool {
+	if a.Release == "" || a.Peer == "" {
+		return false
+	}
+	key := a.Peer + a.Event
+	first, ok := p.swarms[key]
+	if !ok && len(p.swarms) < maxReportPeers {
+		p.swarms[key] = a.InfoHash
+	}
+	return ok && first != a.InfoHash
 }
 
 // bytes returns the bytes that the peer of a transferred since its previous entry.

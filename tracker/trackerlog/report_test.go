@@ -19,6 +19,28 @@ not an entry
 {"time":"2026-05-02T13:00:00Z","event":"started","info_hash":"bb","peer":"p3","client":"Transmission 3.00"}
 {"time":"2026-05-0`
 
+// TestReleaseCountsOnce checks that the announces of one peer to several swarms of a release count
+// once, and that those of other peers all count.
+func TestReleaseCountsOnce(t *testing.T) {
+	p := NewReporter()
+	log := ""
+	for _, peer := range []string{"p1", "p2"} {
+		for _, event := range []string{"started", "completed", "stopped", "started"} {
+			for _, ih := range []string{"aa", "bb"} {
+				log += fmt.Sprintf(`{"time":"2026-05-01T10:00:00Z","event":%q,"info_hash":%q,"name":"a.iso","release":"aa","peer":%q,"client":"x 1","downloaded":100}`+"\n", event, ih, peer)
+			}
+		}
+	}
+	log += `{"time":"2026-05-01T10:00:00Z","event":"started","info_hash":"bb","release":"aa","peer":"p3"}` + "\n" // only in the second swarm
+	if err := p.Read(strings.NewReader(log)); err != nil {
+		t.Fatal(err)
+	}
+	r := p.Report()
+	if len(r.Torrents) != 1 || r.Torrents[0].Key != "aa" || r.All.Started != 5 || r.All.Completed != 2 || r.All.Stopped != 2 {
+		t.Errorf("the report is %+v, %+v; want one torrent aa with 5 starts, 2 completions and 2 stops", r.All, r.Torrents)
+	}
+}
+
 func sampleReport(t *testing.T) *Report {
 	t.Helper()
 	p := NewReporter()

@@ -54,7 +54,7 @@ func (s *Server) readDir() (remove func(), err error) {
 		for i, ih := range f.hashes {
 			n := note
 			if len(f.hashes) == 2 {
-				n.Pair = f.hashes[1-i]
+				n.Pair, n.Release = f.hashes[1-i], f.hashes[0]
 			}
 			if err := s.allow(ih, fromDir, &n); err != nil {
 				s.log.Error("the torrent in the allowed directory cannot be served", "path", path, "error", err)

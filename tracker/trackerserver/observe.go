@@ -15,7 +15,7 @@ func (s *Server) observe(c *call, refusal *Refusal) {
 		Time: c.now, Transport: c.transport, Request: &c.req, From: c.from, Peer: c.peer, User: c.user, Refused: refusal != nil,
 	}
 	if c.note != nil {
-		o.Name = c.note.Name
+		o.Name, o.Release = c.note.Name, c.note.Release
 	}
 	if refusal != nil {
 		o.Reason = refusal.Reason
@@ -113,7 +113,7 @@ func (n *counters) announced(c *call, refusal *Refusal) {
 	if c.from.Is6() {
 		n.announces6.Add(1)
 	}
-	if c.reply.Counted {
+	if c.reply.Counted && !c.twice {
 		n.completed.Add(1)
 	}
 }

@@ -246,6 +246,7 @@ type call struct {
 	swarm   swarm.Request
 	reply   swarm.Reply
 	note    *tracker.Note
+	twice   bool    // the download was counted for the other info-hash of its torrent before
 	limited Refusal // memory for a refusal by the rate limit
 	seen    Announce
 
@@ -276,11 +277,22 @@ func (s *Server) announce(c *call) *Refusal {
 		if err := s.store.Announce(c.now, &c.swarm, &c.reply); errors.Is(err, swarm.ErrAddr) && !c.hidden {
 			refusal = refuseNoAddress // with swarm.ErrFull the reply is valid
 		}
+		c.twice = c.reply.Counted && c.note != nil && s.countedBefore(c.now, c.note.Pair, c.reply.Completed)
 	}
 	if s.opts.AccessLog != nil || len(s.opts.Observers) > 0 {
 		s.observe(c, refusal)
 	}
 	return refusal
+}
+
+// countedBefore reports whether the swarm of pair, the other info-hash of a torrent, has counted as
+// many downloads as this swarm, so that the last one is in both.
+func (s *Server) countedBefore(now time.Time, pair spate.InfoHash, completed uint32) bool {
+	if pair.IsZero() {
+		return false
+	}
+	_, _, other, _ := s.store.Scrape(now, pair)
+	return other >= completed
 }
 
 // seeking reports whether a peer may need seeds although it reports 0 bytes left. aria2

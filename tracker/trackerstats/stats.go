@@ -5,7 +5,6 @@
 package trackerstats
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"iter"
@@ -133,35 +132,10 @@ func (st *Statistics) Run(ctx context.Context, t Tracker) error {
 // program without Run calls it several times a minute.
 func (st *Statistics) Sample(t Tracker) {
 	now := st.opts.Now()
-	tot, counts := totals(t, now), t.Counts()
+	tot, _ := totals(t, releasesOf(t), now)
+	counts := t.Counts()
 	st.series.sample(now, &tot, &counts)
 	st.clients.advance(now, t.Store().Options().Interval)
-}
-
-// totals returns the totals of t, in which the two swarms of an allowed hybrid count as one. Clients
-// announce a hybrid to both swarms, so that a peer or a completed download is in both counts.
-func totals(t Tracker, now time.Time) swarm.Totals {
-	var twice swarm.Totals
-	for ih, note := range t.Allowed() {
-		if note.Pair == (spate.InfoHash{}) || bytes.Compare(ih[:], note.Pair[:]) > 0 {
-			continue // the other swarm of the pair is or was looked at
-		}
-		seeders, leechers, completed, _ := t.Store().Scrape(now, ih)
-		seeders2, leechers2, completed2, _ := t.Store().Scrape(now, note.Pair)
-		twice.SeedersTwice += int(min(seeders, seeders2))
-		twice.LeechersTwice += int(min(leechers, leechers2))
-		twice.Completed += uint64(min(completed, completed2))
-	}
-	return withoutTwice(t.Store().Totals(), twice)
-}
-
-// withoutTwice returns totals without what is in twice. The two are not of the same moment, because
-// peers leave and swarms are removed meanwhile, so no difference becomes negative.
-func withoutTwice(tot, twice swarm.Totals) swarm.Totals {
-	tot.SeedersTwice += max(0, min(twice.SeedersTwice, tot.Seeders()))
-	tot.LeechersTwice += max(0, min(twice.LeechersTwice, tot.Leechers()))
-	tot.Completed -= min(twice.Completed, tot.Completed)
-	return tot
 }
 
 // Report holds all statistics of a tracker at one time.
@@ -230,7 +204,8 @@ type Report struct {
 }
 
 // TorrentStats are the statistics of one torrent. The two swarms of a hybrid torrent are
-// one entry with the greater counts, because most clients are in both swarms.
+// one entry with the greater counts, because most clients are in both swarms. The swarms of other
+// torrents with the same data are part of that entry: see Release of [tracker.Note].
 type TorrentStats struct {
 	InfoHash spate.InfoHash `json:"-"`
 	Hash     string         `json:"info_hash"`                // InfoHash in hexadecimal
@@ -284,12 +259,14 @@ func (r *Report) stands(next *Report) bool {
 
 func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r := &Report{Title: st.opts.Title, Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
-	tot, c := totals(t, now), t.Counts()
+	releases := releasesOf(t)
+	tot, origins := totals(t, releases, now)
+	c := t.Counts()
 	r.Torrents.Known, r.Torrents.Active, r.Torrents.Allowed = tot.Swarms, tot.Active, tot.Protected
 	r.Peers.Seeders = tot.Seeders()
 	r.Peers.Leechers = tot.Leechers()
 	r.Peers.All = r.Peers.Seeders + r.Peers.Leechers
-	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, tot.Pinned
+	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, origins
 	r.Completed = tot.Completed
 
 	r.Announces.HTTP, r.Announces.UDP = c.Announces[tracker.HTTP], c.Announces[tracker.UDP]
@@ -305,7 +282,7 @@ func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r.Past, r.Week = st.series.points()
 	r.Announces.Rate = recentRate(r.Past)
 	if !st.opts.HideTorrents {
-		r.Busiest = st.busiest(t, now)
+		r.Busiest = st.busiest(t, releases, now)
 		for i := range r.Busiest {
 			r.Transferred += r.Busiest[i].Transferred
 		}
@@ -328,23 +305,22 @@ func recentRate(past []Point) float64 {
 
 // busiest returns up to maxListed torrents: those with the most peers, then other
 // allowed ones.
-func (st *Statistics) busiest(t Tracker, now time.Time) []TorrentStats {
+func (st *Statistics) busiest(t Tracker, releases map[spate.InfoHash]*release, now time.Time) []TorrentStats {
 	var list []TorrentStats
-	at := map[spate.InfoHash]int{} // index in list
+	listed := map[spate.InfoHash]bool{}
 	onlyAllowed := t.OnlyAllowed()
 	add := func(b swarm.Stats, note tracker.Note, known bool) {
 		if !known && onlyAllowed {
 			return // the torrent is not allowed any more; its peers will expire
 		}
-		if i, ok := at[note.Pair]; ok && known && note.Pair != (spate.InfoHash{}) {
-			list[i].join(b)
+		ts := statsOf(b)
+		if r := releases[b.InfoHash]; r != nil && known {
+			ts, note = r.statsOf(t, now), r.noteOf(t, note)
+		}
+		if listed[ts.InfoHash] || len(list) == maxListed {
 			return
 		}
-		if _, ok := at[b.InfoHash]; ok || len(list) == maxListed {
-			return
-		}
-		at[b.InfoHash] = len(list)
-		ts := TorrentStats{InfoHash: b.InfoHash, Hash: b.InfoHash.String(), Complete: b.Seeders, Downloading: b.Leechers, Downloaded: b.Completed}
+		listed[ts.InfoHash] = true
 		if known {
 			if st.opts.ShowNames {
 				ts.Name, ts.Size = note.Name, note.Size
@@ -361,9 +337,7 @@ func (st *Statistics) busiest(t Tracker, now time.Time) []TorrentStats {
 		for ih, note := range t.Allowed() {
 			b := swarm.Stats{InfoHash: ih}
 			b.Seeders, b.Leechers, b.Completed, _ = t.Store().Scrape(now, ih)
-			if _, ok := at[ih]; !ok {
-				add(b, note, true)
-			}
+			add(b, note, true)
 			if len(list) == maxListed {
 				break
 			}
@@ -378,14 +352,4 @@ func (st *Statistics) busiest(t Tracker, now time.Time) []TorrentStats {
 			cmp.Compare(b.Downloaded, a.Downloaded), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Hash, b.Hash))
 	})
 	return list
-}
-
-// join adds the counts of the other swarm of a hybrid torrent.
-func (t *TorrentStats) join(b swarm.Stats) {
-	if t.InfoHash == b.InfoHash {
-		return
-	}
-	t.Pair = b.InfoHash.String()
-	t.Complete, t.Downloading = max(t.Complete, b.Seeders), max(t.Downloading, b.Leechers)
-	t.Downloaded = max(t.Downloaded, b.Completed)
 }

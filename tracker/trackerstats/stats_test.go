@@ -2,6 +2,7 @@ package trackerstats
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"net/netip"
@@ -163,6 +164,40 @@ func TestHybridIsOneEntry(t *testing.T) {
 	r := u.report()
 	if len(r.Busiest) != 2 || r.Busiest[0].Complete != 1 || r.Busiest[0].Downloading != 1 || r.Busiest[0].Pair != v2.String() {
 		t.Errorf("%+v", r.Busiest)
+	}
+}
+
+// TestReleaseIsOneEntry checks that the swarms of a release, those of a hybrid torrent and of another
+// torrent with the same data, are one entry, and that a peer, an origin and a download of several of
+// them count once.
+func TestReleaseIsOneEntry(t *testing.T) {
+	u := newFixture(t, Options{ShowNames: true})
+	v1, v2, twin := spate.InfoHash{1}, spate.InfoHash{2}, spate.InfoHash{3}
+	origin := netip.MustParseAddrPort("203.0.113.9:1")
+	for ih, pair := range map[spate.InfoHash]spate.InfoHash{v1: v2, v2: v1, twin: {}} {
+		if err := errors.Join(u.s.Allow(ih, tracker.Note{Name: "a", Size: 10, Pair: pair, Release: v1}), u.s.Store().Pin(ih, origin)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ih := range []spate.InfoHash{v2, v1, twin} { // a peer of all swarms
+		u.announce(ih, "203.0.113.1", "-TR4050-", "&left=1")
+	}
+	for _, ih := range []spate.InfoHash{v1, v2} { // a downloader of the hybrid
+		u.announce(ih, "203.0.113.2", "-TR4050-", "&left=1")
+		u.announce(ih, "203.0.113.2", "-TR4050-", "&left=0&event=completed")
+	}
+	u.announce(twin, "203.0.113.3", "-TR4050-", "&left=1") // an older client
+	u.announce(twin, "203.0.113.3", "-TR4050-", "&left=0&event=completed")
+	r := u.report()
+	if r.Peers.Origins != 1 || r.Peers.Seeders != 3 || r.Peers.Leechers != 1 || r.Completed != 2 || r.Transferred != 20 {
+		t.Errorf("the peers are %+v, %d downloads are completed with %d bytes; want 1 origin of 3 seeders, 1 leecher and 2 downloads of 10 bytes", r.Peers, r.Completed, r.Transferred)
+	}
+	want := []TorrentStats{{Hash: v1.String(), Pair: v2.String(), Name: "a", Size: 10, Complete: 3, Downloading: 1, Downloaded: 2, Transferred: 20}}
+	if fmt.Sprint(r.Busiest) != fmt.Sprint(want) {
+		t.Errorf("the torrents are %+v, want %+v", r.Busiest, want)
+	}
+	if m := u.get("/metrics").Body.String(); !strings.Contains(m, "\nspate_tracker_completed_total 2\n") || !strings.Contains(m, "\nspate_tracker_downloads 2\n") {
+		t.Errorf("the metrics do not count 2 downloads: %s", m)
 	}
 }
 
