@@ -145,7 +145,8 @@ func (o *yieldOptions) shares(work, torrent, seed string, queue time.Duration, n
 	}()
 	begin := func(host int, args ...string) {
 		p, failed := start(net.command(net.host(host), args))
-		if err = errors.Join(err, failed); failed == nil {
+		err = errors.Join(err, failed)
+		if failed == nil {
 			all = append(all, p)
 		}
 	}

@@ -196,7 +196,8 @@ func (l *ledbat) drained(calm bool) {
 	case !calm:
 		l.crowded, l.calm = l.crowded || l.suspect, 0
 	case l.crowded:
-		if l.calm++; l.calm == slowdownCalm {
+		l.calm++
+		if l.calm == slowdownCalm {
 			l.crowded, l.calm = false, 0
 		}
 	}
