@@ -191,7 +191,7 @@ func TestHostileHandshakeCost(t *testing.T) {
 	secret := measure(func() { new(big.Int).Exp(base, exponent, prime) })
 	with, without := attack(EncryptionAllow), attack(EncryptionOff)
 	t.Logf("processor time: %v for a hostile handshake, %v without encryption, %v for a shared secret", with, without, secret)
-	if with-without > 3*secret {
-		t.Errorf("a handshake takes %v more than a connection without encryption, want at most 3 times %v", with-without, secret)
+	if with-without > 6*secret { // it is 3 to 4.5 times; both ends of the connection are counted
+		t.Errorf("a handshake takes %v more than a connection without encryption, want at most 6 times %v", with-without, secret)
 	}
 }
