@@ -104,7 +104,6 @@ func (a *app) root() *cobra.Command {
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
 	tidy(root)
-	a.completions(root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
 		cmd, rest, err := root.Find(args)
 		if err != nil {
@@ -148,6 +147,9 @@ func (a *app) execute(ctx context.Context) error {
 		return a.tool(ctx, t, a.env.Args)
 	}
 	root := a.root()
+	if len(a.env.Args) > 0 && strings.HasPrefix(a.env.Args[0], cobra.ShellCompRequestCmd) { // a shell asks
+		a.completions(root)
+	}
 	root.SetArgs(a.env.Args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
