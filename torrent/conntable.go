@@ -42,7 +42,6 @@ func (c *conn) join() error {
 		c.listLocked().Connected(c.ext.listens)
 	}
 	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
-	c.slot.lot = t.rng.Uint32()
 	t.peerConns.byID[c.id] = c
 	t.holes.meet(c.peer.addr.Addr())
 	t.peerConns.n++

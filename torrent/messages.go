@@ -119,7 +119,6 @@ func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	more := false
 	for i := range pieces {
 		c.wire.sent.announced(i)
-		c.announcesLocked(i)
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
 			c.announcedLocked(uint32(i))
@@ -138,7 +137,6 @@ func (c *conn) haveLocked(piece int64) error {
 	}
 	c.wire.gotFirst = true
 	c.wire.sent.announced(int(piece))
-	c.announcesLocked(int(piece))
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
@@ -208,11 +206,8 @@ func (c *conn) doDueLocked(now time.Time) {
 	case !due.slots:
 	case !c.wire.peerInterested:
 		c.t.fillSlotsLocked(now)
-	case c.wire.amChoking && !c.provedUselessLocked() && (c.slot.probation.proved || c.t.mayProbeLocked(now)) &&
-		(c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)):
+	case c.wire.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)):
 		c.unchokeLocked(now)
-	case c.wire.amChoking:
-		c.t.probeSoonLocked()
 	}
 }
 

@@ -19,12 +19,8 @@ const (
 
 // Assumptions of the endgame.
 const (
-	freshFor = 5 * time.Second // how long a peer may take to send its first block
-
-	silentFor       = 4 * time.Second        // how long such a peer keeps the blocks that it was asked for, while another peer that sends has nothing to send
-	silentSnubEvery = 200 * time.Millisecond // least time between two searches for peers that never sent a block
-
-	lateLeast = 0.25 // seconds by which a second peer must be faster, so that a block is requested twice
+	freshFor  = 5 * time.Second // how long a peer may take to send its first block
+	lateLeast = 0.25            // seconds by which a second peer must be faster, so that a block is requested twice
 )
 
 // requestState is the state of this side's requests to one peer.
@@ -115,9 +111,6 @@ func (c *conn) refillLocked(now time.Time) {
 			t.pieces.picked = t.pick.Pick(t.pieces.picked[:0], c.id, depth-pending, opt)
 		}
 	}
-	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && c.received.Load() > 0 && t.snubSilentLocked(now) {
-		t.pieces.picked = t.pick.Pick(t.pieces.picked[:0], c.id, depth-pending, opt)
-	}
 	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && !c.req.snubbed {
 		// Endgame: this side requests from the peer a few blocks that other peers were
 		// asked for. Most of those are on their way already.
@@ -157,42 +150,16 @@ func (c *conn) fasterLocked(o *conn, now time.Time) bool {
 	if o == nil || o.req.snubbed {
 		return true
 	}
-	mine := c.req.busyRate
 	if o.req.busyRate == 0 && now.Sub(o.req.lastBlock) < freshFor {
 		return false
 	}
+	mine := c.req.busyRate
 	if mine == 0 {
 		mine = max(1, c.t.rates.down.rate/float64(c.t.peerConns.n)) // not known: assume the average of all peers
 	}
 	seconds := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.req.busyRate)
 	seconds = max(seconds, now.Sub(o.req.lastBlock).Seconds())
 	return seconds > lateLeast+8*picker.BlockSize/mine
-}
-
-// snubSilentLocked takes back the blocks that were requested from peers that never sent one, because
-// a peer that sends blocks has nothing else to send. It reports whether it took any.
-func (t *Torrent) snubSilentLocked(now time.Time) (any bool) {
-	if now.Sub(t.silentSnubbedAt) < silentSnubEvery {
-		return false
-	}
-	t.silentSnubbedAt = now
-	for _, o := range t.peerConns.byID {
-		if o == nil || o.received.Load() > 0 || o.req.snubbed || t.pick.PendingOf(o.id) == 0 || now.Sub(o.req.lastBlock) < silentFor {
-			continue
-		}
-		any = o.snubLocked() > 0 || any
-	}
-	return any
-}
-
-// snubLocked treats the peer as one that does not answer, takes its blocks back and returns their
-// number.
-func (c *conn) snubLocked() int {
-	c.req.snubbed = true
-	c.req.pipe = newPipeline()
-	n := c.t.pick.AbandonAll(c.id)
-	c.req.late += n
-	return n
 }
 
 // refillOthersLocked lets every connection request blocks that became free.
@@ -228,7 +195,10 @@ func (c *conn) checkSnubbedLocked(now time.Time) {
 	if c.req.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.req.lastBlock) < t.patience {
 		return
 	}
-	if c.snubLocked() > 0 {
+	c.req.snubbed = true
+	c.req.pipe = newPipeline()
+	if n := t.pick.AbandonAll(c.id); n > 0 {
+		c.req.late += n
 		t.refillOthersLocked()
 	}
 }

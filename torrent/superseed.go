@@ -147,7 +147,7 @@ func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	t.super.Tick(t.peerConns.n, t.maySuperSeedLocked(), now)
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone {
-			c.setKeepsLocked(now)
+			t.super.SetKeeps(c.id, c.keepsLocked(now))
 			c.showPiecesLocked()
 			c.appendHavesLocked(t.super.Rest(c.id))
 		}
@@ -167,22 +167,12 @@ func (c *conn) sentWholeLocked(piece uint32) {
 // pieces on to the other swarm of a release, because this swarm sees nothing of that.
 func (c *conn) keepsLocked(now time.Time) bool {
 	o, t := c.t.passedOn, c.t
-	return c.failsProbationLocked(now) || o != nil && !(c.ext.carries && t.super.FeedsOtherSwarm()) && o.Keeps(uint32(c.id), now)
-}
-
-// setKeepsLocked tells the super-seeder whether the pieces of the peer help others. The claims of a
-// peer that has proved nothing do not count.
-func (c *conn) setKeepsLocked(now time.Time) {
-	claims := !c.slot.probation.proved && c.t.pick.PeerHaveCount(c.id) > c.wire.sent.n
-	c.t.super.SetKeeps(c.id, claims || c.keepsLocked(now))
-	if c.failsProbationLocked(now) {
-		c.t.super.Forgo(c.id)
-	}
+	return o != nil && !(c.ext.carries && t.super.FeedsOtherSwarm()) && o.Keeps(uint32(c.id), now)
 }
 
 // announcedLocked records that the peer has announced a piece that was not sent to it as a whole.
 func (c *conn) announcedLocked(piece uint32) {
-	if o := c.t.passedOn; o != nil && o.Has(uint32(c.id), piece, time.Now()) && !c.slot.probation.proved {
-		c.proveLocked() // it takes part in the swarm
+	if o := c.t.passedOn; o != nil {
+		o.Has(uint32(c.id), piece, time.Now())
 	}
 }

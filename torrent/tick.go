@@ -30,7 +30,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.rates.down.update(now, t.count.downloaded.Load())
 	running := t.status.state == StateDownloading || t.status.state == StateSeeding
 	t.tickSuperSeedLocked(now)
-	t.adjustPatienceLocked(now)
+	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
 	t.tickHolesLocked(now)
 	free, wanted := false, false
@@ -44,8 +44,6 @@ func (t *Torrent) tick(now time.Time) {
 	if free {
 		t.fillSlotsLocked(now)
 	}
-	t.updateContendedLocked(now)
-	t.probeSoonLocked()
 	t.addSpareSlotsLocked(now)
 	t.addFastSlotsLocked(now)
 	if running && t.peerConns.n > 0 && now.Sub(t.slots.decidedAt) >= chokeEvery {
@@ -113,7 +111,6 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 	t.slots.decidedAt = now
 	t.candidatesLocked(now)
 	t.holdBackLocked(now)
-	t.limitProbesLocked(now)
 	t.slots.added, t.slots.fast = false, 0
 	unchoke := t.choke.Decide(now, t.slots.candidates, t.status.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
@@ -167,16 +164,11 @@ func (t *Torrent) candidatesLocked(now time.Time) []choker.Peer {
 
 // adjustPatienceLocked sets the time without a block after which a peer counts as snubbing.
 // It is longer on a slow line with many peers, where the outstanding blocks of all peers
-// take longer to arrive. Peers that never sent a block do not make it longer, nor does a download
-// that receives nothing: the blocks then wait for silent peers, and not for the line.
-func (t *Torrent) adjustPatienceLocked(now time.Time) {
-	t.patience = snubbedAfter
-	if now.Sub(t.rates.received) > snubbedAfter {
-		return
-	}
+// take longer to arrive.
+func (t *Torrent) adjustPatienceLocked() {
 	pending := 0
 	for _, c := range t.peerConns.byID {
-		if c != nil && c.received.Load() > 0 {
+		if c != nil {
 			pending += t.pick.PendingOf(c.id)
 		}
 	}

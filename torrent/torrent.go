@@ -74,11 +74,9 @@ type Torrent struct {
 	events    eventState
 	disk      diskState
 	slots     uploadSlots
-
-	silentSnubbedAt time.Time // when snubSilentLocked last searched
-	rates           rates
-	patience        time.Duration // how long a peer may leave requests unanswered
-	rng             *rand.Rand
+	rates     rates
+	patience  time.Duration // how long a peer may leave requests unanswered
+	rng       *rand.Rand
 }
 
 // rates measure the payload of a torrent.

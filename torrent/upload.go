@@ -97,7 +97,6 @@ func (c *conn) chokeLocked() {
 		return
 	}
 	c.wire.amChoking = true
-	c.endProbeLocked()
 	c.slot.idle = c.slot.idle || c.t.status.state == StateSeeding && !c.slot.requested && time.Since(c.tx.unchokedAt) >= noRequestWait
 	c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.Choke)
 	for _, u := range c.tx.uploads {
@@ -198,7 +197,6 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	c.writtenLocked(b.blocks)
-	c.countProbeLocked(time.Now())
 	c.updateInUseLocked()
 	if len(c.tx.control) == 0 && len(c.tx.uploads) == 0 || c.end.gone {
 		c.tx.writing = false

@@ -16,7 +16,6 @@ import (
 const (
 	requestWait   = time.Second      // how long the first request after an unchoke may take
 	spareAfter    = 2 * time.Second  // time in which no peer takes data, after which more peers are unchoked
-	arrivedLately = time.Second      // how long ago data arrived at a peer that counts as taking data
 	stallWait     = 2 * time.Second  // time in which no data arrives at a peer, after which its slot counts as free
 	noRequestWait = 4 * time.Second  // how long a peer may send no request after an unchoke until it is idle
 	restAfter     = 4 * time.Second  // how long a peer may send no request after a block until it is idle
@@ -40,8 +39,6 @@ type slotUse struct {
 	knownUseless  bool      // a peer at the same address was dropped as useless before
 	heldBack      bool      // a full seed does not serve the peer until the next decision; see choker.HoldBack
 	flips         int       // times that the peer's interest ended without a request
-	lot           uint32    // orders the peers that were never unchoked at random
-	probation     probation // whether the peer has proved that it uses data
 }
 
 // uploadSlots is the state of the upload slots of a torrent. Torrent.mu guards it.
@@ -55,9 +52,6 @@ type uploadSlots struct {
 	candidates   []choker.Peer // reused by each decision
 	fullAt       time.Time     // when data last waited for a limit of the upload rate
 	passes       int           // passes over all connections that messages can cause; tests bound it
-	probes       *choker.Probes
-	probing      bool // a call of probeMore is due
-	contended    bool // a peer takes data that has proved that it uses it
 }
 
 // updateIdleLocked decides, about once a second, whether the peer is idle. It reports
@@ -65,7 +59,13 @@ type uploadSlots struct {
 func (c *conn) updateIdleLocked(now time.Time) bool {
 	u := &c.slot
 	was := u.idle
-	c.noteArrivalsLocked(now)
+	unacked := 0
+	if c.tx.writing || !c.wire.amChoking {
+		unacked, _ = c.sock.Unacked()
+	}
+	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
+		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
+	}
 	switch unchokedFor := now.Sub(c.tx.unchokedAt); {
 	case c.tx.writing && now.Sub(c.tx.lastWrite) > stuckAfter:
 		u.idle = true
@@ -83,17 +83,6 @@ func (c *conn) updateIdleLocked(now time.Time) bool {
 	}
 	u.inUse = u.inUse && !u.idle
 	return u.idle && !was && !c.wire.amChoking
-}
-
-// noteArrivalsLocked finds out whether data has arrived at the peer since the last call.
-func (c *conn) noteArrivalsLocked(now time.Time) {
-	u, unacked := &c.slot, 0
-	if c.tx.writing || !c.wire.amChoking {
-		unacked, _ = c.sock.Unacked()
-	}
-	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
-		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
-	}
 }
 
 // sentSinceUnchokeLocked reports whether blocks were sent to the peer since it was unchoked.
@@ -134,12 +123,8 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 	t.slots.passes++
 	for t.freeSlotLocked(now) {
 		var best *conn
-		probes := t.mayProbeLocked(now)
 		for _, c := range t.peerConns.byID {
 			if c == nil || c.end.gone || !c.wire.amChoking || !c.wantsSlotLocked() || c.req.snubbed || c.slot.heldBack {
-				continue
-			}
-			if !probes && !c.slot.probation.proved {
 				continue
 			}
 			if best == nil || c.precedesLocked(best) {
@@ -159,19 +144,11 @@ func (c *conn) precedesLocked(o *conn) bool {
 	switch {
 	case c.req.meter.rate != o.req.meter.rate:
 		return c.req.meter.rate > o.req.meter.rate
-	case c.slot.probation.proved != o.slot.probation.proved && c.t.slots.contended:
-		return c.slot.probation.proved
-	case c.provedUselessLocked() != o.provedUselessLocked():
-		return o.provedUselessLocked()
-	case c.t.status.state == StateSeeding && c.tx.unchokedAt.IsZero() && o.tx.unchokedAt.IsZero():
-		return c.slot.lot < o.slot.lot
+	case c.slot.knownUseless != o.slot.knownUseless:
+		return o.slot.knownUseless
 	}
 	return c.waitingSinceLocked().Before(o.waitingSinceLocked())
 }
-
-// provedUselessLocked reports whether the peer, or an earlier one at its address, did nothing with
-// its turn.
-func (c *conn) provedUselessLocked() bool { return c.slot.knownUseless || c.slot.probation.failed }
 
 // waitingSinceLocked returns when the peer was last unchoked, or when it connected.
 func (c *conn) waitingSinceLocked() time.Time {
@@ -193,15 +170,7 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 		case c == nil || c.wire.amChoking:
 			continue
 		case !c.wantsSlotLocked():
-		case !seeding && (c.slot.probation.proved || c.received.Load() > 0):
-			used++
-		case !c.slot.probation.proved:
-			if c.slot.requested && now.Sub(later(c.slot.arrivedAt, c.tx.unchokedAt)) < probeWait && c.sent.Load()-c.slot.sentAtUnchoke < t.info.PieceLength*3/4 {
-				used++
-			} else if !c.slot.requested && now.Sub(c.tx.unchokedAt) < firstRequestWait {
-				tried++
-			}
-		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait:
+		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
 			used++
 		case c.slot.requested && now.Sub(c.tx.unchokedAt) < stallWait:
 			used++
@@ -294,7 +263,7 @@ func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 		case c.sock.WaitingUp():
 			t.slots.fullAt = now
 			return true, true
-		case !c.wire.amChoking && now.Sub(c.slot.arrivedAt) < arrivedLately:
+		case !c.wire.amChoking && c.slot.arrivedAt.Equal(now):
 			moved = true
 			steady = steady || now.Sub(c.tx.unchokedAt) > spareAfter
 		}

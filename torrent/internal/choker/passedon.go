@@ -101,21 +101,19 @@ func (o *PassedOn) Sent(id, piece uint32, alone bool, now time.Time) {
 	p.recent = append(p.recent, solePiece{piece, now})
 }
 
-// Has records that a peer has announced a piece that we have not sent it. It reports whether this
-// counts for the peer that passed the piece on.
-func (o *PassedOn) Has(id, piece uint32, now time.Time) bool {
+// Has records that a peer has announced a piece that we have not sent it.
+func (o *PassedOn) Has(id, piece uint32, now time.Time) {
 	from, ok := o.sole[piece]
 	if !ok || from == id {
-		return false
+		return
 	}
 	p := o.peer(id, now)
 	if p.vouched+o.length > vouchFor*max(p.sent, o.length) {
-		return false
+		return
 	}
 	p.vouched += o.length
 	o.forget(piece)
 	o.peer(from, now).count(float64(o.length), float64(o.length))
-	return true
 }
 
 // Leave forgets a peer. Pieces that only it had count for nobody.

@@ -31,16 +31,6 @@ func (s *Seed) SetKeeps(id picker.PeerID, keeps bool) {
 	}
 }
 
-// Forgo records that the peer probably receives none of the pieces that it was shown, so that
-// others are shown them.
-func (s *Seed) Forgo(id picker.PeerID) {
-	if p := s.peer(id); p != nil && s.shown != nil {
-		for i := range p.open {
-			s.expect(&p.open[i], false)
-		}
-	}
-}
-
 // keep counts a piece of a peer that passes on nothing, once.
 func (s *Seed) keep(p *peer, piece int) {
 	if !p.kept.Get(piece) {

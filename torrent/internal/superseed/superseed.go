@@ -25,7 +25,6 @@
 //	Has, Lacks                  the peer has a piece, or no longer has it
 //	SentOutside                 a piece was sent to some peer over HTTP
 //	SetKeeps                    the peer passes on nothing, or does after all
-//	Forgo                       the peer takes no data
 //	Choked, Unchoked            the caller choked or unchoked the peer
 //	Finishing, KeepUnchoked     the choker decided to choke the peer, or to keep it unchoked
 //	Leave                       the peer left
