@@ -313,6 +313,23 @@ func TestRendezvousAfterDirectDial(t *testing.T) {
 	})
 }
 
+// TestRelayWithoutSupportIsNotAsked checks that a peer that has turned holepunch messages off is sent
+// none: its message number 0 would make them extension handshakes (BEP 10).
+func TestRelayWithoutSupportIsNotAsked(t *testing.T) {
+	t.Parallel()
+	withHoleSession(t, func(t *testing.T, h *holeSession) {
+		relay, hidden := h.peer("44.1.0.1", 7001, theirHolepunch), at("44.5.0.1", 7000)
+		h.net.Host(hidden.Addr(), simnet.Link{}).SetDown(true)
+		relay.send(peerwire.AppendPEX(nil, extPEX, &peerwire.PEXMessage{Added: []netip.AddrPort{hidden}, Flags: []peerwire.PEXFlags{peerwire.PEXHolepunch}}))
+		relay.send(peerwire.AppendExtended(nil, 0, []byte("d1:md12:ut_holepunchi0eee")))
+		for end := time.Now().Add(30 * time.Second); relay.hears(peerwire.Extended, time.Until(end)); {
+			if m, _, err := parsed(relay.raw); err == nil && m.Index == 0 {
+				t.Errorf("an extension handshake of %d bytes came", len(m.Payload))
+			}
+		}
+	})
+}
+
 // TestHolesNeedPEX checks that a private torrent, and a session without peer exchange or uTP, do not
 // support holepunch messages.
 func TestHolesNeedPEX(t *testing.T) {

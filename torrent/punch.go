@@ -131,8 +131,8 @@ func (t *Torrent) rendezvousLocked(addr netip.AddrPort, now time.Time) {
 	for range h.relays {
 		c := h.relays[0]
 		h.relays = append(h.relays[1:], c)
-		if c.end.gone || len(c.tx.control) > maxUnsent {
-			continue
+		if c.end.gone || c.ext.handshake.Holepunch == 0 || len(c.tx.control) > maxUnsent {
+			continue // it may have turned the messages off since it named the address (BEP 10)
 		}
 		h.asked, h.at = c, now
 		c.sendHolepunchLocked(peerwire.HolepunchMessage{Type: peerwire.HolepunchRendezvous, Addr: addr})
