@@ -21,6 +21,9 @@ var ErrPattern = errors.New("the pattern needs the groups (?<release>...) and (?
 // version and, if it has one, variant are the parts of the reference. The error is that of the
 // expression or [ErrPattern].
 func ParseNamePattern(s string) (*NamePattern, error) {
+	if _, err := regexp.Compile(s); err != nil {
+		return nil, err // inside the group below, a ) too many would end the group
+	}
 	re, err := regexp.Compile("^(?:" + s + ")$")
 	if err != nil {
 		return nil, err

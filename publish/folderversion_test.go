@@ -26,7 +26,9 @@ func TestNamePattern(t *testing.T) {
 	if _, err := ParseNamePattern("(?<release>.+)-1"); !errors.Is(err, ErrPattern) {
 		t.Errorf("a pattern without a version returned %v, want ErrPattern", err)
 	}
-	if _, err := ParseNamePattern("("); err == nil {
-		t.Error("a pattern that is no expression is accepted")
+	for _, bad := range []string{"(", "(?<release>.+)-(?<version>1))|(x"} {
+		if _, err := ParseNamePattern(bad); err == nil {
+			t.Errorf("the pattern %s, which is no expression, is accepted", bad)
+		}
 	}
 }

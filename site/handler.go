@@ -144,6 +144,7 @@ type Site struct {
 	known  figures // recent numbers of swarms
 	shared documents
 	crcs   crcs       // checksums of the files of archives
+	zips   layouts    // of archives
 	first  swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close

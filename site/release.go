@@ -138,8 +138,10 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	if !rel.HashV2.IsZero() {
 		page.HashV2 = rel.HashV2.String()
 	}
-	if layout := newZipLayout(rel); s.visits == nil && !rel.Single && layout != nil {
-		page.Zip, page.ZipSize = s.path(zipPath(ref)), units.Bytes(layout.size)
+	if s.visits == nil && !rel.Single {
+		if layout := s.zips.of(rel); layout != nil {
+			page.Zip, page.ZipSize = s.path(zipPath(ref)), units.Bytes(layout.size)
+		}
 	}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))

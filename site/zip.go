@@ -37,7 +37,7 @@ func (s *Site) zip(w http.ResponseWriter, r *http.Request) {
 		redirect(w, http.StatusSeeOther, s.path(publish.DownloadPath(ref)))
 		return
 	}
-	layout := newZipLayout(rel)
+	layout := s.zips.of(rel)
 	if layout == nil {
 		s.fail(w, r, http.StatusNotFound, "No archive", "A file of this release has a name that is too long for a zip archive.")
 		return

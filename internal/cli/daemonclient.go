@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"spate/internal/api"
@@ -74,6 +76,9 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	bars.finish()
 	if err != nil {
 		return true, publishHint(apiError(err))
+	}
+	if opt.publicURL != "" && strings.TrimRight(opt.publicURL, "/") != strings.TrimRight(status.PublicURL, "/") {
+		a.warn(fmt.Sprintf("--public-url has no effect: the running spate %s (process %d) publishes at %s", verbOf(status), status.PID, status.PublicURL))
 	}
 	until := ""
 	if verbOf(status) != "serve" {

@@ -12,9 +12,9 @@ import (
 // varPrefix begins the names of the environment variables that set flags.
 const varPrefix = "SPATE_"
 
-// notSettings are the beginnings of variables that are not settings: those that spate sets for the
+// notSettings are the first words of variables that are not settings: those that spate sets for the
 // programs that it starts, and those of its tests.
-var notSettings = []string{"EVENT_", "TEST_", "E2E", "INNER", "KILLPOINT", "PREVIEW", "FLOOD", "BIN", "SHOTS"}
+var notSettings = []string{"EVENT", "TEST", "E2E", "INNER", "KILLPOINT", "PREVIEW", "FLOOD", "BIN", "SHOTS"}
 
 // varOf returns the name of the variable that sets a flag.
 func varOf(flag string) string {
@@ -37,7 +37,8 @@ func (a *app) warnUnknownVars(root *cobra.Command) {
 	for _, kv := range a.Environ {
 		name, _, _ := strings.Cut(kv, "=")
 		rest, ours := strings.CutPrefix(name, varPrefix)
-		if !ours || slices.ContainsFunc(notSettings, func(p string) bool { return strings.HasPrefix(rest, p) }) {
+		first, _, _ := strings.Cut(rest, "_")
+		if !ours || slices.Contains(notSettings, first) {
 			continue
 		}
 		if known == nil {
@@ -50,17 +51,23 @@ func (a *app) warnUnknownVars(root *cobra.Command) {
 	slices.Sort(unknown)
 	for _, name := range unknown {
 		hint := ""
-		if near := nearest(strings.ToLower(name), lowered(known)); near != "" {
-			hint = "; did you mean " + strings.ToUpper(near) + "?"
+		if near := nearest(settingOf(name), settingsOf(known)); near != "" {
+			hint = "; did you mean " + varOf(near) + "?"
 		}
 		a.warn(fmt.Sprintf("the variable %s has no effect, because no flag has that name%s", name, hint))
 	}
 }
 
-func lowered(names []string) []string {
+// settingOf returns the name of a variable without what all variables begin with, in the form of a
+// flag, so that only the rest counts for a suggestion.
+func settingOf(name string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, varPrefix), "_", "-"))
+}
+
+func settingsOf(names []string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = strings.ToLower(n)
+		out[i] = settingOf(n)
 	}
 	return out
 }

@@ -80,6 +80,7 @@ for (const list of document.querySelectorAll("[data-choose]")) {
     if (exact.length > 0) fit = exact;
     if (fit.length !== 1 && !fit.some((item) => item.dataset.system)) return; // nothing says which one
     list.prepend(...fit);
-    if (fit.length === 1) fit[0].querySelector("a").classList.add("main");
+    const runs = (on) => !on || !machine || on === machine || on === "all Macs" || (on === "x86, 32 bits" && machine === "x86-64");
+    if (fit.length === 1 && runs(fit[0].dataset.machine)) fit[0].querySelector("a").classList.add("main");
   });
 }
