@@ -2,6 +2,8 @@ package simnet_test
 
 import (
 	"net/netip"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +21,19 @@ func TestRoutersFilterAndMap(t *testing.T) {
 	}{{simnet.Masquerade, false, true}, {simnet.FullCone, true, true}, {simnet.Symmetric, false, false}} {
 		synctest.Test(t, func(t *testing.T) {
 			d := simnet.NewDatagrams(time.Millisecond)
-			got := map[string][]netip.AddrPort{} // the senders of what each port has received
+			var mu sync.Mutex
+			all := map[string][]netip.AddrPort{} // guarded by mu: the senders of what each port has received
 			port := func(name, at string, r *simnet.Router) *simnet.DatagramPort {
-				return d.Port(netip.MustParseAddrPort(at), r, func(_ []byte, from netip.AddrPort) { got[name] = append(got[name], from) })
+				return d.Port(netip.MustParseAddrPort(at), r, func(_ []byte, from netip.AddrPort) {
+					mu.Lock()
+					defer mu.Unlock()
+					all[name] = append(all[name], from)
+				})
+			}
+			got := func(name string) []netip.AddrPort {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(all[name])
 			}
 			r := d.Router(netip.MustParseAddr("44.0.0.1"), c.kind)
 			inner := port("inner", "192.168.0.2:6881", r)
@@ -32,26 +44,26 @@ func TestRoutersFilterAndMap(t *testing.T) {
 			}
 			send(inner, netip.MustParseAddrPort("44.0.1.1:1"))
 			send(inner, netip.MustParseAddrPort("44.0.1.2:2"))
-			if len(got["one"]) != 1 || len(got["two"]) != 1 {
-				t.Fatalf("kind %d: packets of the host did not arrive: %v", c.kind, got)
+			if len(got("one")) != 1 || len(got("two")) != 1 {
+				t.Fatalf("kind %d: packets of the host did not arrive", c.kind)
 			}
-			at := got["one"][0]
-			if same := at == got["two"][0]; same != c.same || c.same && at != netip.MustParseAddrPort("44.0.0.1:6881") {
-				t.Errorf("kind %d: two destinations see %v and %v", c.kind, at, got["two"][0])
+			at := got("one")[0]
+			if same := at == got("two")[0]; same != c.same || c.same && at != netip.MustParseAddrPort("44.0.0.1:6881") {
+				t.Errorf("kind %d: two destinations see %v and %v", c.kind, at, got("two")[0])
 			}
 			send(one, at)
-			send(two, got["two"][0])
-			if len(got["inner"]) != 2 {
-				t.Errorf("kind %d: %d of 2 answers came in", c.kind, len(got["inner"]))
+			send(two, got("two")[0])
+			if len(got("inner")) != 2 {
+				t.Errorf("kind %d: %d of 2 answers came in", c.kind, len(got("inner")))
 			}
 			send(stranger, at)
-			if in := len(got["inner"]) == 3; in != c.stranger {
+			if in := len(got("inner")) == 3; in != c.stranger {
 				t.Errorf("kind %d: a stranger's packet came in: %v", c.kind, in)
 			}
 			time.Sleep(2 * time.Minute)
-			before := len(got["inner"])
+			before := len(got("inner"))
 			send(one, at)
-			if in := len(got["inner"]) > before; in != c.stranger {
+			if in := len(got("inner")) > before; in != c.stranger {
 				t.Errorf("kind %d: a late answer came in: %v", c.kind, in)
 			}
 			if n := d.Sent(netip.MustParseAddr("44.0.1.1")); n != 1 {
