@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,8 @@ import (
 type homes struct {
 	*web
 	udp     *simnet.Datagrams
-	routers map[netip.Addr]*simnet.Router
+	mu      sync.Mutex
+	routers map[netip.Addr]*simnet.Router // guarded by mu
 	homes   map[netip.Addr]bool
 	data    []byte
 	mi      *metainfo.MetaInfo
@@ -56,11 +58,18 @@ type homeNetwork struct {
 }
 
 func (n homeNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if at, err := netip.ParseAddrPort(address); err == nil && n.h.routers[at.Addr()] != nil {
+	if at, err := netip.ParseAddrPort(address); err == nil && n.h.router(at.Addr()) != nil {
 		<-ctx.Done()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
 	}
 	return n.Host.DialContext(ctx, network, address)
+}
+
+// router returns the router of a home, or nil if it has none.
+func (h *homes) router(addr netip.Addr) *simnet.Router {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.routers[addr]
 }
 
 // join adds a peer. The first peer of a home decides the kind of its router.
@@ -68,12 +77,15 @@ func (h *homes) join(home byte, kind simnet.NAT, seed bool, opt torrent.Options)
 	h.t.Helper()
 	h.hosts++
 	addr := netip.AddrFrom4([4]byte{44, 1, home, 1})
-	if kind != open && h.routers[addr] == nil {
-		h.routers[addr] = h.udp.Router(addr, kind)
+	if kind != open && h.router(addr) == nil {
+		r := h.udp.Router(addr, kind)
+		h.mu.Lock()
+		h.routers[addr] = r
+		h.mu.Unlock()
 	}
 	inner := netip.AddrPortFrom(addr, 6881)
 	var socket *utp.Socket
-	port := h.udp.Port(inner, h.routers[addr], func(b []byte, from netip.AddrPort) { socket.Handle(b, from) })
+	port := h.udp.Port(inner, h.router(addr), func(b []byte, from netip.AddrPort) { socket.Handle(b, from) })
 	socket, err := utp.NewSocket(port, utp.Options{Addr: inner})
 	if err != nil {
 		h.t.Fatal(err)
@@ -115,7 +127,7 @@ func (p *homePeer) holesTo(other *homePeer) (all []torrent.PeerStats) {
 func (h *homes) loseDirect(d time.Duration) {
 	until := time.Now().Add(d)
 	h.udp.Drop(func(from, to netip.AddrPort) bool {
-		return time.Now().Before(until) && h.routers[from.Addr()] != nil && h.routers[to.Addr()] != nil
+		return time.Now().Before(until) && h.router(from.Addr()) != nil && h.router(to.Addr()) != nil
 	})
 }
 

@@ -29,12 +29,12 @@ func hostileHandshakes(ctx context.Context, net *simnet.Network, to netip.AddrPo
 	wg.Go(func() {
 		for ; ctx.Err() == nil; n++ {
 			time.Sleep(time.Millisecond)
-			length := 96
+			host, length := hosts[n%len(hosts)], 96
 			if n%2 == 0 {
 				length = len(noise)
 			}
 			wg.Go(func() {
-				c, err := hosts[n%len(hosts)].DialContext(ctx, "tcp", to.String())
+				c, err := host.DialContext(ctx, "tcp", to.String())
 				if err != nil {
 					return
 				}
