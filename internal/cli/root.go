@@ -91,7 +91,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr())
 	root.SetUsageFunc(a.usage)
-	a.refuseHelpOfNothing(root)
+	a.refuseHelpOfUnknownVerb(root)
 	root.SetVersionTemplate("spate {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version")

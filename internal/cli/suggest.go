@@ -95,8 +95,8 @@ func distance(a, b string) int {
 	return old[len(b)]
 }
 
-// refuseHelpOfNothing makes "spate nonsense --help" an error instead of the general help.
-func (a *app) refuseHelpOfNothing(root *cobra.Command) {
+// refuseHelpOfUnknownVerb makes "spate nonsense --help" an error instead of the general help.
+func (a *app) refuseHelpOfUnknownVerb(root *cobra.Command) {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd.HasAvailableSubCommands() {
