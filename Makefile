@@ -1,5 +1,5 @@
 # Short names for common commands; the scripts are in scripts/.
-.PHONY: build test check fuzz bench install dist clean
+.PHONY: build test check fuzz bench install dist docs clean
 
 build: ## build the program as ./spate
 	CGO_ENABLED=0 go build -o spate ./cmd/spate
@@ -21,6 +21,9 @@ install: ## install the program into GOBIN
 
 dist: ## write binaries of all systems, Debian packages and container images into dist/
 	go run ./packaging/dist
+
+docs: ## write the documents as a web site into dist/docs/
+	go run ./docs/build
 
 clean: ## remove the built files
 	rm -rf spate dist

@@ -14,8 +14,8 @@ import (
 	"spate/publish"
 )
 
-// Clients take refusals differently, and some never use the URL again after one. docs/site.md
-// has a table of what each of them does.
+// Clients take refusals differently, and some never use the URL again after one.
+// docs/dev/refused-ranges.md has a table of what each of them does.
 
 // manner is how the site refuses a range for now.
 type manner int

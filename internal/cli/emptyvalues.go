@@ -14,7 +14,7 @@ import (
 // An empty value usually comes from a script with an unset variable. If it meant "none", create
 // would pack the working directory, publish would not sign, and get would trust everybody.
 // Therefore it is an error for every argument, flag and setting except those that [takesEmpty]
-// marks. docs/serve.md describes the rules.
+// marks. docs/reference/settings.md describes the rules.
 
 // Errors of [checkValue].
 var (

@@ -199,7 +199,7 @@ func TestEmptySettings(t *testing.T) {
 			}
 		}
 	}
-	doc, err := os.ReadFile("../../docs/serve.md")
+	doc, err := os.ReadFile("../../docs/reference/settings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestEmptySettings(t *testing.T) {
 			t.Errorf("no verb has --%s", name)
 		}
 		if !strings.Contains(string(doc), "`"+name+"`") {
-			t.Errorf("docs/serve.md does not name %s", name)
+			t.Errorf("docs/reference/settings.md does not name %s", name)
 		}
 	}
 }

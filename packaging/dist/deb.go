@@ -60,8 +60,8 @@ func (d *dist) debData(bin []byte, shared []file) ([]file, error) {
 	for _, f := range shared {
 		var err error
 		switch name := path.Base(f.path); {
-		case path.Dir(f.path) == "man1":
-			f.path = "usr/share/man/man1/" + name + ".gz"
+		case strings.HasPrefix(f.path, "man"):
+			f.path = "usr/share/man/" + f.path + ".gz"
 			f.data, err = compress(f.data)
 		case name == "spate.bash":
 			f.path = "usr/share/bash-completion/completions/spate"

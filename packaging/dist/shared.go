@@ -10,8 +10,8 @@ import (
 	"spate/internal/cli"
 )
 
-// sharedFiles returns the files that are the same for all systems: manual pages below man1/,
-// completions below completions/, the license and the README.
+// sharedFiles returns the files that are the same for all systems: manual pages below man1/
+// and man5/, completions below completions/, the license and the README.
 func (d *dist) sharedFiles() ([]file, error) {
 	root := cli.Command()
 	var out []file
@@ -22,6 +22,11 @@ func (d *dist) sharedFiles() ([]file, error) {
 	for _, t := range classic.Tools() {
 		add("man1/"+t.Name+".1", toolPage(t, d.time))
 	}
+	toml, err := d.readSettingsPage()
+	if err != nil {
+		return nil, err
+	}
+	add("man5/"+toml.name+".5", toml.text)
 	for name, generate := range map[string]func(*bytes.Buffer) error{
 		"spate.bash": func(b *bytes.Buffer) error { return root.GenBashCompletionV2(b, true) },
 		"_spate":     func(b *bytes.Buffer) error { return root.GenZshCompletion(b) },
@@ -48,7 +53,7 @@ func (d *dist) sharedFiles() ([]file, error) {
 func (d *dist) docs(shared []file) []file {
 	var out []file
 	for _, f := range shared {
-		if strings.HasPrefix(f.path, "man1/") {
+		if strings.HasPrefix(f.path, "man") {
 			f.path = "share/man/" + f.path
 		}
 		out = append(out, f)
