@@ -28,7 +28,7 @@ const chartHeight = 60
 
 // charts returns the charts of a release: downloads, and copies that the publisher sent. It
 // leaves out a chart without data.
-func charts(h publish.History, size int64, now time.Time) []chart {
+func charts(h publish.History, size int64, files int, now time.Time) []chart {
 	if len(h.Days) == 0 || size <= 0 {
 		return nil
 	}
@@ -37,7 +37,7 @@ func charts(h publish.History, size int64, now time.Time) []chart {
 	for _, d := range h.Days {
 		day, err := time.Parse(time.DateOnly, d.Date)
 		if i := int(day.Sub(first).Hours() / 24); err == nil && !day.Before(first) && i < chartDays {
-			got[i] = float64(d.Downloads())
+			got[i] = float64(d.Delivery(size, files).Finished)
 			sent[i] = float64(d.OriginBytes()) / float64(size)
 		}
 	}

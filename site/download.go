@@ -137,6 +137,7 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 
 	file, h := &rel.Files[i], out.Header()
 	if kind == "" {
+		out.begun = s.begin(rel)
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Content-Disposition", disposition(storedName(rel, i)))
 		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
@@ -157,6 +158,14 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet && kind == ""; whole && s.opts.Direct != nil {
 		s.opts.Direct(rel.Hash())
 	}
+}
+
+// begin returns the function that reports to Options.Begun that a visitor downloads rel, or nil.
+func (s *Site) begin(rel *publish.Release) func() {
+	if s.opts.Begun == nil {
+		return nil
+	}
+	return func() { s.opts.Begun(rel.Hash()) }
 }
 
 // padLength returns the length of the pad file at path, or 0 if path is not that of a pad

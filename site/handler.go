@@ -88,6 +88,10 @@ type Options struct {
 	// from a storage.
 	Open func(ctx context.Context, r *publish.Release, i int) (*publish.Content, error)
 
+	// Begun is called with the main info-hash of a release when the site begins to send data of it to
+	// a visitor who saves the data; nil: no call. Requests without data and previews cause no call. It
+	// must return quickly.
+	Begun func(spate.InfoHash)
 	// Direct is called with the main info-hash of a release after a visitor has downloaded
 	// a complete file of it; nil: no call. It must return quickly.
 	Direct func(spate.InfoHash)
@@ -139,19 +143,21 @@ type Site struct {
 	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
-	visits *visits // set by an export, otherwise nil
-	budget budget
-	known  figures // recent numbers of swarms
-	shared documents
-	crcs   crcs       // checksums of the files of archives
-	zips   layouts    // of archives
-	first  swarmFirst // BitTorrent clients that ask for data over HTTP
+	visits   *visits // set by an export, otherwise nil
+	budget   budget
+	known    figures // recent numbers of swarms
+	shared   documents
+	crcs     crcs       // checksums of the files of archives
+	zips     layouts    // of archives
+	outlines outlines   // of releases with many files
+	first    swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
 	downloads *slotPool    // slots for direct downloads
 	watchers  *slotPool    // slots for live numbers
 	held      *slotPool    // places of requests that wait in hold
+	searches  *slotPool    // slots for requests that look at all files or releases
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
@@ -180,7 +186,8 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
-	s.held = newSlotPool(fairpool.Options{Slots: maxHeld}) // without Grace, any place may go to another network
+	s.held = newSlotPool(fairpool.Options{Slots: maxHeld})                           // without Grace, any place may go to another network
+	s.searches = newSlotPool(fairpool.Options{Slots: maxSearches, Grace: time.Hour}) // nobody loses a slot, because a search is short
 	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		base, err := weburl.Base(opts.BaseURL)

@@ -63,9 +63,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 
 // indexPage returns the page with the releases that q selects.
 func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
-	upTo := q
-	upTo.Offset, upTo.Limit = 0, q.Offset+perIndex // from the first, because the pages before have different numbers of rows
-	list, total, err := s.catalog.List(r.Context(), upTo)
+	list, first, total, err := s.around(r.Context(), &q)
 	if err != nil {
 		return indexPage{}, err
 	}
@@ -82,16 +80,13 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 		}
 		return s.rowVariants(r.Context(), rel)
 	}
-	from, prev, next := pageOf(len(list), min(q.Offset, max(0, len(list)-1)), perIndex, left, func(i int) int {
-		return s.rowCost(list[i], variants(list[i]))
-	})
-	end := len(list)
-	if next >= 0 {
-		end = next
-	} else if end = min(end, from+perIndex); end < total {
-		next = end
+	from, prev, next := pageOf(total, q.Offset, perIndex, left, func(i int) int { return s.rowCost(list[i-first], variants(list[i-first])) })
+	end := next
+	if next < 0 {
+		end = total
 	}
-	for _, rel := range list[from:end] {
+	for i := from; i < end; i++ {
+		rel := list[i-first]
 		row := s.indexRow(rel, q.All, numbers)
 		row.Variants = variants(rel)
 		page.Rows = append(page.Rows, row)
@@ -109,6 +104,26 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	}
 	page.Pager = s.pager("/", keep, prev, next)
 	return page, nil
+}
+
+// around returns the releases that q selects on the page of q.Offset and before it, as pageOf divides
+// them, the number of the first of them, and the number of all that q selects. It makes q.Offset that of
+// the last release if there are fewer.
+func (s *Site) around(ctx context.Context, q *publish.Query) (list []*publish.Release, first, total int, err error) {
+	before := func() int { return max(0, q.Offset-q.Offset%perIndex-perIndex) }
+	for {
+		near := *q
+		near.Offset = before()
+		near.Limit = q.Offset - q.Offset%perIndex + perIndex - near.Offset
+		list, total, err = s.catalog.List(ctx, near)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		q.Offset = min(q.Offset, max(0, total-1))
+		if near.Offset <= before() {
+			return list, near.Offset, total, nil
+		}
+	}
 }
 
 // rowCost returns about how many bytes of HTML the row of a release takes.

@@ -27,10 +27,10 @@ type numbers struct {
 	publish.Counts
 	FirstCopy int64 `json:"first_copy_seconds"` // seconds from publishing to the end of the first download; 0 if no download has ended
 	// The fields below are computed from the Counts.
-	Delivered int64   `json:"delivered"` // [publish.Counts.Downloads]
+	Delivered int64   `json:"delivered"` // complete copies, as in [publish.Delivery]
 	Sent      int64   `json:"sent"`      // [publish.Counts.OriginBytes]
-	Copies    float64 `json:"copies"`    // Sent divided by the size of the release
-	Saved     int64   `json:"saved"`     // delivered bytes that were not sent by the publisher
+	Copies    float64 `json:"copies"`    // as in [publish.Delivery]
+	Saved     int64   `json:"saved"`     // as in [publish.Delivery]
 }
 
 // figures caches recent numbers, so that many visitors cause no more queries of the tracker
@@ -94,13 +94,8 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
 		n.SeedBytes, n.HTTPBytes = max(n.SeedBytes, t.SeedBytes), max(n.HTTPBytes, t.HTTPBytes)
 	}
-	n.Delivered, n.Sent = n.Downloads(), n.OriginBytes()
-	if rel.Size > 0 {
-		n.Copies = math.Round(float64(n.Sent)/float64(rel.Size)*100) / 100
-		if n.Delivered < math.MaxInt64/rel.Size {
-			n.Saved = max(0, n.Delivered*rel.Size-n.Sent)
-		}
-	}
+	d := n.Delivery(rel.Size, rel.NumFiles)
+	n.Delivered, n.Sent, n.Copies, n.Saved = d.Finished, n.OriginBytes(), d.Copies, d.Saved
 	return n
 }
 

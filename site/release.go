@@ -130,7 +130,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if h, err := s.catalog.History(r.Context(), rel.Hash(), time.Now().AddDate(0, 0, -chartDays)); err == nil {
-		page.Charts = charts(h, rel.Size, time.Now())
+		page.Charts = charts(h, rel.Size, rel.NumFiles, time.Now())
 	}
 	if !rel.HashV1.IsZero() {
 		page.HashV1 = rel.HashV1.String()

@@ -113,6 +113,11 @@ func (s *Site) share(w http.ResponseWriter, r *http.Request, kind string, q publ
 	var doc *document
 	var err error
 	if q.Text != "" || s.visits != nil {
+		leave, ok := s.search(w, r, q.Text != "")
+		if !ok {
+			return
+		}
+		defer leave()
 		doc, err = s.newDocument(r, render)
 	} else {
 		doc, err = s.kept(r, documentKey{r.URL.Path, s.base(r).String(), q}, render)
