@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -45,7 +44,8 @@ type fileRow struct{ Dir, Base, Link, View, Size, Bytes, SHA256, Count string }
 
 // files answers /r/REF/files with a page of the list of all files, or of those that q selects, or of
 // the folder dir. With hashes=1 it shows the SHA-256 of each file.
-func (s *Site) files(w http.ResponseWriter, r *http.Request) {
+func (site *Site) files(w http.ResponseWriter, r *http.Request) {
+	s := site.in(r)
 	ref := r.PathValue("name")
 	rel := s.find(w, r, ref)
 	if rel == nil {
@@ -85,7 +85,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	}
 	page := filesPage{
 		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), At: s.path(at),
+		Size: s.bytes(rel.Size), FileCount: s.t("%d files", rel.NumFiles), At: s.path(at),
 		Query: text, Found: all.n, Folder: q.nested, Searchable: s.visits == nil,
 		Files: fileList{Rows: s.fileRows(rel, ref, all.slice(from, end), q), Nested: q.nested},
 		Pager: s.pager(at, keep, prev, next),
@@ -104,10 +104,10 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 			page.Path = s.folderLinks(at, q.dir)
 		}
 		if rel.Summed {
-			page.Hashes = "Show SHA-256"
+			page.Hashes = s.t("Show SHA-256")
 			keep.Set("hashes", "1")
 			if q.hashes {
-				page.Hashes = "Hide SHA-256"
+				page.Hashes = s.t("Hide SHA-256")
 				keep.Del("hashes")
 			}
 			page.HashesLink = s.path(at)
@@ -121,7 +121,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 }
 
 // folderLinks returns links to the folder dir and to those above it.
-func (s *Site) folderLinks(at, dir string) []folderLink {
+func (s local) folderLinks(at, dir string) []folderLink {
 	var links []folderLink
 	for i, c := range dir {
 		if c == '/' {
@@ -133,7 +133,7 @@ func (s *Site) folderLinks(at, dir string) []folderLink {
 
 // firstFiles returns the files for the page of a release: the top folder if there are many files and
 // this is no export, and otherwise the first files.
-func (s *Site) firstFiles(rel *publish.Release, ref string) fileList {
+func (s local) firstFiles(rel *publish.Release, ref string) fileList {
 	q := fileQuery{views: true}
 	all := entries{n: len(rel.Files)}
 	if s.visits == nil && len(rel.Files) > filesOnPage {
@@ -152,19 +152,19 @@ func (s *Site) firstFiles(rel *publish.Release, ref string) fileList {
 }
 
 // fileRows returns the rows for list.
-func (s *Site) fileRows(rel *publish.Release, ref string, list []fileEntry, q fileQuery) []fileRow {
+func (s local) fileRows(rel *publish.Release, ref string, list []fileEntry, q fileQuery) []fileRow {
 	var rows []fileRow
 	for _, e := range list {
 		if e.folder != "" {
 			rows = append(rows, fileRow{
 				Base: display(path.Base(e.folder)) + "/", Link: s.path(folderPath(ref, e.folder, q.hashes)),
-				Size: units.Bytes(e.size), Bytes: units.Plural(e.size, "byte"), Count: units.Plural(e.files, "file"),
+				Size: s.bytes(e.size), Bytes: s.t("%d bytes", e.size), Count: s.t("%d files", e.files),
 			})
 			continue
 		}
 		f := &rel.Files[e.i]
 		dir, base := shownPath(rel, f, q)
-		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
+		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: s.bytes(f.Length), Bytes: s.t("%d bytes", f.Length)}
 		if q.views {
 			row.View = s.viewLink(rel, ref, f)
 		}

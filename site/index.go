@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -53,7 +52,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 		All: ask.Get("all") == "1", Offset: offset(r), Limit: perIndex,
 	}
 	s.share(w, r, htmlType, q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
-		page, err := s.indexPage(r, q, numbers)
+		page, err := s.in(r).indexPage(r, q, numbers)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +61,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 }
 
 // indexPage returns the page with the releases that q selects.
-func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
+func (s local) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
 	list, first, total, err := s.around(r.Context(), &q)
 	if err != nil {
 		return indexPage{}, err
@@ -137,7 +136,7 @@ func (s *Site) rowCost(rel *publish.Release, variants []relative) int {
 
 // groupLinks returns links to the groups. It stops when they would take more than a quarter of
 // left bytes, and subtracts their size from left.
-func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
+func (s local) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
 	if len(groups) < 2 {
 		return nil
 	}
@@ -145,7 +144,7 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	for _, g := range groups {
 		all += g.Slugs
 	}
-	links := []groupLink{{Name: "All", Link: s.path("/"), Count: all, Here: here == ""}}
+	links := []groupLink{{Name: s.t("All"), Link: s.path("/"), Count: all, Here: here == ""}}
 	budget := *left / 4
 	for _, g := range groups {
 		if g.Group == "" {
@@ -163,14 +162,14 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	return links
 }
 
-func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) indexRow {
+func (s local) indexRow(rel *publish.Release, exact bool, numbers numbersOf) indexRow {
 	ref := rel.Slug
 	if exact {
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
-		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
+		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: s.versionText(rel), Variant: display(rel.Variant),
+		Size: s.bytes(rel.Size), Files: s.t("%d files", rel.NumFiles), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
 	switch {
@@ -184,7 +183,7 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 
 // rowVariants returns links to the variants of the newest version of a release, or nil if there is
 // only one.
-func (s *Site) rowVariants(ctx context.Context, rel *publish.Release) []relative {
+func (s local) rowVariants(ctx context.Context, rel *publish.Release) []relative {
 	all, err := s.catalog.Family(ctx, rel.Slug)
 	if err != nil || len(all) < 2 {
 		return nil
@@ -205,14 +204,22 @@ func label(rel *publish.Release) string {
 	return strings.Join(words, " · ")
 }
 
+// versionLabel returns the version of a release, or "" for the version "1", which is the default.
+func versionLabel(rel *publish.Release) string {
+	if rel.Version == "1" {
+		return ""
+	}
+	return display(rel.Version)
+}
+
 // versionText returns the version of a release for readers, such as "Version 2". It returns "" for the
 // version "1", which is the default, and leaves out the word if the version does not start with a digit.
-func versionText(rel *publish.Release) string {
-	switch v := display(rel.Version); {
-	case v == "" || v == "1":
+func (l *locale) versionText(rel *publish.Release) string {
+	switch v := versionLabel(rel); {
+	case v == "":
 		return ""
 	case v[0] >= '0' && v[0] <= '9':
-		return "Version " + v
+		return l.t("Version %s", v)
 	default:
 		return v
 	}

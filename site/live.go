@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -102,17 +101,28 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 // liveShown is the data of an event: the numbers, and some of them as text.
 type liveShown struct {
 	numbers
-	RateText  string `json:"rate_text"`
-	SavedText string `json:"saved_text"`
-	FirstText string `json:"first_text"`
+	RateText      string `json:"rate_text"`
+	SavedText     string `json:"saved_text"`
+	FirstText     string `json:"first_text"`
+	DeliveredText string `json:"delivered_text"`
+	ProblemText   string `json:"problem_text"`
 }
 
-// firstCopyText formats numbers.FirstCopy. It returns "" if there is no first copy yet.
-func firstCopyText(seconds int64) string {
+// shown returns the data of an event in the language.
+func (l *locale) shown(n numbers) liveShown {
+	e := liveShown{n, l.rate(n.Rate), l.bytes(n.Saved), l.firstCopy(n.FirstCopy), l.t("%d complete downloads", n.Delivered), ""}
+	if n.Problem != "" {
+		e.ProblemText = l.t(n.Problem)
+	}
+	return e
+}
+
+// firstCopy formats numbers.FirstCopy. It returns "" if there is no first copy yet.
+func (l *locale) firstCopy(seconds int64) string {
 	if seconds <= 0 {
 		return ""
 	}
-	return units.LongDuration(time.Duration(seconds) * time.Second)
+	return l.duration(time.Duration(seconds) * time.Second)
 }
 
 // heartbeat is the maximum time without data on a live connection. Proxies may close a
@@ -144,6 +154,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	l := s.in(r).locale
 	control := http.NewResponseController(w)
 	defer control.SetWriteDeadline(time.Time{})
 	tick := time.NewTicker(s.opts.Tick)
@@ -163,7 +174,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(liveShown{n, units.Rate(n.Rate), units.Bytes(n.Saved), firstCopyText(n.FirstCopy)})
+			data, _ := json.Marshal(l.shown(n))
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now
