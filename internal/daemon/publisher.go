@@ -128,7 +128,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
-	options.Open, options.Direct, options.ClientAddr, options.Log = p.openDownload, p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Open, options.Begun, options.Direct, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -369,12 +369,6 @@ func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
 		seed = s.Bytes
 	}
 	return seed, p.site.Sent(ih)
-}
-
-// openDownload opens a file that somebody downloads from the site.
-func (p *Publisher) openDownload(ctx context.Context, r *publish.Release, i int) (*publish.Content, error) {
-	p.counter.Wanted(r.Hash())
-	return p.openFile(ctx, r, i)
 }
 
 // direct counts a complete download over HTTP.
