@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"spate/internal/api"
@@ -38,6 +36,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	case opt.sign.path != "":
 		return true, fault.UsageHint("start it with --sign, or publish with --foreground and another --state", "the running spate %s (process %d) signs with its own key", verbOf(status), status.PID)
 	}
+	a.warnWithoutEffect(opt, status)
 	paths := req.Paths
 	req.Paths = nil
 	for _, path := range paths {
@@ -76,9 +75,6 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	bars.finish()
 	if err != nil {
 		return true, publishHint(apiError(err))
-	}
-	if opt.publicURL != "" && strings.TrimRight(opt.publicURL, "/") != strings.TrimRight(status.PublicURL, "/") {
-		a.warn(fmt.Sprintf("--public-url has no effect: the running spate %s (process %d) publishes at %s", verbOf(status), status.PID, status.PublicURL))
 	}
 	until := ""
 	if verbOf(status) != "serve" {

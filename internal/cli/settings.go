@@ -78,7 +78,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	return nil
 }
 
-// applyVars sets flags from environment variables. A repeatable flag gets a value for each line
+// applyVars sets flags from environment variables, except those of [serviceVar]. A repeatable flag gets a value for each line
 // or, if there is one line, for each word. An empty variable counts as unset, except for the
 // flags in [guards].
 func (a *app) applyVars(flags *pflag.FlagSet) error {
@@ -86,7 +86,7 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := varOf(f.Name)
 		val, ok := a.LookupEnv(name)
-		if !ok || f.Changed || bad != nil || f.Name == "help" {
+		if !ok || f.Changed || bad != nil || f.Name == "help" || serviceVar(a.Environ, name) {
 			return
 		}
 		if blank(val) {
