@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -129,6 +130,8 @@ func apiError(err error) error {
 	switch {
 	case errors.As(err, &silence):
 		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "its process hangs or waits for a slow disk: look at its log, or start it again"}
+	case errors.As(err, &none) && errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.Failed, "run this with sudo, or add this user to the group of the daemon (sudo usermod -aG spate USER) and log in again", "%s: permission denied%w", none.Socket, fault.Quiet(err))
 	case errors.As(err, &none):
 		return fault.New(fault.NotFound, "start spate serve or publish, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):

@@ -283,6 +283,16 @@ func (a *app) stateDir(dir string) string {
 	return a.xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
 }
 
+// daemonStates returns the state directories whose daemon a verb uses, the first one that runs: dir
+// if it is not empty, or else that of this user and that of the service.
+func (a *app) daemonStates(dir string) []string {
+	states := []string{a.stateDir(dir)}
+	if service := a.env.ServiceState; dir == "" && service != "" && service != states[0] {
+		states = append(states, service)
+	}
+	return states
+}
+
 // homeDir returns the home directory of this user according to the system. A user without one gets
 // a directory of its own below that of temporary files. The latter itself would be wrong, because
 // any user can create settings there.
