@@ -44,11 +44,12 @@ func ofProcess(flag string) bool {
 	var session sessionFlags
 	var secure tlsFlags
 	var pages siteFlags
-	var metrics bool
+	var metrics, noGuess bool
 	tracker.add(settings)
 	session.add(settings)
 	secure.add(settings)
 	pages.add(settings, "")
 	publicMetricsFlag(settings, &metrics)
+	noGuessFlag(settings, &noGuess)
 	return settings.Lookup(flag) != nil && flag != "state"
 }

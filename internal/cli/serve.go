@@ -78,6 +78,7 @@ The entry that is published last is the newest version.`,
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
 	publicMetricsFlag(f, &opt.publicMetrics)
+	noGuessFlag(f, &opt.noGuess)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
