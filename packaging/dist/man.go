@@ -23,8 +23,13 @@ type roff struct{ b strings.Builder }
 
 // newRoff starts the page of a command of that name.
 func newRoff(name, summary string, at time.Time) *roff {
+	return newPage(name, summary, 1, "User Commands", at)
+}
+
+// newPage starts a page of a section of the manual, which has a title.
+func newPage(name, summary string, section int, title string, at time.Time) *roff {
 	r := &roff{}
-	fmt.Fprintf(&r.b, ".TH %s 1 %s %s \"User Commands\"\n", quoteArg(strings.ToUpper(name)), quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version))
+	fmt.Fprintf(&r.b, ".TH %s %d %s %s %s\n", quoteArg(strings.ToUpper(name)), section, quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version), quoteArg(title))
 	r.b.WriteString(".nh\n.ad l\n")
 	r.head("NAME")
 	r.b.WriteString(quote(name) + ` \- ` + quote(summary) + "\n")
@@ -188,6 +193,21 @@ func (r *roff) seeAlso(names []string) {
 		}
 		fmt.Fprintf(&r.b, ".BR %s (1)%s\n", quote(n), end)
 	}
+}
+
+// settingsPage returns the page spate.toml(5) from the file with all settings of serve.
+func settingsPage(settings string, at time.Time) []byte {
+	r := newPage("spate.toml", "settings of spate", 5, "File Formats", at)
+	r.head("DESCRIPTION")
+	r.text("The settings file is ~/.config/spate/spate.toml, or the FILE of --config; the service of the packages uses /etc/spate/spate.toml. Its format is TOML. Each flag of a verb is a setting, below the table of the verb or at the top for all verbs. A variable SPATE_... overrides the file, and a flag overrides the variable. An unknown setting is an error that names its line.")
+	r.head("SETTINGS OF SERVE")
+	var b strings.Builder
+	for line := range strings.Lines(settings) {
+		b.WriteString("    " + line)
+	}
+	r.text(b.String())
+	r.seeAlso([]string{"spate", "spate-serve"})
+	return r.bytes()
 }
 
 // toolPage returns the page of one of the tools of 2005.
