@@ -161,7 +161,7 @@ func (p *checkup) machine(ctx context.Context) error {
 			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output)}}.Disks()...)
 		}()
 	}
-	if done, err := p.askDaemon(ctx, state); done || err != nil {
+	if done, err := p.askDaemon(ctx); done || err != nil {
 		return err
 	}
 	env := p.daemonEnv()
@@ -177,9 +177,11 @@ func (p *checkup) machine(ctx context.Context) error {
 	return p.network(ctx)
 }
 
-// askDaemon prints what the daemon of the state directory finds. It returns false if none runs.
-func (p *checkup) askDaemon(ctx context.Context, state string) (bool, error) {
-	c := api.New(state)
+// askDaemon prints what the daemon of the state directory, or of the service, finds. It returns false
+// if none runs.
+func (p *checkup) askDaemon(ctx context.Context) (bool, error) {
+	states := p.daemonStates(p.opt.state)
+	c := api.New(states[0], states[1:]...)
 	s, err := c.Status(ctx)
 	var none *api.NoDaemonError
 	if errors.As(err, &none) {

@@ -32,6 +32,7 @@ type publishOptions struct {
 
 	release       releaseFlags
 	publicMetrics bool
+	noGuess       bool
 	foreground    bool
 	force         bool
 	dryRun        bool
@@ -69,6 +70,7 @@ the names differ.`,
 	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
 	publicMetricsFlag(f, &opt.publicMetrics)
+	noGuessFlag(f, &opt.noGuess)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve or publish runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
 	f.BoolVar(&opt.dryRun, "dry-run", false, "only print what it would publish, and hash nothing")
@@ -80,6 +82,10 @@ the names differ.`,
 
 func publicMetricsFlag(f *pflag.FlagSet, v *bool) {
 	f.BoolVar(v, "public-metrics", false, "show /metrics to all when the router opens the site")
+}
+
+func noGuessFlag(f *pflag.FlagSet, v *bool) {
+	f.BoolVar(v, "no-guess", false, "do not start with a guessed --public-url")
 }
 
 // publisherConfig converts the flags to the configuration of a publisher. state is the state
@@ -102,7 +108,7 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
 		return c, err
 	}
-	c.PublicMetrics = opt.publicMetrics
+	c.PublicMetrics, c.NoGuess = opt.publicMetrics, opt.noGuess
 	c.Site, err = opt.site.options(int64(opt.session.up.rateValue))
 	return c, err
 }

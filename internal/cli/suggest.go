@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,21 +45,29 @@ func nearFlag(cmd *cobra.Command, name string) string {
 	return nearest(name, names)
 }
 
-// nearest returns the one of names that is meant by word, or "". It allows one typing error for
-// each three letters.
+// nearest returns the one of names that is meant by word, or "". word can also be one of
+// [otherWords]. nearest allows one typing error for each three letters.
 func nearest(word string, names []string) string {
 	word = strings.ToLower(word)
 	if other := otherWords[word]; slices.Contains(names, other) {
 		return other
 	}
 	best, least := "", len(word)/3+1
+	closer := func(meant string, d int) {
+		if d < least {
+			best, least = meant, d
+		}
+	}
 	for _, n := range names {
 		d := distance(word, n)
 		if len(word) >= 3 && strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}
-		if d < least {
-			best, least = n, d
+		closer(n, d)
+	}
+	for _, other := range slices.Sorted(maps.Keys(otherWords)) {
+		if meant := otherWords[other]; slices.Contains(names, meant) {
+			closer(meant, distance(word, other))
 		}
 	}
 	return best

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/stall"
 	"spate/maker"
 	"spate/publish"
@@ -28,6 +29,7 @@ type PublisherConfig struct {
 	State       string // the state directory
 	Listen      ListenConfig
 	PublicURL   *url.URL // nil: guessed
+	NoGuess     bool     // refuse to start if the URL would be a guess
 	HTTPS       HTTPSConfig
 	TrackerNode TrackerNodeConfig
 	Session     SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
@@ -158,7 +160,12 @@ func (p *Publisher) openSession(ctx context.Context) error {
 		return err
 	}
 	p.session.AwaitPorts(ctx)
-	p.use(p.findAddress(ctx))
+	at := p.findAddress(ctx)
+	if at.guessed && p.conf.NoGuess {
+		return fault.UsageHint("name it with --public-url http://HOST:6969, in a container with -e SPATE_PUBLIC_URL=http://HOST:6969; HOST is the name or address of the machine",
+			"no URL is known at which others reach this: the address here, %s, may be that of a container, which others cannot connect to", at.base.Hostname())
+	}
+	p.use(at)
 	return nil
 }
 
