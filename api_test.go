@@ -72,7 +72,7 @@ func publicPackages(t *testing.T) (dirs []string) {
 			return fs.SkipDir
 		}
 		switch path {
-		case "bench", "cmd", "dist", "e2e", "packaging", "scripts", "tools":
+		case "bench", "cmd", "dist", "docs", "e2e", "packaging", "scripts", "tools":
 			return fs.SkipDir
 		}
 		if files, _ := filepath.Glob(filepath.Join(path, "*.go")); len(files) > 0 {
