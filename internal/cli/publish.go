@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -157,7 +158,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	// The site answers during hashing, and lists the releases that are complete.
 	return p.Serve(ctx, func(ctx context.Context) error {
 		defer a.answerAPI(ctx, p, state, news)()
-		return a.publishAll(ctx, p, req, news)
+		return a.publishAll(ctx, p, req, news, func() { a.hintVersions(paths, opt) })
 	})
 }
 
@@ -236,8 +237,8 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	return r, r.Check()
 }
 
-// publishAll publishes the paths, prints the releases, and shows the status until ctx ends.
-func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest, news *reachNews) error {
+// publishAll publishes the paths, prints the releases, calls then, and shows the status until ctx ends.
+func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest, news *reachNews, then func()) error {
 	a.sayGuessed(p)
 	bars := &hashingBars{app: a}
 	defer bars.finish()
@@ -264,11 +265,17 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		}
 		if err := news.print(p.Reach(), func(s *reach.Status) error {
 			e.Reachable = s
+			if i == 0 && len(releases) > 1 {
+				if err := a.printTogether(e); err != nil {
+					return err
+				}
+			}
 			return a.printPublished(e)
 		}); err != nil {
 			return err
 		}
 	}
+	then()
 	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
 	s := a.newStatus(p.Session())
 	defer s.finish()
@@ -300,7 +307,7 @@ func (b *hashingBars) finish() {
 
 // publishHint adds a hint to an error about an existing release. err may come from the API.
 func publishHint(err error) error {
-	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
+	if fault.CodeOf(err) == fault.Exists && strings.HasPrefix(fault.HintOf(err), "choose another version") {
 		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
 	}
 	return err
