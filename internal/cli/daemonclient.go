@@ -85,7 +85,6 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	if err != nil {
 		return true, publishHint(apiError(err))
 	}
-	a.hintVersions(paths, opt)
 	until := ""
 	if verbOf(status) != "serve" {
 		until = " until it stops"

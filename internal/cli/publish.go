@@ -124,6 +124,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err != nil {
 		return err
 	}
+	a.hintVersions(paths, opt)
 	if opt.dryRun {
 		return a.publishDryRun(ctx, state, req)
 	}
@@ -158,7 +159,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	// The site answers during hashing, and lists the releases that are complete.
 	return p.Serve(ctx, func(ctx context.Context) error {
 		defer a.answerAPI(ctx, p, state, news)()
-		return a.publishAll(ctx, p, req, news, func() { a.hintVersions(paths, opt) })
+		return a.publishAll(ctx, p, req, news)
 	})
 }
 
@@ -237,8 +238,8 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	return r, r.Check()
 }
 
-// publishAll publishes the paths, prints the releases, calls then, and shows the status until ctx ends.
-func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest, news *reachNews, then func()) error {
+// publishAll publishes the paths, prints the releases, and shows the status until ctx ends.
+func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest, news *reachNews) error {
 	a.sayGuessed(p)
 	bars := &hashingBars{app: a}
 	defer bars.finish()
@@ -275,7 +276,6 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 			return err
 		}
 	}
-	then()
 	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
 	s := a.newStatus(p.Session())
 	defer s.finish()

@@ -14,7 +14,7 @@ import (
 var versioned = regexp.MustCompile(`^([\pL\pN][\pL\pN_.+-]*?)[-_ ]v?(\d+(?:\.\d+)+)([-_ .].*)?$`)
 
 // hintVersions prints how several files of one version, such as those for several systems, get one
-// page, if their names say that they belong together and --release does not.
+// page, before they are hashed, if their names say that they belong together and --release does not.
 func (a *app) hintVersions(paths []string, opt *publishOptions) {
 	if opt.release.slug != "" || len(paths) < 2 {
 		return
@@ -31,7 +31,7 @@ func (a *app) hintVersions(paths []string, opt *publishOptions) {
 	for _, word := range append([]string{name, "--release-version", version}, paths...) {
 		words = append(words, term.ShellWord(word))
 	}
-	a.Notef("each file has a page of its own; one page for all, and for later versions: %s", termsafe.Clip(strings.Join(words, " "), 400))
+	a.Notef("each file gets a page of its own; one page for all, and for later versions: %s", termsafe.Clip(strings.Join(words, " "), 400))
 }
 
 // printTogether prints the page of all variants of a release, which is the one to hand out.
