@@ -51,6 +51,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	bars := &hashingBars{app: a}
 	defer bars.finish()
 	skipped, left := a.leftOut()
+	first := true
 	err = c.Publish(ctx, api.PublishOf(req), func(e api.Event) error {
 		if e.Event != "skipped" {
 			a.warnLeftOut(left)
@@ -69,7 +70,14 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 			for _, w := range e.Warnings {
 				a.warn(w)
 			}
-			return a.printPublished(publishedEvent(e.Release, status))
+			published := publishedEvent(e.Release, status)
+			if first && len(paths) > 1 {
+				if err := a.printTogether(published); err != nil {
+					return err
+				}
+			}
+			first = false
+			return a.printPublished(published)
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -123,6 +124,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err != nil {
 		return err
 	}
+	a.hintVersions(paths, opt)
 	if opt.dryRun {
 		return a.publishDryRun(ctx, state, req)
 	}
@@ -264,6 +266,11 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		}
 		if err := news.print(p.Reach(), func(s *reach.Status) error {
 			e.Reachable = s
+			if i == 0 && len(releases) > 1 {
+				if err := a.printTogether(e); err != nil {
+					return err
+				}
+			}
 			return a.printPublished(e)
 		}); err != nil {
 			return err
@@ -300,7 +307,7 @@ func (b *hashingBars) finish() {
 
 // publishHint adds a hint to an error about an existing release. err may come from the API.
 func publishHint(err error) error {
-	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
+	if fault.CodeOf(err) == fault.Exists && strings.HasPrefix(fault.HintOf(err), "choose another version") {
 		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
 	}
 	return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/term"
 )
 
 // otherWords maps words that other programs use for a verb or a flag to those of spate.
@@ -28,10 +30,23 @@ func noVerb(cmd *cobra.Command, name string) error {
 		}
 	}
 	hint := cmd.CommandPath() + " --help lists the verbs"
-	if near := nearest(name, names); near != "" {
+	if verb := verbFor(name); verb != "" && !cmd.HasParent() {
+		hint = fmt.Sprintf("did you mean spate %s %s?", verb, term.ShellWord(name))
+	} else if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), near)
 	}
 	return fault.UsageHint(hint, "there is no verb %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, "spate "))
+}
+
+// verbFor returns the verb that is meant by a file, a directory or a link without a verb, or "".
+func verbFor(arg string) string {
+	if strings.HasPrefix(arg, "magnet:") || strings.Contains(arg, "://") || strings.HasSuffix(strings.ToLower(arg), ".torrent") {
+		return "get"
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return "publish"
+	}
+	return ""
 }
 
 // nearFlag returns the flag of cmd that is meant by a name that none has, or "".

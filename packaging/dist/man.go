@@ -23,13 +23,8 @@ type roff struct{ b strings.Builder }
 
 // newRoff starts the page of a command of that name.
 func newRoff(name, summary string, at time.Time) *roff {
-	return newPage(name, summary, 1, "User Commands", at)
-}
-
-// newPage starts a page of a section of the manual, which has a title.
-func newPage(name, summary string, section int, title string, at time.Time) *roff {
 	r := &roff{}
-	fmt.Fprintf(&r.b, ".TH %s %d %s %s %s\n", quoteArg(strings.ToUpper(name)), section, quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version), quoteArg(title))
+	fmt.Fprintf(&r.b, ".TH %s 1 %s %s \"User Commands\"\n", quoteArg(strings.ToUpper(name)), quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version))
 	r.b.WriteString(".nh\n.ad l\n")
 	r.head("NAME")
 	r.b.WriteString(quote(name) + ` \- ` + quote(summary) + "\n")

@@ -85,15 +85,20 @@ func (d *dist) nfpm(format string, t target, bin []byte, shared []file) ([]byte,
 	vendor, _, _ := strings.Cut(d.maintainer, " <")
 	c := nfpmConfig{
 		Name: "spate", Arch: t.nfpmArch(), Platform: "linux", Version: spate.Version, Section: "net", Maintainer: d.maintainer, Vendor: vendor,
-		Homepage: d.homepage, License: license, Description: summary + "\n" + description, Time: d.time, Scripts: d.scripts(format),
+		Homepage: d.homepage, License: license, Description: description, Time: d.time, Scripts: d.scripts(format),
 	}
 	if c.Contents, err = d.stage(dir, files); err != nil {
 		return nil, err
 	}
+	for _, script := range c.Scripts { // packages of Alpine contain the time
+		if err := os.Chtimes(script, d.time, d.time); err != nil {
+			return nil, err
+		}
+	}
 	if format == "rpm" { // the name of the machine would differ between builds
 		c.Release, c.RPM = "1", map[string]string{"summary": summary, "group": "Applications/Internet", "buildhost": "localhost", "packager": d.maintainer}
 	} else {
-		c.Release = "r0"
+		c.Release, c.Description = "r0", summary // one line
 	}
 	text, err := json.Marshal(c) // JSON is YAML
 	if err != nil {

@@ -61,9 +61,7 @@ func (d *dist) documents() (names []string, err error) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && name == "docs/dev":
-			return fs.SkipDir
-		case !entry.IsDir() && strings.Contains(".md .toml .yaml", path.Ext(name)) && path.Ext(name) != "":
+		case !entry.IsDir() && strings.Contains(".md .toml .yaml .svg", path.Ext(name)) && path.Ext(name) != "":
 			names = append(names, name)
 		}
 		return nil
