@@ -13,7 +13,7 @@ import (
 type visits struct {
 	wanted func(encoded string) // called for each link
 	names  *exportNames
-	latest map[string]string // the exact references of the newest versions -> the references without version
+	latest map[string]string // references of the newest versions -> the references in their nice addresses
 }
 
 // tree returns the folder of the pages of a language in an export, such as "/de". It returns "" for
@@ -71,8 +71,8 @@ func (v *visits) link(l *locale, encoded string) string {
 	return v.names.encoded(encoded)
 }
 
-// short returns the path of the page of a newest version without its version, because the pages of a
-// language other than English exist under one address only.
+// short returns the path of the page of a newest version without its version and with its nice address, because
+// the pages of a language other than English exist under one address only.
 func (v *visits) short(l *locale, encoded string) string {
 	ref, ok := strings.CutPrefix(encoded, "/r/")
 	if !ok || l.english() {

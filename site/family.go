@@ -61,9 +61,9 @@ func (s local) family(ctx context.Context, rel *publish.Release, ref string) fam
 		o := kin(version, rel.Variant)
 		switch {
 		case newer && o != nil && (f.Newer == "" || f.Missing):
-			f.Newer, f.Missing = s.path(publish.PagePath(o.LatestRef())), false
+			f.Newer, f.Missing = s.path(s.pagePath(o.LatestRef())), false
 		case newer && f.Newer == "":
-			f.Newer, f.Missing = s.path(publish.PagePath(rel.Slug)), true
+			f.Newer, f.Missing = s.path(s.pagePath(rel.Slug)), true
 		}
 		if o == nil {
 			o = version[0]
@@ -72,7 +72,7 @@ func (s local) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: s.bytes(o.Size), Published: o.Published})
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(s.pagePath(o.Ref())), Size: s.bytes(o.Size), Published: o.Published})
 	}
 	return f
 }
@@ -105,7 +105,7 @@ func (s local) variantLinks(version []*publish.Release, rel *publish.Release, ex
 		if name == "" {
 			name = s.t("default")
 		}
-		links = append(links, relative{Name: name, Link: s.path(publish.PagePath(to)), Size: s.bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
+		links = append(links, relative{Name: name, Link: s.path(s.pagePath(to)), Size: s.bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
 	}
 	return links
 }

@@ -51,6 +51,7 @@ func (site *Site) files(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
+	ref = ownRef(rel, ref)
 	ask := r.URL.Query()
 	text := clip(strings.TrimSpace(ask.Get("q")), 200)
 	q := fileQuery{words: strings.Fields(strings.ToLower(text)), nested: ask.Has("dir"), views: ask.Has("dir"), hashes: ask.Get("hashes") == "1" && rel.Summed}
@@ -84,7 +85,7 @@ func (site *Site) files(w http.ResponseWriter, r *http.Request) {
 		end = next
 	}
 	page := filesPage{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		Size: s.bytes(rel.Size), FileCount: s.t("%d files", rel.NumFiles), At: s.path(at),
 		Query: text, Found: all.n, Folder: q.nested, Searchable: s.visits == nil,
 		Files: fileList{Rows: s.fileRows(rel, ref, all.slice(from, end), q), Nested: q.nested},

@@ -168,7 +168,7 @@ func (s local) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: s.versionText(rel), Variant: display(rel.Variant),
+		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: s.versionText(rel), Variant: display(rel.Variant),
 		Size: s.bytes(rel.Size), Files: s.t("%d files", rel.NumFiles), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}

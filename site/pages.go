@@ -123,7 +123,7 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 		p.Title, at = l.t("Releases"), "/"
 		p.Describe = l.t("%d releases. Download by BitTorrent or directly.", b.Total)
 	case releasePage:
-		p.Title, at, p.Torrent = display(b.Title), publish.PagePath(b.Ref), b.Torrent
+		p.Title, at, p.Torrent = display(b.Title), s.pagePath(b.Ref), b.Torrent
 		p.Describe = l.t("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)

@@ -92,12 +92,13 @@ func (site *Site) release(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
+	ref = ownRef(rel, ref)
 	base := s.base(r)
 	page := releasePage{
 		Ref: ref, Static: s.visits != nil, Title: title(rel), Name: rel.Name, Label: label(rel), Release: rel,
 		Version: s.versionText(rel), Variant: display(rel.Variant),
-		Page: s.path(publish.PagePath(ref)), Beside: s.Site.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		PageURL: s.absolute(base, publish.PagePath(ref)),
+		Page: s.path(s.pagePath(ref)), Beside: s.Site.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		PageURL: s.absolute(base, s.pagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
 		Code:    s.code,
 		Size:    s.bytes(rel.Size), Bytes: s.t("%d bytes", rel.Size), FileCount: s.t("%d files", rel.NumFiles),
@@ -165,7 +166,7 @@ func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 
 // commands returns command lines that download rel, each with another program.
 func (s local) commands(base *url.URL, rel *publish.Release, ref string) []command {
-	page := quote(s.absolute(base, publish.PagePath(ref)))
+	page := quote(s.absolute(base, s.pagePath(ref)))
 	torrent := quote(s.absolute(base, publish.TorrentPath(ref)))
 	c := []command{
 		{"spate", "spate get " + page, s.t("verified, resumable")},
@@ -198,7 +199,7 @@ func (s local) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, publish.PagePath(ref))), s.t("checks the signature before it downloads")}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, s.pagePath(ref))), s.t("checks the signature before it downloads")}},
 	}
 	if rel.Signatures.Sums != "" {
 		sums := s.absolute(base, publish.ChecksumsPath(ref))

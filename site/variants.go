@@ -109,7 +109,7 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 		}
 		c := choice{
 			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.bytes(r.Size), Single: r.Single,
-			Page: s.path(publish.PagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
+			Page: s.path(s.pagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
 		}
 		if len(version) <= 12 && len(r.Magnet) < 1000 {
 			c.Magnet = template.URL(safeMagnet(r.Magnet))
@@ -151,7 +151,7 @@ func (s local) choiceCommands(base *url.URL, version []*publish.Release, ref str
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
 		}
-		list = append(list, command{Who: cmp.Or(display(r.Variant), s.t("default")), Line: "spate get " + quote(s.absolute(base, publish.PagePath(to)))})
+		list = append(list, command{Who: cmp.Or(display(r.Variant), s.t("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
 	}
 	return list
 }
