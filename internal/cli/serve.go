@@ -74,7 +74,7 @@ The entry that is published last is the newest version.`,
 	opt.secure.add(f)
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
-	publicMetricsFlag(f, &opt.publicMetrics)
+	opt.addTracker(f)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())

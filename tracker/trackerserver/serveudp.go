@@ -60,19 +60,27 @@ func closedBy(ctx context.Context, err error) error {
 	return fmt.Errorf("tracker over UDP: %w", err)
 }
 
-// addrOf returns the canonical IP address in a. It is not valid if there is none.
-func addrOf(a net.Addr) netip.Addr {
+// addrPortOf returns the canonical IP address and the port in a. It is not valid if there are none.
+func addrPortOf(a net.Addr) netip.AddrPort {
 	if a == nil {
-		return netip.Addr{}
+		return netip.AddrPort{}
 	}
 	if u, ok := a.(*net.UDPAddr); ok {
-		return u.AddrPort().Addr().Unmap().WithZone("")
+		return canonical(u.AddrPort())
 	}
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
-		return netip.Addr{}
+		return netip.AddrPort{}
 	}
-	return ap.Addr().Unmap().WithZone("")
+	return canonical(ap)
+}
+
+// addrOf returns the canonical IP address in a. It is not valid if there is none.
+func addrOf(a net.Addr) netip.Addr { return addrPortOf(a).Addr() }
+
+// canonical returns a with an IPv4 address in its short form, and without a zone.
+func canonical(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // servePackets serves a socket on any system, one packet at a time.
@@ -90,7 +98,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			n, from, err = u.ReadFromUDPAddrPort(in)
 		} else {
 			n, addr, err = conn.ReadFrom(in)
-			from = netip.AddrPortFrom(addrOf(addr), 0)
+			from = addrPortOf(addr)
 		}
 		if err != nil {
 			failures++
@@ -100,7 +108,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			return err
 		}
 		failures = 0
-		reply := w.answer(s.now(), from.Addr().Unmap().WithZone(""), in[:n], out)
+		reply := w.reply(s.now(), from, in[:n], out)
 		if len(reply) == 0 {
 			continue
 		}
@@ -121,6 +129,33 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 func transient(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed)
+}
+
+// reply appends the reply to a packet to out, as answer does. It passes messages of the DHT to
+// Options.DHT.
+func (w *udpWorker) reply(now time.Time, from netip.AddrPort, packet, out []byte) []byte {
+	from = canonical(from)
+	if w.s.opts.DHT == nil || !w.isDHT(now, from.Addr(), packet) {
+		return w.answer(now, from.Addr(), packet, out)
+	}
+	if w.s.rules.Load().refuse(from.Addr()) {
+		return nil
+	}
+	reply := w.s.opts.DHT(from, packet, out)
+	if len(reply) > maxUDPReply {
+		return nil
+	}
+	return reply
+}
+
+// isDHT reports whether a packet begins as a message of the DHT does (BEP 5), and not with a valid
+// connection id, which can begin with the same byte.
+func (w *udpWorker) isDHT(now time.Time, from netip.Addr, packet []byte) bool {
+	if len(packet) == 0 || packet[0] != 'd' {
+		return false
+	}
+	h, err := wire.ParseUDPHeader(packet)
+	return err != nil || !w.s.opts.Key.valid(now, from, h.ConnectionID)
 }
 
 // answer appends the reply to a packet to out, which is empty and has the capacity for it.
