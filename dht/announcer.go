@@ -195,7 +195,7 @@ func (a *Announcer) walk(ctx context.Context, swarms []discovery.Swarm) {
 			return
 		}
 		ih := swarm.InfoHash
-		r := node.Request{Method: krpc.GetPeers, Target: ih, After: last}
+		r := node.Request{Method: krpc.GetPeers, Target: ih, After: last, NoSeed: swarm.Seed}
 		if port := a.swarms.AdvertisedPort(); port != 0 {
 			r.Announce = &node.Announcement{Port: port, Seed: swarm.Seed}
 		}

@@ -3,11 +3,13 @@ package dht
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"spate"
+	"spate/dht/internal/krpc"
 	"spate/discovery"
 )
 
@@ -173,5 +175,47 @@ func TestAnnouncerSearchesForClientThatNeedsPeers(t *testing.T) {
 	search(last + time.Minute)
 	if next := search(last + time.Minute); next-last > time.Minute+2*firstRetry {
 		t.Errorf("the client has lost its peers, and searches after %v", next-last-time.Minute)
+	}
+}
+
+// TestSeedAsksForPeersThatAreNoSeeds checks that the search for a swarm that the client seeds asks for
+// peers that are not seeds (BEP 33), and that for another swarm does not.
+func TestSeedAsksForPeersThatAreNoSeeds(t *testing.T) {
+	t.Parallel()
+	other := netip.MustParseAddrPort("127.0.0.1:9")
+	queries := make(chan []byte, 100)
+	n, err := New(Options{IPv4: true, Known: []netip.AddrPort{other}, Send: func(packets []Packet) {
+		for _, p := range packets {
+			queries <- slices.Clone(p.Data)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	c := &client{port: 1, swarms: []discovery.Swarm{{InfoHash: spate.InfoHash{1}, Seed: true}, {InfoHash: spate.InfoHash{2}}}, calls: map[spate.InfoHash]int{}}
+	wg.Go(func() { n.Run(ctx) })
+	wg.Go(func() { NewAnnouncer(n, c).Run(ctx) })
+	for asked := map[byte]bool{}; len(asked) < len(c.swarms); {
+		var m krpc.Message
+		select {
+		case packet := <-queries:
+			if err := krpc.NewParser().Parse(&m, packet); err != nil {
+				t.Fatal(err)
+			}
+		case <-ctx.Done():
+			t.Fatal("nothing is searched")
+		}
+		if m.Method == krpc.GetPeers {
+			asked[m.Target[0]] = true
+			if seed := m.Target[0] == 1; m.NoSeed != seed {
+				t.Errorf("a client that seeds %v asks with noseed %v", seed, m.NoSeed)
+			}
+		}
+		reply := krpc.Message{Kind: krpc.Response, TID: m.TID, ID: krpc.ID{7}}
+		n.Receive([]Packet{{Addr: other, Data: reply.Append(nil)}})
 	}
 }

@@ -231,6 +231,19 @@ func (n *Node) Receive(packets []Packet) {
 	n.flush()
 }
 
+// Answer appends the reply to a query of another node to out and returns it. It is for packets that
+// come in on another UDP socket than that of the node, such as a tracker's, and whose replies go out
+// there. It appends at most 1,024 bytes, and nothing if packet is no query or exceeds the limits of
+// the node. It keeps neither packet nor out. The node can ask the sender on its own socket whether it
+// answers.
+func (n *Node) Answer(from netip.AddrPort, packet, out []byte) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out = n.core.Answer(time.Now(), unmap(from), packet, out)
+	n.flush()
+	return out
+}
+
 // Ready returns a channel that is closed when the node knows enough nodes of one family to search:
 // eight, or all that there are in a small network.
 func (n *Node) Ready() <-chan struct{} { return n.ready }

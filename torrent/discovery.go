@@ -86,8 +86,13 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 		f.nudge()
 		return true
 	}
-	// A dormant torrent needs no addresses: a peer that connects wakes it.
-	return d != nil && (!d.private || from.ForPrivate())
+	if d == nil || d.private && !from.ForPrivate() {
+		return false
+	}
+	if source == discovery.DHT { // peers of the local network connect by themselves
+		s.wakeForDHT(d, infoHash, peer, time.Now())
+	}
+	return true
 }
 
 // listSource returns the peer list's value for a source.

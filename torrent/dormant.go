@@ -35,8 +35,9 @@ type dormancy struct {
 //  1. AddDormant  loads the torrent and checks its data, as Add does. Files that have not
 //     changed since the ledger recorded them are not read again.
 //  2. announce    announces it like any other torrent.
-//  3. wake        loads the torrent again for a handshake or a tracker that reports leechers,
-//     and compares its files with the record. It is then a torrent like any other.
+//  3. wake        loads the torrent again for a handshake, a tracker that reports leechers, or a
+//     peer that the DHT names (dormantdht.go), and compares its files with the record. It is
+//     then a torrent like any other.
 //  4. sleep       makes the torrent dormant again after it had nothing to do for some time.
 //
 // The ledger records across restarts which torrents are complete; see ledger.go.
@@ -65,13 +66,15 @@ type dormant struct {
 	stamp                uint64  // stamp of the files when they were verified
 	uploaded, downloaded int64   // bytes of payload when the torrent last became dormant
 	waking               *waking // the call of wake in progress; nil if there is none
+	byDHT                dhtWakes
 }
 
 // dormants holds the torrents of a session that can be dormant.
 type dormants struct {
 	by    map[spate.InfoHash]*dormant // by info-hash, including torrents that are awake; guarded by Session.mu
 	awake int                         // number of these torrents that are awake; guarded by Session.mu
-	tiers sync.Map                    // announce lists by their text: string to [][]string
+	calls wakeQueue
+	tiers sync.Map // announce lists by their text: string to [][]string
 
 	ledger ledger
 }

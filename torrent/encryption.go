@@ -22,12 +22,13 @@ import (
 type Encryption uint8
 
 const (
-	// EncryptionAllow accepts connections with and without encryption. It dials without, and
-	// again with encryption if the peer closed that connection without an answer. If the peer
-	// closes this one too, which it does if it does not know the torrent, it is dialled twice
-	// again after an hour at the earliest.
+	// EncryptionAllow accepts connections with and without encryption. It dials without, or with
+	// encryption if the last connection to the peer had it. If the peer closes that connection
+	// without an answer, it is dialled again the other way. If it closes this one too, which it
+	// does if it does not know the torrent, it is dialled twice again after an hour at the
+	// earliest.
 	EncryptionAllow Encryption = iota
-	// EncryptionPrefer is like EncryptionAllow, and dials with encryption first.
+	// EncryptionPrefer is like EncryptionAllow, and always dials with encryption first.
 	EncryptionPrefer
 	// EncryptionRequire uses only connections with encryption. All their data is encrypted, which
 	// costs more than a second of a processor for each gigabyte. The others encrypt their
@@ -38,7 +39,7 @@ const (
 )
 
 // attempts returns whether each dial of a peer is encrypted, in order. known means that the last
-// connection to the peer was encrypted.
+// connection to the peer was encrypted, which changes the order of EncryptionAllow only.
 func (e Encryption) attempts(known bool) []bool {
 	switch {
 	case e == EncryptionOff:

@@ -175,7 +175,7 @@ func (c *conn) connectAskedLocked(addr netip.AddrPort, now time.Time) {
 	case t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding:
 	case !t.mayDialLocked(now) || !t.s.punches.take(addr, c.peer.addr.Addr(), now):
 	case !t.s.reserve(true):
-		t.s.punches.end()
+		t.s.punches.giveBack(addr)
 	default:
 		list.Take(addr)
 		t.peerConns.dialing++

@@ -37,6 +37,7 @@ type pexState struct {
 	received time.Time               // when credit was last computed
 	credit   float64                 // addresses that the peer may still name
 	seen     uint64                  // connTable.changes of which the peer has been told
+	again    time.Time               // when a peer counts that was left out as just connected; zero: there was none
 }
 
 // maySend reports whether a message may be sent now. The gaps grow with the messages that were
@@ -118,12 +119,16 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 // message.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
-	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || c.ext.pex.seen == t.peerConns.changes || !c.ext.pex.maySend(now) {
+	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || !c.ext.pex.maySend(now) {
+		return
+	}
+	if c.ext.pex.seen == t.peerConns.changes && (c.ext.pex.again.IsZero() || now.Before(c.ext.pex.again)) {
 		return
 	}
 	t.peerConns.looks++
 	var m peerwire.PEXMessage
-	connected, awaited := map[netip.AddrPort]bool{}, false
+	connected := map[netip.AddrPort]bool{}
+	var again time.Time
 	for _, o := range t.peerConns.byID {
 		if o == nil || o == c || o.end.gone || o.peer.twin != c.peer.twin && !o.servesBothLocked() {
 			continue
@@ -132,8 +137,10 @@ func (c *conn) tellPEXLocked(now time.Time) {
 		if !named.IsValid() || named.Addr().Zone() != "" || !mayName(c.peer.addr.Addr(), named.Addr()) {
 			continue
 		}
-		if o.peer.reserved.Extended() && !o.ext.greeted && now.Sub(o.peer.since) < pexGreeting {
-			awaited = true
+		if counts := o.peer.since.Add(pexGreeting); o.peer.reserved.Extended() && !o.ext.greeted && now.Before(counts) {
+			if again.IsZero() || counts.Before(again) {
+				again = counts // or when its extension handshake arrives, which is a change
+			}
 			continue
 		}
 		connected[named] = true
@@ -160,8 +167,8 @@ func (c *conn) tellPEXLocked(now time.Time) {
 			m.Dropped = append(m.Dropped, a)
 		}
 	}
-	if !awaited && max(len(m.Added), len(m.Dropped)) < peerwire.MaxPEX { // otherwise the next message names the rest
-		c.ext.pex.seen = t.peerConns.changes
+	if max(len(m.Added), len(m.Dropped)) < peerwire.MaxPEX { // otherwise the next message names the rest
+		c.ext.pex.seen, c.ext.pex.again = t.peerConns.changes, again
 	}
 	if len(m.Added)+len(m.Dropped) == 0 {
 		return

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -132,6 +133,45 @@ func TestPEXLooksOnlyAfterChanges(t *testing.T) {
 		}
 		if after := looks(); before == 0 || after != before {
 			t.Errorf("%d passes over the connections before a minute without changes, %d after it", before, after)
+		}
+	})
+}
+
+// TestPEXWaitsForHandshakeWithoutLooking checks that peer exchange does not look through all connections
+// each second while the extension handshake of one peer is awaited, and names that peer after five
+// seconds.
+func TestPEXWaitsForHandshakeWithoutLooking(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 64<<14, 1<<14)
+	withSimSession(t, Options{}, func(sim *simSession) {
+		tor := added(t, sim.s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+		looks := func() uint64 {
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			return tor.peerConns.looks
+		}
+		told := sim.dial(mi.Hash())
+		told.send(peerwire.AppendExtHandshake(peerwire.AppendSimple(nil, peerwire.HaveNone), &peerwire.ExtHandshake{PEX: 6, Port: 7000}))
+		told.awaitExtHandshake()
+		time.Sleep(30 * time.Second)
+		before := looks()
+		sim.dial(mi.Hash()) // sends no extension handshake
+		tor.mu.Lock()
+		for _, c := range tor.peerConns.byID {
+			if c != nil && !c.ext.greeted { // as if this side had dialled it
+				c.ext.listens = netip.AddrPortFrom(c.peer.addr.Addr(), 7001)
+			}
+		}
+		tor.mu.Unlock()
+		for range 4 {
+			time.Sleep(time.Second)
+		}
+		if n := looks() - before; n != 1 {
+			t.Errorf("%d passes over the connections in four seconds after a peer has connected", n)
+		}
+		time.Sleep(4 * time.Second)
+		if n := looks() - before; n != 2 {
+			t.Errorf("%d passes over the connections after the time for the handshake", n)
 		}
 	})
 }

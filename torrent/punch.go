@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"spate/peerwire"
@@ -21,7 +20,6 @@ const (
 	maxHolesOf    = 200  // addresses that one relay names
 	maxPunches    = 16   // punches of a session in progress
 	maxAllPunches = 60   // punches of a session in punchEvery
-	maxPunchesBy  = 30   // punches in punchEvery that relays at one address ask for
 	maxPunchesAt  = 4    // punches in punchEvery at ports of one address
 	// punchTimeout lets uTP send its first packet four times: at once, and after 1, 3 and 7 seconds.
 	punchTimeout = 8 * time.Second
@@ -233,104 +231,4 @@ func (t *Torrent) punch(addr netip.AddrPort, list *peerlist.List) {
 	c := newConn(t, nc, hs, addr, false)
 	c.peer.punched = true
 	c.run()
-}
-
-// punches bounds what others make a session do with holepunch messages. The zero value is ready to
-// use.
-type punches struct {
-	mu      sync.Mutex // guards the fields below
-	running int
-	dialled map[netip.AddrPort]punched
-	pairs   map[[2]netip.AddrPort]time.Time // introductions, with the lower address first
-}
-
-// punched is a punch of the last punchEvery.
-type punched struct {
-	at    time.Time
-	relay netip.Prefix // where the relay is; see askerOf
-}
-
-// take reports whether an address may be dialled now that a relay has named, and records that it
-// is. The caller calls end after the dial.
-func (p *punches) take(addr netip.AddrPort, relay netip.Addr, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	here, by, host, asked := askerOf(addr.Addr()), askerOf(relay), 0, 0
-	for a, d := range p.dialled {
-		switch {
-		case now.Sub(d.at) >= punchEvery:
-			delete(p.dialled, a)
-			continue
-		case a == addr:
-			return false
-		case here.Contains(a.Addr()):
-			host++
-		}
-		if d.relay == by {
-			asked++
-		}
-	}
-	if p.running >= maxPunches || len(p.dialled) >= maxAllPunches || host >= maxPunchesAt || asked >= maxPunchesBy {
-		return false
-	}
-	if p.dialled == nil {
-		p.dialled = map[netip.AddrPort]punched{}
-	}
-	p.dialled[addr] = punched{now, by}
-	p.running++
-	return true
-}
-
-// end records that a punch has ended.
-func (p *punches) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running--
-}
-
-// awaits reports whether a connection from addr most likely comes through a hole that this side
-// has punched.
-func (p *punches) awaits(addr netip.AddrPort, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d, ok := p.dialled[addr]
-	return ok && now.Sub(d.at) < 2*punchTimeout
-}
-
-// mayIntroduce reports whether the peers at two addresses may be introduced now, as the first one
-// asks, and records that they are.
-func (p *punches) mayIntroduce(from, to netip.AddrPort, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pair := [2]netip.AddrPort{from, to}
-	if to.Compare(from) < 0 {
-		pair = [2]netip.AddrPort{to, from}
-	}
-	asker, all, by := askerOf(from.Addr()), 0, 0
-	for k, at := range p.pairs {
-		if now.Sub(at) >= punchEvery {
-			delete(p.pairs, k)
-			continue
-		}
-		other := k[0]
-		switch to {
-		case k[0]:
-			other = k[1]
-		case k[1]:
-		default:
-			continue
-		}
-		all++
-		if asker.Contains(other.Addr()) {
-			by++
-		}
-	}
-	if _, ok := p.pairs[pair]; ok || all >= maxIntroduced || by >= maxIntroducedBy || len(p.pairs) >= maxPairs {
-		return false
-	}
-	if p.pairs == nil {
-		p.pairs = map[[2]netip.AddrPort]time.Time{}
-	}
-	p.pairs[pair] = now
-	return true
 }

@@ -161,6 +161,9 @@ func (s *Session) sleep(t *Torrent) {
 	s.leaveLocked(t)
 	s.dormant.awake--
 	if up, down := t.count.uploaded.Load(), t.count.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
+		if up != d.uploaded {
+			d.byDHT = dhtWakes{}
+		}
 		d.uploaded, d.downloaded, d.stamp = up, down, stamp
 		s.dormant.ledger.dirty.Store(true)
 	}

@@ -16,7 +16,8 @@ import (
 // clocks that the peer measured at the answer, and the difference of these two is the time in the
 // answer, except for the round-trip time (10 bits, because mostRoundTrip is one part in 1,000 of the
 // 2^32 microseconds). The first maxLostFirst+1 packets open the connection (-2 bits). So a guess
-// fits with a probability of 2^-24, and guesses bounds the guesses for an address. What remains: a
+// fits with a probability of 2^-24, and guesses bounds the guesses for an address. After many wrong
+// ones, only the very first packet counts, within strictRoundTrip (13 bits): 2^-29. What remains: a
 // sender that once used the address and port of a peer and saw an answer there can open connections
 // in the name of this peer until the secret changes.
 
@@ -29,6 +30,8 @@ const maxLostFirst = 3
 const (
 	leastRoundTrip = -50 * time.Millisecond
 	mostRoundTrip  = 4 * time.Second
+	// strictRoundTrip is the most while many wrong guesses come from the address of the peer.
+	strictRoundTrip = 500 * time.Millisecond
 )
 
 // The secret of the answers changes each secretLife. The one before remains valid for secretAfter,
@@ -59,12 +62,12 @@ func (s *Socket) proofFor(from netip.AddrPort, id uint16, life uint32) proof {
 }
 
 // shows returns the sequence number of the SYN and reports whether a packet has the proof. ahead is
-// the number of packets after the SYN that it has overtaken.
-func (p proof) shows(h *header, now time.Duration) (syn uint16, ahead int, ok bool) {
+// the number of packets after the SYN that it has overtaken. most is the longest round-trip time.
+func (p proof) shows(h *header, now, most time.Duration) (syn uint16, ahead int, ok bool) {
 	syn = h.ack + 1 - p.seq
 	ahead = int(h.seq - 1 - syn)
 	rtt := time.Duration(int32(timestamp(now, p.clock)-(h.timestamp-h.delay))) * time.Microsecond
-	return syn, ahead, ahead < maxReorder && rtt >= leastRoundTrip && rtt <= mostRoundTrip
+	return syn, ahead, ahead < maxReorder && rtt >= leastRoundTrip && rtt <= most
 }
 
 // welcomes reports whether a SYN gets an answer.
@@ -99,21 +102,22 @@ func (s *Socket) accepted(h *header, from netip.AddrPort) (c *Conn, silent bool)
 	if _, gone := s.gone.find(key, now); gone || s.closed {
 		return nil, false
 	}
-	if s.guesses.tooMany(from.Addr(), now) {
+	roundTrip, most, some := s.guesses.limits(from.Addr(), now)
+	if !some {
 		return nil, true
 	}
 	id, life := h.id-1, uint32(now/secretLife)
 	p := s.proofFor(from, id, life)
-	syn, ahead, ok := p.shows(h, now)
+	syn, ahead, ok := p.shows(h, now, roundTrip)
 	if !ok && life > 0 && now%secretLife < secretAfter {
 		p = s.proofFor(from, id, life-1)
-		syn, ahead, ok = p.shows(h, now)
+		syn, ahead, ok = p.shows(h, now, roundTrip)
 	}
 	switch {
 	case !ok:
 		s.guesses.wrong(from.Addr(), now)
-		return nil, false
-	case ahead > maxLostFirst:
+		return nil, roundTrip < mostRoundTrip // a peer that is too far opens its connection later
+	case ahead > most:
 		s.guesses.wrong(from.Addr(), now)
 		return nil, true // the peer sends the packets before it again
 	case len(s.conns) >= s.opt.MaxConns:

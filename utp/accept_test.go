@@ -42,40 +42,75 @@ func TestBlindGuessesOpenNothing(t *testing.T) {
 	})
 }
 
-// TestGuessesAreLimited checks that an address from which too many guesses came opens no connection
-// for a while, even with the right one, and that other addresses do.
+// TestGuessesAreLimited checks that an address from which wrong guesses come opens a connection while
+// they are many, if its first packet arrives and is fast, but not while they are too many, even with
+// the right one, and that other addresses do.
 func TestGuessesAreLimited(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := newTestNet(time.Millisecond)
-		s := n.listen(t, "10.0.0.1:1", Options{})
-		a, b := n.listen(t, "10.0.0.2:2", Options{}), n.listen(t, "10.0.0.3:3", Options{})
-		for _, s := range []*Socket{s, a, b} {
-			defer s.Close()
-		}
-		s.guesses.seed, a.guesses.seed = b.guesses.seed, b.guesses.seed
-		rng := rand.New(rand.NewPCG(1, 1))
-		for i := range 2 * maxGuesses {
-			guess(s, a.opt.Addr, uint16(i), 1, rng)
-		}
-		if sum := *s.guesses.counter(a.opt.Addr.Addr(), s.now()); sum != maxGuesses {
-			t.Errorf("%d guesses were compared, want %d", sum, maxGuesses)
-		}
-		connect(t, b, s)
-		x, err := a.Dial(t.Context(), s.opt.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(x, "hello")
-		time.Sleep(guessPeriod / 2)
-		if conns, _ := s.sizes(); conns != 1 {
-			t.Errorf("%d connections, want only that of the other address", conns)
-		}
-		time.Sleep(2 * guessPeriod)
-		if conns, _ := s.sizes(); conns != 2 {
-			t.Errorf("%d connections when the guesses were forgotten, want 2", conns)
-		}
-	})
+	for _, c := range []struct {
+		what    string
+		guesses int
+		latency time.Duration
+		lost    bool // the first packet with data is lost, so that the second one arrives before it
+		opens   bool
+	}{
+		{"few", maxGuesses - 1, time.Second, false, true},
+		{"many", 2 * maxGuesses, 100 * time.Millisecond, false, true},
+		{"many, and the peer is far", 2 * maxGuesses, 300 * time.Millisecond, false, false},
+		{"many, and a packet is lost", 2 * maxGuesses, 100 * time.Millisecond, true, false},
+		{"few, and a packet is lost", maxGuesses - 1, 100 * time.Millisecond, true, true},
+		{"too many", maxStrict + 1, time.Millisecond, false, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newTestNet(c.latency)
+			s := n.listen(t, "10.0.0.1:1", Options{})
+			a, b := n.listen(t, "10.0.0.2:2", Options{}), n.listen(t, "10.0.0.3:3", Options{})
+			for _, s := range []*Socket{s, a, b} {
+				defer s.Close()
+			}
+			s.guesses.seed, a.guesses.seed = b.guesses.seed, b.guesses.seed
+			s.secret = [32]byte{} // so that the result does not depend on chance
+			rng := rand.New(rand.NewPCG(1, 1))
+			x, err := a.Dial(t.Context(), s.opt.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range c.guesses {
+				guess(s, a.opt.Addr, uint16(i), 1, rng)
+			}
+			if sum := int(*s.guesses.counter(a.opt.Addr.Addr(), s.now())); sum != min(c.guesses, maxStrict) {
+				t.Errorf("%s: %d guesses were compared of %d", c.what, sum, c.guesses)
+			}
+			if c.lost {
+				dropped := false
+				n.drop = func(p []byte, from, to netip.AddrPort) bool {
+					var h header
+					first := !dropped && from == a.opt.Addr && parse(&h, p) && h.kind == stData
+					dropped = dropped || first
+					return first
+				}
+			}
+			fmt.Fprintf(x, "hello")
+			fmt.Fprintf(x, "hello again")
+			time.Sleep(2*c.latency + 50*time.Millisecond)
+			if conns, _ := s.sizes(); (conns == 1) != c.opens {
+				t.Errorf("%s: %d connections", c.what, conns)
+			}
+			before := 0
+			if c.opens {
+				before = 1
+				s.Accept()
+			}
+			connect(t, b, s)
+			if conns, _ := s.sizes(); conns != before+1 {
+				t.Errorf("%s: %d connections, want %d with the one of the other address", c.what, conns, before+1)
+			}
+			time.Sleep(6 * guessPeriod)
+			if conns, _ := s.sizes(); conns != 2 {
+				t.Errorf("%s: %d connections when the guesses were forgotten, want 2", c.what, conns)
+			}
+		})
+	}
 }
 
 // TestPeerOpensInTime checks that the first packet of a peer opens the connection although a few

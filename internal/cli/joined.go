@@ -44,12 +44,10 @@ func ofProcess(flag string) bool {
 	var session sessionFlags
 	var secure tlsFlags
 	var pages siteFlags
-	var metrics, noGuess bool
 	tracker.add(settings)
 	session.add(settings)
 	secure.add(settings)
 	pages.add(settings, "")
-	publicMetricsFlag(settings, &metrics)
-	noGuessFlag(settings, &noGuess)
+	new(publishOptions).addTracker(settings)
 	return settings.Lookup(flag) != nil && flag != "state"
 }

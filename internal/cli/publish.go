@@ -34,6 +34,7 @@ type publishOptions struct {
 	release       releaseFlags
 	publicMetrics bool
 	noGuess       bool
+	trackerDHT    bool
 	foreground    bool
 	force         bool
 	dryRun        bool
@@ -70,8 +71,7 @@ the names differ.`,
 	opt.session.add(f)
 	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
-	publicMetricsFlag(f, &opt.publicMetrics)
-	noGuessFlag(f, &opt.noGuess)
+	opt.addTracker(f)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve or publish runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
 	f.BoolVar(&opt.dryRun, "dry-run", false, "only print what it would publish, and hash nothing")
@@ -81,12 +81,11 @@ the names differ.`,
 	return cmd
 }
 
-func publicMetricsFlag(f *pflag.FlagSet, v *bool) {
-	f.BoolVar(v, "public-metrics", false, "show /metrics to all when the router opens the site")
-}
-
-func noGuessFlag(f *pflag.FlagSet, v *bool) {
-	f.BoolVar(v, "no-guess", false, "do not start with a guessed --public-url")
+// addTracker adds the flags of the tracker that only publish and serve have.
+func (opt *publishOptions) addTracker(f *pflag.FlagSet) {
+	f.BoolVar(&opt.publicMetrics, "public-metrics", false, "show /metrics to all when the router opens the site")
+	f.BoolVar(&opt.trackerDHT, "tracker-dht", false, "answer the DHT on the UDP tracker's port too")
+	f.BoolVar(&opt.noGuess, "no-guess", false, "do not start with a guessed --public-url")
 }
 
 // publisherConfig converts the flags to the configuration of a publisher. state is the state
@@ -109,7 +108,10 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
 		return c, err
 	}
-	c.PublicMetrics, c.NoGuess = opt.publicMetrics, opt.noGuess
+	if opt.trackerDHT && (c.Session.NoDHT || c.Listen.NoUDP) {
+		return c, fault.Usagef("--tracker-dht needs the DHT and the UDP tracker, which --no-dht and --udp off turn off")
+	}
+	c.PublicMetrics, c.NoGuess, c.TrackerDHT = opt.publicMetrics, opt.noGuess, opt.trackerDHT
 	c.Site, err = opt.site.options(int64(opt.session.up.rateValue))
 	return c, err
 }

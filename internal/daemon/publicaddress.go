@@ -206,13 +206,30 @@ func (p *Publisher) pinAgain(ctx context.Context) error {
 }
 
 // dhtNode returns the DHT node of the seed as HOST:PORT, with the host of the site, or "" if it is
-// disabled or if machines outside this network cannot reach the site.
+// disabled or if machines outside this network cannot reach the site. The port is that of the UDP
+// tracker if the node answers there too, because others reach that port if they reach the tracker.
 func (p *Publisher) dhtNode() string {
-	host, port := p.address.Load().base.Hostname(), p.session.AdvertisedPort()
+	a := p.address.Load()
+	host, port := a.base.Hostname(), p.session.AdvertisedPort()
 	if p.session.nodes == nil || port == 0 || Reach(host) != "" {
 		return ""
 	}
+	if p.conf.TrackerDHT {
+		for _, u := range slices.Concat(a.announce[:a.own]...) {
+			if t, err := url.Parse(u); err == nil && t.Scheme == "udp" {
+				return t.Host
+			}
+		}
+	}
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// answerDHT answers a message of the DHT on the port of the UDP tracker.
+func (p *Publisher) answerDHT(from netip.AddrPort, packet, out []byte) []byte {
+	if p.session.nodes == nil {
+		return nil
+	}
+	return p.session.nodes.node.Answer(from, packet, out)
 }
 
 // Reach returns what is known about whether others on the internet can connect.

@@ -39,8 +39,11 @@ type PublisherConfig struct {
 	// PublicMetrics shows /metrics to all. Otherwise only this machine sees them while a
 	// router passes requests of strangers.
 	PublicMetrics bool
-	Outputs       []os.FileInfo // files to which the standard output and error are redirected
-	Settle        time.Duration // time without changes after which data is complete; 0: three seconds
+	// TrackerDHT makes the DHT node of the engine answer on the port of the UDP tracker too.
+	// Torrents then name that port as their node.
+	TrackerDHT bool
+	Outputs    []os.FileInfo // files to which the standard output and error are redirected
+	Settle     time.Duration // time without changes after which data is complete; 0: three seconds
 
 	Finished func(publish.Finish) // called after downloads have finished: see [publish.Sources]; may be nil
 
@@ -105,6 +108,9 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	c.TrackerNode.Server.OnlyAllowed = true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
+	if c.TrackerDHT {
+		c.TrackerNode.Server.DHT = p.answerDHT
+	}
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}

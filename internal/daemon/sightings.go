@@ -24,15 +24,21 @@ type sighting struct {
 	at   time.Time // when it was seen; for the DHT, when the vote of its nodes became this address
 }
 
-// maxSightings bounds the trackers whose last sightings are kept.
-const maxSightings = 32
+const (
+	// maxSightings bounds the trackers whose last sightings are kept. The oldest makes room for a
+	// new one.
+	maxSightings = 32
+	// sightingHolds is the time for which what a tracker has seen counts: two of the longest usual
+	// intervals of announces.
+	sightingHolds = 2 * time.Hour
+)
 
 // sightings remembers which IPv4 address of this machine others on the internet see. They correct
 // the address that a router names, because some routers name a false one.
 type sightings struct {
 	mu       sync.Mutex          // guards the fields below
 	trackers map[string]sighting // by the host of the tracker
-	last     netip.Addr          // what a tracker saw last
+	last     sighting            // what a tracker saw last
 	nodes    sighting            // the vote of the nodes of the DHT
 	router   netip.Addr          // what the router names
 	since    time.Time           // when the router began to name another address than before; zero: it never did
@@ -42,26 +48,42 @@ type sightings struct {
 func (s *sightings) tracker(host string, addr netip.Addr, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = addr
+	s.last = sighting{addr, now}
 	if s.trackers == nil {
 		s.trackers = map[string]sighting{}
 	}
-	if _, known := s.trackers[host]; known || len(s.trackers) < maxSightings {
-		s.trackers[host] = sighting{addr, now}
+	if _, known := s.trackers[host]; !known && len(s.trackers) >= maxSightings {
+		s.dropOldestLocked()
 	}
+	s.trackers[host] = sighting{addr, now}
 }
 
-// lastByTracker returns the address that a tracker saw last.
-func (s *sightings) lastByTracker() netip.Addr {
+// dropOldestLocked forgets the sighting of the tracker that has been silent for the longest time.
+func (s *sightings) dropOldestLocked() {
+	var oldest string
+	for host, one := range s.trackers {
+		if oldest == "" || one.at.Before(s.trackers[oldest].at) {
+			oldest = host
+		}
+	}
+	delete(s.trackers, oldest)
+}
+
+// lastByTracker returns the address that a tracker saw last, or the zero Addr if that is too long
+// ago.
+func (s *sightings) lastByTracker(now time.Time) netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last
+	if now.Sub(s.last.at) > sightingHolds {
+		return netip.Addr{}
+	}
+	return s.last.addr
 }
 
 // correct returns the address of this machine if the router names the address router and the nodes
 // of the DHT vote for nodes, which may be the zero Addr. It returns another address than the router's
-// if two sources or more, trackers or the DHT, have seen that address and none has seen another
-// since the router began to name its address.
+// if two sources or more, trackers in the last two hours or the DHT, have seen that address and none
+// has seen another since the router began to name its address.
 func (s *sightings) correct(router, nodes netip.Addr, now time.Time) netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +109,11 @@ func (s *sightings) correct(router, nodes netip.Addr, now time.Time) netip.Addr 
 		}
 	}
 	count(s.nodes)
-	for _, one := range s.trackers {
+	for host, one := range s.trackers {
+		if now.Sub(one.at) > sightingHolds {
+			delete(s.trackers, host)
+			continue
+		}
 		count(one)
 	}
 	if sources < 2 {
@@ -117,7 +143,7 @@ func (a *seenAddr) Announce(ctx context.Context, trackerURL string, req *tracker
 // seenAddress returns the IPv4 address that trackers see or, if none has said, the nodes of the
 // DHT.
 func (s *Session) seenAddress() observedAddr {
-	if a := s.seen.lastByTracker(); a.IsValid() {
+	if a := s.seen.lastByTracker(s.env.Now()); a.IsValid() {
 		return observedAddr{"trackers", a}
 	}
 	if a := s.seenByNodes(); a.IsValid() {

@@ -67,3 +67,37 @@ func TestOthersCorrectTheRoutersAddress(t *testing.T) {
 		t.Errorf("%d trackers are remembered", len(a.trackers))
 	}
 }
+
+// TestSightingsOfTrackersEnd checks that what a tracker saw counts for two hours, so that a tracker
+// that is gone does not contradict others for ever, and that a new tracker takes the place of the one
+// that is silent for the longest time.
+func TestSightingsOfTrackersEnd(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1e9, 0)
+	router, former, actual := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("203.0.113.8")
+	var s sightings
+	s.correct(router, actual, start)
+	s.tracker("gone.example", former, start.Add(time.Minute))
+	s.tracker("one.example", actual, start.Add(time.Hour))
+	for _, c := range []struct {
+		after      time.Duration
+		used, last netip.Addr
+	}{
+		{90 * time.Minute, router, actual}, // the trackers do not agree
+		{2*time.Hour + 2*time.Minute, actual, actual},
+		{3*time.Hour + time.Minute, router, netip.Addr{}}, // only the DHT is left
+	} {
+		now := start.Add(c.after)
+		if used, last := s.correct(router, actual, now), s.lastByTracker(now); used != c.used || last != c.last {
+			t.Errorf("after %v: %v is used, want %v; the last is %v, want %v", c.after, used, c.used, last, c.last)
+		}
+	}
+	for i := range maxSightings + 1 {
+		s.tracker(string(rune('A'+i)), actual, start.Add(time.Duration(i)))
+	}
+	_, first := s.trackers["A"]
+	_, last := s.trackers[string(rune('A'+maxSightings))]
+	if first || !last || len(s.trackers) != maxSightings {
+		t.Errorf("%d trackers are remembered; the first is %v, the last %v", len(s.trackers), first, last)
+	}
+}

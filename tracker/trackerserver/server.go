@@ -97,6 +97,12 @@ type Options struct {
 	// browsers behind routers learn the address that others see.
 	STUN bool
 
+	// DHT answers packets on the UDP sockets that begin as messages of the DHT do and have no
+	// valid connection id; nil leaves them unanswered. It appends the reply to out, which is
+	// empty, and returns it; a reply of more than 1,200 bytes is dropped. Its calls run
+	// concurrently and must not wait, and must not keep packet and out.
+	DHT func(from netip.AddrPort, packet, out []byte) []byte
+
 	// Log receives messages for the operator; nil discards them.
 	Log *slog.Logger
 	// AccessLog receives a record of each announce; nil disables it. Its handler must

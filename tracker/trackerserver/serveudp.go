@@ -61,10 +61,7 @@ func closedBy(ctx context.Context, err error) error {
 	return fmt.Errorf("tracker over UDP: %w", err)
 }
 
-// addrOf returns the canonical IP address in a. It is not valid if there is none.
-func addrOf(a net.Addr) netip.Addr { return addrPortOf(a).Addr() }
-
-// addrPortOf returns the address and port in a, in canonical form.
+// addrPortOf returns the canonical IP address and the port in a. It is not valid if there are none.
 func addrPortOf(a net.Addr) netip.AddrPort {
 	if a == nil {
 		return netip.AddrPort{}
@@ -79,7 +76,10 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	return canonical(ap)
 }
 
-// canonical returns a without a zone, and as IPv4 if it is a mapped address.
+// addrOf returns the canonical IP address in a. It is not valid if there is none.
+func addrOf(a net.Addr) netip.Addr { return addrPortOf(a).Addr() }
+
+// canonical returns a with an IPv4 address in its short form, and without a zone.
 func canonical(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
@@ -109,7 +109,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			return err
 		}
 		failures = 0
-		reply := w.answerFrom(s.now(), canonical(from), in[:n], out)
+		reply := w.reply(s.now(), from, in[:n], out)
 		if len(reply) == 0 {
 			continue
 		}
@@ -132,16 +132,37 @@ func transient(err error) bool {
 	return errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed)
 }
 
-// answerFrom is like answer, and answers STUN too if Options.STUN is set.
-func (w *udpWorker) answerFrom(now time.Time, from netip.AddrPort, packet, out []byte) []byte {
-	if w.s.stun == nil || !stun.Is(packet) {
+// reply appends the reply to a packet to out, as answer does. It answers STUN, and passes messages
+// of the DHT to Options.DHT, if these options are set.
+func (w *udpWorker) reply(now time.Time, from netip.AddrPort, packet, out []byte) []byte {
+	from = canonical(from)
+	switch {
+	case w.s.stun != nil && stun.Is(packet):
+		reply := w.s.stun.Answer(now, out, packet, from)
+		if reply != nil {
+			w.n.stun.Add(1)
+		}
+		return reply
+	case w.s.opts.DHT == nil || !w.isDHT(now, from.Addr(), packet):
 		return w.answer(now, from.Addr(), packet, out)
+	case w.s.rules.Load().refuse(from.Addr()):
+		return nil
 	}
-	reply := w.s.stun.Answer(now, out, packet, from)
-	if reply != nil {
-		w.n.stun.Add(1)
+	reply := w.s.opts.DHT(from, packet, out)
+	if len(reply) > maxUDPReply {
+		return nil
 	}
 	return reply
+}
+
+// isDHT reports whether a packet begins as a message of the DHT does (BEP 5), and not with a valid
+// connection id, which can begin with the same byte.
+func (w *udpWorker) isDHT(now time.Time, from netip.Addr, packet []byte) bool {
+	if len(packet) == 0 || packet[0] != 'd' {
+		return false
+	}
+	h, err := wire.ParseUDPHeader(packet)
+	return err != nil || !w.s.opts.Key.valid(now, from, h.ConnectionID)
 }
 
 // answer appends the reply to a packet to out, which is empty and has the capacity for it.

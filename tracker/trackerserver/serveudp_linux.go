@@ -245,7 +245,7 @@ func (b *batch) answer(w *udpWorker, n int) (replies int) {
 		if !from.IsValid() {
 			continue
 		}
-		reply := w.answerFrom(now, from, b.packets[i][:b.in[i].n], b.replies[replies][:0])
+		reply := w.reply(now, from, b.packets[i][:b.in[i].n], b.replies[replies][:0])
 		if len(reply) == 0 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate/dht/internal/krpc"
+	"spate/dht/internal/limit"
 )
 
 // The times that a query waits.
@@ -183,6 +184,44 @@ func (n *Node) answer(now time.Time, f *family, from netip.AddrPort) {
 	} else if f.boot.running {
 		f.boot.searchAt, n.upkeepAt = now, now // the first answers start the search for close nodes
 	}
+}
+
+// Answer appends the reply to a query to out, of at most krpc.MaxPacket bytes. The query came in on
+// another socket than the packets of Handle, and the reply goes out there. Answer appends nothing for
+// another packet. The sender is asked on the own socket whether it answers, as for a query there.
+func (n *Node) Answer(now time.Time, from netip.AddrPort, packet, out []byte) []byte {
+	f := n.family(from.Addr())
+	if f == nil || from.Port() == 0 || n.o.ReadOnly {
+		return out
+	}
+	n.stats.BytesIn += uint64(len(packet))
+	before := len(n.packets)
+	meet := false
+	switch err := n.parser.Parse(&n.in, packet); {
+	case err != nil:
+		n.stats.Malformed++
+		n.malformed(now, from, len(packet), err)
+	case n.in.Kind == krpc.Query:
+		n.stats.QueriesIn++
+		if !n.limits.Allow(now, from.Addr(), 1) {
+			n.stats.Limited++
+			return out
+		}
+		most := limit.MaxReply(len(packet), n.proved.Has(now, from))
+		meet = n.meet(now, f, from)
+		if meet {
+			most -= pingLen
+		}
+		n.reply(now, f, from, most)
+	}
+	if len(n.packets) > before {
+		out = append(out, n.packets[before].Data...)
+		n.packets = n.packets[:before]
+	}
+	if meet {
+		n.ping(now, f, Contact{ID: n.in.ID, Addr: from})
+	}
+	return out
 }
 
 // expire ends queries without an answer.

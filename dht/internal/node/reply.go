@@ -39,7 +39,7 @@ func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 		return
 	}
 	sender := Contact{ID: m.ID, Addr: from}
-	meet := !m.ReadOnly && f.table.Queried(sender, now) && n.meets.take(now)
+	meet := n.meet(now, f, from)
 	proved := n.proved.Has(now, from)
 	most := limit.MaxReply(size, proved)
 	switch {
@@ -52,6 +52,12 @@ func (n *Node) query(now time.Time, f *family, from netip.AddrPort, size int) {
 	if meet {
 		n.ping(now, f, sender) // it enters the routing table if it answers
 	}
+}
+
+// meet reports whether the sender of the query in n.in is to be asked whether it answers, because the
+// routing table has a place for it.
+func (n *Node) meet(now time.Time, f *family, from netip.AddrPort) bool {
+	return !n.in.ReadOnly && f.table.Queried(Contact{ID: n.in.ID, Addr: from}, now) && n.meets.take(now)
 }
 
 // reply sends the reply to the query in n.in, in at most most bytes.

@@ -69,6 +69,7 @@ type Request struct {
 	// Salt is the salt of the mutable item that is searched.
 	Salt   []byte
 	Scrape bool // ask for Bloom filters (BEP 33)
+	NoSeed bool // ask for no peers that have all pieces (BEP 33)
 	// After is a search for a near target that has ended, or nil. This one starts from its nodes.
 	After *Search
 	// Found is called when an answer has new peers or samples.
@@ -187,7 +188,7 @@ func (s *Search) proceed(now time.Time) {
 // ask sends the query of the search to a node.
 func (s *Search) ask(now time.Time, f *family, c Contact) {
 	n := s.n
-	n.out = krpc.Message{Method: s.r.Method, Target: s.target, HasTarget: true, Scrape: s.r.Scrape}
+	n.out = krpc.Message{Method: s.r.Method, Target: s.target, HasTarget: true, Scrape: s.r.Scrape, NoSeed: s.r.NoSeed}
 	if len(n.families) > 1 && s.r.only == nil {
 		n.out.Want = krpc.Want4 | krpc.Want6
 	}
@@ -237,7 +238,7 @@ func (s *Search) write(now time.Time, f *family, to Contact, token []byte) *quer
 
 // ownPeers adds the peers that the own node stores.
 func (s *Search) ownPeers(now time.Time, f *family) {
-	m := krpc.Message{Values: f.peers.AppendValues(nil, now, s.target, limit.MaxPacket, false)}
+	m := krpc.Message{Values: f.peers.AppendValues(nil, now, s.target, limit.MaxPacket, s.r.NoSeed)}
 	if s.addPeers(m.AppendPeers(nil, maxFromOne), true) && s.r.Found != nil {
 		s.r.Found(s)
 	}
