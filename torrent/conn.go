@@ -70,6 +70,7 @@ type conn struct {
 type remotePeer struct {
 	key       PeerKey        // identifies the peer
 	addr      netip.AddrPort // not valid for a peer without an address, such as a browser
+	from      netip.AddrPort // where its packets come from: addr, or for a browser an address that nobody can dial
 	id        spate.PeerID
 	reserved  peerwire.Reserved
 	transport Transport
@@ -135,12 +136,18 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	}
 	c := &conn{
 		t:    t,
-		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, transport: transportOf(nc), incoming: incoming, since: now},
+		peer: remotePeer{
+			key: peerKeyOf(addr), addr: addr, from: addr, id: hs.PeerID, reserved: hs.Reserved,
+			transport: transportOf(nc), incoming: incoming, since: now,
+		},
 		wire: wireState{amChoking: true, peerChoking: true},
 		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},
 		req:  requestState{lastBlock: now, pipe: newPipeline()},
 		tx:   sendState{lastWrite: now},
 		rx:   receiveState{replay: begin},
+	}
+	if !addr.IsValid() {
+		c.peer.from = sourceOf(nc)
 	}
 	up := []transport.Limit{t.up, t.s.up}
 	if t.s.opt.Uplink != nil {
