@@ -67,6 +67,9 @@ type WSRequest struct {
 	NumWant                    int
 	// TrackerID is the tracker id of an earlier reply; empty if there was none.
 	TrackerID string
+	// Twice means that the peer announces to the same tracker over HTTP or UDP too, or is an
+	// origin there, and is counted for that. Only trackers of spate understand it.
+	Twice bool
 	// Offers are for other peers of the swarm, at most [MaxWSOffers].
 	Offers []WSOffer
 
@@ -178,6 +181,8 @@ func (p *wsParser) requestField(r *WSRequest, has *wsKeys, key string) {
 		r.NumWant = int(max(min(p.number(tracker.DefaultNumWant), 1<<30), tracker.DefaultNumWant))
 	case "event":
 		r.Event = p.event()
+	case "twice":
+		r.Twice = p.boolean()
 	case "trackerid":
 		r.TrackerID = p.text(maxText)
 	case "offers":

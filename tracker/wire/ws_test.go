@@ -53,7 +53,7 @@ func TestWSRequestOfWebTorrentIsParsed(t *testing.T) {
 func TestWSRequestsSurviveAppendAndParse(t *testing.T) {
 	t.Parallel()
 	for _, want := range []WSRequest{
-		{InfoHash: everyByte(0), PeerID: everyByte(250), Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventCompleted, NumWant: 0, TrackerID: "\x7f\u2028x"},
+		{InfoHash: everyByte(0), PeerID: everyByte(250), Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventCompleted, NumWant: 0, Twice: true, TrackerID: "\x7f\u2028x"},
 		{InfoHash: everyByte(1), PeerID: everyByte(2), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Offers: []WSOffer{{SDP: "a\"\\"}, {ID: everyByte(9), SDP: "ü€𝄞"}}},
 		{InfoHash: everyByte(1), PeerID: everyByte(2), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Answer: "v=0\r\n", AnswerTo: everyByte(3), ToPeer: everyByte(4)},
 		{Action: WSScrape, InfoHash: everyByte(1), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Hashes: []spate.InfoHash{everyByte(1)}},
@@ -114,6 +114,8 @@ func TestBadWSRequestsAreRefused(t *testing.T) {
 		{announce(``)[:40], ErrWSSyntax},
 		{announce(`,`), ErrWSSyntax},
 		{announce(`,"x":01`), ErrWSSyntax},
+		{announce(`,"x":tru`), ErrWSSyntax},
+		{announce(`,"twice":1`), ErrWSSyntax},
 		{announce(`,"x":1.2.3`), ErrWSSyntax},
 		{announce(`,"x":"` + "\n" + `"`), ErrWSSyntax},
 		{announce(`,"x":"` + "\xff" + `"`), ErrWSSyntax},

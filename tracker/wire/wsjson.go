@@ -114,6 +114,18 @@ func (p *wsParser) word(w string) bool {
 // null consumes null if it is next.
 func (p *wsParser) null() bool { return p.peek() == 'n' && p.word("null") }
 
+// boolean parses true or false. It returns false for null.
+func (p *wsParser) boolean() bool {
+	switch {
+	case p.word("true"):
+		return true
+	case p.word("false") || p.null():
+	default:
+		p.fail(ErrWSSyntax)
+	}
+	return false
+}
+
 // skip parses any value that is nested depth levels deep.
 func (p *wsParser) skip(depth int) {
 	if depth > maxWSDepth {
@@ -129,9 +141,8 @@ func (p *wsParser) skip(depth int) {
 		p.array(func() { p.skip(depth + 1) })
 	case c == '-' || '0' <= c && c <= '9':
 		p.number(0)
-	case p.word("true") || p.word("false") || p.null():
 	default:
-		p.fail(ErrWSSyntax)
+		p.boolean()
 	}
 }
 

@@ -155,6 +155,9 @@ func AppendWSRequest(b []byte, r *WSRequest) []byte {
 	if r.NumWant >= 0 {
 		b = appendIntParam(b, `,"numwant":`, int64(r.NumWant))
 	}
+	if r.Twice {
+		b = append(b, `,"twice":true`...)
+	}
 	if len(r.Offers) > 0 {
 		b = append(b, `,"offers":[`...)
 		for i := range r.Offers {
