@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"spate"
@@ -35,7 +36,7 @@ func (s *Session) newScheduler() *announce.Scheduler {
 // of this process, and WebSocket trackers, because browsers can be reached through them only. Each
 // tier of trackers is shuffled with rng, or with the global random source if it is nil.
 func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, tiers [][]string, private bool, rng *rand.Rand) (all []*announce.Swarm) {
-	if len(tiers) == 0 || s.opt.Announcer == nil {
+	if len(tiers) == 0 && len(s.opt.SignalTrackers) == 0 || s.opt.Announcer == nil {
 		return nil
 	}
 	browsers, others := splitTiers(tiers, announce.IsWebSocket)
@@ -52,7 +53,15 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 			lists = [][][]string{own, others}
 		}
 	}
-	for _, list := range append(lists, browsers) {
+	lists = append(lists, browsers)
+	if s.opt.WebRTC != nil && !private {
+		for _, url := range s.opt.SignalTrackers {
+			if !slices.ContainsFunc(browsers, func(tier []string) bool { return slices.Contains(tier, url) }) {
+				lists = append(lists, [][]string{{url}})
+			}
+		}
+	}
+	for _, list := range lists {
 		if len(list) == 0 {
 			continue
 		}

@@ -203,7 +203,7 @@ func (t *Torrent) banLocked(key PeerKey, piece int) {
 func (t *Torrent) sourceOfLocked(key PeerKey) netip.Addr {
 	for _, c := range t.peerConns.byID {
 		if c != nil && c.peer.key == key {
-			return c.peer.from.Addr()
+			return c.peer.source().Addr()
 		}
 	}
 	for _, r := range t.peerConns.retired {

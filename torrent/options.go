@@ -77,6 +77,9 @@ type Options struct {
 	// announced to one tracker at a time (BEP 27). It must be safe for concurrent use and quick.
 	// Nil: no tracker belongs to this process.
 	OwnTracker func(url string) bool
+	// SignalTrackers are the URLs of WebSocket trackers to which every torrent that is not private
+	// is announced, in addition to its own trackers. They need WebRTC.
+	SignalTrackers []string
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver

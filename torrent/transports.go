@@ -15,9 +15,9 @@ type Transport uint8
 
 // The transports.
 const (
-	TCP Transport = iota
-	UTP           // BEP 29
-	WebRTCChannel // a WebRTC data channel, over which browsers are peers
+	TCP           Transport = iota
+	UTP                     // BEP 29
+	WebRTCChannel           // a WebRTC data channel, over which browsers are peers
 )
 
 // String returns "tcp", "utp" or "webrtc", as the API and the command line name a transport.
