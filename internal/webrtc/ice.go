@@ -35,8 +35,12 @@ func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	}
 	e.mu.Lock()
 	l := e.byAddr[from]
+	var in chan *packet
+	if l != nil {
+		in = l.path.in
+	}
 	e.mu.Unlock()
-	if l == nil || !l.path.add(b) {
+	if l == nil || !l.path.add(in, b) {
 		e.count.dropped.Add(1)
 		return
 	}
@@ -126,6 +130,7 @@ func (e *Endpoint) chooseLocked(l *link, to target) {
 		go out.Value.end(errEnd)
 	}
 	l.deadline = now.Add(OpenTime)
+	l.path.in = make(chan *packet, pathQueue)
 	e.wg.Go(l.establish)
 }
 

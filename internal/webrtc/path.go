@@ -24,7 +24,7 @@ type packet struct {
 // path carries the DTLS packets of a link. It implements [net.PacketConn] for package dtls.
 type path struct {
 	l      *link
-	in     chan *packet
+	in     chan *packet  // nil before the handshake, so that an offer that waits is small; Endpoint.mu guards the change
 	done   chan struct{} // closed when the link ends
 	once   sync.Once
 	why    atomic.Value // error
@@ -33,18 +33,18 @@ type path struct {
 }
 
 func newPath(l *link) *path {
-	return &path{l: l, done: make(chan struct{}), in: make(chan *packet, pathQueue)}
+	return &path{l: l, done: make(chan struct{})}
 }
 
-// add queues a copy of a packet. It returns false if there is no room.
-func (p *path) add(b []byte) bool {
-	if len(b) > maxPacket {
+// add adds a copy of a packet to in, the queue of the path. It returns false if there is no room.
+func (p *path) add(in chan *packet, b []byte) bool {
+	if in == nil || len(b) > maxPacket {
 		return false
 	}
 	q := p.l.e.free.Get().(*packet)
 	q.n = copy(q.data[:], b)
 	select {
-	case p.in <- q:
+	case in <- q:
 		return true
 	default:
 		p.l.e.free.Put(q)
