@@ -118,6 +118,7 @@ type Client struct {
 	sockets map[string]*wsTracker // by URL; guarded by mu
 	wsCtx   context.Context       // ends when the client is closed
 	wsStop  context.CancelFunc
+	wsRetry time.Duration // wsFirstRetry; tests shorten it
 	wsRuns  sync.WaitGroup
 }
 
@@ -148,6 +149,7 @@ func New(o Options) (*Client, error) {
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
 		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
 	}
+	c.wsRetry = wsFirstRetry
 	c.wsCtx, c.wsStop = context.WithCancel(context.Background())
 	c.dialerUDP = c.dialer
 	c.dialerUDP.Dial, c.dialerUDP.DialsNames = o.DialUDP, false

@@ -224,11 +224,11 @@ func (t *wsTracker) run() {
 func (t *wsTracker) await(ctx context.Context, failures int) bool {
 	pause := time.Duration(0)
 	if failures > 0 {
-		pause = min(wsLastRetry, wsFirstRetry<<min(failures-1, 10))
-		if !sleep(ctx, min(pause, wsFirstRetry)) {
+		first := t.c.wsRetry
+		if !sleep(ctx, first) {
 			return false
 		}
-		pause -= wsFirstRetry
+		pause = min(wsLastRetry, first<<min(failures-1, 10)) - first
 	}
 	for {
 		t.mu.Lock()
