@@ -1,0 +1,55 @@
+//go:build unix
+
+package webrtc
+
+import (
+	"io"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cpu returns the processor time of this process.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkTransfer measures the processor time of both ends together.
+func BenchmarkTransfer(b *testing.B) {
+	x, y := connect(b, newHost(b, true), newHost(b, true))
+	piece := make([]byte, 64<<10)
+	b.SetBytes(int64(len(piece)))
+	b.ResetTimer()
+	before := cpu()
+	go func() {
+		for range b.N {
+			x.Write(piece)
+		}
+	}()
+	if _, err := io.CopyN(io.Discard, y, int64(b.N)*int64(len(piece))); err != nil {
+		b.Fatal(err)
+	}
+	gb := float64(b.N) * float64(len(piece)) / 1e9
+	b.ReportMetric((cpu()-before).Seconds()/gb, "cpu-s/GB")
+}
+
+// BenchmarkConnect measures the processor time of both ends to open a data channel, and the memory
+// and goroutines that an idle one holds at both ends.
+func BenchmarkConnect(b *testing.B) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	goroutines, start := runtime.NumGoroutine(), cpu()
+	for range b.N {
+		connect(b, newHost(b, true), newHost(b, true))
+	}
+	spent := cpu() - start
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(spent.Seconds()*1000/float64(b.N), "cpu-ms/conn")
+	b.ReportMetric(float64(after.HeapAlloc+after.StackInuse-before.HeapAlloc-before.StackInuse)/1024/float64(b.N), "KiB/conn")
+	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(b.N), "goroutines/conn")
+}
