@@ -71,7 +71,7 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"index.html", "release.html", "files.html", "error.html"} {
-		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name)
+		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/download.html", "templates/"+name)
 		if err != nil {
 			return nil, err
 		}
