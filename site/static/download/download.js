@@ -12,6 +12,7 @@ const waitForPeers = 2.5; // after which the web server is asked, if a tracker m
 const slowTime = 10; // with a low rate from peers, after which the web server is asked for any piece
 const chokeTime = 10;
 const recordTime = 10;
+const gatherTime = 50; // milliseconds for which pieces are collected before they are stored
 
 const slow = 64 << 10; // bytes a second from peers
 const runAlone = 4 << 20; // bytes of a request to the web server without peers
@@ -196,6 +197,7 @@ export class Download {
   // write stores the checked pieces, and those that come meanwhile.
   async write() {
     while (this.writes.length > 0) {
+      if (this.picker.missing > this.writes.length) await new Promise((done) => setTimeout(done, gatherTime));
       const batch = this.writes;
       this.writes = [];
       try {

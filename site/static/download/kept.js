@@ -10,7 +10,7 @@ export class Kept {
 
   refresh() { this.panel.session.do({ do: "list" }); }
 
-  // show lists downloads, {key, name, size, page, pieces}. current is the key of the page's own.
+  // show lists downloads, {key, name, size, page, stored}. current is the key of the page's own.
   show(downloads, current) {
     const { messages, session } = this.panel;
     this.box.hidden = downloads.length === 0;
@@ -24,7 +24,7 @@ export class Kept {
       button.textContent = messages.get("delete");
       button.setAttribute("aria-label", `${messages.get("delete")}: ${d.name}`);
       button.addEventListener("click", () => session.do(d.key === current ? { do: "remove" } : { do: "delete", key: d.key }));
-      line.append(link, ` ${bytes(d.size)} `, button);
+      line.append(link, ` ${messages.get("stored", { have: bytes(d.stored), size: bytes(d.size) })} `, button);
       return line;
     }));
   }

@@ -75,6 +75,7 @@ export class Panel {
   }
 
   plain() {
+    this.outside.button.parentElement.hidden = false;
     this.outside.button.hidden = true;
     if (this.outside.link) this.outside.link.hidden = false;
   }
@@ -91,6 +92,7 @@ export class Panel {
         session.do({ do: "pause" });
         break;
       case "remove":
+      case "delete":
         session.do({ do: "remove" });
         break;
       case "save":
@@ -137,6 +139,7 @@ export class Panel {
     this.one('[data-if="active"]').hidden = fresh;
     for (const e of this.root.querySelectorAll('[data-if="before"]')) e.hidden = !fresh;
     this.outside.button.hidden = !fresh;
+    this.outside.button.parentElement.hidden = !fresh;
     if (fresh) {
       this.label();
       return;
@@ -154,6 +157,8 @@ export class Panel {
     const done = s.phase === "done", single = this.chosenFiles().length === 1;
     this.button("save").hidden = !(done && single);
     this.button("folder").hidden = !(done && !single && globalThis.showDirectoryPicker);
+    this.button("remove").hidden = done;
+    this.button("delete").hidden = !done;
     this.button("pause").hidden = done || s.phase === "paused" || s.phase === "problem";
     this.button("start-again").hidden = !(s.phase === "paused" || s.phase === "problem");
     this.one('[data-if="keep"]').hidden = !done || this.session.options.trackers.length === 0;

@@ -62,7 +62,7 @@ function wantedPieces(files) {
 }
 
 async function prepare() {
-  download = new Download(torrent, store, peerId(options.client), {
+  const next = new Download(torrent, store, peerId(options.client), {
     send: (id, bytes) => {
       const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
       say({ is: "send", id, data: own.buffer }, [own.buffer]);
@@ -70,8 +70,9 @@ async function prepare() {
     close: (id) => say({ is: "close", id }),
     changed: () => tell(),
   });
-  download.tracked = options.tracked ? -1 : 0;
-  await download.load(wantedPieces(record?.files));
+  next.tracked = options.tracked ? -1 : 0;
+  await next.load(wantedPieces(record?.files));
+  download = next;
 }
 
 // begin downloads, in this tab or, if another tab leads, in that one.
@@ -166,7 +167,7 @@ const handlers = {
   file: async ({ index }) => say({ is: "file", index, blob: await store.file(torrent, index) }),
   // own checks a file of the visitor and stores its good pieces.
   own: async ({ file, index }) => {
-    const found = await checkFile(file, torrent, index, (i, bytes) => store.put(torrent.key, [[i, bytes]]), (done) => say({ is: "checking", done }));
+    const found = await checkFile(file, torrent, index, (pieces) => store.put(torrent.key, pieces), (done) => say({ is: "checking", done }));
     await prepare();
     say({ is: "checked", index, ...found });
     tell();
