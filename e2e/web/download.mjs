@@ -99,7 +99,109 @@ async function reloads() {
   return page;
 }
 
+// TestTracker is a WebSocket tracker in this process, so that the pages need no other.
+class TestTracker {
+  members = new Map(); // peer id -> socket
+
+  join(socket) {
+    let own = "";
+    socket.onMessage((text) => {
+      const m = JSON.parse(text);
+      own = m.peer_id;
+      this.members.set(own, socket);
+      if (m.answer) {
+        const { to_peer_id: to, answer, offer_id, info_hash } = m;
+        this.members.get(to)?.send(JSON.stringify({ action: "announce", answer, offer_id, peer_id: own, info_hash }));
+        return;
+      }
+      const others = [...this.members].filter(([id]) => id !== own);
+      (m.offers ?? []).forEach(({ offer, offer_id }, i) => others[i]?.[1].send(JSON.stringify({ action: "announce", offer, offer_id, peer_id: own, info_hash: m.info_hash })));
+      socket.send(JSON.stringify({ action: "announce", info_hash: m.info_hash, interval: 120, complete: 0, incomplete: this.members.size }));
+    });
+    socket.onClose(() => this.members.delete(own));
+  }
+}
+
+// swarmVisitor is a visitor whose page uses the test's tracker.
+async function swarmVisitor(name, tracker) {
+  const page = await visitor(name, (html) => html.replace(/data-websocket="[^"]*"/, 'data-websocket="[&#34;/announce&#34;]"'));
+  await page.routeWebSocket(/\/announce$/, (socket) => tracker.join(socket));
+  return page;
+}
+
+const detail = (page) => page.locator("[data-detail]").textContent();
+
+// A page gets everything from another page, and tabs of one browser are one download.
+async function exchanges() {
+  const tracker = new TestTracker();
+  const seed = await swarmVisitor("giver", tracker);
+  await seed.goto(url);
+  await saved(seed, "giver", () => start(seed).click());
+  const taker = await swarmVisitor("taker", tracker);
+  await taker.route(/\/d\//, (route) => route.abort());
+  await taker.goto(url);
+  const tab = await taker.context().newPage();
+  await tab.goto(url);
+  await start(tab).waitFor();
+  await saved(taker, "taker", () => start(taker).click());
+  const says = await detail(taker);
+  check(/from 1 peer$/.test(says), `the page that took everything from another says ${says}`);
+  await seed.waitForFunction(() => /you gave back (0\.9|1\.0)/.test(document.querySelector("[data-detail]").textContent)).catch(() => {});
+  const gave = await detail(seed);
+  check(/you gave back (0\.9|1\.0) of it/.test(gave), `the page that gave everything says ${gave}`);
+  await tab.locator("button[data-act=save]").waitFor();
+  await saved(tab, "second tab", () => tab.locator("button[data-act=save]").click());
+  await taker.locator("[data-kept] summary").click();
+  await taker.getByRole("button", { name: /^Delete:/ }).click();
+  await start(taker).waitFor();
+  check((await stored(taker)).length === 0, "pieces are left after they were deleted");
+  await Promise.all([seed.context().close(), taker.context().close()]);
+}
+
+// A page that sends wrong data is dropped, and the download is complete nevertheless.
+async function lies() {
+  const tracker = new TestTracker();
+  const liar = await swarmVisitor("liar", tracker);
+  await liar.context().route(/\/served\.js$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace("bytes.subarray(begin, begin + length)", "new Uint8Array(length)") });
+  });
+  await liar.goto(url);
+  await saved(liar, "liar", () => start(liar).click());
+  const page = await swarmVisitor("victim", tracker);
+  const held = [];
+  await page.route(/\/d\//, (route) => (held ? held.push(route) : route.continue())); // until the liar was asked
+  await page.goto(url);
+  const done = saved(page, "victim", () => start(page).click());
+  await page.waitForFunction(() => /wrong data were dropped/.test(document.querySelector("[data-detail]").textContent));
+  await page.unroute(/\/d\//);
+  for (const route of held) await route.continue();
+  await done;
+  await Promise.all([liar.context().close(), page.context().close()]);
+}
+
+// A file that the visitor has is checked, and only its wrong pieces are fetched.
+async function repairs() {
+  const page = await visitor("repair");
+  const asked = ranges(page);
+  await page.goto(url);
+  await start(page).waitFor();
+  const damaged = Buffer.from(data), at = Math.floor(data.length / 2);
+  damaged[at] ^= 1;
+  await page.locator("[data-own] summary").click();
+  await page.locator("[data-own-file]").setInputFiles({ name: "mine", mimeType: "", buffer: damaged });
+  await page.getByText(/^1 of [0-9,]+ pieces are wrong, at bytes/).waitFor();
+  await shot(page, "own");
+  await saved(page, "repair", () => start(page).click());
+  const bytes = asked.reduce((n, [from, to]) => n + to - from + 1, 0);
+  check(asked.length === 1 && asked[0][0] <= at && at <= asked[0][1] && bytes <= 1 << 20, `the repair of one byte asked for ${JSON.stringify(asked)}`);
+  await page.context().close();
+}
+
 await reloads();
+await exchanges();
+await lies();
+await repairs();
 await browser.close();
 for (const w of wrong) console.log(w);
 console.log(`${wrong.length} problems`);
