@@ -13,19 +13,22 @@ const check = (ok, what) => ok || wrong.push(what);
 const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-features=WebRtcHideLocalIpsWithMdns"];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
 
-// visitor opens the page in a browser of its own. change changes the HTML.
-async function visitor(name, change = (html) => html) {
+// visitor opens a browser of its own.
+async function visitor(name) {
   const context = await browser.newContext({ acceptDownloads: true });
   const page = await context.newPage();
   page.setDefaultTimeout(180_000); // it only detects hangs
   page.on("console", (m) => m.type() === "error" && wrong.push(`${name}: console: ${m.text()}`));
   page.on("pageerror", (e) => wrong.push(`${name}: ${e}`));
-  await page.route(url, async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: change(await response.text()) });
-  });
   return page;
 }
+
+// changeModule replaces a text in a module of the page. The page itself is not changed, because
+// Chromium then takes it for one of the internet that may not connect to private addresses.
+const changeModule = (page, file, from, to) => page.context().route((u) => u.pathname.endsWith(`/${file}`), async (route) => {
+  const response = await route.fetch();
+  await route.fulfill({ response, body: (await response.text()).replace(from, to) });
+});
 
 const start = (page) => page.locator("button[data-act=start]");
 const shot = async (page, name) => {
@@ -124,7 +127,8 @@ class TestTracker {
 
 // swarmVisitor is a visitor whose page uses the test's tracker.
 async function swarmVisitor(name, tracker) {
-  const page = await visitor(name, (html) => html.replace(/data-websocket="[^"]*"/, 'data-websocket="[&#34;/announce&#34;]"'));
+  const page = await visitor(name);
+  await changeModule(page, "target.js", "list(attributes.websocket)", '["/announce"]');
   await page.routeWebSocket(/\/announce$/, (socket) => tracker.join(socket));
   return page;
 }
@@ -162,10 +166,7 @@ async function exchanges() {
 async function lies() {
   const tracker = new TestTracker();
   const liar = await swarmVisitor("liar", tracker);
-  await liar.context().route(/\/served\.js$/, async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: (await response.text()).replace("bytes.subarray(begin, begin + length)", "new Uint8Array(length)") });
-  });
+  await changeModule(liar, "served.js", "bytes.subarray(begin, begin + length)", "new Uint8Array(length)");
   await liar.goto(url);
   await saved(liar, "liar", () => start(liar).click());
   const page = await swarmVisitor("victim", tracker);
