@@ -169,7 +169,9 @@ func (p *Publisher) observe(o *tracker.Observation) {
 	}
 	if o.New && !o.Request.Seed() {
 		p.counter.Wanted(o.Request.InfoHash)
-		p.callback.announced(o.Request.InfoHash, o.Peer)
+		if o.Peer.IsValid() { // a WebSocket client accepts no connections
+			p.callback.announced(o.Request.InfoHash, o.Peer)
+		}
 	}
 }
 
