@@ -99,49 +99,17 @@ async function reloads() {
   }
   check(before.length > 0 && after.length > 0, "no ranges were asked for");
   await shot(page, "done");
-  return page;
-}
-
-// TestTracker is a WebSocket tracker in this process, so that the pages need no other.
-class TestTracker {
-  members = new Map(); // peer id -> socket
-
-  join(socket) {
-    let own = "";
-    socket.onMessage((text) => {
-      const m = JSON.parse(text);
-      own = m.peer_id;
-      this.members.set(own, socket);
-      if (m.answer) {
-        const { to_peer_id: to, answer, offer_id, info_hash } = m;
-        this.members.get(to)?.send(JSON.stringify({ action: "announce", answer, offer_id, peer_id: own, info_hash }));
-        return;
-      }
-      const others = [...this.members].filter(([id]) => id !== own);
-      (m.offers ?? []).forEach(({ offer, offer_id }, i) => others[i]?.[1].send(JSON.stringify({ action: "announce", offer, offer_id, peer_id: own, info_hash: m.info_hash })));
-      socket.send(JSON.stringify({ action: "announce", info_hash: m.info_hash, interval: 120, complete: 0, incomplete: this.members.size }));
-    });
-    socket.onClose(() => this.members.delete(own));
-  }
-}
-
-// swarmVisitor is a visitor whose page uses the test's tracker.
-async function swarmVisitor(name, tracker) {
-  const page = await visitor(name);
-  await changeModule(page, "target.js", "list(attributes.websocket)", '["/announce"]');
-  await page.routeWebSocket(/\/announce$/, (socket) => tracker.join(socket));
-  return page;
+  await page.context().close(); // the next pages have no other peer
 }
 
 const detail = (page) => page.locator("[data-detail]").textContent();
 
 // A page gets everything from another page, and tabs of one browser are one download.
 async function exchanges() {
-  const tracker = new TestTracker();
-  const seed = await swarmVisitor("giver", tracker);
+  const seed = await visitor("giver");
   await seed.goto(url);
   await saved(seed, "giver", () => start(seed).click());
-  const taker = await swarmVisitor("taker", tracker);
+  const taker = await visitor("taker");
   await taker.route(/\/d\//, (route) => route.abort());
   await taker.goto(url);
   const tab = await taker.context().newPage();
@@ -164,12 +132,11 @@ async function exchanges() {
 
 // A page that sends wrong data is dropped, and the download is complete nevertheless.
 async function lies() {
-  const tracker = new TestTracker();
-  const liar = await swarmVisitor("liar", tracker);
+  const liar = await visitor("liar");
   await changeModule(liar, "served.js", "bytes.subarray(begin, begin + length)", "new Uint8Array(length)");
   await liar.goto(url);
   await saved(liar, "liar", () => start(liar).click());
-  const page = await swarmVisitor("victim", tracker);
+  const page = await visitor("victim");
   const held = [];
   await page.route(/\/d\//, (route) => (held ? held.push(route) : route.continue())); // until the liar was asked
   await page.goto(url);
