@@ -4,6 +4,7 @@
 // no secure context, and FILE has the data. The script prints one problem per line and exits
 // with 1 if there are any. Screenshots go to DIR.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
 const [url, file, shots] = process.argv.slice(2);
@@ -166,10 +167,29 @@ async function repairs() {
   await page.context().close();
 }
 
+// The element downloads in a page of another site, which is a secure context, and whose worker
+// is a blob.
+async function embeds() {
+  const page = await visitor("embed");
+  const module = new URL("/static/download/embed/element.js", url).href;
+  const html = `<!DOCTYPE html><html lang="en"><title>A project</title><link rel="icon" href="data:,"><spate-download src="${url}"><a href="x">plain</a></spate-download><script type="module" src="${module}"></script>`;
+  const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end(html));
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  check(await page.evaluate(() => isSecureContext), "the page is no secure context");
+  const element = page.locator("spate-download");
+  await element.locator("button[data-act=start]").waitFor();
+  check(!(await element.getByText("plain", { exact: true }).isVisible()), "the element shows its fallback beside the button");
+  await saved(page, "embed", () => element.locator("button[data-act=start]").click());
+  await page.context().close();
+  server.close();
+}
+
 await reloads();
 await exchanges();
 await lies();
 await repairs();
+await embeds();
 await browser.close();
 for (const w of wrong) console.log(w);
 console.log(`${wrong.length} problems`);

@@ -87,18 +87,17 @@ export class WebSource {
         continue;
       }
       if (!this.ranges && !this.download.fileNeeded(part.file)) continue;
-      await this.fetchPart(part, at, file, blocks, signal);
+      await this.fetchPart(part, at, blocks, signal);
       if (signal.aborted) throw signal.reason;
     }
   }
 
-  async fetchPart(part, at, file, blocks, signal) {
-    const whole = part.from === 0 && part.length === file.length;
+  async fetchPart(part, at, blocks, signal) {
     const own = new AbortController(), stop = () => own.abort();
     signal.addEventListener("abort", stop);
     let timer = setTimeout(stop, 1000 * stall);
     try {
-      const headers = whole ? {} : { Range: `bytes=${part.from}-${part.from + part.length - 1}` };
+      const headers = { Range: `bytes=${part.from}-${part.from + part.length - 1}` };
       const r = await fetch(this.url(part.file), { headers, signal: own.signal, cache: "no-store", referrerPolicy: "no-referrer" });
       if (r.status === 503 || r.status === 429) throw new Later(`the server answers ${r.status}`, retryAfter(r.headers.get("Retry-After"), Date.now()));
       if (r.status !== 206 && r.status !== 200) throw new Later(`the server answers ${r.status}`, 60);
