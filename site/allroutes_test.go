@@ -37,7 +37,7 @@ func TestAllRoutes(t *testing.T) {
 
 	examples := map[string][]string{
 		"GET /{$}": {"/", "/?q=one&all=1"}, "GET /r/{name}": {"/r/one.iso", "/r/tree"}, "GET /r/{name}/files": {"/r/tree/files"},
-		"GET /r/{name}/notes.txt": {"/r/one.iso/notes.txt"}, "GET /r/{name}/qr.svg": {"/r/one.iso/qr.svg"}, "GET /r/{name}/badge.svg": {"/r/one.iso/badge.svg"},
+		"GET /r/{name}/inpage": {"/r/one.iso/inpage"}, "GET /r/{name}/notes.txt": {"/r/one.iso/notes.txt"}, "GET /r/{name}/qr.svg": {"/r/one.iso/qr.svg"}, "GET /r/{name}/badge.svg": {"/r/one.iso/badge.svg"},
 		"GET /r/{name}/release.json": {"/r/one.iso/release.json"}, "GET /r/{name}/SHA256SUMS": {"/r/one.iso/SHA256SUMS"},
 		"GET /r/{name}/SHA256SUMS.minisig": {"/r/one.iso/SHA256SUMS.minisig"}, "GET /r/{name}/minisign.pub": {"/r/one.iso/minisign.pub"},
 		"GET /m/{file}": {"/m/one.iso.meta4"}, "GET /index.json": {"/index.json", "/index.json?all=1"}, "GET /feed.xml": {"/feed.xml"}, "GET /atom.xml": {"/atom.xml"},

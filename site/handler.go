@@ -237,6 +237,7 @@ func (s *Site) routes() map[string]http.HandlerFunc {
 		"GET /r/{name}":                       s.release,
 		"GET /r/{name}/{$}":                   s.toRelease,
 		"GET /r/{name}/files":                 s.files,
+		"GET /r/{name}/inpage":                s.inPage,
 		"GET /r/{name}/notes.txt":             s.notes,
 		"GET /r/{name}/live":                  s.live,
 		"GET /r/{name}/qr.svg":                s.qrCode,

@@ -1,11 +1,14 @@
 package site
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"spate/internal/httpcontent"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -52,6 +55,40 @@ func (s *Site) pageDownloadOf(rel *publish.Release, page *releasePage) *pageDown
 		d.STUN = jsonList([]string{":" + strconv.Itoa(int(s.opts.STUNPort))})
 	}
 	return d
+}
+
+// inPage answers /r/REF/inpage with the part of the release page that downloads, for
+// <spate-download> in pages of other sites.
+func (s *Site) inPage(w http.ResponseWriter, r *http.Request) {
+	ref := r.PathValue("name")
+	rel := s.find(w, r, ref)
+	if rel == nil {
+		return
+	}
+	page := s.releasePageOf(rel, ref)
+	d := s.pageDownloadOf(rel, &page)
+	if d == nil {
+		s.fail(w, r, http.StatusNotFound, "No download in the page", "Visitors choose a variant of this release first, or it has no data.")
+		return
+	}
+	var part bytes.Buffer
+	if err := s.pages["release.html"].ExecuteTemplate(&part, "download-embed", d); err != nil {
+		s.broken(w, r, &templateError{"download.html", err})
+		return
+	}
+	crossOrigin(w.Header())
+	httpcontent.Send(w, r, htmlType, part.Bytes())
+}
+
+// releasePageOf returns the fields of the page of rel that its download needs.
+func (s *Site) releasePageOf(rel *publish.Release, ref string) releasePage {
+	page := releasePage{Ref: ref, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: units.Bytes(rel.Size)}
+	if rel.Single {
+		page.Download = s.path(publish.DownloadPath(ref))
+	} else if s.visits == nil && s.zips.of(rel) != nil {
+		page.Zip = s.path(zipPath(ref))
+	}
+	return page
 }
 
 // webSockets returns the WebSocket trackers for rel.

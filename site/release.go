@@ -151,7 +151,6 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if page.InPage = s.pageDownloadOf(rel, &page); page.InPage != nil {
-		crossOrigin(w.Header()) // for <spate-download> in pages of other sites
 		w.Header().Set("Content-Security-Policy", downloadPolicy)
 	}
 	s.setLinks(w.Header(), rel, ref)

@@ -34,14 +34,15 @@ class SpateDownload extends HTMLElement {
     this.load(shadow).catch(() => {}); // the content of the element stays
   }
 
-  // load takes the button, the panel and the texts from the release page.
+  // load takes the button, the panel and the texts from /r/NAME/inpage.
   async load(shadow) {
-    const r = await fetch(new URL(this.getAttribute("src"), document.baseURI), { referrerPolicy: "no-referrer" });
+    const src = new URL(this.getAttribute("src"), document.baseURI).href.replace(/\/$/, "");
+    const r = await fetch(`${src}/inpage`, { referrerPolicy: "no-referrer" });
     const page = new DOMParser().parseFromString(await r.text(), "text/html");
     const root = page.querySelector("[data-download]"), button = page.querySelector("[data-act=start]");
     if (!r.ok || !root || !button) throw new Error("not a release page");
-    const options = await target(root.dataset, r.url);
-    for (const link of root.querySelectorAll("a[href]")) link.href = new URL(link.getAttribute("href"), r.url).href;
+    const options = await target(root.dataset, src);
+    for (const link of root.querySelectorAll("a[href]")) link.href = new URL(link.getAttribute("href"), src).href;
     const box = document.createElement("div");
     box.append(button);
     const slot = shadow.querySelector("slot");
