@@ -160,6 +160,7 @@ type Site struct {
 	watchers  *slotPool    // slots for live numbers
 	held      *slotPool    // places of requests that wait in hold
 	sentAll   atomic.Int64 // bytes of direct downloads
+	sentPages atomic.Int64 // those that scripts of pages asked for
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"html"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -112,6 +113,27 @@ func TestExportHasModules(t *testing.T) {
 	for _, name := range moduleNames(f.assets) {
 		if _, err := os.Stat(filepath.Join(dir, "static", "download", f.modules, strings.TrimPrefix(name, moduleDir))); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestSentToPages checks that the site counts the ranges that scripts of pages ask for, apart
+// from those of other programs.
+func TestSentToPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	f.release(t, "one.iso", 1000)
+	for _, c := range []struct {
+		path, ranges string
+		pages, all   int64
+	}{{"/d/one.iso", "bytes=0-99", 0, 100}, {"/d/one.iso?via=page", "bytes=100-399", 300, 400}, {"/d/one.iso?via=page", "", 300, 1400}} {
+		r := httptest.NewRequest("GET", c.path, nil)
+		if c.ranges != "" {
+			r.Header.Set("Range", c.ranges)
+		}
+		f.ServeHTTP(httptest.NewRecorder(), r)
+		if f.SentToPages() != c.pages || f.SentAll() != c.all {
+			t.Errorf("after %s %s: %d bytes to pages and %d in all, want %d and %d", c.path, c.ranges, f.SentToPages(), f.SentAll(), c.pages, c.all)
 		}
 	}
 }

@@ -98,6 +98,12 @@ export class Download {
     await this.writing;
   }
 
+  // online asks the web server again at once, because the browser has a network again.
+  online() {
+    if (this.web) this.web.notBefore = 0;
+    this.useWeb();
+  }
+
   kick() {
     for (const p of this.peers.values()) p.ask(this.now());
     this.useWeb();

@@ -71,8 +71,11 @@ export class Session {
     const idle = state.phase === "paused" || state.phase === "problem" || (state.phase === "done" && !state.sharing);
     if (idle) this.disconnect();
     else this.connect();
-    if (state.phase === "done" && before && before.phase !== "done") for (const t of this.trackers) t.announce("completed");
+    if (state.phase === "done" && before && before.phase !== "done" && this.left() === 0) for (const t of this.trackers) t.announce("completed");
   }
+
+  // left returns the number of bytes that are missing of the whole release.
+  left() { return this.opened.size - (this.state?.have ?? 0); }
 
   connect() {
     if (this.trackers.length > 0 || typeof RTCPeerConnection === "undefined") return;
@@ -87,7 +90,7 @@ export class Session {
       infoHash, peerId,
       state: () => {
         const s = this.state;
-        return { left: s ? s.size - s.have : null, downloaded: s?.fromPeers + s?.fromWeb || 0, uploaded: s?.given ?? 0, hungry: s?.phase === "done" ? 0 : this.connections?.hungry() ?? 0 };
+        return { left: this.left(), downloaded: s?.fromPeers + s?.fromWeb || 0, uploaded: s?.given ?? 0, hungry: s?.phase === "done" ? 0 : this.connections?.hungry() ?? 0 };
       },
       offers: (n) => this.connections.makeOffers(n),
       offer: async (tracker, peerId, offerId, sdp) => {

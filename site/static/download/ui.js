@@ -144,6 +144,7 @@ export class Panel {
       this.label();
       return;
     }
+    if (s.phase === "problem") this.plain();
     this.words(s);
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
     bar.setAttribute("aria-valuenow", Math.floor(percent));
@@ -186,7 +187,7 @@ export class Panel {
     if (s.phase === "problem") text = m.get(s.problem.code, { ...values, text: s.problem.text });
     else if (s.phase !== "running") text = m.get(s.phase, values);
     else if (s.rate >= 1) text = m.get("running", { ...values, left: m.time((s.size - s.have) / s.rate) });
-    else if (s.webProblem && s.webAgain > 1 && s.peers === 0) text = m.get("busy", { ...values, time: m.time(s.webAgain) });
+    else if (s.webProblem && s.webAgain > 1 && s.peers === 0) text = m.get("busy", { ...values, n: number(s.webAgain) });
     else text = m.get(s.have > 0 ? "slow" : "waiting", values);
     const say = this.one("[data-say]");
     if (say.textContent !== text) say.textContent = text;

@@ -81,13 +81,14 @@ async function begin({ files = null, share = true }) {
     channel.postMessage({ command: { do: "start", files, share } });
     if (leadAsked) return;
     leadAsked = true;
-    setTimeout(tell, 1000);
     await lead(`spate-${torrent.key}`);
+    const tookOver = others !== null;
     leading = true;
     others = null;
     record = await store.record(torrent.key);
-    if (record?.stopped) return;
     await prepare();
+    if (tookOver && !record?.running) return; // another tab has paused or deleted it
+    if (tookOver) files = record.files;
   }
   record = { key: torrent.key, name: torrent.name, size: torrent.size, page: options.page, torrent: torrent.bytes, given: download.given, changed: Date.now(), files, running: true };
   try {
@@ -190,5 +191,7 @@ onmessage = ({ data }) => {
   }
   last = last.then(run).catch((err) => say({ is: "failed", text: err.message, name: err.name }));
 };
+
+addEventListener("online", () => download?.online());
 
 setInterval(() => { if (leading) tell(); }, reportTime);
