@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"spate"
@@ -21,6 +22,9 @@ func (s *Session) newScheduler() *announce.Scheduler {
 	opt := announce.Options{
 		Client: s.opt.Announcer, PeerID: s.opt.PeerID, Port: s.AdvertisedPort, MaxAnnounces: s.opt.MaxAnnounces, Go: s.spawn, Log: s.log,
 	}
+	if s.opt.WebRTC != nil {
+		opt.Signals = s.signals
+	}
 	if s.opt.ResumeDir != "" {
 		opt.Record = filepath.Join(s.opt.ResumeDir, "announces.json")
 	}
@@ -28,11 +32,20 @@ func (s *Session) newScheduler() *announce.Scheduler {
 }
 
 // newSwarms returns the swarms in which a torrent is announced: none without trackers, two for a
-// hybrid, and twice as many if the trackers of this process are announced to beside others. Each
+// hybrid, and as many more for each list of trackers that are announced to beside the others: those
+// of this process, and WebSocket trackers, because browsers can be reached through them only. Each
 // tier of trackers is shuffled with rng, or with the global random source if it is nil.
 func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, tiers [][]string, private bool, rng *rand.Rand) (all []*announce.Swarm) {
-	if len(tiers) == 0 || s.opt.Announcer == nil {
+	if len(tiers) == 0 && len(s.opt.SignalTrackers) == 0 || s.opt.Announcer == nil {
 		return nil
+	}
+	browsers, others := splitTiers(tiers, announce.IsWebSocket)
+	if s.opt.WebRTC == nil {
+		tiers, browsers = others, nil
+	} else if !private {
+		tiers = others
+	} else {
+		browsers = nil
 	}
 	lists := [][][]string{tiers}
 	if s.opt.OwnTracker != nil && !private {
@@ -40,7 +53,18 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 			lists = [][][]string{own, others}
 		}
 	}
+	lists = append(lists, browsers)
+	if s.opt.WebRTC != nil && !private {
+		for _, url := range s.opt.SignalTrackers {
+			if !slices.ContainsFunc(browsers, func(tier []string) bool { return slices.Contains(tier, url) }) {
+				lists = append(lists, [][]string{{url}})
+			}
+		}
+	}
 	for _, list := range lists {
+		if len(list) == 0 {
+			continue
+		}
 		all = append(all, announce.NewSwarm(owner, hash, list, rng))
 		if !hash2.IsZero() {
 			all = append(all, announce.NewSwarm(owner, hash2, list, rng))

@@ -2,7 +2,9 @@ package torrent
 
 import (
 	"crypto/sha1"
+	"net/netip"
 	"slices"
+	"time"
 
 	"spate/merkle"
 	"spate/torrent/internal/picker"
@@ -183,12 +185,31 @@ func (t *Torrent) banLocked(key PeerKey, piece int) {
 	}
 	t.bad.banned = append(t.bad.banned, key)
 	t.log.Warn("peer banned: it sent bad data", "peer", key)
-	for _, l := range t.listsLocked() {
-		l.Ban(key.Addr())
+	if key.Addr().IsValid() {
+		for _, l := range t.listsLocked() {
+			l.Ban(key.Addr())
+		}
+	} else {
+		t.s.channels.ban(t.sourceOfLocked(key), time.Now())
 	}
 	for _, c := range t.peerConns.byID {
 		if c != nil && (c.peer.key == key || t.peers.Banned(c.peer.addr)) {
 			c.dropLocked(errBanned)
 		}
 	}
+}
+
+// sourceOfLocked returns the address from which the packets of a peer come or came.
+func (t *Torrent) sourceOfLocked(key PeerKey) netip.Addr {
+	for _, c := range t.peerConns.byID {
+		if c != nil && c.peer.key == key {
+			return c.peer.source().Addr()
+		}
+	}
+	for _, r := range t.peerConns.retired {
+		if r.key == key {
+			return r.from.Addr()
+		}
+	}
+	return netip.Addr{}
 }

@@ -70,6 +70,7 @@ type conn struct {
 type remotePeer struct {
 	key       PeerKey        // identifies the peer
 	addr      netip.AddrPort // not valid for a peer without an address, such as a browser
+	from      netip.AddrPort // where the packets of a peer without addr come from; nobody can dial it
 	id        spate.PeerID
 	reserved  peerwire.Reserved
 	transport Transport
@@ -80,6 +81,15 @@ type remotePeer struct {
 	firstSent bool      // the metadata search has sent the first messages already
 	namedNode bool      // the peer has named its DHT node
 	since     time.Time // when the connection began
+}
+
+// source returns the address from which the packets of the peer come, by which connections are
+// limited.
+func (p *remotePeer) source() netip.AddrPort {
+	if p.addr.IsValid() {
+		return p.addr
+	}
+	return p.from
 }
 
 // receiveState is the state of the goroutine that reads. Its slices are reused for each
@@ -134,13 +144,19 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		nc, begin = b.Conn, b.begin
 	}
 	c := &conn{
-		t:    t,
-		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, transport: transportOf(nc), incoming: incoming, since: now},
+		t: t,
+		peer: remotePeer{
+			key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved,
+			transport: transportOf(nc), incoming: incoming, since: now,
+		},
 		wire: wireState{amChoking: true, peerChoking: true},
 		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},
 		req:  requestState{lastBlock: now, pipe: newPipeline()},
 		tx:   sendState{lastWrite: now},
 		rx:   receiveState{replay: begin},
+	}
+	if !addr.IsValid() {
+		c.peer.from = sourceOf(nc)
 	}
 	up := []transport.Limit{t.up, t.s.up}
 	if t.s.opt.Uplink != nil {

@@ -177,7 +177,7 @@ func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now ti
 			standing = fairpool.Waiting
 		}
 		peers = append(peers, c)
-		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.peer.addr.Addr()), Standing: standing, Since: c.peer.since})
+		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.peer.source().Addr()), Standing: standing, Since: c.peer.since})
 	}
 	return peers, holders
 }

@@ -41,7 +41,7 @@ func (c *conn) join() error {
 	if c.ext.listens.IsValid() {
 		c.listLocked().Connected(c.ext.listens)
 	}
-	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
+	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.source()) > 0
 	t.peerConns.byID[c.id] = c
 	t.holes.meet(c.peer.addr.Addr())
 	t.peerConns.n++
@@ -62,10 +62,10 @@ func (t *Torrent) admitLocked(c *conn) error {
 		return errHalted
 	case c.peer.id == t.s.opt.PeerID:
 		return errSelf
-	case t.peers.Banned(c.peer.addr):
+	case t.peers.Banned(c.peer.addr), c.peer.transport == WebRTCChannel && t.s.channels.banned(c.peer.source().Addr(), time.Now()):
 		return errBanned
 	}
-	if now := time.Now(); t.peerConns.n >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.peer.addr, now) || !t.dropForLocked(now, c.peer.addr)) {
+	if now := time.Now(); t.peerConns.n >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
 		t.s.connSlots.refused.Add(1)
 		return errFull
 	}
@@ -116,7 +116,7 @@ func (c *conn) leave(err error) {
 	t.peerConns.byID[c.id] = nil
 	t.peerConns.n--
 	t.peerConns.changes++
-	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.peer.key})
+	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.peer.key, c.peer.source()})
 	c.tx.uploads = nil
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute
 	if c.ext.listens.IsValid() {

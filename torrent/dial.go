@@ -37,11 +37,16 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		g := s.beginHandshake(remoteAddr(nc), nc.Close)
-		if !s.spawn(func() { s.handleIncoming(nc, g) }) {
-			s.endHandshake(g)
-			nc.Close()
-		}
+		s.enter(nc)
+	}
+}
+
+// enter handles an incoming connection in a goroutine of its own.
+func (s *Session) enter(nc net.Conn) {
+	g := s.beginHandshake(sourceOf(nc), nc.Close)
+	if !s.spawn(func() { s.handleIncoming(nc, g) }) {
+		s.endHandshake(g)
+		nc.Close()
 	}
 }
 
@@ -62,7 +67,7 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	if over := transportOf(raw); over == TCP || !s.punches.awaits(addr, time.Now()) {
 		s.cameIn(addr, over)
 	}
-	if !s.takeSlot(t, addr) {
+	if !s.takeSlot(t, sourceOf(raw)) {
 		nc.Close()
 		return
 	}
@@ -138,7 +143,8 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 		nc.Write(ours.Append(nil)) // the peer answers on its own connection
 		return nil, hs, nil, nil, errDialedBack
 	}
-	if plain && s.opt.Encryption == EncryptionRequire {
+	if plain && s.opt.Encryption == EncryptionRequire && transportOf(raw) != WebRTCChannel { // DTLS encrypts that
+
 		return nil, hs, nil, nil, errEncryption
 	}
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {

@@ -151,7 +151,7 @@ func (s *Session) readIncoming(nc net.Conn) (_ net.Conn, hs peerwire.Handshake, 
 	switch {
 	case err != nil:
 		return nil, hs, plain, err
-	case !plain && s.opt.Encryption == EncryptionOff:
+	case !plain && (s.opt.Encryption == EncryptionOff || transportOf(nc) == WebRTCChannel):
 		return nil, hs, plain, peerwire.CheckPrefix(begin)
 	}
 	if !plain {

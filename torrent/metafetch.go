@@ -16,6 +16,7 @@ import (
 	"spate/discovery"
 	"spate/internal/netguard"
 	"spate/metainfo"
+	"spate/torrent/internal/announce"
 	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
@@ -232,7 +233,9 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 	defer cancel()
 	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
 		for _, u := range f.link.Trackers[:min(len(f.link.Trackers), trackerclient.MaxTrackers)] {
-			f.wg.Go(func() { f.s.announcer.Poll(ctx, u, f.hash, f) })
+			if f.s.opt.WebRTC != nil || !announce.IsWebSocket(u) {
+				f.wg.Go(func() { f.s.announcer.Poll(ctx, u, f.hash, f) })
+			}
 		}
 	}
 	tick := time.NewTicker(time.Second)

@@ -43,6 +43,16 @@ type LateAnnouncer interface {
 	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
+// SignalAnnouncer is an [Announcer] that also announces to WebSocket trackers, which pass on
+// offers of WebRTC connections and answers to them. *trackerclient.Client is one. An Announcer
+// that wraps a SignalAnnouncer has to be one too.
+type SignalAnnouncer interface {
+	Announcer
+	// AnnounceSignals announces like Announce; the session calls it for URLs with the scheme
+	// ws or wss. It may use signals until it has announced the event "stopped" of the swarm.
+	AnnounceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error)
+}
+
 // Options configure a session. The zero value selects the defaults that are documented at
 // each field, on all addresses of the machine.
 type Options struct {
@@ -52,6 +62,10 @@ type Options struct {
 	// Network. Nil means none. It should listen on the UDP port of the number PeerPort, because
 	// peers are told one port for both. The session closes it.
 	UTP UTPSocket
+	// WebRTC makes and accepts connections to browsers, if Announcer is a [SignalAnnouncer] that
+	// passes on their descriptions. Nil means none: the session then ignores WebSocket trackers.
+	// The session closes it.
+	WebRTC WebRTC
 	// NoTCP turns off TCP for connections to peers. It needs UTP, whose port is that of the
 	// session.
 	NoTCP bool
@@ -63,6 +77,9 @@ type Options struct {
 	// announced to one tracker at a time (BEP 27). It must be safe for concurrent use and quick.
 	// Nil: no tracker belongs to this process.
 	OwnTracker func(url string) bool
+	// SignalTrackers are the URLs of WebSocket trackers to which every torrent that is not private
+	// is announced, in addition to its own trackers. They need WebRTC.
+	SignalTrackers []string
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver

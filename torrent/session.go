@@ -61,6 +61,8 @@ type Session struct {
 
 	punches punches
 
+	channels channels
+
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // counts every goroutine of the session
@@ -213,6 +215,9 @@ func (s *Session) Close() error {
 	}
 	ending.Wait()
 	s.cancel()
+	if s.opt.WebRTC != nil {
+		s.opt.WebRTC.Close()
+	}
 	s.wg.Wait()
 	for _, t := range all {
 		t.finish()

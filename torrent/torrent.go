@@ -104,8 +104,9 @@ type torrentData struct {
 
 // retiredPeer is the handle of a peer that left, with its key.
 type retiredPeer struct {
-	id  picker.PeerID
-	key PeerKey
+	id   picker.PeerID
+	key  PeerKey
+	from netip.AddrPort // remotePeer.from
 }
 
 // newTorrent returns a torrent that can be started.

@@ -15,19 +15,15 @@ type Transport uint8
 
 // The transports.
 const (
-	TCP Transport = iota
-	UTP           // BEP 29
+	TCP           Transport = iota
+	UTP                     // BEP 29
+	WebRTCChannel           // a WebRTC data channel, over which browsers are peers
 )
 
-// String returns "tcp" or "utp", as the API and the command line name a transport.
-func (t Transport) String() string {
-	if t == UTP {
-		return "utp"
-	}
-	return "tcp"
-}
+// String returns "tcp", "utp" or "webrtc", as the API and the command line name a transport.
+func (t Transport) String() string { return [...]string{"tcp", "utp", "webrtc"}[t] }
 
-// other returns the other transport.
+// other returns the other transport over which peers are dialled.
 func (t Transport) other() Transport { return TCP + UTP - t }
 
 // UTPSocket makes and accepts connections over uTP (BEP 29). It must be safe for concurrent
@@ -41,8 +37,11 @@ type UTPSocket interface {
 
 // transportOf returns the transport of a connection.
 func transportOf(nc net.Conn) Transport {
-	if nc.RemoteAddr().Network() == "udp" {
+	switch nc.RemoteAddr().Network() {
+	case "udp":
 		return UTP
+	case "webrtc":
+		return WebRTCChannel
 	}
 	return TCP
 }

@@ -47,7 +47,7 @@ func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 		return t.dropForNetworkLocked(now, from)
 	}
 	if t.status.state == StateSeeding || worst.wire.peerInterested || !worst.wire.gotMessage {
-		t.s.rememberUseless(worst.peer.addr, now)
+		t.s.rememberUseless(worst.peer.source(), now)
 	}
 	worst.dropLocked(errUseless)
 	t.s.connSlots.evicted.Add(1)

@@ -49,7 +49,7 @@ func (c *webConn) leaveLocked() {
 	c.cancel()
 	c.server.Close()
 	t.pick.PeerLeft(c.id)
-	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.seed.key})
+	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{id: c.id, key: c.seed.key})
 	delete(c.seed.conns, c)
 	t.web.conns--
 	t.s.hungUp()

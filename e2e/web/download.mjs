@@ -1,13 +1,14 @@
-// Downloads releases in their pages: node download.mjs PAGE FILE [DIR]
+// Downloads releases in their pages: node download.mjs PAGE FILE [DIR [seed]]
 //
 // PAGE is the URL of a release page at an address that is not this machine's own, so that it is
 // no secure context, and FILE has the data. The script prints one problem per line and exits
-// with 1 if there are any. Screenshots go to DIR.
+// with 1 if there are any. Screenshots go to DIR. With "seed" it downloads from the publisher's
+// seed over WebRTC; otherwise the publisher has only HTTP.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
-const [url, file, shots] = process.argv.slice(2);
+const [url, file, shots, scenario] = process.argv.slice(2);
 const data = readFileSync(file);
 const wrong = [];
 const check = (ok, what) => ok || wrong.push(what);
@@ -185,11 +186,17 @@ async function embeds() {
   server.close();
 }
 
-await reloads();
-await exchanges();
-await lies();
-await repairs();
-await embeds();
+// A page gets everything from the publisher's seed over WebRTC.
+async function fromSeed() {
+  const page = await visitor("seed");
+  await page.route(/\/d\//, (route) => route.abort());
+  await page.goto(url);
+  await saved(page, "seed", () => start(page).click());
+  check(!/publisher/.test(await detail(page)), "the page says that data came from the publisher over HTTP");
+}
+
+if (scenario === "seed") await fromSeed();
+else for (const run of [reloads, exchanges, lies, repairs, embeds]) await run();
 await browser.close();
 for (const w of wrong) console.log(w);
 console.log(`${wrong.length} problems`);

@@ -98,7 +98,7 @@ func TestSessionWithoutTCPAsksForUDPOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	engine, err := testEnv().sessionOn(torrent.Options{Bind: loopback, NoTCP: true, PeerPort: udp.Port()}, udp, false)
+	engine, err := testEnv().sessionOn(torrent.Options{Bind: loopback, NoTCP: true, PeerPort: udp.Port()}, udp, portUse{noWebRTC: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,12 @@ func (o *ownTracker) has(url string) bool {
 	return o.urls[url]
 }
 
+// AnnounceSignals implements [torrent.SignalAnnouncer]. The tracker of this process gets these
+// announces over a connection too, because it passes offers on to connections only.
+func (o *ownTracker) AnnounceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error) {
+	return announceSignals(ctx, o.next, url, req, signals)
+}
+
 // Announce implements [torrent.Announcer].
 func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	o.mu.Lock()

@@ -19,13 +19,13 @@ const anyPortTries = 32
 // newSession returns an engine that listens, and the UDP port of the same number. It prefers a
 // port of the options that is free for both; otherwise it returns no UDP port. If anyPort is set
 // and no port is free, it uses any other port.
-func (e *Env) newSession(opt torrent.Options, noUTP, anyPort bool) (*torrent.Session, *udpmux.Mux, error) {
-	s, udp, err := e.listenOnBoth(opt, noUTP)
+func (e *Env) newSession(opt torrent.Options, use portUse, anyPort bool) (*torrent.Session, *udpmux.Mux, error) {
+	s, udp, err := e.listenOnBoth(opt, use)
 	var port *torrent.PortError
 	if errors.As(err, &port) && anyPort && !sockerr.Is(port.Err, syscall.EADDRNOTAVAIL) {
 		e.Warnf("no port from %d to %d is free for peers; using another free port", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
-		s, udp, err = e.listenOnBoth(opt, noUTP)
+		s, udp, err = e.listenOnBoth(opt, use)
 	}
 	if errors.As(err, &port) {
 		network := "tcp"
@@ -42,8 +42,8 @@ func (e *Env) newSession(opt torrent.Options, noUTP, anyPort bool) (*torrent.Ses
 
 // listenOnBoth returns an engine on the first port of the options that is free for TCP and UDP.
 // If there is none, it returns an engine on the first port that is free for TCP, and no UDP port,
-// or an error if the options turn off TCP. The engine has uTP on the UDP port unless noUTP is set.
-func (e *Env) listenOnBoth(opt torrent.Options, noUTP bool) (*torrent.Session, *udpmux.Mux, error) {
+// or an error if the options turn off TCP. The engine uses the UDP port as use says.
+func (e *Env) listenOnBoth(opt torrent.Options, use portUse) (*torrent.Session, *udpmux.Mux, error) {
 	tries := int(max(opt.PeerPort, opt.PeerPortLast)-opt.PeerPort) + 1
 	switch {
 	case opt.NoListen:
@@ -63,7 +63,7 @@ func (e *Env) listenOnBoth(opt torrent.Options, noUTP bool) (*torrent.Session, *
 			continue
 		}
 		both.PeerPort, both.PeerPortLast = udp.Port(), udp.Port()
-		s, err := e.sessionOn(both, udp, noUTP)
+		s, err := e.sessionOn(both, udp, use)
 		if err == nil {
 			return s, udp, nil
 		}
@@ -80,22 +80,40 @@ func (e *Env) listenOnBoth(opt torrent.Options, noUTP bool) (*torrent.Session, *
 	return s, nil, err
 }
 
-// sessionOn returns an engine with uTP on a UDP port, unless noUTP is set.
-func (e *Env) sessionOn(opt torrent.Options, udp *udpmux.Mux, noUTP bool) (*torrent.Session, error) {
-	if noUTP {
-		notutp.Refuse(udp)
-		return torrent.NewSession(opt)
+// portUse says which protocols an engine has on the UDP port of the peers.
+type portUse struct {
+	noUTP, noWebRTC bool
+	at              *channelAddr // for WebRTC
+}
+
+// sessionOn returns an engine with uTP and WebRTC on a UDP port, unless use turns them off.
+func (e *Env) sessionOn(opt torrent.Options, udp *udpmux.Mux, use portUse) (_ *torrent.Session, err error) {
+	if !use.noWebRTC {
+		if opt.WebRTC, err = e.openWebRTC(udp, opt.Bind, use.at); err != nil {
+			return nil, err
+		}
 	}
-	socket, err := e.openUTP(udp, opt.Bind)
-	if err != nil {
+	if use.noUTP {
+		notutp.Refuse(udp)
+	} else if opt.UTP, err = e.openUTP(udp, opt.Bind); err != nil {
+		closeAll(opt)
 		return nil, err
 	}
-	opt.UTP = socket
 	s, err := torrent.NewSession(opt)
 	if err != nil {
-		socket.Close()
+		closeAll(opt)
 	}
 	return s, err
+}
+
+// closeAll closes the transports of an engine that was not started.
+func closeAll(opt torrent.Options) {
+	if opt.UTP != nil {
+		opt.UTP.Close()
+	}
+	if opt.WebRTC != nil {
+		opt.WebRTC.Close()
+	}
 }
 
 // dialTracker returns a connection to a UDP tracker on the UDP port of the peers. Without such a

@@ -147,6 +147,9 @@ func (p *Publisher) openSession(ctx context.Context) error {
 		return p.own
 	}
 	c.Options.OwnTracker = p.own.has
+	if !c.NoWebRTC {
+		c.Options.SignalTrackers = []string{p.ownSignalTracker()}
+	}
 	if c.PortMap != nil {
 		ports := *c.PortMap
 		ports.State, ports.rules = p.conf.State, p.siteRules()

@@ -33,6 +33,7 @@ type SessionConfig struct {
 	NoLSD    bool           // do not find peers on the local network
 	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
 	NoUTP    bool           // use TCP only, and refuse connections by uTP at once
+	NoWebRTC bool           // do not connect to browsers
 	// PortMap configures the mappings at the router; nil: none.
 	PortMap *PortMapConfig
 	// OnReach is called with what is known about whether others can connect, and with each
@@ -102,7 +103,8 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		line = uplink.NewLine()
 		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc) }
 	}
-	s, udp, err := env.newSession(opt, c.NoUTP, c.AnyPort)
+	at := &channelAddr{now: env.Now}
+	s, udp, err := env.newSession(opt, portUse{c.NoUTP, c.NoWebRTC, at}, c.AnyPort)
 	if err != nil {
 		trk.Close()
 		return nil, err
@@ -135,6 +137,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	if c.PortMap != nil {
 		d.site = c.PortMap.site
 	}
+	at.set(d)
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	if udp != nil && nodes == nil {

@@ -114,6 +114,20 @@ func (a *seenAddr) Announce(ctx context.Context, trackerURL string, req *tracker
 	return resp, err
 }
 
+// AnnounceSignals implements [torrent.SignalAnnouncer].
+func (a *seenAddr) AnnounceSignals(ctx context.Context, trackerURL string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error) {
+	return announceSignals(ctx, a.Announcer, trackerURL, req, signals)
+}
+
+// announceSignals announces to a WebSocket tracker by next, which may not be able to.
+func announceSignals(ctx context.Context, next torrent.Announcer, trackerURL string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error) {
+	s, ok := next.(torrent.SignalAnnouncer)
+	if !ok {
+		return next.Announce(ctx, trackerURL, req)
+	}
+	return s.AnnounceSignals(ctx, trackerURL, req, signals)
+}
+
 // seenAddress returns the IPv4 address that trackers see or, if none has said, the nodes of the
 // DHT.
 func (s *Session) seenAddress() observedAddr {

@@ -39,8 +39,21 @@ func TestClassify(t *testing.T) {
 		{"a reply that is cut", connect[:7], Unknown},
 		{"an unknown action", append([]byte{0, 0, 0, 4}, connect[4:]...), Unknown},
 		{"a request to a tracker", connectRequest, Unknown},
-		{"a STUN request", []byte("\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl"), Unknown},
-		{"a DTLS record", append([]byte("\x16\xfe\xfd"), utpSYN...), Unknown},
+		{"a STUN request", stunRequestFor(""), STUN},
+		{"a STUN request with other attributes", stunRequestFor("\x80\x22\x00\x03abc\x00"), STUN},
+		{"a check of ICE", stunRequestFor("\x00\x06\x00\x03a:b\x00\x00\x24\x00\x04abcd"), WebRTC},
+		{"a check of ICE with its user name last", stunRequestFor("\x00\x24\x00\x04abcd\x00\x06\x00\x03a:b\x00"), WebRTC},
+		{"a STUN request with an attribute that is cut", stunRequestFor("\x80\x22\xff\xffabcd"), STUN},
+		{"a response of STUN", append([]byte("\x01\x01"), stunRequestFor("")[2:]...), WebRTC},
+		{"an indication of STUN", append([]byte("\x00\x11"), stunRequestFor("")[2:]...), WebRTC},
+		{"STUN with another length", append(stunRequestFor(""), 1, 2, 3, 4), Unknown},
+		{"STUN with another cookie", append([]byte("\x00\x01\x00\x00\x21\x12\xa4\x43"), "abcdefghijkl"...), Unknown},
+		{"uTP data whose time is the cookie of STUN", append([]byte("\x01\x00\x50\x46\x21\x12\xa4\x42"), utpData[8:]...), UTP},
+		{"DTLS 1.2", dtlsRecord(22, 0xfd), WebRTC},
+		{"DTLS 1.0, as the first record has it", dtlsRecord(22, 0xff), WebRTC},
+		{"DTLS application data", dtlsRecord(23, 0xfd), WebRTC},
+		{"a DTLS record that is cut", dtlsRecord(22, 0xfd)[:20], Unknown},
+		{"TLS", dtlsRecord(22, 0x03)[:20], Unknown},
 		{"nothing", nil, Unknown},
 	} {
 		if got := Classify(c.data); got != c.want {
@@ -53,7 +66,7 @@ func TestClassify(t *testing.T) {
 // depends on nothing but the data, and that no bytes after a header change the kind of uTP and of
 // trackers.
 func FuzzClassify(f *testing.F) {
-	for _, p := range [][]byte{nil, ping, pong, utpSYN, utpData, connect, refusal} {
+	for _, p := range [][]byte{nil, ping, pong, utpSYN, utpData, connect, refusal, stunRequestFor(""), dtlsRecord(22, 0xfd)} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -75,9 +88,56 @@ func FuzzClassify(f *testing.F) {
 			if len(data) < 8 || !bytes.Equal(data[:3], []byte{0, 0, 0}) || data[3] > 3 || Classify(append(data, 'e')) != tracker {
 				t.Errorf("%x is no reply of a tracker", data)
 			}
+		case STUN, WebRTC:
+			isSTUN := len(data) >= 20 && data[0] < 4 && string(data[4:8]) == "\x21\x12\xa4\x42" && int(data[2])<<8+int(data[3]) == len(data)-20
+			isDTLS := len(data) >= 13 && data[0] >= 20 && data[0] <= 25 && data[1] == 0xfe && data[2] >= 0xfd
+			if !isSTUN && (kind == STUN || !isDTLS) {
+				t.Errorf("%x is neither STUN nor DTLS", data)
+			}
 		case Unknown:
 		default:
 			t.Errorf("Classify returned %d", kind)
 		}
 	})
+}
+
+// stunRequestFor returns a binding request with attributes.
+func stunRequestFor(attrs string) []byte {
+	b := append([]byte{0, 1, 0, byte(len(attrs)), 0x21, 0x12, 0xa4, 0x42}, "abcdefghijkl"...)
+	return append(b, attrs...)
+}
+
+// dtlsRecord returns a record of a type and the second byte of a version.
+func dtlsRecord(kind, minor byte) []byte {
+	b := append([]byte{kind, 0xfe, minor, 0, 0, 0, 0, 0, 0, 0, 1, 0, 16}, "sixteen bytes..."...)
+	return b
+}
+
+// TestFirstByteDecides checks that packets of each protocol keep their kind beside those of
+// the others, for every first byte: a record of DTLS has one of six first bytes, STUN one of four,
+// and uTP one of five.
+func TestFirstByteDecides(t *testing.T) {
+	t.Parallel()
+	for first := range 256 {
+		utp := append([]byte{byte(first)}, utpData[1:]...)
+		dtls := dtlsRecord(byte(first), 0xfd)
+		stun := append([]byte{byte(first)}, stunRequestFor("")[1:]...)
+		for _, c := range []struct {
+			what  string
+			data  []byte
+			kind  Kind
+			holds bool
+		}{
+			{"uTP", utp, UTP, first&0xf == 1 && first>>4 <= 4},
+			{"DTLS", dtls, WebRTC, first >= 20 && first <= 25},
+			{"a request of STUN", stun, STUN, first == 0},
+			{"another message of STUN", stun, WebRTC, first >= 1 && first <= 3},
+			{"a reply of a tracker", append([]byte{byte(first)}, connect[1:]...), tracker, first == 0},
+			{"the DHT", append([]byte{byte(first)}, ping[1:]...), DHT, first == 'd'},
+		} {
+			if got := Classify(c.data); c.holds != (got == c.kind) {
+				t.Errorf("%s with the first byte %#x has the kind %d", c.what, first, got)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 // Package udpmux shares the UDP port of the peers among the protocols that use it: the DHT
-// (BEP 5), uTP (BEP 29) and the client of UDP trackers (BEP 15). Other clients expect all of
-// them at one port, and a router that maps the port opens it for all of them.
+// (BEP 5), uTP (BEP 29), WebRTC, STUN and the client of UDP trackers (BEP 15). Other clients
+// expect the first two and the last at one port, and a router that maps the port opens it for all
+// of them.
 //
 // A [Mux] has a socket for IPv4 and one for IPv6, and one goroutine for each, which reads in a
 // loop:
@@ -164,7 +165,7 @@ func (m *Mux) Port() uint16 { return m.port }
 // data until then. f delays all protocols of the port, so it must not wait for anything. It may
 // call [Mux.Queue] and [Mux.Send].
 func (m *Mux) Receive(kind Kind, f func(batch []Packet)) {
-	if kind != DHT && kind != UTP {
+	if kind == Unknown || kind >= tracker {
 		panic(fmt.Sprintf("udpmux: packets of kind %d have no receiver", kind))
 	}
 	r := &m.receivers[kind]

@@ -1,5 +1,6 @@
 // Package trackerclient announces to trackers and scrapes them over HTTP, HTTPS (BEP 3,
-// 7, 23, 31, 48) and UDP (BEP 15, 41). [Tiers] is the announce list of a torrent (BEP
+// 7, 23, 31, 48) and UDP (BEP 15, 41), and announces over WebSocket, as WebTorrent does.
+// [Tiers] is the announce list of a torrent (BEP
 // 12).
 //
 // The URL of a tracker comes from a torrent, which can be written by anybody. A
@@ -80,7 +81,7 @@ type Options struct {
 
 // Client announces to trackers and scrapes them. It is safe for concurrent use.
 //
-// The scheme of a URL must be http, https or udp. The client refuses to connect to:
+// The scheme of a URL must be http, https or udp; [Client.AnnounceSignals] takes ws and wss. The client refuses to connect to:
 //
 //   - unspecified, multicast and link-local addresses and the metadata services of clouds
 //   - a tracker on this machine, unless its path is /announce or /scrape (for udp also
@@ -89,7 +90,7 @@ type Options struct {
 //   - a private address after a redirect from a public one
 //   - this machine after a redirect from another machine
 //   - a host that is neither a name nor an address in its usual form, such as 127.1
-//   - over http and https, a port of another service, such as 25
+//   - over http, https, ws and wss, a port of another service, such as 25
 //   - an http URL after a redirect from https
 //
 // It checks the address that it actually connects to, and for a redirect the address of
@@ -113,6 +114,11 @@ type Client struct {
 	udp    map[udpKey]*udpTracker // guarded by mu
 	hosts  map[string]*hostSlots  // guarded by mu
 	closed bool                   // guarded by mu
+
+	sockets map[string]*wsTracker // by URL; guarded by mu
+	wsCtx   context.Context       // ends when the client is closed
+	wsStop  context.CancelFunc
+	wsRuns  sync.WaitGroup
 }
 
 // New returns a client. Call Close when it is no longer needed.
@@ -142,6 +148,7 @@ func New(o Options) (*Client, error) {
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
 		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
 	}
+	c.wsCtx, c.wsStop = context.WithCancel(context.Background())
 	c.dialerUDP = c.dialer
 	c.dialerUDP.Dial, c.dialerUDP.DialsNames = o.DialUDP, false
 	for f := range familyCount {
@@ -150,7 +157,8 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close cancels the UDP requests in progress and closes idle connections. The client
+// Close cancels the UDP requests in progress and closes the connections to WebSocket trackers and
+// idle connections. The client
 // must not be used afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()
@@ -164,6 +172,8 @@ func (c *Client) Close() error {
 	for _, h := range c.http {
 		h.Close()
 	}
+	c.wsStop()
+	c.wsRuns.Wait()
 	return nil
 }
 
@@ -171,7 +181,7 @@ func (c *Client) Close() error {
 // name has addresses of both families, it announces over both at once (BEP 7) and
 // merges the responses.
 func (c *Client) Announce(ctx context.Context, rawURL string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	u, err := parseURL(rawURL)
+	u, err := parseRequestURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +230,7 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoH
 	if len(hashes) == 0 || len(hashes) > tracker.MaxScrapeUDP {
 		return nil, fmt.Errorf("trackerclient: a scrape must have 1 to %s, not %d", units.Plural(tracker.MaxScrapeUDP, "info-hash"), len(hashes))
 	}
-	u, err := parseURL(rawURL)
+	u, err := parseRequestURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -309,16 +319,25 @@ func parseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// parseRequestURL parses the URL of a tracker that is asked by one request.
+func parseRequestURL(raw string) (*url.URL, error) {
+	u, err := parseURL(raw)
+	if err == nil && (u.Scheme == "ws" || u.Scheme == "wss") {
+		return nil, &URLError{URL: origin(u), Reason: "WebSocket trackers are for WebRTC, which is turned off here"}
+	}
+	return u, err
+}
+
 func checkURL(u *url.URL) error {
 	fail := func(reason string) error { return &URLError{URL: origin(u), Reason: reason} }
 	switch u.Scheme {
-	case "http", "https":
+	case "http", "https", "ws", "wss":
 	case "udp":
 		if u.Port() == "" {
 			return fail("a udp tracker needs a port")
 		}
 	default:
-		return fail("the scheme must be http, https or udp")
+		return fail("the scheme must be http, https, udp, ws or wss")
 	}
 	if u.Hostname() == "" {
 		return fail("it has no host")

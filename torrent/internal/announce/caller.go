@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"spate/discovery"
@@ -79,12 +80,20 @@ func (c *caller) Announce(ctx context.Context, url string, req *tracker.Announce
 }
 
 func (c *caller) call(ctx context.Context, url string, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
-	if late, ok := c.s.opt.Client.(LateClient); ok {
+	signals, ok := c.s.opt.Client.(SignalClient)
+	if ok && c.s.opt.Signals != nil && IsWebSocket(url) {
+		resp, err = signals.AnnounceSignals(ctx, url, req, c.s.opt.Signals(c.swarm.hash))
+	} else if late, ok := c.s.opt.Client.(LateClient); ok {
 		resp, err = late.AnnounceLate(ctx, url, req, func(peer discovery.Candidate) { c.found(peer, url) })
 	} else {
 		resp, err = c.s.opt.Client.Announce(ctx, url, req)
 	}
 	return resp, named(url, err)
+}
+
+// IsWebSocket reports whether the URL of a tracker is that of a WebSocket tracker.
+func IsWebSocket(url string) bool {
+	return strings.HasPrefix(url, "ws://") || strings.HasPrefix(url, "wss://")
 }
 
 // named adds the URL of the tracker to a refusal, whose error does not name the tracker.

@@ -50,6 +50,13 @@ type LateClient interface {
 	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
+// SignalClient is a [Client] that also announces to WebSocket trackers.
+// torrent.SignalAnnouncer documents the contract.
+type SignalClient interface {
+	Client
+	AnnounceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error)
+}
+
 // Receiver receives the answers of trackers about a swarm. Its methods must be safe for
 // concurrent use.
 type Receiver interface {
@@ -75,7 +82,7 @@ type Torrent interface {
 	Dormant() bool
 }
 
-// Options configure a [Scheduler]. All are required except Record.
+// Options configure a [Scheduler]. All are required except Signals and Record.
 type Options struct {
 	Client Client
 	PeerID spate.PeerID
@@ -83,6 +90,9 @@ type Options struct {
 	Port func() uint16
 	// MaxAnnounces bounds the announces at one time.
 	MaxAnnounces int
+	// Signals returns the offers and answers of a swarm for WebSocket trackers. Nil means that no
+	// torrent has such trackers.
+	Signals func(hash spate.InfoHash) tracker.Signals
 	// Go runs a function in a goroutine that the session waits for. It returns false if
 	// the session is closed.
 	Go func(func()) bool

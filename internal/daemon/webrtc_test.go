@@ -1,0 +1,183 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"spate/maker"
+	"spate/metainfo"
+	"spate/torrent"
+	"spate/tracker/swarm"
+	"spate/tracker/trackerserver"
+)
+
+// signalTracker runs a tracker on loopback and returns the URL for WebSocket clients.
+func signalTracker(t *testing.T) string {
+	t.Helper()
+	table, err := swarm.New(swarm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := trackerserver.New(table, trackerserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	web := &http.Server{Handler: server.Handler(http.NotFoundHandler())}
+	wg.Go(func() { web.Serve(server.Listener(l)) })
+	wg.Go(func() { server.Run(ctx) })
+	t.Cleanup(func() { cancel(); web.Close(); l.Close(); wg.Wait(); table.Close() })
+	return "ws://" + l.Addr().String() + "/announce"
+}
+
+// noise makes a torrent of a file with random bytes.
+func noise(t *testing.T, size int) (dir string, data []byte, mi *metainfo.MetaInfo) {
+	t.Helper()
+	dir, data = t.TempDir(), make([]byte, size)
+	rand.Read(data)
+	path := filepath.Join(dir, "noise")
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, err := maker.Make(t.Context(), path, maker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, data, out
+}
+
+// TestSignalsConnectPeers checks that two engines that know each other from a WebSocket tracker
+// only, exchange a torrent over a data channel, from a magnet link too, that the statistics name
+// the transport and no address, and that a seed makes no offers.
+func TestSignalsConnectPeers(t *testing.T) {
+	t.Parallel()
+	url := signalTracker(t)
+	dir, data, mi := noise(t, 3<<20+5)
+	mi.AnnounceList = [][]string{{url}}
+	seed := openSession(t, SessionConfig{NoDHT: true})
+	seeding, err := seed.Add(mi, torrent.AddOptions{Dir: dir, Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	until(t, ctx, func() bool { return slices.ContainsFunc(seeding.Stats().Trackers, func(s torrent.TrackerStats) bool { return !s.LastAnnounce.IsZero() && s.Err == nil }) })
+
+	get := openSession(t, SessionConfig{NoDHT: true})
+	h1, _ := mi.HashV1()
+	h2, _ := mi.HashV2()
+	link := metainfo.Magnet{HashV1: h1, HashV2: h2, Trackers: []string{url}}
+	found, _, err := get.Session.FetchMetadata(ctx, link, torrent.MetadataOptions{})
+	if err != nil {
+		t.Fatalf("no metadata: %v", err)
+	}
+	to := t.TempDir()
+	tor, err := get.Add(found, torrent.AddOptions{Dir: to})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var peers []torrent.PeerStats
+	until(t, ctx, func() bool {
+		if len(peers) == 0 {
+			peers = tor.PeerStats()
+		}
+		return tor.Stats().State == torrent.StateSeeding
+	})
+	got, err := os.ReadFile(filepath.Join(to, "noise"))
+	if err != nil || string(got) != string(data) {
+		t.Fatalf("the file differs, or %v", err)
+	}
+	if len(peers) == 0 {
+		peers = tor.PeerStats()
+	}
+	if len(peers) != 1 || peers[0].Transport != torrent.WebRTCChannel || peers[0].Transport.String() != "webrtc" || peers[0].Key.Addr().IsValid() || !peers[0].Key.IsValid() {
+		t.Errorf("the peers are %+v", peers)
+	}
+}
+
+// until waits until a condition holds.
+func until(t *testing.T, ctx context.Context, ok func() bool) {
+	t.Helper()
+	for tick := time.NewTicker(5 * time.Millisecond); !ok(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			t.Fatal("it does not happen")
+		}
+	}
+}
+
+// TestChannelAddrHidesPrivateAddresses checks which addresses descriptions name.
+func TestChannelAddrHidesPrivateAddresses(t *testing.T) {
+	t.Parallel()
+	addr := netip.MustParseAddr
+	all := func(list ...string) (out []netip.Addr) {
+		for _, s := range list {
+			out = append(out, addr(s))
+		}
+		return out
+	}
+	mapped := netip.MustParseAddrPort("198.51.100.1:7000")
+	for _, c := range []struct {
+		name   string
+		bind   netip.Addr
+		local  []netip.Addr
+		mapped netip.AddrPort
+		seen   netip.Addr
+		want   string
+		open   bool
+	}{
+		{"loopback", addr("127.0.0.1"), nil, netip.AddrPort{}, netip.Addr{}, "[127.0.0.1:6881]", true},
+		{"a server", netip.Addr{}, all("203.0.113.9", "2a00::1"), netip.AddrPort{}, addr("203.0.113.9"), "[203.0.113.9:6881 [2a00::1]:6881]", true},
+		{"mapped", netip.Addr{}, all("192.168.1.2"), mapped, netip.Addr{}, "[198.51.100.1:7000]", true},
+		{"behind a router", netip.Addr{}, all("192.168.1.2"), netip.AddrPort{}, addr("198.51.100.1"), "[198.51.100.1:6881]", false},
+		{"a network of its own", netip.Addr{}, all("192.168.1.2"), netip.AddrPort{}, netip.Addr{}, "[192.168.1.2:6881]", false},
+		{"IPv6 beside a private IPv4", netip.Addr{}, all("192.168.1.2", "2a00::1"), netip.AddrPort{}, netip.Addr{}, "[[2a00::1]:6881]", true},
+		{"bound to one of several", addr("10.0.0.5"), all("192.168.1.2"), netip.AddrPort{}, netip.Addr{}, "[10.0.0.5:6881]", false},
+	} {
+		found, open := chooseChannelAddr(c.bind, c.local, c.mapped, c.seen, 6881)
+		if got := joined(found); got != c.want || open != c.open {
+			t.Errorf("%s: %s, open: %v; want %s, %v", c.name, got, open, c.want, c.open)
+		}
+	}
+}
+
+func joined(list []netip.AddrPort) string {
+	s := "["
+	for i, a := range list {
+		if i > 0 {
+			s += " "
+		}
+		s += a.String()
+	}
+	return s + "]"
+}
+
+// TestLoopbackChecksOnlyLoopback checks to which candidates of others packets go.
+func TestLoopbackChecksOnlyLoopback(t *testing.T) {
+	t.Parallel()
+	for a, want := range map[string][2]bool{ // bound to loopback, to all addresses
+		"127.0.0.1": {true, false}, "::1": {true, false}, "192.168.1.2": {false, true}, "203.0.113.1": {false, true},
+		"169.254.169.254": {false, false}, "224.0.0.1": {false, false}, "0.0.0.0": {false, false}, "fe80::1": {false, false},
+	} {
+		got := [2]bool{mayCheck(loopback, netip.MustParseAddr(a)), mayCheck(netip.Addr{}, netip.MustParseAddr(a))}
+		if got != want {
+			t.Errorf("%s: %v, want %v", a, got, want)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package trackerclient
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/wire"
+)
+
+// Bounds of the offers that pass through a tracker.
+const (
+	maxOffers     = 5               // offers in one announce
+	maxWaiting    = 10              // offers of a swarm that wait for answers at one tracker
+	offerTime     = time.Minute     // until an offer without an answer is withdrawn
+	maxAnswering  = 4               // offers of others that are answered at the same time, by tracker
+	answersBurst  = 100             // offers of others that are answered at once, by tracker
+	answersRate   = 20              // offers of others that are answered in a second, by tracker
+	noPeersToTake = tracker.Unknown // the tracker does not say whether it has peers for offers
+)
+
+// wsOffer is an offer that waits for its answer.
+type wsOffer struct {
+	offer tracker.Offer
+	since time.Time
+}
+
+// withdraw ends all offers of a swarm. The caller holds the lock of the tracker.
+func (w *wsSwarm) withdraw() {
+	for id, o := range w.offers {
+		o.offer.Withdraw()
+		delete(w.offers, id)
+	}
+}
+
+// read handles the messages of the tracker until the connection ends.
+func (t *wsTracker) read(ctx context.Context, conn *websocket.Conn) error {
+	var r wire.WSReply
+	for {
+		_, b, err := conn.Read(ctx)
+		if err != nil {
+			return errors.Join(errSocketEnded, err)
+		}
+		if wire.ParseWSReply(b, &r) != nil || r.Action != wire.WSAnnounce {
+			continue // of no use; trackers of others send messages that are not known here
+		}
+		switch {
+		case r.Offer != "":
+			t.answer(ctx, conn, &r)
+		case r.Answer != "":
+			t.accept(&r)
+		default:
+			if n, ih := t.reply(&r); n > 0 {
+				if err := t.offer(ctx, conn, ih, n); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// answer answers the offer of another peer in a goroutine. It drops offers that are too many.
+func (t *wsTracker) answer(ctx context.Context, conn *websocket.Conn, r *wire.WSReply) {
+	t.mu.Lock()
+	w := t.swarms[r.InfoHash]
+	now := time.Now()
+	t.credit = min(answersBurst, t.credit+answersRate*now.Sub(t.refill).Seconds())
+	t.refill = now
+	if w == nil || w.last.PeerID == r.PeerID || t.credit < 1 {
+		t.mu.Unlock()
+		return
+	}
+	t.credit--
+	signals, m := w.signals, wire.WSRequest{Action: wire.WSAnnounce, InfoHash: r.InfoHash, PeerID: w.last.PeerID, ToPeer: r.PeerID, AnswerTo: r.OfferID}
+	t.mu.Unlock()
+	if signals == nil {
+		return
+	}
+	select {
+	case t.answering <- struct{}{}:
+	default:
+		return
+	}
+	offer := r.Offer
+	t.c.wsRuns.Go(func() {
+		defer func() { <-t.answering }()
+		var err error
+		if m.Answer, err = signals.Answer(offer); err == nil {
+			t.put(ctx, conn, wire.AppendWSRequest(nil, &m)) // an error ends the connection too
+		}
+	})
+}
+
+// accept passes on the answer of another peer.
+func (t *wsTracker) accept(r *wire.WSReply) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.swarms[r.InfoHash]
+	if w == nil {
+		return
+	}
+	o := w.offers[r.OfferID]
+	if o == nil {
+		return
+	}
+	delete(w.offers, r.OfferID)
+	if r.PeerID == w.last.PeerID || o.offer.Accept(r.Answer) != nil {
+		o.offer.Withdraw()
+	}
+}
+
+// reply gives a reply to the call that waits for it, and returns how many offers the peers of the
+// swarm could take.
+func (t *wsTracker) reply(r *wire.WSReply) (takers int, ih spate.InfoHash) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := -1
+	for i, call := range t.sent {
+		if call.req.InfoHash == r.InfoHash || r.Failure != "" && r.InfoHash.IsZero() {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		return 0, ih // the reply to offers, or to an announce after a new connection
+	}
+	call := t.sent[at]
+	t.sent = append(t.sent[:at:at], t.sent[at+1:]...)
+	if r.Failure != "" {
+		call.finish(nil, &tracker.FailureError{Reason: r.Failure, RetryIn: time.Duration(r.RetryIn) * time.Minute, Never: r.Never})
+		return 0, ih
+	}
+	w := t.swarms[call.req.InfoHash]
+	resp := &tracker.AnnounceResponse{
+		Interval: time.Duration(r.Interval) * time.Second, MinInterval: time.Duration(r.MinInterval) * time.Second,
+		Complete: r.Complete, Incomplete: r.Incomplete, Downloaded: r.Downloaded, Warning: r.Warning, TrackerID: r.TrackerID,
+	}
+	if resp.Interval <= 0 {
+		resp.Interval = wsInterval
+	}
+	call.finish(resp, nil)
+	if w == nil || call.req.Left == 0 || call.req.Event == tracker.EventStopped {
+		return 0, ih
+	}
+	takers = r.Takers
+	if takers == noPeersToTake { // seeds and leechers, of which this side is one
+		takers = max(0, r.Complete) + max(0, r.Incomplete) - 1
+	}
+	return min(takers, maxOffers, maxWaiting-len(w.offers)), call.req.InfoHash
+}
+
+// offer sends an announce with at most n offers, if the swarm needs peers.
+func (t *wsTracker) offer(ctx context.Context, conn *websocket.Conn, ih spate.InfoHash, n int) error {
+	t.mu.Lock()
+	w := t.swarms[ih]
+	var signals tracker.Signals
+	if w != nil {
+		signals = w.signals
+		for id, o := range w.offers {
+			if time.Since(o.since) > offerTime {
+				o.offer.Withdraw()
+				delete(w.offers, id)
+			}
+		}
+	}
+	t.mu.Unlock()
+	if signals == nil {
+		return nil
+	}
+	made := signals.Offers(n)
+	if len(made) == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	w = t.swarms[ih]
+	if w == nil { // it was stopped meanwhile
+		t.mu.Unlock()
+		for _, o := range made {
+			o.Withdraw()
+		}
+		return nil
+	}
+	var list []wire.WSOffer
+	for _, o := range made {
+		one := wire.WSOffer{SDP: o.Description()}
+		rand.Read(one.ID[:])
+		w.offers[one.ID] = &wsOffer{o, time.Now()}
+		list = append(list, one)
+	}
+	req := w.last
+	t.mu.Unlock()
+	return t.send(ctx, conn, &req, list)
+}
