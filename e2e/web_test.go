@@ -10,12 +10,12 @@ import (
 )
 
 // webTools installs playwright-core and axe-core with npm, and returns the directory to run
-// click.mjs in.
+// the scripts in.
 func webTools(t *testing.T) string {
 	t.Helper()
 	need(t, "node", "npm", "chromium")
 	dir := t.TempDir()
-	for _, f := range []string{"package.json", "package-lock.json", "click.mjs"} {
+	for _, f := range []string{"package.json", "package-lock.json", "click.mjs", "download.mjs"} {
 		b, err := os.ReadFile(filepath.Join("web", f))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, f), b, 0o644)

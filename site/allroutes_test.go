@@ -37,13 +37,13 @@ func TestAllRoutes(t *testing.T) {
 
 	examples := map[string][]string{
 		"GET /{$}": {"/", "/?q=one&all=1"}, "GET /r/{name}": {"/r/one.iso", "/r/tree"}, "GET /r/{name}/files": {"/r/tree/files"},
-		"GET /r/{name}/notes.txt": {"/r/one.iso/notes.txt"}, "GET /r/{name}/qr.svg": {"/r/one.iso/qr.svg"}, "GET /r/{name}/badge.svg": {"/r/one.iso/badge.svg"},
+		"GET /r/{name}/inpage": {"/r/one.iso/inpage"}, "GET /r/{name}/notes.txt": {"/r/one.iso/notes.txt"}, "GET /r/{name}/qr.svg": {"/r/one.iso/qr.svg"}, "GET /r/{name}/badge.svg": {"/r/one.iso/badge.svg"},
 		"GET /r/{name}/release.json": {"/r/one.iso/release.json"}, "GET /r/{name}/SHA256SUMS": {"/r/one.iso/SHA256SUMS"},
 		"GET /r/{name}/SHA256SUMS.minisig": {"/r/one.iso/SHA256SUMS.minisig"}, "GET /r/{name}/minisign.pub": {"/r/one.iso/minisign.pub"},
 		"GET /m/{file}": {"/m/one.iso.meta4"}, "GET /index.json": {"/index.json", "/index.json?all=1"}, "GET /feed.xml": {"/feed.xml"}, "GET /atom.xml": {"/atom.xml"},
 		"GET /robots.txt": {"/robots.txt"}, "GET /sitemap.xml": {"/sitemap.xml"}, "GET /t/{file}": {"/t/one.iso.torrent", "/t/one.iso.torrent.minisig", "/t/v1.iso.v2", "/t/v1.iso.v2.minisig"},
 		"GET /d/{name}": {"/d/one.iso"}, "GET /d/{name}/{path...}": {"/d/tree/sub/a.txt"}, "GET /w/{name}/{path...}": {"/w/tree/tree/sub/a.txt"},
-		"GET /z/{file}": {"/z/tree.zip"}, "GET /v/{name}": {"/v/a.png"}, "GET /v/{name}/{path...}": {"/v/tree/sub/a.txt"}, "GET /static/{file}": {"/static/site.css", "/static/icon.svg"}, "GET /favicon.ico": {"/favicon.ico"},
+		"GET /z/{file}": {"/z/tree.zip"}, "GET /v/{name}": {"/v/a.png"}, "GET /v/{name}/{path...}": {"/v/tree/sub/a.txt"}, "GET /static/{file}": {"/static/site.css", "/static/icon.svg"}, "GET /static/download/{label}/{file}": {"/static/download/" + f.modules + "/main.js"}, "GET /favicon.ico": {"/favicon.ico"},
 	}
 	other := []string{"GET /r/{name}/{$}", "GET /t1/{file}", "GET /w/{name}", "OPTIONS /", "/", "GET /r/{name}/live"} // redirects, errors and streams
 	for pattern := range f.routes() {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 
 	"spate/internal/httpcontent"
 )
@@ -46,8 +47,8 @@ var assetKinds = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".woff2": "font/woff2",
 }
 
-// loadAssets reads the files in static/: the embedded ones, and those of the theme, which
-// may replace them.
+// loadAssets reads the files in static/ and static/download/: the embedded ones, and those of the
+// theme, which may replace them. The names of the result begin below static/.
 func loadAssets(files layered) (map[string]asset, error) {
 	assets := map[string]asset{}
 	for _, fsys := range files {
@@ -55,11 +56,12 @@ func loadAssets(files layered) (map[string]asset, error) {
 			continue
 		}
 		names, err := fs.Glob(fsys, "static/*")
-		if err != nil {
+		modules, err2 := fs.Glob(fsys, "static/"+moduleDir+"*.js")
+		if err := errors.Join(err, err2); err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			base := path.Base(name)
+		for _, name := range append(names, modules...) {
+			base := strings.TrimPrefix(name, "static/")
 			kind, known := assetKinds[path.Ext(base)]
 			if _, have := assets[base]; have || !known {
 				continue

@@ -84,6 +84,9 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string, vie
 	}
 	defer out.close()
 	out.sent = s.sentBy(rel.Hash())
+	if fromPage(r) {
+		out.pages = &s.sentPages
+	}
 	if pad > 0 {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Cache-Control", "public, max-age=86400")
@@ -245,6 +248,9 @@ func (s *Site) Sent(ih spate.InfoHash) int64 {
 	}
 	return 0
 }
+
+// SentToPages returns the number of bytes of SentAll that downloads in pages asked for.
+func (s *Site) SentToPages() int64 { return s.sentPages.Load() }
 
 // SentAll returns the number of bytes that all direct downloads have sent.
 func (s *Site) SentAll() int64 { return s.sentAll.Load() }

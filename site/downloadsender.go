@@ -40,6 +40,7 @@ type sender struct {
 	slot    *slot
 	sent    *atomic.Int64    // bytes sent of the release
 	all     *atomic.Int64    // bytes sent by the site
+	pages   *atomic.Int64    // bytes sent to scripts of pages; nil for other programs
 	content *publish.Content // nil for a pad file
 	begun   func()           // called before the first step; nil: no call
 	passed  func(sent int64) // called with total after each step of a range; nil: no call
@@ -164,6 +165,9 @@ func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err err
 	o.budget.giveBack(n - sent)
 	o.sent.Add(sent)
 	o.all.Add(sent)
+	if o.pages != nil {
+		o.pages.Add(sent)
+	}
 	o.total += sent
 	if o.passed != nil && o.status == http.StatusPartialContent {
 		o.passed(o.total)

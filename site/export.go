@@ -200,7 +200,7 @@ func (e *export) own(encoded string) bool {
 // beside adds files of a release to which its page may have no link.
 func (e *export) beside(ref string) {
 	page := "/r/" + ref
-	for _, p := range []string{"/release.json", "/badge.svg", "/SHA256SUMS", "/SHA256SUMS.minisig", "/minisign.pub", "/qr.svg"} {
+	for _, p := range []string{"/release.json", "/badge.svg", "/SHA256SUMS", "/SHA256SUMS.minisig", "/minisign.pub", "/qr.svg", "/inpage"} {
 		e.wanted(page + p)
 	}
 	e.wanted("/t/" + ref + ".torrent")

@@ -80,6 +80,12 @@ type Options struct {
 	Sending func(r *publish.Release, i int, off int64) func(sent int64)
 	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
+	// WebSocketPath is the path of a WebSocket tracker of this host, through which the pages of
+	// releases find peers; "" for none.
+	WebSocketPath string
+	// STUNPort is the UDP port of this host that answers STUN requests, from which pages learn
+	// their public address; 0 for none.
+	STUNPort uint16
 	// Theme contains files that replace the embedded ones in templates/ and static/.
 	Theme fs.FS
 
@@ -141,6 +147,7 @@ type Site struct {
 	locales  locales
 	markdown goldmark.Markdown
 	assets   map[string]asset
+	modules  string          // label of the modules of the download in a page
 	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
@@ -160,6 +167,7 @@ type Site struct {
 	held      *slotPool    // places of requests that wait in hold
 	searches  *slotPool    // slots for requests that look at all files or releases
 	sentAll   atomic.Int64 // bytes of direct downloads
+	sentPages atomic.Int64 // those that scripts of pages asked for
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
 
@@ -212,6 +220,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if s.assets, err = loadAssets(files); err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
+	s.modules = moduleLabel(s.assets)
 	if s.pages, err = s.parse(files); err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
@@ -236,37 +245,39 @@ func setDefault[T comparable](v *T, def T) {
 // routes returns the handlers of all paths, by pattern.
 func (s *Site) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /{$}":                         s.index,
-		"GET /r/{name}":                    s.release,
-		"GET /r/{name}/{$}":                s.toRelease,
-		"GET /r/{name}/files":              s.files,
-		"GET /r/{name}/notes.txt":          s.notes,
-		"GET /r/{name}/live":               s.live,
-		"GET /r/{name}/qr.svg":             s.qrCode,
-		"GET /r/{name}/badge.svg":          s.badge,
-		"GET /r/{name}/release.json":       s.oneJSON,
-		"GET /r/{name}/SHA256SUMS":         s.sums,
-		"GET /r/{name}/SHA256SUMS.minisig": s.sumsSignature,
-		"GET /r/{name}/minisign.pub":       s.publicKey,
-		"GET /m/{file}":                    s.meta4,
-		"GET /index.json":                  s.indexJSON,
-		"GET /feed.xml":                    s.rss,
-		"GET /atom.xml":                    s.atom,
-		"GET /robots.txt":                  s.robots,
-		"GET /sitemap.xml":                 s.sitemap,
-		"GET /t/{file}":                    s.torrent,
-		"GET /t1/{file}":                   s.twin,
-		"GET /d/{name}":                    s.download,
-		"GET /d/{name}/{path...}":          s.download,
-		"GET /w/{name}":                    s.webSeed,
-		"GET /w/{name}/{path...}":          s.webSeed,
-		"GET /v/{name}":                    s.view,
-		"GET /v/{name}/{path...}":          s.view,
-		"GET /z/{file}":                    s.zip,
-		"GET /static/{file}":               s.static,
-		"GET /favicon.ico":                 s.favicon,
-		"OPTIONS /":                        s.preflight,
-		"/":                                s.noPage,
+		"GET /{$}":                            s.index,
+		"GET /r/{name}":                       s.release,
+		"GET /r/{name}/{$}":                   s.toRelease,
+		"GET /r/{name}/files":                 s.files,
+		"GET /r/{name}/inpage":                s.inPage,
+		"GET /r/{name}/notes.txt":             s.notes,
+		"GET /r/{name}/live":                  s.live,
+		"GET /r/{name}/qr.svg":                s.qrCode,
+		"GET /r/{name}/badge.svg":             s.badge,
+		"GET /r/{name}/release.json":          s.oneJSON,
+		"GET /r/{name}/SHA256SUMS":            s.sums,
+		"GET /r/{name}/SHA256SUMS.minisig":    s.sumsSignature,
+		"GET /r/{name}/minisign.pub":          s.publicKey,
+		"GET /m/{file}":                       s.meta4,
+		"GET /index.json":                     s.indexJSON,
+		"GET /feed.xml":                       s.rss,
+		"GET /atom.xml":                       s.atom,
+		"GET /robots.txt":                     s.robots,
+		"GET /sitemap.xml":                    s.sitemap,
+		"GET /t/{file}":                       s.torrent,
+		"GET /t1/{file}":                      s.twin,
+		"GET /d/{name}":                       s.download,
+		"GET /d/{name}/{path...}":             s.download,
+		"GET /w/{name}":                       s.webSeed,
+		"GET /w/{name}/{path...}":             s.webSeed,
+		"GET /v/{name}":                       s.view,
+		"GET /v/{name}/{path...}":             s.view,
+		"GET /z/{file}":                       s.zip,
+		"GET /static/{file}":                  s.static,
+		"GET /static/download/{label}/{file}": s.module,
+		"GET /favicon.ico":                    s.favicon,
+		"OPTIONS /":                           s.preflight,
+		"/":                                   s.noPage,
 	}
 }
 

@@ -66,7 +66,7 @@ type pageKey struct {
 func (s *Site) parse(files layered) (map[pageKey]*template.Template, error) {
 	pages := map[pageKey]*template.Template{}
 	for _, name := range []string{"index.html", "release.html", "files.html", "error.html"} {
-		t, err := template.New("layout.html").Funcs(s.funcs(s.locales.list[0])).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name)
+		t, err := template.New("layout.html").Funcs(s.funcs(s.locales.list[0])).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/download.html", "templates/"+name)
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ var clientLinks = []string{"https://www.qbittorrent.org/download", "https://tran
 func checkNoActiveContent(t *testing.T, page string) {
 	t.Helper()
 	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
-		if tag[1] == "script" && !strings.Contains(tag[2], "src=\"/static/site.js") && !strings.Contains(tag[2], "application/ld+json") {
+		if tag[1] == "script" && !strings.Contains(tag[2], "src=\"/static/site.js") && !strings.Contains(tag[2], `type="module" src="/static/download/`) && !strings.Contains(tag[2], "application/ld+json") {
 			t.Errorf("the page has a script of another site or an inline one: %s", tag[0])
 		}
 		if strings.Count(attributes.ReplaceAllString(tag[2], ""), `"`) > 0 {

@@ -48,6 +48,7 @@ type releasePage struct {
 	Choice                  []choice // the variants among which the visitor chooses, or nil if the page shows one
 	Charts                  []chart
 	Files                   fileList
+	InPage                  *pageDownload // nil if the page cannot download by itself
 	Wave                    wave
 }
 
@@ -152,6 +153,9 @@ func (site *Site) release(w http.ResponseWriter, r *http.Request) {
 		if rel.Summed {
 			page.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}
+	}
+	if page.InPage = s.pageDownloadOf(rel, &page); page.InPage != nil {
+		w.Header().Set("Content-Security-Policy", downloadPolicy)
 	}
 	s.setLinks(w.Header(), rel, ref)
 	s.render(w, r, http.StatusOK, "release.html", page)

@@ -60,14 +60,14 @@ async function visitor(scheme, width) {
 // one is the only one with the look of a main button, and that both are large enough for a finger.
 async function firstScreen(page, where) {
   const { height } = page.viewportSize();
-  for (const [name, main] of [[/^Download [0-9]/, true], [/^Faster with BitTorrent$/, false]]) {
-    const link = page.getByRole("link", { name });
+  for (const [role, name, main] of [["button", /^Download [0-9]/, true], ["link", /^Faster with BitTorrent$/, false]]) {
+    const link = page.getByRole(role, { name });
     const box = await link.boundingBox();
     check(box && box.y + box.height <= height, `on ${where} ${name} is below the first screen`);
     check(box && box.height >= 44 && box.width >= 44, `on ${where} ${name} is too small for a finger`);
     check((await link.evaluate((e) => e.classList.contains("main"))) === main, `on ${where} ${name} has the wrong look`);
   }
-  check((await page.locator("main .button.main").count()) === 1, `${where} shows several main buttons`);
+  check((await page.locator("main .button.main:visible").count()) === 1, `${where} shows several main buttons`);
 }
 
 const phone = await visitor("light", 390);
@@ -83,6 +83,7 @@ check(await seen(phone.getByRole("heading", { level: 1, name: "Live" })), "no pa
 
 await phone.getByRole("link", { name: "system.iso", exact: true }).click();
 await phone.waitForSelector("[data-live].live");
+await phone.getByRole("button", { name: /^Download [0-9]/ }).waitFor();
 check((await phone.locator("dd[data-is=seeds]").textContent()) !== "–", "no live numbers");
 await firstScreen(phone, "a phone");
 check(await seen(phone.getByRole("heading", { name: "What is new" })), "no notes");
@@ -100,15 +101,20 @@ await phone.getByRole("link", { name: "Faster with BitTorrent" }).click();
 await phone.getByRole("link", { name: "Torrent file" }).click();
 check((await torrent).suggestedFilename() === "system.iso.torrent", "the .torrent has another name");
 const direct = phone.waitForEvent("download");
-await phone.getByRole("link", { name: /^Download [0-9]/ }).click();
+await phone.getByRole("link", { name: "Download without other visitors" }).click();
 check((await direct).suggestedFilename() === "system.iso", "the file has another name");
+const inPage = phone.waitForEvent("download");
+await phone.getByRole("button", { name: /^Download [0-9]/ }).click();
+check((await inPage).suggestedFilename() === "system.iso", "the file that the page saves has another name");
+await phone.getByRole("button", { name: "Save the file" }).waitFor();
+await look(phone, "saved", "light");
 
 await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
 await phone.getByRole("searchbox").fill("TREE many");
 await phone.keyboard.press("Enter");
 await phone.getByRole("link", { name: "tree of many", exact: true }).click();
 const archive = phone.waitForEvent("download");
-await phone.getByRole("link", { name: /^Download [0-9].*zip$/ }).click();
+await phone.getByRole("link", { name: "Download without other visitors" }).click();
 check((await archive).suggestedFilename() === "tree of many.zip", "the archive has another name");
 check((await archive.then((d) => d.failure())) === null, "the archive was not downloaded");
 await phone.getByRole("link", { name: "All 300 files" }).click();
@@ -140,7 +146,10 @@ check(await seen(phone.getByRole("searchbox")), "no link from the statistics to 
 const desk = await visitor("dark", 1280);
 for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {
   await desk.goto(base + path);
-  if (name === "release") await firstScreen(desk, "a desktop");
+  if (name === "release") {
+    await desk.getByRole("button", { name: /^Download [0-9]/ }).waitFor();
+    await firstScreen(desk, "a desktop");
+  }
   await look(desk, name, "dark");
 }
 
@@ -149,6 +158,8 @@ const plain = await browser.newContext({ javaScriptEnabled: false });
 const page = await plain.newPage();
 await page.goto(base + "/r/system.iso");
 check((await page.locator("dd[data-is=seeds]").textContent()) === "1", "without scripts: no number of seeds");
+check(await seen(page.getByRole("link", { name: /^Download [0-9]/ })), "without scripts: no plain download");
+check(!(await page.getByRole("button", { name: /^Download/ }).isVisible()), "without scripts: a button that does nothing");
 check(await seen(page.getByRole("link", { name: "Magnet link", exact: true })), "without scripts: no magnet link");
 await page.getByText("No client? Get one", { exact: true }).click();
 check(await seen(page.getByRole("link", { name: "qBittorrent", exact: true })), "without scripts: no programs to install");

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
-	c.TrackerNode.Server.OnlyAllowed = true
+	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
 	if c.TrackerDHT {
 		c.TrackerNode.Server.DHT = p.answerDHT
@@ -138,6 +139,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	options.Spread, options.Sending = p.spread, p.sending
 	options.Open, options.Begun, options.Direct, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
+	options.WebSocketPath, options.STUNPort = "/announce", p.stunPort()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
@@ -300,6 +302,15 @@ func (p *Publisher) Announce() [][]string { return p.address.Load().announce }
 
 // HTTPAddr returns the address of the HTTP socket.
 func (p *Publisher) HTTPAddr() string { return p.sockets.httpAddr().String() }
+
+// stunPort returns the UDP port that answers STUN requests of browsers, or 0.
+func (p *Publisher) stunPort() uint16 {
+	addr, err := netip.ParseAddrPort(p.UDPAddr())
+	if err != nil || !p.conf.TrackerNode.Server.STUN {
+		return 0
+	}
+	return addr.Port()
+}
 
 // UDPAddr returns the address of the UDP tracker, or "" if there is none.
 func (p *Publisher) UDPAddr() string { return p.sockets.udpAddr() }

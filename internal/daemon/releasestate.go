@@ -159,14 +159,22 @@ func (p *Publisher) stateChanged(ctx context.Context, t *torrent.Torrent, was, i
 
 var releasesByState = prometheus.NewDesc("spate_releases", "Releases, by state.", []string{"state"}, nil)
 
-// releaseMetrics collects the number of releases in each state.
+// sentToPages counts what downloads in pages cost the site beside their peers.
+var sentToPages = prometheus.NewDesc("spate_site_sent_to_pages_bytes_total", "Bytes that the site has sent to downloads in its pages over HTTP.", nil, nil)
+
+// releaseMetrics collects the number of releases in each state, and what the site has sent to
+// downloads in pages.
 type releaseMetrics struct{ p *Publisher }
 
 // Describe implements [prometheus.Collector].
-func (m *releaseMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- releasesByState }
+func (m *releaseMetrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- releasesByState
+	ch <- sentToPages
+}
 
 // Collect implements [prometheus.Collector].
 func (m *releaseMetrics) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(sentToPages, prometheus.CounterValue, float64(m.p.site.SentToPages()))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	list, _, err := m.p.publisher.Catalog().List(ctx, publish.Query{All: true})

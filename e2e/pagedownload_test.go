@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDownloadInPage downloads releases in their pages, at an address that makes the page no
+// secure context: over HTTP with a reload, from another page, beside one that lies, and to
+// repair a damaged file.
+func TestDownloadInPage(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 12_000_000)
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--http-up", "0", "--no-webrtc")
+	base := "http://" + l.Hosts[0].IP + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':'):]
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "download.mjs"), base+"/r/system.iso", file, os.Getenv("SPATE_SHOTS"))
+	if code := visit.wait(); code != 0 {
+		t.Errorf("download.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}
+
+// TestPageDownloadsFromSeed downloads a release in its page from the publisher's seed over WebRTC,
+// with nothing over HTTP.
+func TestPageDownloadsFromSeed(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 4_000_000)
+	p, r := l.Hosts[0].serve("publish", file)
+	base := "http://" + l.Hosts[0].IP + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':'):]
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "download.mjs"), base+"/r/system.iso", file, "", "seed")
+	if code := visit.wait(); code != 0 {
+		t.Errorf("download.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+	p.line("a finished download", func(s string) bool { return strings.Contains(s, `"event":"finished"`) })
+}

@@ -1,0 +1,335 @@
+// A download in the worker: it connects the picker, the peers, the web server and the store.
+import { choose } from "./choker.js";
+import { blockSize, equal } from "./hash.js";
+import { WebSource } from "./http.js";
+import { Peer } from "./peer.js";
+import { Picker } from "./picker.js";
+import { Rate } from "./rate.js";
+import { Served } from "./served.js";
+
+// Times in seconds.
+const waitForPeers = 2.5; // after which the web server is asked, if a tracker may know peers
+const slowTime = 10; // with a low rate from peers, after which the web server is asked for any piece
+const chokeTime = 10;
+const recordTime = 10;
+const gatherTime = 50; // milliseconds for which pieces are collected before they are stored
+
+const slow = 64 << 10; // bytes a second from peers
+const runAlone = 4 << 20; // bytes of a request to the web server without peers
+const runBeside = 1 << 20; // and with peers
+
+// Download downloads a torrent into a store and gives it to peers. hooks has send(peer, bytes),
+// close(peer) and changed().
+export class Download {
+  constructor(torrent, store, peerId, hooks) {
+    Object.assign(this, { torrent, store, peerId, hooks });
+    this.peers = new Map();
+    this.banned = new Set(); // peer ids in text
+    this.paused = true;
+    this.sharing = true;
+    this.tracked = 0; // number of other peers that the tracker knows; -1 before its first answer
+    this.bytes = { peers: 0, web: 0, wasted: 0 }; // of this session
+    this.complete = false;
+    this.down = new Rate();
+    this.up = new Rate();
+    this.problem = null; // {code, text}: why the download cannot go on
+    this.checking = 0; // pieces whose hash is computed
+    this.writes = [];
+    this.writing = null;
+    this.bad = new Map(); // of pieces that failed: index -> {data, from}
+    this.turn = 0;
+    this.lucky = null;
+    this.waiters = [];
+    this.served = new Served(this);
+  }
+
+  now() { return performance.now() / 1000; }
+
+  // load reads what is stored. wanted contains 1 for each piece that is to be downloaded.
+  async load(wanted) {
+    const { torrent, store } = this;
+    const have = new Uint8Array(torrent.count);
+    for (const i of await store.indexes(torrent.key)) if (i < torrent.count) have[i] = 1;
+    this.unproved = new Set(); // pieces of earlier sessions, which are checked again before use
+    have.forEach((set, i) => { if (set) this.unproved.add(i); });
+    this.picker = new Picker(torrent, have, wanted);
+    const record = await store.record(torrent.key);
+    this.given = this.givenBefore = record?.given ?? 0;
+  }
+
+  // want changes the pieces to download.
+  want(wanted) {
+    this.picker.wanted = wanted;
+    this.picker.recount();
+    this.complete = false;
+    for (const i of [...this.picker.active.keys()]) if (!wanted[i] && this.picker.active.get(i).left > 0) this.picker.drop(i);
+    this.kick();
+  }
+
+  // start begins or continues. url(i) returns the URL of file i at the web server, or is null.
+  start(url) {
+    if (url && !this.web) this.web = new WebSource(this, url);
+    this.problem = null;
+    this.paused = false;
+    this.began = this.now();
+    this.slowSince = this.now();
+    this.timer ??= setInterval(() => this.tick(), 1000);
+    this.kick();
+  }
+
+  pause() {
+    this.paused = true;
+    this.web?.stop();
+    for (const p of this.peers.values()) {
+      this.picker.forget(p);
+      p.asked.clear();
+      p.ask(this.now());
+    }
+    this.hooks.changed();
+  }
+
+  // stop ends everything.
+  async stop() {
+    this.pause();
+    clearInterval(this.timer);
+    this.timer = null;
+    for (const id of [...this.peers.keys()]) this.drop(id);
+    this.web?.stop();
+    await this.writing;
+  }
+
+  // online asks the web server again at once, because the browser has a network again.
+  online() {
+    if (this.web) this.web.notBefore = 0;
+    this.useWeb();
+  }
+
+  kick() {
+    for (const p of this.peers.values()) p.ask(this.now());
+    this.useWeb();
+    this.finish();
+    this.hooks.changed();
+  }
+
+  // Connections.
+
+  connected(id) { this.peers.set(id, new Peer(this, id, (bytes) => this.hooks.send(id, bytes), () => this.drop(id))); }
+
+  arrived(id, bytes) {
+    const peer = this.peers.get(id);
+    if (peer) this.guard(peer, () => peer.data(bytes, this.now()));
+  }
+
+  // guard ends the connection to a peer that breaks the protocol.
+  guard(peer, f) {
+    try {
+      f();
+    } catch {
+      this.drop(peer.id);
+    }
+  }
+
+  // drop ends a connection.
+  drop(id) {
+    const peer = this.peers.get(id);
+    if (!peer) return;
+    this.peers.delete(id);
+    peer.gone();
+    this.hooks.close(id);
+  }
+
+  // shaken checks a peer after its handshake.
+  shaken(peer) {
+    if (this.banned.has(String(peer.peerId))) throw new Error("this peer sent wrong data");
+    for (const p of this.peers.values()) if (p !== peer && p.peerId && equal(p.peerId, peer.peerId)) throw new Error("connected already");
+    if (this.peers.size <= 8) this.rechoke(); // in a larger swarm the peer waits for the next turn
+  }
+
+  ban(peer) {
+    if (!(peer instanceof Peer)) return;
+    this.banned.add(String(peer.peerId));
+    this.drop(peer.id);
+  }
+
+  sent(id, n) {
+    const peer = this.peers.get(id);
+    if (!peer) return;
+    peer.credit += n;
+    this.serve(peer);
+  }
+
+  serve(peer) { this.served.serve(peer); }
+
+  // Blocks.
+
+  received(source, i, block, data) {
+    this.bytes.peers += data.length;
+    this.take(source, i, block, data);
+  }
+
+  // fromWeb takes a block from the web server. A server without ranges sends all blocks.
+  fromWeb(source, i, block, data) {
+    if (!this.picker.needs(i)) return;
+    if (!this.picker.active.has(i)) this.picker.start(i);
+    this.bytes.web += data.length;
+    this.take(source, i, block, data);
+  }
+
+  take(source, i, block, data) {
+    this.down.add(data.length);
+    const result = this.picker.received(source, i, block, data);
+    if (!result) {
+      this.bytes.wasted += data.length;
+      return;
+    }
+    for (const other of result.others) other.unask(result.piece, block);
+    if (result.piece.left === 0) this.check(result.piece);
+  }
+
+  // check checks the hash of a piece and stores it.
+  async check(piece) {
+    this.checking++;
+    const good = await this.torrent.check(piece.index, piece.data);
+    this.checking--;
+    if (!good) {
+      this.wrong(piece);
+      return;
+    }
+    this.blame(piece);
+    this.writes.push([piece.index, piece.data]);
+    this.writing ??= this.write().finally(() => { this.writing = null; });
+  }
+
+  // write stores the checked pieces, and those that come meanwhile.
+  async write() {
+    while (this.writes.length > 0) {
+      if (this.picker.missing > this.writes.length) await new Promise((done) => setTimeout(done, gatherTime));
+      const batch = this.writes;
+      this.writes = [];
+      try {
+        await this.store.put(this.torrent.key, batch);
+      } catch (err) {
+        for (const [i] of batch) this.picker.drop(i);
+        this.fail(err.name === "QuotaExceededError" ? "full" : "store", err.message);
+        return;
+      }
+      for (const [i, data] of batch) {
+        this.picker.stored(i);
+        this.served.keep(i, data);
+        for (const p of this.peers.values()) p.tell(i);
+      }
+      for (const done of this.waiters.splice(0)) done();
+      this.useWeb();
+      this.finish();
+    }
+  }
+
+  // room resolves when the buffers of pieces are not full.
+  room() {
+    if (this.picker.activeBytes < 128 << 20) return undefined;
+    return new Promise((done) => this.waiters.push(done));
+  }
+
+  fail(code, text) {
+    this.problem = { code, text };
+    this.pause();
+  }
+
+  // wrong handles a piece whose hash is wrong. If one source sent all of it, that source is
+  // banned. Otherwise one source sends all of it again, which shows who sent the bad blocks.
+  wrong(piece) {
+    this.bytes.wasted += piece.size;
+    const sources = new Set(piece.from);
+    if (sources.size > 1 && !this.bad.has(piece.index)) this.bad.set(piece.index, { data: piece.data.slice(), from: piece.from });
+    piece.restart();
+    if (sources.size === 1) {
+      const [source] = sources;
+      if (source.web) source.web.failed(new Error("the server sends other data than the torrent has"));
+      this.ban(source);
+    } else piece.only = [...sources].find((s) => s instanceof Peer && this.peers.has(s.id)) ?? null;
+    this.kick();
+  }
+
+  // blame bans the peers whose blocks differ from the good ones.
+  blame(piece) {
+    const bad = this.bad.get(piece.index);
+    if (!bad) return;
+    this.bad.delete(piece.index);
+    bad.from.forEach((source, b) => {
+      const from = piece.begin(b), to = from + piece.length(b);
+      if (!equal(bad.data.subarray(from, to), piece.data.subarray(from, to))) this.ban(source);
+    });
+  }
+
+  // finish checks the pieces of earlier sessions when nothing is missing, and reports the end.
+  async finish() {
+    if (this.picker.missing > 0 || this.complete || this.proving) return;
+    this.proving = true;
+    for (const i of [...this.unproved]) if (this.picker.wanted[i]) await this.served.prove(i);
+    this.proving = false;
+    if (this.picker.missing > 0) {
+      this.kick();
+      return;
+    }
+    this.complete = true;
+    this.web?.stop();
+    await this.record();
+    this.rechoke();
+    this.hooks.changed();
+  }
+
+  fileNeeded(index) {
+    const row = this.torrent.piecesOf(index);
+    for (let i = row?.[0]; row && i <= row[1]; i++) if (this.picker.needs(i)) return true;
+    return false;
+  }
+
+  // useWeb asks the web server for what peers do not send.
+  useWeb() {
+    const { web, picker } = this, now = this.now();
+    if (!web || this.paused || picker.missing === 0) return;
+    const sources = [...this.peers.values()].filter((p) => p.wanted);
+    const alone = sources.length === 0;
+    if (alone && this.tracked !== 0 && now - this.began < waitForPeers) return;
+    const any = alone || now - this.slowSince > slowTime;
+    const most = alone ? 2 : 1;
+    while (web.running < most) {
+      if (!web.run(alone ? runAlone : runBeside, (i) => any || picker.availability[i] === 0, now)) break;
+    }
+  }
+
+  tick() {
+    const now = this.now();
+    this.down.tick();
+    this.up.tick();
+    for (const p of [...this.peers.values()]) this.guard(p, () => p.tick(now));
+    const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, 0);
+    if (rate >= slow || this.paused) this.slowSince = now;
+    this.turn++;
+    if (this.turn % chokeTime === 0) this.rechoke();
+    if (this.turn % recordTime === 0 && this.given !== this.givenBefore) this.record();
+    this.useWeb();
+  }
+
+  // rechoke decides which peers are served.
+  rechoke() {
+    const peers = [...this.peers.values()].filter((p) => p.has !== null);
+    const { unchoke, lucky } = choose(peers, this.complete, Math.floor(this.turn / chokeTime), this.lucky);
+    this.lucky = lucky;
+    const open = this.sharing ? unchoke : [];
+    // A free slot is open to all, so that a newcomer does not wait for the next turn.
+    for (const p of peers) p.setChoking(!(open.includes(p) || (this.sharing && peers.length <= 4)));
+  }
+
+  share(on) {
+    this.sharing = on;
+    this.rechoke();
+  }
+
+  // record stores what was given, beside the name and size for the list of downloads.
+  async record() {
+    this.givenBefore = this.given;
+    const record = await this.store.record(this.torrent.key);
+    if (record) await this.store.setRecord({ ...record, given: this.given, changed: Date.now() });
+  }
+}

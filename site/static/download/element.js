@@ -1,0 +1,56 @@
+// <spate-download src="https://.../r/NAME">: the download of a release in the page of another
+// site. What the element contains, such as a plain link, is shown where this script or the
+// release page does not work.
+import { Session, possible } from "./session.js";
+import { Panel } from "./ui.js";
+import { target } from "./target.js";
+
+const style = new CSSStyleSheet();
+style.replaceSync(`
+:host { display: block; }
+[hidden] { display: none !important; }
+.button { font: inherit; font-weight: 600; min-height: 2.75rem; padding: .5rem 1.1rem; border: 1px solid #0a6870; border-radius: .6rem; background: none; color: inherit; cursor: pointer; }
+.button.main { display: inline-flex; align-items: center; gap: .5rem; background: #0a6870; color: #fff; }
+.small { font-size: .875em; opacity: .85; margin: .6rem 0 0; }
+.tell { font-weight: 600; margin: 0; }
+.acts-in { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0 0; }
+[role=progressbar] { height: .75rem; margin-top: .6rem; border-radius: .4rem; overflow: hidden; background: #0a687033; }
+canvas { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
+ul { list-style: none; padding: 0; max-height: 18rem; overflow: auto; }
+.textual { border: 0; background: none; color: inherit; font: inherit; text-decoration: underline; cursor: pointer; min-height: 2.75rem; }
+`);
+
+// worker returns a worker that runs a module of another site.
+function worker() {
+  const source = new Blob([`import ${JSON.stringify(new URL("./worker.js", import.meta.url).href)};`], { type: "text/javascript" });
+  return new Worker(URL.createObjectURL(source), { type: "module" });
+}
+
+class SpateDownload extends HTMLElement {
+  connectedCallback() {
+    if (this.shadowRoot || possible()) return;
+    const shadow = this.attachShadow({ mode: "open" });
+    shadow.append(document.createElement("slot"));
+    this.load(shadow).catch(() => {}); // the content of the element stays
+  }
+
+  // load takes the button, the panel and the texts from /r/NAME/inpage.
+  async load(shadow) {
+    const src = new URL(this.getAttribute("src"), document.baseURI).href.replace(/\/$/, "");
+    const r = await fetch(`${src}/inpage`, { referrerPolicy: "no-referrer" });
+    const page = new DOMParser().parseFromString(await r.text(), "text/html");
+    const root = page.querySelector("[data-download]"), button = page.querySelector("[data-act=start]");
+    if (!r.ok || !root || !button) throw new Error("not a release page");
+    const options = await target(root.dataset, src);
+    for (const link of root.querySelectorAll("a[href]")) link.href = new URL(link.getAttribute("href"), src).href;
+    const box = document.createElement("div");
+    box.append(button);
+    const slot = shadow.querySelector("slot");
+    const panel = new Panel(root, { button, link: slot });
+    panel.attach(new Session({ ...options, worker }, (m) => panel.message(m)));
+    shadow.adoptedStyleSheets = [style];
+    shadow.append(box, root);
+  }
+}
+
+if (!customElements.get("spate-download")) customElements.define("spate-download", SpateDownload);

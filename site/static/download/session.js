@@ -1,0 +1,123 @@
+// A download as the page sees it: the worker, the trackers and the connections to peers.
+import { Connections } from "./webrtc.js";
+import { Tracker } from "./tracker.js";
+
+const client = "-SW0100-"; // start of the peer ids
+
+// possible returns "" or what this browser lacks for a download in the page.
+export function possible() {
+  const w = globalThis;
+  for (const name of ["Worker", "indexedDB", "BroadcastChannel", "WebSocket", "ReadableStream"]) if (!w[name]) return name;
+  return "";
+}
+
+// Session runs a download. options are those of target, and worker, a function that returns a
+// Worker.
+// on(message) gets the messages of the worker that are not about connections.
+export class Session {
+  constructor(options, on) {
+    this.options = options;
+    this.on = on;
+    this.trackers = [];
+    this.worker = options.worker();
+    this.worker.onmessage = ({ data }) => this.message(data);
+    this.worker.onerror = (event) => on({ is: "failed", text: event.message || "the worker did not start", name: "Error" });
+    this.waiting = new Map(); // index of a file -> functions that wait for its Blob
+    const { torrent, data, byPath, page } = options;
+    this.do({ do: "open", torrent, data, byPath, page, client, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
+    addEventListener("pagehide", () => this.disconnect());
+    addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); });
+  }
+
+  do(message, transfer = []) { this.worker.postMessage(message, transfer); }
+
+  start(files = null) { this.do({ do: "start", files, share: !this.options.metered }); }
+
+  message(m) {
+    switch (m.is) {
+      case "send":
+        this.connections?.send(m.id, m.data);
+        return;
+      case "close":
+        this.connections?.close(m.id);
+        return;
+      case "opened":
+        this.opened = m;
+        break;
+      case "lead":
+        this.leading = true;
+        this.connect();
+        break;
+      case "removed":
+        this.leading = false;
+        this.disconnect();
+        break;
+      case "state":
+        this.follow(m);
+        break;
+      case "file":
+        for (const done of this.waiting.get(m.index) ?? []) done(m.blob);
+        this.waiting.delete(m.index);
+        return;
+    }
+    this.on(m);
+  }
+
+  // follow connects and disconnects as the state changes.
+  follow(state) {
+    const before = this.state;
+    this.state = state;
+    if (!this.leading || state.elsewhere) return;
+    const idle = state.phase === "paused" || state.phase === "problem" || (state.phase === "done" && !state.sharing);
+    if (idle) this.disconnect();
+    else this.connect();
+    if (state.phase === "done" && before && before.phase !== "done" && this.left() === 0) for (const t of this.trackers) t.announce("completed");
+  }
+
+  // left returns the number of bytes that are missing of the whole release.
+  left() { return this.opened.size - (this.state?.have ?? 0); }
+
+  connect() {
+    if (this.trackers.length > 0 || typeof RTCPeerConnection === "undefined") return;
+    const { infoHash, peerId } = this.opened;
+    this.connections = new Connections(this.options.stun, {
+      opened: (id) => this.do({ do: "connected", id }),
+      data: (id, data) => this.do({ do: "data", id, data }, [data]),
+      closed: (id) => this.do({ do: "closed", id }),
+      sent: (id, n) => this.do({ do: "sent", id, n }),
+    });
+    const ends = {
+      infoHash, peerId,
+      state: () => {
+        const s = this.state;
+        return { left: this.left(), downloaded: s?.fromPeers + s?.fromWeb || 0, uploaded: s?.given ?? 0, hungry: s?.phase === "done" ? 0 : this.connections?.hungry() ?? 0 };
+      },
+      offers: (n) => this.connections.makeOffers(n),
+      offer: async (tracker, peerId, offerId, sdp) => {
+        const answer = await this.connections?.accept(sdp);
+        if (answer) tracker.answer(peerId, offerId, answer);
+      },
+      answer: (offerId, sdp) => this.connections?.answered(offerId, sdp),
+      counted: () => {
+        const counts = this.trackers.map((t) => t.peers);
+        this.do({ do: "tracked", peers: counts.some((n) => n < 0) ? Math.max(-1, ...counts) : Math.max(0, ...counts) });
+      },
+    };
+    this.trackers = this.options.trackers.map((url) => new Tracker(url, ends));
+  }
+
+  disconnect() {
+    for (const t of this.trackers) t.close();
+    this.trackers = [];
+    this.connections?.closeAll();
+    this.connections = null;
+  }
+
+  // file resolves to a file of the download as a Blob, or to null.
+  file(index) {
+    return new Promise((done) => {
+      this.waiting.set(index, [...(this.waiting.get(index) ?? []), done]);
+      this.do({ do: "file", index });
+    });
+  }
+}
