@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,10 +60,41 @@ func TestPagesByClicks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	mixed := filepath.Join(trees, "mixed")
+	if err := os.MkdirAll(filepath.Join(mixed, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		noise(t, filepath.Join(mixed, "data", fmt.Sprintf("part %02d", i)), 100)
+	}
+	for i, at := range []string{filepath.Join(live, "picture.png"), filepath.Join(mixed, "docs", "deep", "picture.png")} {
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 320, 100+i))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range []string{filepath.Join(live, "Read me (first).txt"), filepath.Join(mixed, "docs", "about.txt")} {
+		if err := os.WriteFile(at, []byte("Hello from "+at+"\n<script>document.title = 'owned'</script>\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var editor []string
+	for i, variant := range []string{"linux-amd64", "macos-universal", "windows-amd64"} {
+		editor = append(editor, filepath.Join(t.TempDir(), "editor-"+variant+".zip"))
+		noise(t, editor[i], 50_000+int64(i))
+	}
 	key := filepath.Join(t.TempDir(), "site.key")
 	command(t, spateBin, "keys", "new", key)
-	p, r := l.Hosts[0].serve("serve", "--watch", "Live="+live, "--watch", "Trees="+trees, "--settle", "100ms", "--sign", key, "--title", "Example files")
-	eventually(t, "everything is published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 9 })
+	state := filepath.Join(t.TempDir(), "state")
+	p, r := l.Hosts[0].serve("serve", "--watch", "Live="+live, "--watch", "Trees="+trees, "--settle", "100ms", "--sign", key, "--title", "Example files", "--state", state)
+	eventually(t, "everything is published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 12 })
+	l.Hosts[0].run(append([]string{"publish", "--state", state, "--release", "Editor"}, editor...)...)
 
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))

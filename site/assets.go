@@ -87,7 +87,12 @@ func (s *Site) static(w http.ResponseWriter, r *http.Request) {
 	s.serveAsset(w, r, r.PathValue("file"))
 }
 
-func (s *Site) favicon(w http.ResponseWriter, r *http.Request) { s.serveAsset(w, r, "icon.svg") }
+// favicon answers /favicon.ico, which browsers also request for a file below /v/. Its sandbox has another
+// origin.
+func (s *Site) favicon(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	s.serveAsset(w, r, "icon.svg")
+}
 
 func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	a, ok := s.assets[name]

@@ -14,7 +14,7 @@ const seen = (element) => element.waitFor().then(() => true, () => false);
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-features=BackForwardCache"],
 });
 
 // look checks a page with axe-core, and that it is not wider than a window of a phone or a
@@ -27,11 +27,11 @@ async function look(page, name, scheme) {
   }, axe.source);
   for (const f of found) wrong.push(`${name}, ${scheme}: axe: ${f}`);
   const size = page.viewportSize();
-  for (const width of [390, 1280, 2560]) {
+  for (const width of [320, 390, 640, 1280, 2560]) { // 320 and 640: a window of 1,280 at 400 % and 200 %
     await page.setViewportSize({ width, height: size.height });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     check(wide <= 0, `${name}: ${wide} pixels wider than a window of ${width}`);
-    for (const colorScheme of shots ? ["light", "dark"] : []) {
+    for (const colorScheme of shots && width !== 320 ? ["light", "dark"] : []) {
       await page.emulateMedia({ colorScheme });
       await page.screenshot({ path: `${shots}/${name}-${colorScheme}-${width}.png`, fullPage: true });
     }
@@ -132,6 +132,88 @@ await phone.getByRole("link", { name: "show all" }).click();
 await phone.getByRole("link", { name: "More", exact: true }).click();
 check(await seen(phone.getByRole("link", { name: "Back", exact: true })), "no link from the second page of files to the first");
 
+await phone.getByRole("link", { name: "Back", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "file 000", exact: true })), "Back does not lead to the first page of files");
+check((await phone.getByRole("link", { name: "Back", exact: true }).count()) === 0, "the first page of files has a link to one before it");
+
+// Variants: that of the visitor's system comes first, and each has a page of its own.
+await phone.goto(base + "/");
+await phone.getByRole("link", { name: "Choose a variant of Editor" }).click();
+await phone.locator("[data-choose] .main").waitFor();
+const first = phone.locator("[data-choose] li").first();
+check((await first.getAttribute("data-system")) === "Linux", "the variant for the visitor's system is not the first");
+check((await phone.locator(".button.main").count()) === 1 && (await first.locator(".button.main").count()) === 1, "the main button is not that of the visitor's system");
+await look(phone, "choice", "light");
+const variant = phone.waitForEvent("download");
+await first.getByRole("link").click();
+check((await variant).suggestedFilename() === "editor-linux-amd64.zip", "the variant has another name");
+await phone.getByRole("link", { name: "windows-amd64", exact: true }).click();
+check(await seen(phone.getByRole("navigation", { name: "Variants" }).locator("[aria-current=page]", { hasText: "windows-amd64" })), "the page of a variant does not say which one it is");
+await firstScreen(phone, "the page of a variant");
+await phone.getByRole("navigation", { name: "Variants" }).getByRole("link", { name: "macos-universal" }).click();
+await phone.waitForURL("**/r/Editor~~macos-universal");
+await phone.goBack();
+check(await seen(phone.locator("[aria-current=page]", { hasText: "windows-amd64" })), "one step back from a variant does not lead to the one before");
+await phone.goBack();
+check(await seen(phone.locator("[data-choose]")), "two steps back from a variant do not lead to the choice");
+
+// Folders: from the page of a release down and back up, with the links and with the browser.
+await phone.goto(base + "/r/mixed");
+await phone.getByRole("link", { name: "docs/", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "about.txt", exact: true })), "the folder does not show its file");
+await phone.getByRole("link", { name: "deep/", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "picture.png", exact: true })), "the folder in the folder does not show its file");
+await look(phone, "folder", "light");
+await phone.getByRole("navigation", { name: "Folder" }).getByRole("link", { name: "docs", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "about.txt", exact: true })), "no link to the folder above");
+await phone.goBack();
+check(await seen(phone.getByRole("link", { name: "picture.png", exact: true })), "the browser's Back does not lead to the folder before");
+await phone.getByRole("navigation", { name: "Folder" }).getByRole("link", { name: "Top folder" }).click();
+check(await seen(phone.getByRole("link", { name: "data/", exact: true })), "no link to the top folder");
+await phone.getByRole("searchbox").fill("deep PICT");
+await phone.keyboard.press("Enter");
+await phone.waitForURL("**/files?q=deep*");
+check((await phone.locator("tbody tr").count()) === 1 && (await seen(phone.getByRole("link", { name: "docs/deep/picture.png", exact: true }))), "the filter does not find a file by its folder and name");
+await phone.goBack();
+check(await seen(phone.getByRole("link", { name: "data/", exact: true })), "the browser's Back does not undo the filter");
+
+// Previews: a picture and text are shown, and scripts in them do not run.
+await phone.goto(base + "/r/picture.png");
+const image = phone.locator(".preview img");
+await image.scrollIntoViewIfNeeded();
+await phone.waitForFunction(() => document.querySelector(".preview img").complete);
+check((await image.evaluate((e) => e.naturalWidth)) === 320, "the picture is not shown");
+await look(phone, "picture", "light");
+await phone.goto(base + "/");
+await phone.getByRole("link", { name: "Read me (first).txt", exact: true }).click();
+await phone.waitForURL("**/r/read-me-first.txt"); // its nice address
+await phone.locator(".preview iframe").scrollIntoViewIfNeeded();
+check(await seen(phone.frameLocator(".preview iframe").getByText("Hello from")), "the text is not shown");
+check(!(await phone.title()).includes("owned"), "a script in the text has run");
+await phone.goto(base + "/r/mixed/files?dir=docs%2Fdeep");
+await phone.getByRole("link", { name: "View picture.png" }).click();
+await phone.waitForURL("**/v/mixed/docs/deep/picture.png");
+check((await phone.evaluate(() => document.contentType)) === "image/png", "the link to view a picture does not show it");
+
+// Languages: the footer changes the language, and the next pages keep it.
+await phone.goto(base + "/r/system.iso");
+for (const [name, lang, download, folder] of [["Deutsch", "de", /^[0-9].* herunterladen$/, "de"], ["Español", "es", /^Descargar [0-9]/, "es"], ["简体中文", "zh-Hans", /^下载 [0-9]/, "zh"]]) {
+  await phone.getByRole("contentinfo").getByRole("link", { name, exact: true }).click();
+  check(await seen(phone.getByRole("link", { name: download })), `no button to download in ${name}`);
+  for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent]]) {
+    await phone.goto(base + path);
+    check((await phone.evaluate(() => document.documentElement.lang)) === lang, `${path} is not in ${name}`);
+    if (lang !== "es") await look(phone, `${kind}-${folder}`, "light"); // German has the longest words, and Chinese another script
+  }
+  await phone.goto(base + "/r/system.iso");
+}
+await phone.waitForSelector("[data-live].live");
+await phone.locator("#terminal summary").click();
+await phone.locator("#terminal .copy").first().click();
+check(await seen(phone.getByText("已复制", { exact: true }).or(phone.getByText("已选中", { exact: true })).first()), "the button to copy has no Chinese text");
+await phone.getByRole("contentinfo").getByRole("link", { name: "English", exact: true }).click();
+check(await seen(phone.getByRole("link", { name: "Faster with BitTorrent" })), "no way back to English");
+
 const missing = await phone.goto(base + absent);
 check(missing.status() === 404, `the status of a missing release is ${missing.status()}, want 404`);
 await look(phone, "error", "light");
@@ -153,6 +235,15 @@ for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["file
   await look(desk, name, "dark");
 }
 
+// Everything works with the keyboard alone.
+await desk.goto(base + "/r/system.iso");
+let tabs = 0;
+for (; tabs < 15 && !(await desk.evaluate(() => document.activeElement.matches(".button.main"))); tabs++) await desk.keyboard.press("Tab");
+check((await desk.evaluate(() => getComputedStyle(document.activeElement).outlineStyle)) !== "none", "the selected button has no outline");
+const typed = desk.waitForEvent("download");
+await desk.keyboard.press("Enter");
+check((await typed).suggestedFilename() === "system.iso", `Tab, ${tabs} times, and Enter do not download`);
+
 // The page contains the same information without scripts.
 const plain = await browser.newContext({ javaScriptEnabled: false });
 const page = await plain.newPage();
@@ -163,6 +254,10 @@ check(!(await page.getByRole("button", { name: /^Download/ }).isVisible()), "wit
 check(await seen(page.getByRole("link", { name: "Magnet link", exact: true })), "without scripts: no magnet link");
 await page.getByText("No client? Get one", { exact: true }).click();
 check(await seen(page.getByRole("link", { name: "qBittorrent", exact: true })), "without scripts: no programs to install");
+await page.goto(base + "/r/Editor");
+check((await page.locator("[data-choose] li").count()) === 3 && (await page.locator(".button.main").count()) === 0, "without scripts: the variants are not listed equally");
+await page.getByRole("link", { name: "Deutsch", exact: true }).click();
+check(await seen(page.getByRole("heading", { name: "Schneller mit BitTorrent" })), "without scripts: no German page");
 await browser.close();
 
 for (const w of wrong) console.log(w);
