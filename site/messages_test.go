@@ -88,6 +88,7 @@ var counted = regexp.MustCompile(`%d (?:complete )?[a-z][a-z-]*s\b`)
 func placeholders(text string) []string {
 	var out []string
 	next := 1
+	out = append(out, regexp.MustCompile(`\{\w+\}`).FindAllString(text, -1)...) // a script replaces these
 	for _, m := range regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`).FindAllStringSubmatch(text, -1) {
 		if m[1] != "" {
 			next, _ = strconv.Atoi(m[1])

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"spate/internal/httpcontent"
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -65,24 +64,26 @@ func (s *Site) inPage(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	page := s.releasePageOf(rel, ref)
+	l := s.in(r)
+	page := l.releasePageOf(rel, ref)
 	d := s.pageDownloadOf(rel, &page)
 	if d == nil {
 		s.fail(w, r, http.StatusNotFound, "No download in the page", "Visitors choose a variant of this release first, or it has no data.")
 		return
 	}
 	var part bytes.Buffer
-	if err := s.pages[pageKey{"release.html", s.in(r).code}].ExecuteTemplate(&part, "download-embed", d); err != nil {
+	if err := s.pages[pageKey{"release.html", l.code}].ExecuteTemplate(&part, "download-embed", d); err != nil {
 		s.broken(w, r, &templateError{"download.html", err})
 		return
 	}
 	crossOrigin(w.Header())
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	httpcontent.Send(w, r, htmlType, part.Bytes())
 }
 
 // releasePageOf returns the fields of the page of rel that its download needs.
-func (s *Site) releasePageOf(rel *publish.Release, ref string) releasePage {
-	page := releasePage{Ref: ref, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: units.Bytes(rel.Size)}
+func (s local) releasePageOf(rel *publish.Release, ref string) releasePage {
+	page := releasePage{Ref: ref, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: s.bytes(rel.Size)}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))
 	} else if s.visits == nil && s.zips.of(rel) != nil {
