@@ -80,10 +80,10 @@ func (d *dist) run() error {
 	if err != nil {
 		return err
 	}
+	defer func() { os.RemoveAll(d.top) }()
 	if err := d.checkout(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(d.top)
 	if err := os.MkdirAll(d.out, 0o755); err != nil {
 		return err
 	}
