@@ -1,8 +1,8 @@
 # Short names for common commands; the scripts are in scripts/.
 .PHONY: build test check fuzz bench install dist docs clean
 
-build: ## build the program as ./spate
-	CGO_ENABLED=0 go build -o spate ./cmd/spate
+build: ## build the program as ./spate, without the tables of debuggers
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o spate ./cmd/spate
 
 test: ## run the daily tests, which take minutes
 	scripts/test
@@ -17,10 +17,10 @@ bench: ## measure beside other programs, as root; BENCH="-runs 5 transfer" or BE
 	go run ./bench $(BENCH)
 
 install: ## install the program into GOBIN
-	CGO_ENABLED=0 go install -trimpath ./cmd/spate
+	CGO_ENABLED=0 go install -trimpath -ldflags="-s -w" ./cmd/spate
 
-dist: ## write binaries of all systems, Debian packages and container images into dist/
-	go run ./packaging/dist
+dist: ## write binaries of all systems, packages and images into dist/; DIST="-maintainer 'NAME <ADDRESS>' -homepage URL -url URL -sign KEY" sets what they say
+	go run ./packaging/dist $(DIST)
 
 docs: ## write the documents as a web site into dist/docs/
 	go run ./docs/build

@@ -283,7 +283,7 @@ var dialling = map[string]*regexp.Regexp{
 // mayDial maps the allowed uses of the names in dialling, as "file: package.Name", to the
 // reason why a URL from an untrusted source cannot reach them.
 var mayDial = map[string]string{
-	"internal/api/client.go: net.Dialer":            "the socket of the daemon",
+	"internal/api/sockets.go: net.Dialer":           "the socket of the daemon",
 	"internal/api/client.go: http.Client":           "the daemon at the URL that --api-url gives",
 	"internal/api/client.go: http.Transport":        "for the socket of the daemon",
 	"internal/source/fetch.go: http.Transport":      "limits for the guard's own transports",

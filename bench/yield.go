@@ -159,7 +159,7 @@ func (o *yieldOptions) shares(work, torrent, seed string, queue time.Duration, n
 	}
 	for i := 1; i <= n; i++ {
 		begin(originHost, o.seedCommand(net, work, dir, torrent, seed, i)...)
-		begin(i, o.spate, "get", torrent, "-o", filepath.Join(dir, strconv.Itoa(i)), "--state", filepath.Join(dir, fmt.Sprint("get", i)),
+		begin(i, o.spate, "get", torrent, "-o", filepath.Join(dir, strconv.Itoa(i))+"/", "--state", filepath.Join(dir, fmt.Sprint("get", i)),
 			"--peer", net.addr(originHost, peerPort+i), "--transport", "utp", "-q")
 	}
 	if tcp == "later" {

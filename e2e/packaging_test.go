@@ -1,15 +1,8 @@
 package e2e
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -23,10 +16,10 @@ import (
 	"testing"
 )
 
-// packages runs packaging/dist for this commit and machine once for each environment, and
-// returns the output directories. The temporary directory of each run has a different path,
+// packages runs packaging/dist for this commit and machine once for each environment, signs with a
+// key, and returns the output directories. The temporary directory of each run has a different path,
 // so that a build which depends on its path gives a different result.
-func packages(t *testing.T, envs ...[]string) []string {
+func packages(t *testing.T, key string, envs ...[]string) []string {
 	t.Helper()
 	clone := filepath.Join(t.TempDir(), "clone")
 	dist := filepath.Join(t.TempDir(), "dist")
@@ -49,7 +42,10 @@ func packages(t *testing.T, envs ...[]string) []string {
 		}
 		out := filepath.Join(tmp, "out")
 		outs = append(outs, out)
-		wg.Go(func() { run(append(env, "TMPDIR="+tmp), dist, "-o", out, "-only", "linux-"+runtime.GOARCH) })
+		wg.Go(func() {
+			run(append(env, "TMPDIR="+tmp), dist, "-o", out, "-only", "linux-"+runtime.GOARCH, "-sign", key,
+				"-maintainer", "Pat Example <pat@example.org>", "-homepage", "https://example.org/spate")
+		})
 	}
 	wg.Wait()
 	if t.Failed() {
@@ -62,14 +58,16 @@ func packages(t *testing.T, envs ...[]string) []string {
 // installs and runs them.
 func TestPackages(t *testing.T) {
 	t.Parallel()
-	need(t, "git", "go")
+	need(t, "git", "go", "minisign")
 	if _, err := os.Stat("../.git"); err != nil {
 		missing(t, "the git repository")
 	}
-	outs := packages(t, []string{"TZ=UTC"}, []string{"TZ=Asia/Tokyo", "LC_ALL=C"})
+	key := filepath.Join(t.TempDir(), "release.key")
+	command(t, spateBin, "keys", "new", key)
+	outs := packages(t, key, []string{"TZ=UTC"}, []string{"TZ=Asia/Tokyo", "LC_ALL=C"})
 	entries, err := os.ReadDir(outs[0])
-	if err != nil || len(entries) != 4 {
-		t.Fatalf("packaging/dist wrote %v, %v; want 4 files", entries, err)
+	if err != nil || len(entries) != 8 {
+		t.Fatalf("packaging/dist wrote %v, %v; want 8 files", entries, err)
 	}
 	file := map[string]string{}
 	for _, e := range entries {
@@ -83,10 +81,20 @@ func TestPackages(t *testing.T) {
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("checking SHA256SUMS: %v\n%s", err, out)
 	}
+	command(t, "minisign", "-V", "-p", strings.TrimSuffix(key, ".key")+".pub", "-m", filepath.Join(outs[0], "SHA256SUMS"))
+	checkBill(t, file[".json"])
 	head := strings.TrimSpace(string(command(t, "git", "rev-parse", "HEAD")))
 	t.Run("deb", func(t *testing.T) {
 		t.Parallel()
 		useDeb(t, file[".deb"], head)
+	})
+	t.Run("rpm", func(t *testing.T) {
+		t.Parallel()
+		useRPM(t, file[".rpm"], head)
+	})
+	t.Run("apk", func(t *testing.T) {
+		t.Parallel()
+		useAPK(t, file[".apk"])
 	})
 	t.Run("image", func(t *testing.T) {
 		t.Parallel()
@@ -130,21 +138,21 @@ func newMachine(t *testing.T, h *host) *machine {
 	return m
 }
 
-// start starts a program on the machine with that user id.
-func (m *machine) start(uid int, args ...string) *proc {
+// start starts a program on the machine as a user, in the form of chroot --userspec.
+func (m *machine) start(user string, args ...string) *proc {
 	m.t.Helper()
-	user, home := fmt.Sprintf("--userspec=%d:%d", uid, uid), "/" // as systemd sets it
-	if uid == 0 {
+	home := "/nonexistent"
+	if user == "root" {
 		home = "/root"
 	}
-	clean := []string{user, m.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "MANWIDTH=80", "HOME=" + home, "DEBIAN_FRONTEND=noninteractive"}
+	clean := []string{"--userspec=" + user, m.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "MANWIDTH=80", "HOME=" + home, "DEBIAN_FRONTEND=noninteractive"}
 	return m.host.start("chroot", slices.Concat(clean, quiet, args)...)
 }
 
 // run runs a program on the machine as root and returns its output.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
-	p := m.start(0, args...).ok()
+	p := m.start("root", args...).ok()
 	return p.out.String() + "\n" + p.log.String()
 }
 
@@ -154,16 +162,14 @@ func useDeb(t *testing.T, deb, head string) {
 	need(t, "dpkg", "man", "systemd-analyze", "systemd-socket-activate", "bash", "curl")
 	l := newLAN(t, 1)
 	m := newMachine(t, l.Hosts[0])
-	const inside = "/var/tmp/spate.deb"
-	if out, err := exec.Command("cp", deb, m.root+inside).CombinedOutput(); err != nil {
-		t.Fatalf("copying the package: %v\n%s", err, out)
-	}
+	inside := m.copy(deb)
 	m.run("dpkg", "--no-triggers", "--install", inside)
 	if got := m.run("spate", "version"); !strings.Contains(got, "commit "+head[:12]) {
 		t.Errorf("spate version does not print the commit: %s", got)
 	}
 	for page, want := range map[string]string{
 		"spate": "Publish files over BitTorrent", "spate-get": "--select GLOB", "btmakemetafile": "--piece_size_pow2 value", "bttrack": "--dfile value",
+		"spate.toml": "public-url",
 	} {
 		if got := m.run("man", "--pager=cat", page); !strings.Contains(got, want) {
 			t.Errorf("man %s does not contain %q:\n%s", page, want, got)
@@ -172,6 +178,10 @@ func useDeb(t *testing.T, deb, head string) {
 	if got := m.run("btshowmetainfo", "--help"); !strings.Contains(got, "Usage: btshowmetainfo FILE.torrent...") {
 		t.Errorf("btshowmetainfo --help does not print its usage: %s", got)
 	}
+	if got := m.run("dpkg-query", "--show", "--showformat=${Maintainer}, ${Homepage}", "spate"); !strings.Contains(got, "Pat Example <pat@example.org>, https://example.org/spate") {
+		t.Errorf("the package has another maintainer or homepage: %s", got)
+	}
+	m.hasDocuments()
 	m.completes()
 	for _, unit := range []string{"spate", "spate-tracker"} {
 		path := "/usr/lib/systemd/system/" + unit
@@ -183,16 +193,60 @@ func useDeb(t *testing.T, deb, head string) {
 		t.Log(regexp.MustCompile(`Overall exposure.*`).FindString(got))
 		m.serves(path, unit)
 	}
+	m.serviceIsFound()
 
 	m.run("dpkg", "--no-triggers", "--remove", "spate")
 	if _, err := os.Stat(m.root + "/etc/spate/spate.toml"); err != nil {
 		t.Errorf("removing the package deleted its settings: %v", err)
 	}
 	m.run("dpkg", "--no-triggers", "--purge", "spate")
-	if err := os.Remove(m.root + inside); err != nil {
-		t.Fatal(err)
-	}
 	m.checkRemoved()
+}
+
+// copy copies a file to the machine and returns its path there.
+func (m *machine) copy(path string) string {
+	m.t.Helper()
+	inside := "/tmp/" + filepath.Base(path)
+	if out, err := exec.Command("cp", path, m.root+inside).CombinedOutput(); err != nil {
+		m.t.Fatalf("copying the package: %v\n%s", err, out)
+	}
+	return inside
+}
+
+// hasDocuments checks that the documents are installed and that the links of the README to them
+// lead to files.
+func (m *machine) hasDocuments() {
+	m.t.Helper()
+	dir := filepath.Join(m.root, "usr/share/doc/spate")
+	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\]\((docs/[^)#]+\.md)`).FindAllSubmatch(readme, -1)
+	for _, l := range links {
+		if _, err := os.Stat(filepath.Join(dir, string(l[1]))); err != nil {
+			m.t.Errorf("the README refers to a document that is not installed: %v", err)
+		}
+	}
+	if len(links) == 0 {
+		m.t.Error("the README refers to no document")
+	}
+}
+
+// serviceIsFound starts the service as its user, and lists its releases as another user without
+// naming its state directory: once in its group, and once not.
+func (m *machine) serviceIsFound() {
+	m.t.Helper()
+	p := m.start("spate:spate", "/usr/bin/spate", "serve", "--json", "--config", "/etc/spate/spate.toml", "--state", "/var/lib/spate", "--api-group", "spate")
+	p.line("the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	if got := m.start("nobody:spate", "spate", "status").ok().out.String(); !strings.Contains(got, "/var/lib/spate\n") {
+		m.t.Errorf("a member of the group does not see the state of the service:\n%s", got)
+	}
+	if got := m.run("spate", "status"); !strings.Contains(got, "/var/lib/spate\n") {
+		m.t.Errorf("root does not see the state of the service:\n%s", got)
+	}
+	m.start("nobody:nogroup", "spate", "list").fails(1, "permission denied")
+	p.stop(syscall.SIGTERM)
 }
 
 // completes checks how the shells complete "spate cre" and "spate get --sel".
@@ -226,13 +280,13 @@ func (m *machine) serves(path, unit string) {
 	if line == nil {
 		m.t.Fatalf("%s has no ExecStart", unit)
 	}
-	const uid = 64999
-	state := m.root + "/var/lib/" + unit
-	if err := errors.Join(os.Mkdir(state, 0o700), os.Chown(state, uid, uid)); err != nil {
-		m.t.Fatal(err)
+	user := "64999:64999"
+	if unit == "spate" {
+		user = "spate:spate"
 	}
+	m.run("install", "-d", "-m", "0710", "-o", strings.Split(user, ":")[0], "-g", strings.Split(user, ":")[1], "/var/lib/"+unit)
 	args := append([]string{"systemd-socket-activate", "-l", "6969"}, strings.Fields(string(line[1]))...)
-	p := m.start(uid, args...)
+	p := m.start(user, args...)
 	url := fmt.Sprintf("http://%s:6969/stats", m.host.IP)
 	code := m.host.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--max-time", "30", url).ok()
 	if got := strings.TrimSpace(code.out.String()); got != "200" {
@@ -250,6 +304,8 @@ func (m *machine) checkRemoved() {
 		}
 		rel, _ := filepath.Rel(m.upper, path)
 		switch {
+		case strings.HasPrefix(filepath.Dir(rel)+"/", "etc/") && regexp.MustCompile(`^(passwd|group|shadow|gshadow)-?$|^\.pwd\.lock$`).MatchString(filepath.Base(rel)):
+			return nil // the user stays with the state
 		case rel == "var/lib/spate", rel == "var/lib/spate-tracker", rel == "var/lib/dpkg", rel == "var/log", rel == "var/cache/man", rel == "run", rel == "tmp", rel == "root":
 			return fs.SkipDir
 		case d.IsDir():
@@ -271,122 +327,4 @@ func (m *machine) checkRemoved() {
 	if entries, err := os.ReadDir(m.root + "/var/lib/spate-tracker"); err != nil || len(entries) == 0 {
 		m.t.Errorf("purging the package deleted the state: %v", err)
 	}
-}
-
-// useImage unpacks the container image like a container engine, and runs it in a chroot
-// directory.
-func useImage(t *testing.T, path, head string) {
-	need(t, "chroot", "curl")
-	l := newLAN(t, 1)
-	h := l.Hosts[0]
-	blobs := untar(t, path)
-	var index, manifest struct {
-		Manifests []struct{ Digest string }
-		Layers    []struct{ Digest string }
-		Config    struct{ Digest string }
-	}
-	var config struct {
-		Config struct {
-			User       string
-			Entrypoint []string
-			Cmd        []string
-			Env        []string
-		}
-		Rootfs struct {
-			DiffIDs []string `json:"diff_ids"`
-		}
-	}
-	blob := func(digest string) []byte {
-		t.Helper()
-		b := blobs["blobs/sha256/"+strings.TrimPrefix(digest, "sha256:")]
-		if sum := sha256.Sum256(b); "sha256:"+hex.EncodeToString(sum[:]) != digest {
-			t.Fatalf("the blob %s has another digest", digest)
-		}
-		return b
-	}
-	parse := func(b []byte, v any) {
-		t.Helper()
-		if err := json.Unmarshal(b, v); err != nil {
-			t.Fatalf("decoding %s: %v", b, err)
-		}
-	}
-	parse(blobs["index.json"], &index)
-	parse(blob(index.Manifests[0].Digest), &manifest)
-	parse(blob(manifest.Config.Digest), &config)
-	root := t.TempDir()
-	os.Chmod(root, 0o755)
-	zr, err := gzip.NewReader(bytes.NewReader(blob(manifest.Layers[0].Digest)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	layer, err := io.ReadAll(zr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sum := sha256.Sum256(layer); "sha256:"+hex.EncodeToString(sum[:]) != config.Rootfs.DiffIDs[0] {
-		t.Error("the layer does not have the digest in the configuration")
-	}
-	c := exec.Command("tar", "-x", "-p", "--same-owner", "-C", root)
-	c.Stdin = bytes.NewReader(layer)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("unpacking the layer: %v\n%s", err, out)
-	}
-	chroot, err := exec.LookPath("chroot") // the PATH of the image does not contain it
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(args ...string) *proc {
-		t.Helper()
-		chrooted := []string{chroot, "--userspec=" + config.Config.User, root}
-		return h.in(t).start("env", slices.Concat([]string{"-i"}, quiet, config.Config.Env, chrooted, config.Config.Entrypoint, args)...)
-	}
-	if config.Config.User != "65532:65532" {
-		t.Errorf("the image runs as user %q, want 65532:65532", config.Config.User)
-	}
-	if got := run("version").ok().out.String(); !strings.Contains(got, head[:12]) {
-		t.Errorf("spate version in the image does not print the commit: %s", got)
-	}
-	noise(t, filepath.Join(root, "data", "x.iso"), 100_000)
-	os.Chmod(filepath.Join(root, "data", "x.iso"), 0o644)
-	p := run(append(config.Config.Cmd, "--json")...)
-	p.line("the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
-	page := fmt.Sprintf("http://%s:6969/r/x.iso", h.IP)
-	eventually(t, "the file in /data has a page", func() bool {
-		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-sf", "-o", "/dev/null", page).Run() == nil
-	})
-	p.stop(syscall.SIGTERM)
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("the daemon in the image exited with code %d:\n%s", code, p.log)
-	}
-}
-
-// untar returns the contents of the files of an archive by name.
-func untar(t *testing.T, path string) map[string][]byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	all := map[string][]byte{}
-	var names []string
-	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[h.Name] = b
-		names = append(names, h.Name)
-	}
-	if !slices.IsSorted(names) {
-		t.Errorf("the names in %s are not sorted: %q", path, names)
-	}
-	return all
 }

@@ -46,6 +46,11 @@ type Catalog interface {
 	// Find returns the release that has the info-hash ih among its [Release.AllHashes], or
 	// [ErrNotFound]. Like List, it leaves out files and notes.
 	Find(ctx context.Context, ih spate.InfoHash) (*Release, error)
+	// Address returns the address of a slug to give to other people: its [NiceAddress], or the
+	// slug itself if it has none. If several slugs have the same nice address, or it is a slug itself,
+	// the address of all but the slug that was published first ends in a hash. Methods that read
+	// resolve a reference with any address of a slug.
+	Address(slug string) string
 	// Family returns all versions and variants of a slug, or [ErrNotFound]. The newest
 	// version comes first, and the variants of a version are sorted by name. Like List, it
 	// leaves out files and notes.

@@ -20,12 +20,14 @@ type Index struct {
 	latest []*Release // the first release of each slug, in the order of newestFirst; nil until it is needed
 	all    []*Release // all releases in the same order; nil until they are needed
 
+	nice map[string][]string // nice addresses -> the slugs that they could stand for
+
 	revision uint64 // number of changes
 }
 
 // NewIndex returns an empty index.
 func NewIndex() *Index {
-	return &Index{slugs: map[string][]*Release{}, byHash: map[spate.InfoHash]*Release{}}
+	return &Index{slugs: map[string][]*Release{}, nice: map[string][]string{}, byHash: map[spate.InfoHash]*Release{}}
 }
 
 // Check returns [ErrExists] or [ErrLabel] if r cannot be added.
@@ -109,6 +111,9 @@ func (x *Index) setSlug(slug string, list []*Release, gone, added *Release) {
 	if old := x.slugs[slug]; len(old) > 0 {
 		before = old[0]
 	}
+	if (before == nil) != (len(list) == 0) {
+		x.nameAddress(slug, before == nil)
+	}
 	if len(list) == 0 {
 		delete(x.slugs, slug)
 	} else {
@@ -181,6 +186,10 @@ func (x *Index) Resolve(ref string) (*Release, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	r := ParseRef(ref)
+	if slug := x.addressed(r.Slug); slug != "" && slug != r.Slug {
+		r.Slug = slug
+		ref = r.String()
+	}
 	list := x.slugs[r.Slug]
 	if r.Version != "" {
 		list = nil

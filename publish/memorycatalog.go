@@ -116,6 +116,9 @@ func (m *Memory) entry(ref string) (entry, error) {
 	return m.byRef[r.Ref()], nil
 }
 
+// Address implements [Catalog].
+func (m *Memory) Address(slug string) string { return m.index.Address(slug) }
+
 // Find implements [Catalog].
 func (m *Memory) Find(_ context.Context, ih spate.InfoHash) (*Release, error) {
 	return m.index.Find(ih)

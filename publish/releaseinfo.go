@@ -94,6 +94,13 @@ type Live struct {
 	DownRate float64 `json:"down_rate,omitempty"`
 }
 
+// SetAddress sets PageURL to the address of r in c: see [NiceRef].
+func (i *ReleaseInfo) SetAddress(c Catalog, base *url.URL, r *Release) {
+	if i.Latest {
+		i.PageURL = Absolute(base, PagePath(NiceRef(c, r.LatestRef())))
+	}
+}
+
 // Info describes r, a release of the site at base. latest is true if r is the newest
 // version of its variant. counts are the delivered copies and bytes of r. Info fills in
 // neither Path nor Live.
@@ -181,6 +188,7 @@ func InfosOf(ctx context.Context, c Catalog, base *url.URL, list []*Release) ([]
 			return nil, err
 		}
 		infos[i] = r.Info(base, latest[i], total)
+		infos[i].SetAddress(c, base, r)
 	}
 	return infos, nil
 }

@@ -1,11 +1,9 @@
 package site
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -28,7 +26,7 @@ const chartHeight = 60
 
 // charts returns the charts of a release: downloads, and copies that the publisher sent. It
 // leaves out a chart without data.
-func charts(h publish.History, size int64, now time.Time) []chart {
+func (l *locale) charts(h publish.History, size int64, files int, now time.Time) []chart {
 	if len(h.Days) == 0 || size <= 0 {
 		return nil
 	}
@@ -37,20 +35,21 @@ func charts(h publish.History, size int64, now time.Time) []chart {
 	for _, d := range h.Days {
 		day, err := time.Parse(time.DateOnly, d.Date)
 		if i := int(day.Sub(first).Hours() / 24); err == nil && !day.Before(first) && i < chartDays {
-			got[i] = float64(d.Downloads())
+			got[i] = float64(d.Delivery(size, files).Finished)
 			sent[i] = float64(d.OriginBytes()) / float64(size)
 		}
 	}
-	whole := func(v float64) string { return units.Count(int64(v)) }
-	tenths := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+	number := func(v float64) string { return l.t("%d", int64(v)) }
+	tenths := func(v float64) string { return l.number(strconv.FormatFloat(v, 'f', 1, 64)) }
 	return []chart{
-		draw("Downloads", "downloads", first, got[:], whole),
-		draw("Copies sent by the publisher", "copies", first, sent[:], tenths),
+		l.draw(l.t("Downloads"), first, got[:], number, func(sum float64) string { return l.t("%d downloads", int64(sum)) }),
+		l.draw(l.t("Copies sent by the publisher"), first, sent[:], tenths, func(sum float64) string { return l.t("%s copies", tenths(sum)) }),
 	}
 }
 
-// draw returns the columns of values, one for each day from first on.
-func draw(title, unit string, first time.Time, values []float64, say func(float64) string) chart {
+// draw returns the columns of values, one for each day from first on. say formats a
+// value, and all the sum of the values.
+func (l *locale) draw(title string, first time.Time, values []float64, say, all func(float64) string) chart {
 	var sum, most float64
 	day := 0
 	for i, v := range values {
@@ -60,9 +59,9 @@ func draw(title, unit string, first time.Time, values []float64, say func(float6
 		}
 	}
 	c := chart{Title: title, Peak: say(most), From: first}
-	c.Summary = fmt.Sprintf("%s: %s %s in %s", title, say(sum), unit, units.Plural(len(values), "day"))
+	c.Summary = l.t("%s: %s in %s", title, all(sum), l.t("%d days", len(values)))
 	if most > 0 {
-		c.Summary += fmt.Sprintf(", at most %s on %s", say(most), first.AddDate(0, 0, day).Format("2 January"))
+		c.Summary = l.t("%s, at most %s on %s", c.Summary, say(most), l.dayMonth(first.AddDate(0, 0, day)))
 	}
 	for i, v := range values {
 		if v <= 0 {

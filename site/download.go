@@ -137,6 +137,7 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 
 	file, h := &rel.Files[i], out.Header()
 	if kind == "" {
+		out.begun = s.begin(rel)
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Content-Disposition", disposition(storedName(rel, i)))
 		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
@@ -157,6 +158,14 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet && kind == ""; whole && s.opts.Direct != nil {
 		s.opts.Direct(rel.Hash())
 	}
+}
+
+// begin returns the function that reports to Options.Begun that a visitor downloads rel, or nil.
+func (s *Site) begin(rel *publish.Release) func() {
+	if s.opts.Begun == nil {
+		return nil
+	}
+	return func() { s.opts.Begun(rel.Hash()) }
 }
 
 // padLength returns the length of the pad file at path, or 0 if path is not that of a pad
@@ -183,15 +192,15 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 // refuse answers with the reason why the site does not send file i of rel.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
 	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
-	title, detail := "The file cannot be read", "The site cannot read the publisher's copy: "+err.Error()+"."
+	w.Header().Set("Retry-After", "60") // the file may come back
 	switch {
 	case errors.Is(err, publish.ErrUnchecked):
-		title, detail = "The file is being checked", "A program has touched the publisher's copy, so the site sends it only after its data was checked. Try again in a minute."
+		s.fail(w, r, http.StatusServiceUnavailable, "The file is being checked", "A program has touched the publisher's copy, so the site sends it only after its data was checked. Try again in a minute. You can still download it by BitTorrent from peers that have the data.")
 	case errors.Is(err, publish.ErrChanged):
-		title, detail = "The file changed", "The publisher's copy has changed since it was published ("+err.Error()+"), so the site does not send it until the data is restored."
+		s.fail(w, r, http.StatusServiceUnavailable, "The file changed", "The publisher's copy has changed since it was published (%s), so the site does not send it until the data is restored. You can still download it by BitTorrent from peers that have the data.", err.Error())
+	default:
+		s.fail(w, r, http.StatusServiceUnavailable, "The file cannot be read", "The site cannot read the publisher's copy: %s. You can still download it by BitTorrent from peers that have the data.", err.Error())
 	}
-	w.Header().Set("Retry-After", "60") // the file may come back
-	s.fail(w, r, http.StatusServiceUnavailable, title, detail+" You can still download it by BitTorrent from peers that have the data.")
 }
 
 // exposed lists the response headers that scripts of other sites may read. A web seed in a

@@ -41,6 +41,7 @@ type sender struct {
 	sent    *atomic.Int64    // bytes sent of the release
 	all     *atomic.Int64    // bytes sent by the site
 	content *publish.Content // nil for a pad file
+	begun   func()           // called before the first step; nil: no call
 	passed  func(sent int64) // called with total after each step of a range; nil: no call
 
 	status  int
@@ -140,6 +141,10 @@ func (o *sender) Write(p []byte) (int, error) {
 
 // send sends a step of n bytes with write.
 func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err error) {
+	if o.begun != nil && o.status < http.StatusMultipleChoices {
+		o.begun()
+		o.begun = nil
+	}
 	o.err = o.check(n)
 	if o.err != nil {
 		return 0, o.err

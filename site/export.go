@@ -75,7 +75,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	}
 	e := &export{ctx: ctx, site: s, catalog: catalog, opts: opts, dir: tmp, seen: map[string]bool{}}
 	e.names = newExportNames(tmp)
-	s.visits = &visits{e.wanted, e.names}
+	s.visits = &visits{e.wanted, e.names, map[string]string{}}
 	if err := e.run(); err != nil {
 		return e.done, err
 	}
@@ -119,7 +119,20 @@ func (e *export) run() error {
 	if err != nil {
 		return err
 	}
-	for _, rel := range all {
+	latest, err := publish.AreLatest(e.ctx, e.catalog, all)
+	if err != nil {
+		return err
+	}
+	for i, rel := range all {
+		if family, err := e.catalog.Family(e.ctx, rel.Slug); err == nil && latest[i] && (rel.Variant != "" || len(versions(family)[0]) == 1) {
+			e.site.visits.latest[rel.Ref()] = publish.NiceRef(e.catalog, rel.LatestRef()) // otherwise the page without a version lets the visitor choose
+		}
+		for _, ref := range []string{rel.LatestRef(), rel.Slug} {
+			if nice := publish.NiceRef(e.catalog, ref); nice != ref {
+				e.site.visits.latest[ref] = nice
+				e.wanted(publish.PagePath(nice))
+			}
+		}
 		for _, ref := range slices.Compact([]string{rel.Ref(), rel.LatestRef(), rel.Slug}) {
 			e.wanted(publish.PagePath(ref))
 		}
@@ -147,9 +160,15 @@ func (e *export) one(encoded string) error {
 	if rest, ok := strings.CutPrefix(u.Path, "/d/"); ok {
 		return e.data(u.Path, rest)
 	}
-	req, err := http.NewRequestWithContext(e.ctx, http.MethodGet, e.site.visits.request(encoded), nil)
+	l, at := e.site.locales.cutTree(encoded)
+	req, err := http.NewRequestWithContext(e.ctx, http.MethodGet, e.site.visits.request(at), nil)
 	if err != nil {
 		return err
+	}
+	if !l.english() {
+		q := req.URL.Query()
+		q.Set("lang", l.code)
+		req.URL.RawQuery = q.Encode()
 	}
 	req.Header.Set("Accept", "text/html")
 	got := &recorded{header: http.Header{}}
@@ -164,10 +183,18 @@ func (e *export) one(encoded string) error {
 	if strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
 		file = strings.TrimSuffix(file, "/") + "/index.html"
 	}
-	if ref, ok := strings.CutPrefix(encoded, "/r/"); ok && !strings.Contains(ref, "/") {
+	if ref, ok := strings.CutPrefix(encoded, "/r/"); ok && !strings.Contains(ref, "/") && e.own(ref) {
 		e.beside(ref)
 	}
 	return e.write(file, func(path string) error { return os.WriteFile(path, got.body.Bytes(), 0o644) })
+}
+
+// own reports whether an encoded reference has the slug of its release. The documents beside the page of
+// another address are those of the slug.
+func (e *export) own(encoded string) bool {
+	ref, err := url.PathUnescape(encoded)
+	rel, gerr := e.catalog.Get(e.ctx, ref)
+	return err == nil && gerr == nil && ownRef(rel, ref) == ref
 }
 
 // beside adds files of a release to which its page may have no link.

@@ -13,13 +13,47 @@ import (
 type visits struct {
 	wanted func(encoded string) // called for each link
 	names  *exportNames
+	latest map[string]string // references of the newest versions -> the references in their nice addresses
+}
+
+// tree returns the folder of the pages of a language in an export, such as "/de". It returns "" for
+// English.
+func tree(l *locale) string {
+	if l.english() {
+		return ""
+	}
+	return "/" + l.code
+}
+
+// cutTree splits an encoded path in an export into the language and the path of the site.
+func (l locales) cutTree(encoded string) (*locale, string) {
+	for _, one := range l.list[1:] {
+		if rest, ok := strings.CutPrefix(encoded, tree(one)+"/"); ok {
+			return one, "/" + rest
+		}
+	}
+	return l.list[0], encoded
+}
+
+// isPage reports whether an encoded path of the site is that of a page, of which there is one in each
+// language.
+func isPage(encoded string) bool {
+	path, _, _ := strings.Cut(encoded, "?")
+	ref, ok := strings.CutPrefix(path, "/r/")
+	ref = strings.TrimSuffix(ref, "/files")
+	return path == "/" || ok && !strings.Contains(ref, "/")
 }
 
 // link returns the path in an export for an encoded path, which may have a query. A web server
-// for files ignores queries, so that ?group=G&from=30 becomes /l/group=G/from=30/.
-func (v *visits) link(encoded string) string {
+// for files ignores queries, so that ?group=G&from=30 becomes /group=G/from=30/. A path of a page becomes
+// that in the language.
+func (v *visits) link(l *locale, encoded string) string {
 	if v == nil {
 		return encoded
+	}
+	folder := ""
+	if isPage(encoded) {
+		folder, encoded = tree(l), v.short(l, encoded)
 	}
 	path, query, ok := strings.Cut(encoded, "?")
 	if ok && !strings.HasPrefix(path, "/static/") {
@@ -32,8 +66,27 @@ func (v *visits) link(encoded string) string {
 		}
 		encoded = path + "/"
 	}
+	encoded = folder + encoded
 	v.wanted(encoded)
 	return v.names.encoded(encoded)
+}
+
+// short returns the path of the page of a newest version without its version and with its nice address, because
+// the pages of a language other than English exist under one address only.
+func (v *visits) short(l *locale, encoded string) string {
+	ref, ok := strings.CutPrefix(encoded, "/r/")
+	if !ok || l.english() {
+		return encoded
+	}
+	end := strings.IndexAny(ref, "/?")
+	if end < 0 {
+		end = len(ref)
+	}
+	exact, err := url.PathUnescape(ref[:end])
+	if to := v.latest[exact]; err == nil && to != "" {
+		return publish.PagePath(to) + ref[end:]
+	}
+	return encoded
 }
 
 // request returns the path of the site, with its query, for an encoded path of an export.

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -44,7 +43,7 @@ func title(rel *publish.Release) string {
 }
 
 // family returns links to the other versions and variants of rel.
-func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) family {
+func (s local) family(ctx context.Context, rel *publish.Release, ref string) family {
 	var f family
 	all, err := s.catalog.Family(ctx, rel.Slug)
 	if err != nil || len(all) < 2 {
@@ -62,9 +61,9 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 		o := kin(version, rel.Variant)
 		switch {
 		case newer && o != nil && (f.Newer == "" || f.Missing):
-			f.Newer, f.Missing = s.path(publish.PagePath(o.LatestRef())), false
+			f.Newer, f.Missing = s.path(s.pagePath(o.LatestRef())), false
 		case newer && f.Newer == "":
-			f.Newer, f.Missing = s.path(publish.PagePath(rel.Slug)), true
+			f.Newer, f.Missing = s.path(s.pagePath(rel.Slug)), true
 		}
 		if o == nil {
 			o = version[0]
@@ -73,7 +72,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: units.Bytes(o.Size), Published: o.Published})
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(s.pagePath(o.Ref())), Size: s.bytes(o.Size), Published: o.Published})
 	}
 	return f
 }
@@ -92,7 +91,7 @@ func versions(all []*publish.Release) [][]*publish.Release {
 
 // variantLinks returns links to the variants of a version, or nil if there is only one. The links
 // name the version if exact is set, and otherwise lead to the newest version of the variant.
-func (s *Site) variantLinks(version []*publish.Release, rel *publish.Release, exact bool) []relative {
+func (s local) variantLinks(version []*publish.Release, rel *publish.Release, exact bool) []relative {
 	if len(version) < 2 {
 		return nil
 	}
@@ -104,9 +103,9 @@ func (s *Site) variantLinks(version []*publish.Release, rel *publish.Release, ex
 		}
 		name := display(o.Variant)
 		if name == "" {
-			name = "default"
+			name = s.t("default")
 		}
-		links = append(links, relative{Name: name, Link: s.path(publish.PagePath(to)), Size: units.Bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
+		links = append(links, relative{Name: name, Link: s.path(s.pagePath(to)), Size: s.bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
 	}
 	return links
 }

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -43,92 +42,29 @@ type fileList struct {
 // fileRow is a file, or a folder if Count is set. View is a link at which the browser shows the file, or "". Dir ends in a slash or is empty.
 type fileRow struct{ Dir, Base, Link, View, Size, Bytes, SHA256, Count string }
 
-// fileEntry is an entry of a list: file i, or a folder.
-type fileEntry struct {
-	i      int
-	folder string // path of the folder with a slash at the end, or ""
-	files  int    // number of files below the folder
-	size   int64
-}
-
-// fileQuery selects files of a release.
-type fileQuery struct {
-	words  []string // in lower case; parts of the path
-	nested bool     // show the folder dir instead of all files
-	dir    string   // path with a slash at the end, or "" for the top
-	hashes bool     // show the hashes
-	views  bool     // link to what a browser can show; a list of 200 files has no room for these links
-}
-
-// entries returns the entries that q selects, the folders first.
-func entries(rel *publish.Release, q fileQuery) []fileEntry {
-	var folders, files []fileEntry
-	seen := map[string]int{}
-	for i := range rel.Files {
-		f := &rel.Files[i]
-		if !matches(f.Path, q.words) {
-			continue
-		}
-		rest, below := strings.CutPrefix(f.Path, q.dir)
-		switch slash := strings.IndexByte(rest, '/'); {
-		case !below:
-		case !q.nested || slash < 0:
-			files = append(files, fileEntry{i: i})
-		default:
-			name := rest[:slash+1]
-			at, ok := seen[name]
-			if !ok {
-				at = len(folders)
-				seen[name] = at
-				folders = append(folders, fileEntry{folder: q.dir + name})
-			}
-			folders[at].files++
-			folders[at].size += f.Length
-		}
-	}
-	return append(folders, files...)
-}
-
-// matches reports whether path contains all words, in upper or lower case.
-func matches(path string, words []string) bool {
-	if len(words) == 0 {
-		return true
-	}
-	path = strings.ToLower(path)
-	for _, w := range words {
-		if !strings.Contains(path, w) {
-			return false
-		}
-	}
-	return true
-}
-
-// hasFolders reports whether rel has a file in a folder.
-func hasFolders(rel *publish.Release) bool {
-	for i := range rel.Files {
-		if strings.Contains(rel.Files[i].Path, "/") {
-			return true
-		}
-	}
-	return false
-}
-
 // files answers /r/REF/files with a page of the list of all files, or of those that q selects, or of
 // the folder dir. With hashes=1 it shows the SHA-256 of each file.
-func (s *Site) files(w http.ResponseWriter, r *http.Request) {
+func (site *Site) files(w http.ResponseWriter, r *http.Request) {
+	s := site.in(r)
 	ref := r.PathValue("name")
 	rel := s.find(w, r, ref)
 	if rel == nil {
 		return
 	}
+	ref = ownRef(rel, ref)
 	ask := r.URL.Query()
 	text := clip(strings.TrimSpace(ask.Get("q")), 200)
 	q := fileQuery{words: strings.Fields(strings.ToLower(text)), nested: ask.Has("dir"), views: ask.Has("dir"), hashes: ask.Get("hashes") == "1" && rel.Summed}
 	if dir := strings.Trim(ask.Get("dir"), "/"); dir != "" {
 		q.dir = dir + "/"
 	}
-	all := entries(rel, q)
-	if q.dir != "" && len(all) == 0 && text == "" {
+	leave, ok := s.search(w, r, !q.whole() && len(rel.Files) >= minKeptFiles)
+	if !ok {
+		return
+	}
+	defer leave()
+	all := entriesOf(rel, q)
+	if q.dir != "" && all.n == 0 && text == "" {
 		s.fail(w, r, http.StatusNotFound, "No such folder", "The release has no folder of that name.")
 		return
 	}
@@ -143,16 +79,16 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	if q.hashes {
 		keep.Set("hashes", "1")
 	}
-	from, prev, next := pageOf(len(all), offset(r), perFiles, filesBudget, func(i int) int { return s.fileCost(rel, ref, all[i], q) })
-	end := len(all)
+	from, prev, next := pageOf(all.n, offset(r), perFiles, filesBudget, func(i int) int { return s.fileCost(rel, ref, all.at(i), q) })
+	end := all.n
 	if next >= 0 {
 		end = next
 	}
 	page := filesPage{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), At: s.path(at),
-		Query: text, Found: len(all), Folder: q.nested, Searchable: s.visits == nil,
-		Files: fileList{Rows: s.fileRows(rel, ref, all[from:end], q), Nested: q.nested},
+		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		Size: s.bytes(rel.Size), FileCount: s.t("%d files", rel.NumFiles), At: s.path(at),
+		Query: text, Found: all.n, Folder: q.nested, Searchable: s.visits == nil,
+		Files: fileList{Rows: s.fileRows(rel, ref, all.slice(from, end), q), Nested: q.nested},
 		Pager: s.pager(at, keep, prev, next),
 	}
 	if rel.Summed {
@@ -162,17 +98,17 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 		if !rel.Single {
 			page.Zip = s.path(zipPath(ref))
 		}
-		if hasFolders(rel) {
+		if s.outlines.of(rel).folders {
 			page.Top = s.path(at + "?dir=")
 		}
 		if q.nested {
 			page.Path = s.folderLinks(at, q.dir)
 		}
 		if rel.Summed {
-			page.Hashes = "Show SHA-256"
+			page.Hashes = s.t("Show SHA-256")
 			keep.Set("hashes", "1")
 			if q.hashes {
-				page.Hashes = "Hide SHA-256"
+				page.Hashes = s.t("Hide SHA-256")
 				keep.Del("hashes")
 			}
 			page.HashesLink = s.path(at)
@@ -186,7 +122,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 }
 
 // folderLinks returns links to the folder dir and to those above it.
-func (s *Site) folderLinks(at, dir string) []folderLink {
+func (s local) folderLinks(at, dir string) []folderLink {
 	var links []folderLink
 	for i, c := range dir {
 		if c == '/' {
@@ -198,32 +134,38 @@ func (s *Site) folderLinks(at, dir string) []folderLink {
 
 // firstFiles returns the files for the page of a release: the top folder if there are many files and
 // this is no export, and otherwise the first files.
-func (s *Site) firstFiles(rel *publish.Release, ref string) fileList {
-	q := fileQuery{views: true, nested: s.visits == nil && len(rel.Files) > filesOnPage && hasFolders(rel)}
-	all := entries(rel, q)
-	_, _, next := pageOf(len(all), 0, filesOnPage, listBudget/3, func(i int) int { return s.fileCost(rel, ref, all[i], q) })
+func (s local) firstFiles(rel *publish.Release, ref string) fileList {
+	q := fileQuery{views: true}
+	all := entries{n: len(rel.Files)}
+	if s.visits == nil && len(rel.Files) > filesOnPage {
+		if o := s.outlines.of(rel); o.folders {
+			q.nested, all = true, entries{o.entries, o.top}
+		}
+	}
+	first := min(all.n, filesOnPage)
+	_, _, next := pageOf(first, 0, filesOnPage, listBudget/3, func(i int) int { return s.fileCost(rel, ref, all.at(i), q) })
 	l := fileList{All: s.path(publish.PagePath(ref) + "/files"), Nested: q.nested}
 	if next < 0 {
-		next = len(all)
+		next = first
 	}
-	l.Rows, l.More = s.fileRows(rel, ref, all[:next], q), len(all)-next
+	l.Rows, l.More = s.fileRows(rel, ref, all.slice(0, next), q), all.n-next
 	return l
 }
 
 // fileRows returns the rows for list.
-func (s *Site) fileRows(rel *publish.Release, ref string, list []fileEntry, q fileQuery) []fileRow {
+func (s local) fileRows(rel *publish.Release, ref string, list []fileEntry, q fileQuery) []fileRow {
 	var rows []fileRow
 	for _, e := range list {
 		if e.folder != "" {
 			rows = append(rows, fileRow{
 				Base: display(path.Base(e.folder)) + "/", Link: s.path(folderPath(ref, e.folder, q.hashes)),
-				Size: units.Bytes(e.size), Bytes: units.Plural(e.size, "byte"), Count: units.Plural(e.files, "file"),
+				Size: s.bytes(e.size), Bytes: s.t("%d bytes", e.size), Count: s.t("%d files", e.files),
 			})
 			continue
 		}
 		f := &rel.Files[e.i]
 		dir, base := shownPath(rel, f, q)
-		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
+		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: s.bytes(f.Length), Bytes: s.t("%d bytes", f.Length)}
 		if q.views {
 			row.View = s.viewLink(rel, ref, f)
 		}
@@ -285,20 +227,55 @@ func escapedLen(s string) int {
 	return n
 }
 
-// pageOf divides a list of n entries into pages of up to per entries and budget bytes, and returns the
-// start of the page that contains the entry at, and the starts of the pages before and after it, or -1.
-// The pages do not depend on at.
+// pageOf divides a list of n entries into pages, and returns the start of the page that contains the
+// entry at, and the starts of the pages before and after it, or -1. The pages do not depend on at: every
+// per entries begin a page, and pages of more than budget bytes are divided further. It therefore asks for
+// the cost of at most 2*per entries.
 func pageOf(n, at, per, budget int, cost func(i int) int) (start, prev, next int) {
-	prev, next = -1, -1
-	left := budget
-	for i := range n {
-		c := cost(i)
-		if left -= c; i > start && (i-start == per || left < 0) {
-			if i > at {
-				return start, prev, i
-			}
-			start, prev, left = i, start, budget-c
-		}
+	at = max(0, min(at, n-1))
+	block := at - at%per
+	start, next = cut(block, at, min(n, block+per), budget, cost)
+	prev = -1
+	switch {
+	case start > block:
+		prev, _ = cut(block, start-1, start, budget, cost)
+	case block > 0:
+		prev, _ = cut(block-per, block-1, block, budget, cost)
+	}
+	if next >= n {
+		next = -1
 	}
 	return start, prev, next
+}
+
+// cut divides the entries from start up to end into pages of at least one entry and up to budget bytes,
+// and returns the start and the end of the page that contains the entry at.
+func cut(start, at, end, budget int, cost func(i int) int) (from, to int) {
+	left := budget
+	for i := start; i < end; i++ {
+		c := cost(i)
+		if left -= c; i > start && left < 0 {
+			if i > at {
+				return start, i
+			}
+			start, left = i, budget-c
+		}
+	}
+	return start, end
+}
+
+// search waits for a slot for a request that looks at all files or releases, and returns the function
+// that frees it. It answers the request and returns false if there is none. It needs no slot unless need
+// is set.
+func (s *Site) search(w http.ResponseWriter, r *http.Request, need bool) (leave func(), ok bool) {
+	if !need || s.visits != nil {
+		return func() {}, true
+	}
+	slot := s.searches.enter(r.Context(), s.opts.Wait, s.networkOf(r), func() {})
+	if slot == nil {
+		w.Header().Set("Retry-After", "60")
+		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "Too many visitors are searching. Try again in a minute.")
+		return nil, false
+	}
+	return slot.leave, true
 }

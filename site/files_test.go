@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io/fs"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -122,13 +123,57 @@ func TestBack(t *testing.T) {
 func TestPageOf(t *testing.T) {
 	t.Parallel()
 	cost := func(i int) int { return []int{5, 5, 5, 50, 1, 1, 1}[i] }
-	for at, want := range map[int][3]int{0: {0, -1, 2}, 1: {0, -1, 2}, 2: {2, 0, 3}, 3: {3, 2, 4}, 4: {4, 3, -1}, 99: {4, 3, -1}} {
+	for at, want := range map[int][3]int{0: {0, -1, 2}, 1: {0, -1, 2}, 2: {2, 0, 3}, 3: {3, 2, 4}, 4: {4, 3, 6}, 5: {4, 3, 6}, 6: {6, 4, -1}, 99: {6, 4, -1}} {
 		if start, prev, next := pageOf(7, at, 3, 12, cost); [3]int{start, prev, next} != want {
 			t.Errorf("the page of entry %d is %d, %d, %d, want %v", at, start, prev, next, want)
 		}
 	}
 	if start, prev, next := pageOf(0, 5, 3, 12, cost); start != 0 || prev != -1 || next != -1 {
 		t.Errorf("the page of an empty list is %d, %d, %d", start, prev, next)
+	}
+}
+
+// TestPageOfManyEntries checks that the cost of a page does not depend on the number of entries or on
+// the position, and that the pages forward are those back.
+func TestPageOfManyEntries(t *testing.T) {
+	t.Parallel()
+	const n, per = 300_000, 200
+	asked := 0
+	cost := func(i int) int { asked++; return 1 + i%7 }
+	for _, at := range []int{0, 199, 200, 150_000, n - 1, n} {
+		asked = 0
+		pageOf(n, at, per, 300, cost)
+		if asked > 2*per {
+			t.Errorf("the page of entry %d asked for the cost of %d entries, want at most %d", at, asked, 2*per)
+		}
+	}
+	before := -1
+	for at := 0; at >= 0 && at < 5000; {
+		start, prev, next := pageOf(n, at, per, 300, cost)
+		if start != at || prev != before {
+			t.Fatalf("the page of entry %d is from %d after %d, want after %d", at, start, prev, before)
+		}
+		before, at = at, next
+	}
+}
+
+// TestSearchesTakeSlots checks that requests that look at all files wait for a slot, and those for a page
+// of all files do not.
+func TestSearchesTakeSlots(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{Wait: -1})
+	f.manyFiles(t, minKeptFiles)
+	f.tree(t, "few", "a/b")
+	for range maxSearches {
+		defer f.searches.enter(t.Context(), 0, f.networkOf(httptest.NewRequest("GET", "/", nil)), func() {}).leave()
+	}
+	for path, want := range map[string]int{
+		"/r/tree/files?q=x": 503, "/r/tree/files?dir=": 503, "/?q=x": 503, "/index.json?q=x": 503,
+		"/r/tree/files": 200, "/r/tree/files?from=400": 200, "/r/tree": 200, "/": 200, "/r/few/files?q=x": 200,
+	} {
+		if resp := f.get("GET", path); resp.StatusCode != want {
+			t.Errorf("%s while %d others search: %s, want %d", path, maxSearches, resp.Status, want)
+		}
 	}
 }
 

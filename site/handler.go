@@ -88,6 +88,10 @@ type Options struct {
 	// from a storage.
 	Open func(ctx context.Context, r *publish.Release, i int) (*publish.Content, error)
 
+	// Begun is called with the main info-hash of a release when the site begins to send data of it to
+	// a visitor who saves the data; nil: no call. Requests without data and previews cause no call. It
+	// must return quickly.
+	Begun func(spate.InfoHash)
 	// Direct is called with the main info-hash of a release after a visitor has downloaded
 	// a complete file of it; nil: no call. It must return quickly.
 	Direct func(spate.InfoHash)
@@ -133,25 +137,28 @@ type Site struct {
 	opts     Options
 	catalog  publish.Catalog
 	mux      *http.ServeMux
-	pages    map[string]*template.Template
+	pages    map[pageKey]*template.Template
+	locales  locales
 	markdown goldmark.Markdown
 	assets   map[string]asset
 	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
-	visits *visits // set by an export, otherwise nil
-	budget budget
-	known  figures // recent numbers of swarms
-	shared documents
-	crcs   crcs       // checksums of the files of archives
-	zips   layouts    // of archives
-	first  swarmFirst // BitTorrent clients that ask for data over HTTP
+	visits   *visits // set by an export, otherwise nil
+	budget   budget
+	known    figures // recent numbers of swarms
+	shared   documents
+	crcs     crcs       // checksums of the files of archives
+	zips     layouts    // of archives
+	outlines outlines   // of releases with many files
+	first    swarmFirst // BitTorrent clients that ask for data over HTTP
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
 	downloads *slotPool    // slots for direct downloads
 	watchers  *slotPool    // slots for live numbers
 	held      *slotPool    // places of requests that wait in hold
+	searches  *slotPool    // slots for requests that look at all files or releases
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
@@ -178,9 +185,14 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
+	words, err := loadLocales()
+	if err != nil {
+		return nil, fmt.Errorf("site: %w", err)
+	}
+	s := &Site{locales: words, opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
-	s.held = newSlotPool(fairpool.Options{Slots: maxHeld}) // without Grace, any place may go to another network
+	s.held = newSlotPool(fairpool.Options{Slots: maxHeld})                           // without Grace, any place may go to another network
+	s.searches = newSlotPool(fairpool.Options{Slots: maxSearches, Grace: time.Hour}) // nobody loses a slot, because a search is short
 	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		base, err := weburl.Base(opts.BaseURL)
@@ -197,7 +209,6 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 		s.hosts[strings.ToLower(h)+".local"] = true
 	}
 	files := layered{opts.Theme, embedded}
-	var err error
 	if s.assets, err = loadAssets(files); err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
@@ -326,9 +337,9 @@ func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
 	redirect(w, http.StatusPermanentRedirect, s.path(publish.PagePath(r.PathValue("name"))))
 }
 
-// fail answers with a status and its reason. A browser gets a page, other programs get two
-// lines of text.
-func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
+// fail answers with a status and its reason. A browser gets a page in the language of the visitor, other
+// programs get two lines of English text. title and detail are messages, and args the values in detail.
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, detail string, args ...any) {
 	h := w.Header()
 	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Repr-Digest"} {
 		h.Del(name)
@@ -336,9 +347,10 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, d
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept")
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, detail))
+		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, s.locales.list[0].t(detail, args...)))
 		return
 	}
 	h.Set("Content-Security-Policy", policy)
-	s.render(w, r, status, "error.html", errorPage{Status: status, Title: title, Detail: detail})
+	l := s.in(r)
+	s.render(w, r, status, "error.html", errorPage{Status: status, Title: l.t(title), Detail: l.t(detail, args...)})
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -53,7 +52,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 		All: ask.Get("all") == "1", Offset: offset(r), Limit: perIndex,
 	}
 	s.share(w, r, htmlType, q, func(r *http.Request, numbers numbersOf) ([]byte, error) {
-		page, err := s.indexPage(r, q, numbers)
+		page, err := s.in(r).indexPage(r, q, numbers)
 		if err != nil {
 			return nil, err
 		}
@@ -62,10 +61,8 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 }
 
 // indexPage returns the page with the releases that q selects.
-func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
-	upTo := q
-	upTo.Offset, upTo.Limit = 0, q.Offset+perIndex // from the first, because the pages before have different numbers of rows
-	list, total, err := s.catalog.List(r.Context(), upTo)
+func (s local) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (indexPage, error) {
+	list, first, total, err := s.around(r.Context(), &q)
 	if err != nil {
 		return indexPage{}, err
 	}
@@ -82,16 +79,13 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 		}
 		return s.rowVariants(r.Context(), rel)
 	}
-	from, prev, next := pageOf(len(list), min(q.Offset, max(0, len(list)-1)), perIndex, left, func(i int) int {
-		return s.rowCost(list[i], variants(list[i]))
-	})
-	end := len(list)
-	if next >= 0 {
-		end = next
-	} else if end = min(end, from+perIndex); end < total {
-		next = end
+	from, prev, next := pageOf(total, q.Offset, perIndex, left, func(i int) int { return s.rowCost(list[i-first], variants(list[i-first])) })
+	end := next
+	if next < 0 {
+		end = total
 	}
-	for _, rel := range list[from:end] {
+	for i := from; i < end; i++ {
+		rel := list[i-first]
 		row := s.indexRow(rel, q.All, numbers)
 		row.Variants = variants(rel)
 		page.Rows = append(page.Rows, row)
@@ -111,6 +105,26 @@ func (s *Site) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 	return page, nil
 }
 
+// around returns the releases that q selects on the page of q.Offset and before it, as pageOf divides
+// them, the number of the first of them, and the number of all that q selects. It makes q.Offset that of
+// the last release if there are fewer.
+func (s *Site) around(ctx context.Context, q *publish.Query) (list []*publish.Release, first, total int, err error) {
+	before := func() int { return max(0, q.Offset-q.Offset%perIndex-perIndex) }
+	for {
+		near := *q
+		near.Offset = before()
+		near.Limit = q.Offset - q.Offset%perIndex + perIndex - near.Offset
+		list, total, err = s.catalog.List(ctx, near)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		q.Offset = min(q.Offset, max(0, total-1))
+		if near.Offset <= before() {
+			return list, near.Offset, total, nil
+		}
+	}
+}
+
 // rowCost returns about how many bytes of HTML the row of a release takes.
 func (s *Site) rowCost(rel *publish.Release, variants []relative) int {
 	n := 1100 + 3*escapedLen(s.prefix+publish.DownloadPath(rel.Ref())) + 3*escapedLen(title(rel))
@@ -122,7 +136,7 @@ func (s *Site) rowCost(rel *publish.Release, variants []relative) int {
 
 // groupLinks returns links to the groups. It stops when they would take more than a quarter of
 // left bytes, and subtracts their size from left.
-func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
+func (s local) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
 	if len(groups) < 2 {
 		return nil
 	}
@@ -130,7 +144,7 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	for _, g := range groups {
 		all += g.Slugs
 	}
-	links := []groupLink{{Name: "All", Link: s.path("/"), Count: all, Here: here == ""}}
+	links := []groupLink{{Name: s.t("All"), Link: s.path("/"), Count: all, Here: here == ""}}
 	budget := *left / 4
 	for _, g := range groups {
 		if g.Group == "" {
@@ -148,14 +162,14 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	return links
 }
 
-func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) indexRow {
+func (s local) indexRow(rel *publish.Release, exact bool, numbers numbersOf) indexRow {
 	ref := rel.Slug
 	if exact {
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: title(rel), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(rel), Variant: display(rel.Variant),
-		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
+		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: s.versionText(rel), Variant: display(rel.Variant),
+		Size: s.bytes(rel.Size), Files: s.t("%d files", rel.NumFiles), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
 	switch {
@@ -169,7 +183,7 @@ func (s *Site) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 
 // rowVariants returns links to the variants of the newest version of a release, or nil if there is
 // only one.
-func (s *Site) rowVariants(ctx context.Context, rel *publish.Release) []relative {
+func (s local) rowVariants(ctx context.Context, rel *publish.Release) []relative {
 	all, err := s.catalog.Family(ctx, rel.Slug)
 	if err != nil || len(all) < 2 {
 		return nil
@@ -190,14 +204,22 @@ func label(rel *publish.Release) string {
 	return strings.Join(words, " · ")
 }
 
+// versionLabel returns the version of a release, or "" for the version "1", which is the default.
+func versionLabel(rel *publish.Release) string {
+	if rel.Version == "1" {
+		return ""
+	}
+	return display(rel.Version)
+}
+
 // versionText returns the version of a release for readers, such as "Version 2". It returns "" for the
 // version "1", which is the default, and leaves out the word if the version does not start with a digit.
-func versionText(rel *publish.Release) string {
-	switch v := display(rel.Version); {
-	case v == "" || v == "1":
+func (l *locale) versionText(rel *publish.Release) string {
+	switch v := versionLabel(rel); {
+	case v == "":
 		return ""
 	case v[0] >= '0' && v[0] <= '9':
-		return "Version " + v
+		return l.t("Version %s", v)
 	default:
 		return v
 	}

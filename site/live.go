@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -27,10 +26,10 @@ type numbers struct {
 	publish.Counts
 	FirstCopy int64 `json:"first_copy_seconds"` // seconds from publishing to the end of the first download; 0 if no download has ended
 	// The fields below are computed from the Counts.
-	Delivered int64   `json:"delivered"` // [publish.Counts.Downloads]
+	Delivered int64   `json:"delivered"` // complete copies, as in [publish.Delivery]
 	Sent      int64   `json:"sent"`      // [publish.Counts.OriginBytes]
-	Copies    float64 `json:"copies"`    // Sent divided by the size of the release
-	Saved     int64   `json:"saved"`     // delivered bytes that were not sent by the publisher
+	Copies    float64 `json:"copies"`    // as in [publish.Delivery]
+	Saved     int64   `json:"saved"`     // as in [publish.Delivery]
 }
 
 // figures caches recent numbers, so that many visitors cause no more queries of the tracker
@@ -94,30 +93,36 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
 		n.SeedBytes, n.HTTPBytes = max(n.SeedBytes, t.SeedBytes), max(n.HTTPBytes, t.HTTPBytes)
 	}
-	n.Delivered, n.Sent = n.Downloads(), n.OriginBytes()
-	if rel.Size > 0 {
-		n.Copies = math.Round(float64(n.Sent)/float64(rel.Size)*100) / 100
-		if n.Delivered < math.MaxInt64/rel.Size {
-			n.Saved = max(0, n.Delivered*rel.Size-n.Sent)
-		}
-	}
+	d := n.Delivery(rel.Size, rel.NumFiles)
+	n.Delivered, n.Sent, n.Copies, n.Saved = d.Finished, n.OriginBytes(), d.Copies, d.Saved
 	return n
 }
 
 // liveShown is the data of an event: the numbers, and some of them as text.
 type liveShown struct {
 	numbers
-	RateText  string `json:"rate_text"`
-	SavedText string `json:"saved_text"`
-	FirstText string `json:"first_text"`
+	RateText      string `json:"rate_text"`
+	SavedText     string `json:"saved_text"`
+	FirstText     string `json:"first_text"`
+	DeliveredText string `json:"delivered_text"`
+	ProblemText   string `json:"problem_text"`
 }
 
-// firstCopyText formats numbers.FirstCopy. It returns "" if there is no first copy yet.
-func firstCopyText(seconds int64) string {
+// shown returns the data of an event in the language.
+func (l *locale) shown(n numbers) liveShown {
+	e := liveShown{n, l.rate(n.Rate), l.bytes(n.Saved), l.firstCopy(n.FirstCopy), l.t("%d complete downloads", n.Delivered), ""}
+	if n.Problem != "" {
+		e.ProblemText = l.t(n.Problem)
+	}
+	return e
+}
+
+// firstCopy formats numbers.FirstCopy. It returns "" if there is no first copy yet.
+func (l *locale) firstCopy(seconds int64) string {
 	if seconds <= 0 {
 		return ""
 	}
-	return units.LongDuration(time.Duration(seconds) * time.Second)
+	return l.duration(time.Duration(seconds) * time.Second)
 }
 
 // heartbeat is the maximum time without data on a live connection. Proxies may close a
@@ -149,6 +154,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	l := s.in(r).locale
 	control := http.NewResponseController(w)
 	defer control.SetWriteDeadline(time.Time{})
 	tick := time.NewTicker(s.opts.Tick)
@@ -168,7 +174,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(liveShown{n, units.Rate(n.Rate), units.Bytes(n.Saved), firstCopyText(n.FirstCopy)})
+			data, _ := json.Marshal(l.shown(n))
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now

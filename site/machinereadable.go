@@ -27,6 +27,7 @@ const perJSON = 1000
 // version of its variant.
 func (s *Site) info(base *url.URL, rel *publish.Release, latest bool, n numbers) publish.ReleaseInfo {
 	info := rel.Info(base, latest, n.Counts)
+	info.SetAddress(s.catalog, base, rel)
 	if s.visits != nil {
 		s.visits.relink(&info, publish.Absolute(base, ""))
 	}

@@ -2,7 +2,6 @@ package site
 
 import (
 	"bytes"
-	"fmt"
 	"html/template"
 	"maps"
 	"net/http"
@@ -40,59 +39,92 @@ type pager struct{ Prev, Next string }
 
 // shown is the data of layout.html, the frame of every page.
 type shown struct {
-	Site     string // title of the site
-	Title    string // title of the page
-	Describe string
-	Canon    string // absolute URL of the page, or ""
-	Torrent  string // link to the torrent, or ""
-	V2Hashes string // link to the v2 hashes of the torrent, or ""
-	Direct   string // link to the data, in the form of a web seed, or ""
-	Sig, Key string // link to the signature of the torrent, and its key, or ""
-	Stats    string
-	Static   bool        // whether the page is part of an export
-	Data     *linkedData // data for search engines, or nil
-	Body     any
+	Lang       string         // of the page, for the lang attribute
+	Languages  []languageLink // links to the page in all languages
+	Alternates []languageLink // absolute URLs of the page in all languages, if Canon is set
+	Site       string         // title of the site
+	Title      string         // title of the page
+	Describe   string
+	Canon      string // absolute URL of the page, or ""
+	Torrent    string // link to the torrent, or ""
+	V2Hashes   string // link to the v2 hashes of the torrent, or ""
+	Direct     string // link to the data, in the form of a web seed, or ""
+	Sig, Key   string // link to the signature of the torrent, and its key, or ""
+	Stats      string
+	Static     bool        // whether the page is part of an export
+	Data       *linkedData // data for search engines, or nil
+	Body       any
+}
+
+// pageKey identifies a template in a language.
+type pageKey struct {
+	name string
+	lang string // code
 }
 
 // parse parses the templates of all pages.
-func (s *Site) parse(files layered) (map[string]*template.Template, error) {
-	funcs := template.FuncMap{
-		"asset":   s.assetPath,
-		"path":    s.path,
-		"display": display,
-		"count":   func(n reflect.Value) string { return units.Count(n.Int()) }, // an integer of any type
-		"plural":  units.Plural[int],
-		"size":    units.Bytes,
-		"rate":    units.Rate,
-		"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-		"took":    firstCopyText,
-		"clock":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	}
-	pages := map[string]*template.Template{}
+func (s *Site) parse(files layered) (map[pageKey]*template.Template, error) {
+	pages := map[pageKey]*template.Template{}
 	for _, name := range []string{"index.html", "release.html", "files.html", "error.html"} {
-		t, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name)
+		t, err := template.New("layout.html").Funcs(s.funcs(s.locales.list[0])).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name)
 		if err != nil {
 			return nil, err
 		}
-		pages[name] = t
+		for _, l := range s.locales.list {
+			in, err := t.Clone()
+			if err != nil {
+				return nil, err
+			}
+			pages[pageKey{name, l.code}] = in.Funcs(s.funcs(l))
+		}
 	}
 	return pages, nil
 }
 
+// funcs returns the functions of templates in a language.
+func (s *Site) funcs(l *locale) template.FuncMap {
+	tag := func(open, text, end string) template.HTML {
+		return template.HTML(open + template.HTMLEscapeString(text) + end)
+	}
+	return template.FuncMap{
+		"asset":   s.assetPath,
+		"path":    local{s, l}.path,
+		"display": display,
+		"t":       l.t,
+		"th":      l.th,
+		"count":   func(n reflect.Value) string { return l.t("%d", n.Int()) }, // an integer of any type
+		"plural":  units.Plural[int],
+		"size":    l.bytes,
+		"rate":    l.rate,
+		"copies":  func(n float64) string { return l.number(strconv.FormatFloat(n, 'f', 1, 64)) },
+		"date":    l.date,
+		"took":    l.firstCopy,
+		"clock":   l.clock,
+		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+
+		// Parts of messages.
+		"bdi":    func(text string) template.HTML { return tag("<bdi>", text, "</bdi>") },
+		"code":   func(text string) template.HTML { return tag("<code>", text, "</code>") },
+		"strong": func(text string) template.HTML { return tag("<strong>", text, "</strong>") },
+		"live":   func(name, text string) template.HTML { return tag(`<b data-is="`+name+`">`, text, "</b>") },
+		"says":   func(name, text string) template.HTML { return tag(`<span data-is="`+name+`">`, text, "</span>") },
+	}
+}
+
 // page returns a page as HTML.
 func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
-	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil}
+	l := s.in(r)
+	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil, Lang: l.tag, Languages: l.languageLinks(r)}
+	at := "" // encoded path of a page that search engines list
 	switch b := body.(type) {
 	case errorPage:
 		p.Title = b.Title
 	case indexPage:
-		p.Title = "Releases"
-		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
-		p.Canon = s.absolute(s.base(r), "/")
+		p.Title, at = l.t("Releases"), "/"
+		p.Describe = l.t("%d releases. Download by BitTorrent or directly.", b.Total)
 	case releasePage:
-		p.Title, p.Canon, p.Torrent = display(b.Title), b.PageURL, b.Torrent
-		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
+		p.Title, at, p.Torrent = display(b.Title), s.pagePath(b.Ref), b.Torrent
+		p.Describe = l.t("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Release.HasV2Hashes {
@@ -105,10 +137,18 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 			p.Title += " " + b.Label
 		}
 	case filesPage:
-		p.Title, p.Torrent = "Files of "+display(b.Name), b.Torrent
+		p.Title, p.Torrent = l.t("Files of %s", display(b.Name)), b.Torrent
+	}
+	if at != "" {
+		base := publish.Absolute(s.base(r), "")
+		p.Canon = l.address(base, at)
+		p.Alternates = []languageLink{{Tag: "x-default", Link: local{s, s.locales.list[0]}.address(base, at)}}
+		for _, o := range s.locales.list {
+			p.Alternates = append(p.Alternates, languageLink{Tag: o.tag, Link: local{s, o}.address(base, at)})
+		}
 	}
 	var page bytes.Buffer
-	if err := s.pages[name].Execute(&page, p); err != nil {
+	if err := s.pages[pageKey{name, l.code}].Execute(&page, p); err != nil {
 		return nil, &templateError{name, err}
 	}
 	return page.Bytes(), nil
@@ -129,6 +169,7 @@ func (e *templateError) Unwrap() error { return e.err }
 // render answers with a page. It sends nothing of the page if the template fails.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name string, body any) {
 	page, err := s.page(r, name, body)
+	s.vary(w, r)
 	switch {
 	case err != nil:
 		s.broken(w, r, err)
@@ -153,7 +194,7 @@ func answer(w http.ResponseWriter, status int, kind string, data []byte) {
 
 // pager returns the links to the pages of a list that start with the entries prev and next; -1 stands
 // for no page. The links also contain the query parameters keep.
-func (s *Site) pager(encoded string, keep url.Values, prev, next int) pager {
+func (s local) pager(encoded string, keep url.Values, prev, next int) pager {
 	link := func(from int) string {
 		if from < 0 {
 			return ""

@@ -6,18 +6,17 @@ import (
 	"strings"
 
 	"rsc.io/qr"
-
-	"spate/publish"
 )
 
 // qrCode answers /r/REF/qr.svg with a QR code of the address of the page, so that a visitor can open
 // the page on a phone.
 func (s *Site) qrCode(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
-	if s.find(w, r, ref) == nil {
+	rel := s.find(w, r, ref)
+	if rel == nil {
 		return
 	}
-	code, err := qr.Encode(s.absolute(s.base(r), publish.PagePath(ref)), qr.L)
+	code, err := qr.Encode(s.absolute(s.base(r), s.pagePath(ownRef(rel, ref))), qr.L)
 	if err != nil {
 		s.broken(w, r, err)
 		return

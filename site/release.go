@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"spate/internal/httpcontent"
-	"spate/internal/units"
 	"spate/publish"
 	"spate/signature"
 )
@@ -25,6 +24,8 @@ type releasePage struct {
 	Label                   string // see label
 	Version, Variant        string // texts; Version is "" for the default version
 	Page, Torrent, Download string // links; Download is "" for a tree
+	Beside                  string // path of the pictures and documents of the page, which have no language
+	Code                    string // of the language
 	PageURL                 string // absolute
 	Magnet                  template.URL
 	Twin                    string // link to the torrent for older clients, or ""
@@ -80,7 +81,8 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 }
 
 // release answers /r/REF.
-func (s *Site) release(w http.ResponseWriter, r *http.Request) {
+func (site *Site) release(w http.ResponseWriter, r *http.Request) {
+	s := site.in(r)
 	ref := r.PathValue("name")
 	if to := s.beside(r.Context(), ref); to != "" {
 		redirect(w, http.StatusFound, s.path(to))
@@ -90,16 +92,18 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
+	ref = ownRef(rel, ref)
 	base := s.base(r)
 	page := releasePage{
 		Ref: ref, Static: s.visits != nil, Title: title(rel), Name: rel.Name, Label: label(rel), Release: rel,
-		Version: versionText(rel), Variant: display(rel.Variant),
-		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		PageURL: s.absolute(base, publish.PagePath(ref)),
+		Version: s.versionText(rel), Variant: display(rel.Variant),
+		Page: s.path(s.pagePath(ref)), Beside: s.Site.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		PageURL: s.absolute(base, s.pagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
-		Size:    units.Bytes(rel.Size), Bytes: units.Plural(rel.Size, "byte"), FileCount: units.Plural(rel.NumFiles, "file"),
+		Code:    s.code,
+		Size:    s.bytes(rel.Size), Bytes: s.t("%d bytes", rel.Size), FileCount: s.t("%d files", rel.NumFiles),
 		Hybrid:    rel.Format == "hybrid",
-		PieceSize: units.PieceLength(rel.PieceLength),
+		PieceSize: s.pieceLength(rel.PieceLength),
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  s.commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
@@ -111,7 +115,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if page.Choice = s.choice(page.Family.here, ref); page.Choice != nil {
 		page.Commands = s.choiceCommands(base, page.Family.here, ref)
-		page.Label = strings.TrimPrefix(versionText(rel), "Version ")
+		page.Label = versionLabel(rel)
 	}
 	if page.Choice == nil {
 		page.Preview = s.previewOf(rel, ref)
@@ -130,7 +134,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if h, err := s.catalog.History(r.Context(), rel.Hash(), time.Now().AddDate(0, 0, -chartDays)); err == nil {
-		page.Charts = charts(h, rel.Size, time.Now())
+		page.Charts = s.charts(h, rel.Size, rel.NumFiles, time.Now())
 	}
 	if !rel.HashV1.IsZero() {
 		page.HashV1 = rel.HashV1.String()
@@ -140,7 +144,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.visits == nil && !rel.Single {
 		if layout := s.zips.of(rel); layout != nil {
-			page.Zip, page.ZipSize = s.path(zipPath(ref)), units.Bytes(layout.size)
+			page.Zip, page.ZipSize = s.path(zipPath(ref)), s.bytes(layout.size)
 		}
 	}
 	if rel.Single {
@@ -161,17 +165,17 @@ func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 }
 
 // commands returns command lines that download rel, each with another program.
-func (s *Site) commands(base *url.URL, rel *publish.Release, ref string) []command {
-	page := quote(s.absolute(base, publish.PagePath(ref)))
+func (s local) commands(base *url.URL, rel *publish.Release, ref string) []command {
+	page := quote(s.absolute(base, s.pagePath(ref)))
 	torrent := quote(s.absolute(base, publish.TorrentPath(ref)))
 	c := []command{
-		{"spate", "spate get " + page, "verified, resumable"},
+		{"spate", "spate get " + page, s.t("verified, resumable")},
 		{"aria2", "aria2c " + torrent, ""},
 	}
 	if !rel.HashV1.IsZero() {
 		note := ""
 		if rel.Format == "hybrid" && rel.Twin.Hash.IsZero() {
-			note = "4.0 or newer" // Transmission 3.00 does not accept the empty keys of a file tree
+			note = s.t("4.0 or newer") // Transmission 3.00 does not accept the empty keys of a file tree
 		}
 		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}
@@ -181,13 +185,13 @@ func (s *Site) commands(base *url.URL, rel *publish.Release, ref string) []comma
 		if link != "/d/"+rel.StoredName() {
 			line = "curl -C - -o " + quote(rel.StoredName()) + " "
 		}
-		c = append(c, command{"curl", line + quote(s.absolute(base, link)), "over HTTP"})
+		c = append(c, command{"curl", line + quote(s.absolute(base, link)), s.t("over HTTP")})
 	}
 	return c
 }
 
 // signedBy describes the signatures of rel. It returns nil if rel is not signed.
-func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signedBy {
+func (s local) signedBy(base *url.URL, rel *publish.Release, ref string) *signedBy {
 	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
 	if err != nil || rel.Signatures.Torrent == "" {
 		return nil
@@ -195,13 +199,13 @@ func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, publish.PagePath(ref))), "checks the signature before it downloads"}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, s.pagePath(ref))), s.t("checks the signature before it downloads")}},
 	}
 	if rel.Signatures.Sums != "" {
 		sums := s.absolute(base, publish.ChecksumsPath(ref))
 		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
-			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks the downloaded files"})
+			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", s.t("checks the downloaded files")})
 	}
 	return b
 }

@@ -219,7 +219,9 @@ func TestSignedPage(t *testing.T) {
 func TestCharts(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	if c := charts(publish.History{}, 100, now); c != nil {
+	f := newFixture(t, Options{})
+	english := f.locales.list[0]
+	if c := english.charts(publish.History{}, 100, 1, now); c != nil {
 		t.Errorf("charts of an empty history returned %+v, want nil", c)
 	}
 	h := publish.History{Days: []publish.Day{
@@ -228,7 +230,7 @@ func TestCharts(t *testing.T) {
 		{Date: "2026-11-24", Counts: publish.Counts{Completed: 8}},
 		{Date: "rubbish", Counts: publish.Counts{Completed: 8}},
 	}}
-	c := charts(h, 100, now)
+	c := english.charts(h, 100, 1, now)
 	if len(c) != 2 || c[0].Summary != "Downloads: 12 downloads in 30 days, at most 8 on 24 November" || len(c[0].Columns) != 2 ||
 		c[0].Columns[1] != (column{X: 290, Y: 4, H: 56}) || c[0].Columns[0] != (column{X: 250, Y: 32, H: 28}) {
 		t.Errorf("the charts are %+v, want two columns of downloads with the given summary", c)
@@ -236,12 +238,11 @@ func TestCharts(t *testing.T) {
 	if c[1].Peak != "1.5" || len(c[1].Columns) != 1 {
 		t.Errorf("the second chart is %+v, want one column and the peak 1.5", c[1])
 	}
-	f := newFixture(t, Options{})
 	rel := f.release(t, "a.iso", 1000)
 	f.catalog.Count(t.Context(), rel.Hash(), time.Now(), publish.Counts{Completed: 5, SeedBytes: 2000})
 	page := body(t, f.get("GET", "/r/a.iso"))
 	checkNoActiveContent(t, page)
-	if !strings.Contains(page, `<rect x="290" y="4" width="8" height="56"/>`) || !strings.Contains(page, `"delivered">5<`) || !strings.Contains(page, `"copies">2.0<`) {
+	if !strings.Contains(page, `<rect x="290" y="4" width="8" height="56"/>`) || !strings.Contains(page, `"delivered">5 complete downloads<`) || !strings.Contains(page, `"copies">2.0<`) {
 		t.Errorf("the page does not contain the charts:\n%s", page)
 	}
 }

@@ -32,6 +32,7 @@ type document struct {
 // documentKey identifies a document.
 type documentKey struct {
 	path  string        // without the path of the base URL
+	lang  string        // code of the language of a page; "" for other documents
 	base  string        // the URL of the site in the document
 	query publish.Query // the releases in the document
 }
@@ -110,12 +111,22 @@ type renderer func(r *http.Request, numbers numbersOf) ([]byte, error)
 // there can be any number of them, and neither are the pages of an export, which records their
 // links.
 func (s *Site) share(w http.ResponseWriter, r *http.Request, kind string, q publish.Query, render renderer) {
+	lang := ""
+	if kind == htmlType {
+		lang = s.in(r).code
+		s.vary(w, r)
+	}
 	var doc *document
 	var err error
 	if q.Text != "" || s.visits != nil {
+		leave, ok := s.search(w, r, q.Text != "")
+		if !ok {
+			return
+		}
+		defer leave()
 		doc, err = s.newDocument(r, render)
 	} else {
-		doc, err = s.kept(r, documentKey{r.URL.Path, s.base(r).String(), q}, render)
+		doc, err = s.kept(r, documentKey{r.URL.Path, lang, s.base(r).String(), q}, render)
 	}
 	if err != nil {
 		s.broken(w, r, err)

@@ -34,6 +34,9 @@ const (
 	// lookAgain is the maximum time after which a waiting visitor checks again whether
 	// another download can be ended.
 	lookAgain = time.Second
+	// maxSearches is the number of requests that look at all files of a release or at all releases at
+	// the same time. They use only the processor, so that more would not be faster.
+	maxSearches = 2
 	// maxWaiting is the maximum number of visitors who wait for a download slot.
 	maxWaiting = 1024
 )

@@ -55,9 +55,21 @@ func (s *Site) believable(host string) bool {
 	return s.hosts[strings.ToLower(name)]
 }
 
-// path returns the link on a page for an encoded path of package publish. The link starts
+// path returns the link on an English page for an encoded path of package publish. The link starts
 // with the path of the base URL and has no host.
-func (s *Site) path(encoded string) string { return s.prefix + s.visits.link(encoded) }
+func (s *Site) path(encoded string) string {
+	return s.prefix + s.visits.link(s.locales.list[0], encoded)
+}
+
+// pagePath returns the encoded path of the page of a reference, with its nice address.
+func (s *Site) pagePath(ref string) string { return publish.PagePath(publish.NiceRef(s.catalog, ref)) }
+
+// ownRef returns the reference ref of rel with the slug of rel instead of another address.
+func ownRef(rel *publish.Release, ref string) string {
+	own := publish.ParseRef(ref)
+	own.Slug = rel.Slug
+	return own.String()
+}
 
 // absolute returns the URL for an encoded path of package publish, on the site at base.
 func (s *Site) absolute(base *url.URL, encoded string) string {

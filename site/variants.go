@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -94,7 +93,7 @@ type choice struct {
 
 // choice returns the variants among which a visitor of the page ref chooses. It returns nil if ref
 // names a variant, or if there is only one.
-func (s *Site) choice(version []*publish.Release, ref string) []choice {
+func (s local) choice(version []*publish.Release, ref string) []choice {
 	if len(version) < 2 || publish.ParseRef(ref).Variant != "" {
 		return nil
 	}
@@ -109,8 +108,8 @@ func (s *Site) choice(version []*publish.Release, ref string) []choice {
 			to = r.Ref()
 		}
 		c := choice{
-			target: targetOf(r.Variant), Name: display(r.Variant), Size: units.Bytes(r.Size), Single: r.Single,
-			Page: s.path(publish.PagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
+			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.bytes(r.Size), Single: r.Single,
+			Page: s.path(s.pagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
 		}
 		if len(version) <= 12 && len(r.Magnet) < 1000 {
 			c.Magnet = template.URL(safeMagnet(r.Magnet))
@@ -123,9 +122,12 @@ func (s *Site) choice(version []*publish.Release, ref string) []choice {
 		default:
 			c.Get = c.Page
 		}
-		c.Heading, c.Detail = cmp.Or(c.Name, "default"), ""
+		c.Heading, c.Detail = cmp.Or(c.Name, s.t("default")), ""
 		if c.System != "" && c.rest == "" {
 			c.Heading, c.Detail = c.System, c.Machine
+			if c.Detail != "" {
+				c.Detail = s.t(c.Detail)
+			}
 		}
 		seen[c.Heading+c.Detail]++
 		list = append(list, c)
@@ -142,14 +144,14 @@ func (s *Site) choice(version []*publish.Release, ref string) []choice {
 }
 
 // choiceCommands returns a command line for each variant of a version, which ref names.
-func (s *Site) choiceCommands(base *url.URL, version []*publish.Release, ref string) []command {
+func (s local) choiceCommands(base *url.URL, version []*publish.Release, ref string) []command {
 	var list []command
 	for _, r := range version[:min(len(version), maxVariants)] {
 		to := r.LatestRef()
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
 		}
-		list = append(list, command{Who: cmp.Or(display(r.Variant), "default"), Line: "spate get " + quote(s.absolute(base, publish.PagePath(to)))})
+		list = append(list, command{Who: cmp.Or(display(r.Variant), s.t("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
 	}
 	return list
 }

@@ -72,12 +72,13 @@ func (s *Site) sendZip(out *sender, r *http.Request, rel *publish.Release, layou
 			return
 		}
 	}
+	out.begun = s.begin(rel)
 	h := out.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", disposition(rel.StoredName()+".zip"))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cache-Control", "public, no-cache")
-	h.Set("ETag", fmt.Sprintf(`"%s-zip1"`, rel.Hash())) // another layout needs another number
+	h.Set("ETag", fmt.Sprintf(`"%s-%x-zip1"`, rel.Hash(), rel.Published.Unix())) // the archive has the time of publishing; another layout needs another number
 	s.serve(out, r, rel.Published, content, layout.size)
 	if content.err != nil && !errors.Is(content.err, context.Cause(out.ctx)) {
 		s.opts.Log.Warn("site: an archive was not sent completely", "release", rel.Name, "err", content.err)
@@ -250,20 +251,24 @@ func (z *zipContent) sum(i int) (uint32, error) {
 	return sum, nil
 }
 
-// maxSums is the maximum number of files whose checksums a site keeps. They take 5 bytes each.
-const maxSums = 2_000_000
+// maxSums is the maximum number of files whose checksums a site keeps, besides those of the release that
+// was asked for last. They take 5 bytes each.
+const maxSums = 4_000_000
 
-// crcs keeps the CRC-32s of the files of archives, so that each file is read once for them. The zero
-// value is empty. It is safe for concurrent use.
+// crcs keeps the CRC-32s of the files of archives, so that each file is read once for them. If there are
+// too many, it drops those of the releases that were not asked for for the longest time. The zero value
+// is empty. It is safe for concurrent use.
 type crcs struct {
 	mu       sync.Mutex
 	releases map[spate.InfoHash]*fileSums
 	files    int
+	clock    uint64 // number of calls of of
 }
 
 // fileSums holds the CRC-32s of the files of one release that are known.
 type fileSums struct {
 	reading chan struct{} // has room for one, which reads a file for its checksum
+	used    uint64        // value of crcs.clock at the last call of of; guarded by crcs.mu
 
 	mu    sync.Mutex
 	sums  []uint32
@@ -271,19 +276,39 @@ type fileSums struct {
 }
 
 // of returns the checksums of rel.
-func (c *crcs) of(rel *publish.Release) *fileSums {
+func (c *crcs) of(rel *publish.Release) *fileSums { return c.ofAtMost(rel, maxSums) }
+
+func (c *crcs) ofAtMost(rel *publish.Release, most int) *fileSums {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.releases[rel.Hash()]; f != nil {
-		return f
+	c.clock++
+	f := c.releases[rel.Hash()]
+	if f == nil {
+		n := len(rel.Files)
+		c.trimLocked(most - n)
+		if c.releases == nil {
+			c.releases = map[spate.InfoHash]*fileSums{}
+		}
+		f = &fileSums{reading: make(chan struct{}, 1), sums: make([]uint32, n), known: make([]bool, n)}
+		c.releases[rel.Hash()], c.files = f, c.files+n
 	}
-	n := len(rel.Files)
-	if c.releases == nil || c.files+n > maxSums {
-		c.releases, c.files = map[spate.InfoHash]*fileSums{}, 0
-	}
-	f := &fileSums{reading: make(chan struct{}, 1), sums: make([]uint32, n), known: make([]bool, n)}
-	c.releases[rel.Hash()], c.files = f, c.files+n
+	f.used = c.clock
 	return f
+}
+
+// trimLocked drops releases until those that are left have at most the given number of files.
+func (c *crcs) trimLocked(most int) {
+	for c.files > most && len(c.releases) > 0 {
+		var oldest spate.InfoHash
+		var least *fileSums
+		for ih, f := range c.releases {
+			if least == nil || f.used < least.used {
+				oldest, least = ih, f
+			}
+		}
+		c.files -= len(least.sums)
+		delete(c.releases, oldest)
+	}
 }
 
 func (f *fileSums) get(i int) (uint32, bool) {

@@ -2,7 +2,6 @@ package torrent
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -100,7 +99,7 @@ func TestHostileHandshakesLeaveHonestPeersTheirRate(t *testing.T) {
 			took[i] = time.Since(began)
 		})
 	}
-	t.Log(fmt.Sprintf("%v alone, %v with hostile handshakes", took[0], took[1]))
+	t.Logf("%v alone, %v with hostile handshakes", took[0], took[1])
 	if ratio := took[0].Seconds() / took[1].Seconds(); ratio < .8 {
 		t.Errorf("the peer gets %.2f of its rate", ratio)
 	}

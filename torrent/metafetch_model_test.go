@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -49,8 +50,6 @@ func TestMessagesDuringMetadataFetch(t *testing.T) {
 			all = append(all, st)
 		}
 	}
-	dialled := make(pipes)
-	p := &pipeSession{session: testSession(t, Options{NoListen: true, Network: dialled})}
 	found, kept, data := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "torrent")]
@@ -65,62 +64,68 @@ func TestMessagesDuringMetadataFetch(t *testing.T) {
 		says = append(says[:at:at], append([][]byte{hello}, says[at:]...)...)
 		seed := rapid.Uint64().Draw(rt, "answers")
 
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		gone := make(chan struct{})
-		go func() {
-			defer close(gone)
-			defer cancel() // there is no other peer to ask
-			c := <-dialled
-			defer c.Close()
-			c.SetDeadline(time.Now().Add(patience))
-			hs, err := readHandshake(c)
-			if err != nil {
-				return
+		// A search waits seconds for a silent peer, so the clock is simulated.
+		synctest.Test(t, func(t *testing.T) {
+			dialled := make(pipes)
+			p := &pipeSession{session: testSession(t, Options{NoListen: true, Network: dialled})}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			gone := make(chan struct{})
+			go func() {
+				defer close(gone)
+				defer cancel() // there is no other peer to ask
+				c := <-dialled
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				hs, err := readHandshake(c)
+				if err != nil {
+					return
+				}
+				hs.Reserved, hs.PeerID = r, spate.NewPeerID()
+				if _, err := c.Write(hs.Append(nil)); err == nil {
+					st.sendAndAnswer(c, says, seed)
+				}
+			}()
+			mi, _, err := p.session.FetchMetadata(ctx, st.mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1000")}})
+			if err == nil {
+				found++
+				if !bytes.Equal(mi.InfoBytes, st.mi.InfoBytes) {
+					t.Fatal("wrong metadata was found")
+				}
+				p.session.mu.Lock()
+				kept += len(p.session.kept)
+				p.session.mu.Unlock()
+				store := storage.NewMemoryLike(st.data)
+				tor, err := p.session.Add(mi, AddOptions{Storage: store})
+				if err != nil {
+					t.Fatalf("%v", err)
+				}
+				<-gone
+				until(t, "the peer is gone", func() bool {
+					s := tor.Stats()
+					return s.Peers == 0 && (s.State == StateDownloading || s.State == StateSeeding)
+				})
+				p.checkTorrent(t, st, tor, store, nil)
+				if tor.Stats().PiecesHave > 0 {
+					data++
+				}
+				p.session.Remove(tor.InfoHash())
 			}
-			hs.Reserved, hs.PeerID = r, spate.NewPeerID()
-			if _, err := c.Write(hs.Append(nil)); err == nil {
-				st.sendAndAnswer(c, says, seed)
-			}
-		}()
-		n := p.peers.Add(1)
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1000)
-		mi, _, err := p.session.FetchMetadata(ctx, st.mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{addr}})
-		if err == nil {
-			found++
-			if !bytes.Equal(mi.InfoBytes, st.mi.InfoBytes) {
-				rt.Fatal("wrong metadata was found")
-			}
-			p.session.mu.Lock()
-			kept += len(p.session.kept)
-			p.session.mu.Unlock()
-			store := storage.NewMemoryLike(st.data)
-			tor, err := p.session.Add(mi, AddOptions{Storage: store})
-			if err != nil {
-				rt.Fatalf("%v", err)
-			}
+			cancel()
 			<-gone
-			until(t, "the peer is gone", func() bool {
-				s := tor.Stats()
-				return s.Peers == 0 && (s.State == StateDownloading || s.State == StateSeeding)
-			})
-			p.checkTorrent(rt, st, tor, store, nil)
-			if tor.Stats().PiecesHave > 0 {
-				data++
+			for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
+				p.session.mu.Lock()
+				conns, dials, kept, fetches := p.session.conns, p.session.dials, len(p.session.kept), len(p.session.fetches)
+				p.session.mu.Unlock()
+				if conns == 0 && dials == 0 && kept == 0 && fetches == 0 {
+					break
+				} else if time.Now().After(end) {
+					t.Fatalf("%d connections, %d dials, %d kept connections and %d searches are left", conns, dials, kept, fetches)
+				}
 			}
-			p.session.Remove(tor.InfoHash())
-		}
-		cancel()
-		<-gone
-		for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
-			p.session.mu.Lock()
-			conns, dials, kept, fetches := p.session.conns, p.session.dials, len(p.session.kept), len(p.session.fetches)
-			p.session.mu.Unlock()
-			if conns == 0 && dials == 0 && kept == 0 && fetches == 0 {
-				break
-			} else if time.Now().After(end) {
-				rt.Fatalf("%d connections, %d dials, %d kept connections and %d searches are left", conns, dials, kept, fetches)
-			}
+		})
+		if t.Failed() {
+			rt.FailNow()
 		}
 	})
 	t.Logf("metadata was found %d times, %d connections were kept, and pieces came over %d of them", found, kept, data)

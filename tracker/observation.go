@@ -10,15 +10,17 @@ import (
 // Transport is the protocol over which a request reached a tracker.
 type Transport uint8
 
-// The transports of trackers: HTTP, also encrypted, (BEP 3) and UDP (BEP 15).
+// The transports of trackers: HTTP (BEP 3), UDP (BEP 15), and WebSocket as WebTorrent uses it.
+// HTTP and WebSocket can be encrypted.
 const (
 	HTTP Transport = iota
 	UDP
+	WebSocket
 	NumTransports // the number of transports
 )
 
-// String returns "http" or "udp".
-func (t Transport) String() string { return [...]string{"http", "udp"}[t] }
+// String returns "http", "udp" or "websocket".
+func (t Transport) String() string { return [...]string{"http", "udp", "websocket"}[t] }
 
 // Observation is an announce and its outcome, as a tracker reports it to its logs and
 // its statistics. It and everything it points to is valid only during the call that
@@ -31,7 +33,8 @@ type Observation struct {
 	// the proxy reported.
 	From netip.Addr
 	// Peer is the address that the swarm stores. It is not valid if the request was
-	// refused before the tracker chose an address.
+	// refused before the tracker chose an address, or came over WebSocket, because such a
+	// peer has no address that others could connect to.
 	Peer netip.AddrPort
 	// User is the user whose token the request had; empty if it had none.
 	User string
@@ -44,7 +47,7 @@ type Observation struct {
 	Refused bool
 	Reason  string
 	// Seeders, Leechers and Completed are the counts of the swarm in the answer, and
-	// Peers is the number of addresses in it.
+	// Peers is the number of addresses in it, or of peers that got an offer of this one.
 	Seeders, Leechers, Completed uint32
 	Peers                        int
 	// Counted means that the announce was counted as a completed download.
@@ -55,6 +58,14 @@ type Observation struct {
 	Moved bool
 	// Removed means that the peer left the swarm.
 	Removed bool
+}
+
+// Addr returns the address of the peer: that of Peer, or From if the peer has none.
+func (o *Observation) Addr() netip.Addr {
+	if o.Peer.IsValid() {
+		return o.Peer.Addr()
+	}
+	return o.From
 }
 
 // Counts are the numbers of requests that a tracker has handled since it was created.
@@ -83,6 +94,11 @@ type Counts struct {
 	Completed uint64
 	// Peers is the number of peer addresses in all answers.
 	Peers uint64
+	// Sockets is the number of WebSocket connections that are open now. Offers and Answers
+	// are the offers and answers of WebRTC connections that were handed to other peers.
+	Sockets, Offers, Answers uint64
+	// STUN is the number of answered STUN requests.
+	STUN uint64
 }
 
 // Note describes a torrent that a tracker allows.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -34,25 +33,21 @@ const (
 
 // Client is a client of a daemon. It is safe for concurrent use.
 type Client struct {
-	base   string // the URL without a slash at its end
-	socket string // the path of the socket; empty for a daemon on the network
-	token  string
-	http   *http.Client
-	limit  time.Duration // replaces all time limits in tests; 0 does not
+	base  string   // the URL without a slash at its end
+	local *sockets // nil for a daemon on the network
+	token string
+	http  *http.Client
+	limit time.Duration // replaces all time limits in tests; 0 does not
 }
 
-// New returns a client of the daemon with a state directory.
-func New(state string) *Client {
-	socket := filepath.Join(state, SocketName)
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "unix", socket)
-		if err != nil {
-			return nil, &NoDaemonError{socket, err}
-		}
-		return c, nil
+// New returns a client of the daemon with a state directory. With more directories, it is a client
+// of the first daemon that can be connected to.
+func New(state string, more ...string) *Client {
+	s := &sockets{}
+	for _, dir := range append([]string{state}, more...) {
+		s.paths = append(s.paths, filepath.Join(dir, SocketName))
 	}
-	return &Client{base: "http://spate", socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1}}}
+	return &Client{base: "http://spate", local: s, http: &http.Client{Transport: &http.Transport{DialContext: s.dial, MaxIdleConns: 1}}}
 }
 
 // NewRemote returns a client of a daemon that answers on the network, at an http or https
@@ -255,8 +250,8 @@ func (c *Client) bad(err error) error {
 }
 
 func (c *Client) where() string {
-	if c.socket != "" {
-		return c.socket
+	if c.local != nil {
+		return c.local.chosen()
 	}
 	return c.base
 }

@@ -23,6 +23,10 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
 	Signals        <-chan os.Signal // the first signal stops gracefully, the second at once; nil: no signals
+	// ServiceState is the state directory of the service that a package installs. The verbs that
+	// use a daemon use the service if no daemon runs with the user's own state directory. Empty:
+	// there is no service.
+	ServiceState string
 	// OutlivesHangup makes the program ignore SIGHUP, as under nohup(1).
 	OutlivesHangup bool
 }

@@ -75,7 +75,8 @@ func (a *app) completeReleases(cmd *cobra.Command, args []string, word string) (
 	if state == "" {
 		state = a.Getenv(varOf("state"))
 	}
-	list, err := api.New(a.stateDir(state)).Releases(ctx, api.List{Limit: topReleases})
+	states := a.daemonStates(state)
+	list, err := api.New(states[0], states[1:]...).Releases(ctx, api.List{Limit: topReleases})
 	if err != nil {
 		return nil, nothing
 	}

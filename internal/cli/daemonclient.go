@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"spate/internal/api"
@@ -38,6 +37,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	case opt.sign.path != "":
 		return true, fault.UsageHint("start it with --sign, or publish with --foreground and another --state", "the running spate %s (process %d) signs with its own key", verbOf(status), status.PID)
 	}
+	a.warnWithoutEffect(opt, status)
 	paths := req.Paths
 	req.Paths = nil
 	for _, path := range paths {
@@ -51,6 +51,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	bars := &hashingBars{app: a}
 	defer bars.finish()
 	skipped, left := a.leftOut()
+	first := true
 	err = c.Publish(ctx, api.PublishOf(req), func(e api.Event) error {
 		if e.Event != "skipped" {
 			a.warnLeftOut(left)
@@ -69,16 +70,20 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 			for _, w := range e.Warnings {
 				a.warn(w)
 			}
-			return a.printPublished(publishedEvent(e.Release, status))
+			published := publishedEvent(e.Release, status)
+			if first && len(paths) > 1 {
+				if err := a.printTogether(published); err != nil {
+					return err
+				}
+			}
+			first = false
+			return a.printPublished(published)
 		}
 		return nil
 	})
 	bars.finish()
 	if err != nil {
 		return true, publishHint(apiError(err))
-	}
-	if opt.publicURL != "" && strings.TrimRight(opt.publicURL, "/") != strings.TrimRight(status.PublicURL, "/") {
-		a.warn(fmt.Sprintf("--public-url has no effect: the running spate %s (process %d) publishes at %s", verbOf(status), status.PID, status.PublicURL))
 	}
 	until := ""
 	if verbOf(status) != "serve" {
@@ -133,6 +138,8 @@ func apiError(err error) error {
 	switch {
 	case errors.As(err, &silence):
 		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "its process hangs or waits for a slow disk: look at its log, or start it again"}
+	case errors.As(err, &none) && errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.Failed, "run this with sudo, or add this user to the group of the daemon (sudo usermod -aG spate USER) and log in again", "%s: permission denied%w", none.Socket, fault.Quiet(err))
 	case errors.As(err, &none):
 		return fault.New(fault.NotFound, "start spate serve or publish, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):

@@ -74,7 +74,8 @@ type checkup struct {
 
 	ended func() error // returns an error after Ctrl-C
 	todo  int
-	err   error // the first error of the output
+	first doctor.Finding // of those after which something should be done, the first of the worst
+	err   error          // the first error of the output
 }
 
 // newCheckup returns a checkup that prints until ctx ends. The caller closes it.
@@ -117,7 +118,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case p.todo > 0:
-		return fault.New(fault.Failed, "", "something should be done about %s", units.Plural(p.todo, "finding"))
+		return fault.New(fault.Failed, p.begin(), "something should be done about %s", units.Plural(p.todo, "finding"))
 	}
 	return nil
 }
@@ -130,13 +131,27 @@ func (p *checkup) close() {
 	}
 }
 
+// begin returns a hint about the finding to begin with, or "" if there is only one.
+func (p *checkup) begin() string {
+	if p.todo < 2 || p.first.Advice == "" {
+		return ""
+	}
+	return "begin with " + p.first.Check + ": " + termsafe.Clip(p.first.Advice, 400)
+}
+
 // print prints findings. It leaves out those of checks that Ctrl-C has interrupted, which would say
 // that nothing answers.
 func (p *checkup) print(list ...doctor.Finding) {
 	if p.ended() != nil {
 		return
 	}
-	p.todo += len(doctor.ToDo(list))
+	todo := doctor.ToDo(list)
+	p.todo += len(todo)
+	for _, f := range todo {
+		if p.first.Level == "" || p.first.Level == doctor.Warn && f.Level == doctor.Fail {
+			p.first = f
+		}
+	}
 	for _, f := range list {
 		if p.err != nil {
 			return
@@ -161,7 +176,7 @@ func (p *checkup) machine(ctx context.Context) error {
 			p.print(doctor.Machine{Now: p.Now(), Dirs: []doctor.Dir{doctor.ProbeDir("download directory", p.opt.output)}}.Disks()...)
 		}()
 	}
-	if done, err := p.askDaemon(ctx, state); done || err != nil {
+	if done, err := p.askDaemon(ctx); done || err != nil {
 		return err
 	}
 	env := p.daemonEnv()
@@ -177,9 +192,11 @@ func (p *checkup) machine(ctx context.Context) error {
 	return p.network(ctx)
 }
 
-// askDaemon prints what the daemon of the state directory finds. It returns false if none runs.
-func (p *checkup) askDaemon(ctx context.Context, state string) (bool, error) {
-	c := api.New(state)
+// askDaemon prints what the daemon of the state directory, or of the service, finds. It returns false
+// if none runs.
+func (p *checkup) askDaemon(ctx context.Context) (bool, error) {
+	states := p.daemonStates(p.opt.state)
+	c := api.New(states[0], states[1:]...)
 	s, err := c.Status(ctx)
 	var none *api.NoDaemonError
 	if errors.As(err, &none) {
@@ -192,7 +209,7 @@ func (p *checkup) askDaemon(ctx context.Context, state string) (bool, error) {
 		p.port = at.Port()
 	}
 	p.daemon = c
-	p.Notef("asking the running spate serve (process %d)", s.PID)
+	p.Notef("asking the running spate %s (process %d)", verbOf(s), s.PID)
 	r, err := c.Check(ctx)
 	p.print(r.Findings...)
 	return true, apiError(err)

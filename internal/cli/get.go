@@ -49,10 +49,11 @@ link, or an info-hash; - is standard input. get keeps data that is already there
 run the same command again to resume. It copies files that are in DIR under other
 names, if the torrent has v2 hashes. If no data arrives, get says why.
 
--o DIR writes into a directory, which get creates. -o NAME.EXTENSION writes that
-file if the torrent has one file and no directory has that name; a slash at the end
-means a directory. With -o - get writes one file to standard output while it
-fetches it. HOST:6969/r/NAME is tried as http:// and https://.`,
+-o DIR/ writes into a directory, which get creates; the slash can be left out if the
+directory exists or the torrent has several files. -o FILE writes that file if the
+torrent has one file and no directory has that name. With -o - get writes one file
+to standard output while it fetches it. HOST:6969/r/NAME is tried as http:// and
+https://.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -232,7 +233,7 @@ func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string
 		unmatched = slices.DeleteFunc(unmatched, func(p string) bool { return matchesFile(f.mi, p) })
 		for _, other := range list[:i] {
 			if other.mi.Info.Name == f.mi.Info.Name {
-				return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, f.src.Arg, f.mi.Info.Name)
+				return nil, fault.UsageHint("fetch them one after the other, with -o DIR/", "%s and %s are both called %q", other.src.Arg, f.src.Arg, f.mi.Info.Name)
 			}
 		}
 	}
@@ -260,7 +261,7 @@ func checkOutput(path string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err := atomicfile.Probe(filepath.Dir(filepath.Clean(path)))
-		return fault.WithHint(err, "make it, or choose another with -o DIR")
+		return fault.WithHint(err, "make it, or choose another with -o DIR/")
 	case err != nil:
 		return err
 	case !info.IsDir() && !info.Mode().IsRegular():
@@ -276,22 +277,17 @@ func outputOf(path string, found []*foundTorrent) (dir, name string, err error) 
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir() && !one:
-		return "", "", fault.UsageHint("choose a directory with -o DIR", "-o %s is a file, but the data is more than one file", path)
-	case err == nil && !info.IsDir(), err != nil && one && namesFile(path, found[0].mi.Info.Name):
+		return "", "", fault.UsageHint("choose a directory with -o DIR/", "-o %s is a file, but the data is more than one file", path)
+	case err == nil && !info.IsDir(), err != nil && one && !namesDir(path):
 		return filepath.Dir(path), filepath.Base(path), nil
 	}
-	return path, "", nil
+	return filepath.Clean(path), "", nil
 }
 
-// namesFile reports whether a path at which nothing exists is meant as the file of a torrent and
-// not as a directory: its extension is that of the file, or begins with a letter.
-func namesFile(path, file string) bool {
-	ext := filepath.Ext(path)
-	if len(ext) < 2 || ext == filepath.Base(path) {
-		return false // also if path ends in a slash
-	}
-	letter := ext[1] | 0x20
-	return strings.EqualFold(ext, filepath.Ext(file)) || 'a' <= letter && letter <= 'z'
+// namesDir reports whether a path at which nothing exists can only be that of a directory.
+func namesDir(path string) bool {
+	base := filepath.Base(path)
+	return os.IsPathSeparator(path[len(path)-1]) || base == "." || base == ".."
 }
 
 // makeOutputDir creates the directory dir if it is missing, but not its parents. It returns an
@@ -299,7 +295,7 @@ func namesFile(path, file string) bool {
 // keeps its name.
 func makeOutputDir(dir, name string, torrents []*foundTorrent) error {
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fault.WithHint(err, "choose another with -o DIR")
+		return fault.WithHint(err, "choose another with -o DIR/")
 	}
 	var paths []string
 	for _, t := range torrents {

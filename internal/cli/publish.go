@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -32,6 +33,7 @@ type publishOptions struct {
 
 	release       releaseFlags
 	publicMetrics bool
+	noGuess       bool
 	foreground    bool
 	force         bool
 	dryRun        bool
@@ -69,6 +71,7 @@ the names differ.`,
 	opt.makeFlags.addForSite(f)
 	opt.release.add(f)
 	publicMetricsFlag(f, &opt.publicMetrics)
+	noGuessFlag(f, &opt.noGuess)
 	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve or publish runs")
 	f.BoolVar(&opt.force, "force", false, "publish files that a program is still writing")
 	f.BoolVar(&opt.dryRun, "dry-run", false, "only print what it would publish, and hash nothing")
@@ -80,6 +83,10 @@ the names differ.`,
 
 func publicMetricsFlag(f *pflag.FlagSet, v *bool) {
 	f.BoolVar(v, "public-metrics", false, "show /metrics to all when the router opens the site")
+}
+
+func noGuessFlag(f *pflag.FlagSet, v *bool) {
+	f.BoolVar(v, "no-guess", false, "do not start with a guessed --public-url")
 }
 
 // publisherConfig converts the flags to the configuration of a publisher. state is the state
@@ -102,7 +109,7 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
 		return c, err
 	}
-	c.PublicMetrics = opt.publicMetrics
+	c.PublicMetrics, c.NoGuess = opt.publicMetrics, opt.noGuess
 	c.Site, err = opt.site.options(int64(opt.session.up.rateValue))
 	return c, err
 }
@@ -117,6 +124,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err != nil {
 		return err
 	}
+	a.hintVersions(paths, opt)
 	if opt.dryRun {
 		return a.publishDryRun(ctx, state, req)
 	}
@@ -258,6 +266,11 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		}
 		if err := news.print(p.Reach(), func(s *reach.Status) error {
 			e.Reachable = s
+			if i == 0 && len(releases) > 1 {
+				if err := a.printTogether(e); err != nil {
+					return err
+				}
+			}
 			return a.printPublished(e)
 		}); err != nil {
 			return err
@@ -294,7 +307,7 @@ func (b *hashingBars) finish() {
 
 // publishHint adds a hint to an error about an existing release. err may come from the API.
 func publishHint(err error) error {
-	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
+	if fault.CodeOf(err) == fault.Exists && strings.HasPrefix(fault.HintOf(err), "choose another version") {
 		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
 	}
 	return err

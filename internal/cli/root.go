@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"spate"
 	"spate/internal/classic"
@@ -26,7 +27,8 @@ type app struct {
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
 	hangup    atomic.Pointer[func()] // called on SIGHUP, which then does not stop the program; may be nil
 	warned    warnings
-	helpErr   error // help was asked for a verb that does not exist
+	given     []string // names of the flags on the command line
+	helpErr   error    // help was asked for a verb that does not exist
 }
 
 func newApp(env Env) *app {
@@ -133,6 +135,7 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 	if err := checkEmpty(cmd, args); err != nil {
 		return err
 	}
+	cmd.Flags().Visit(func(f *pflag.Flag) { a.given = append(a.given, f.Name) })
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}

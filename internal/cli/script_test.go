@@ -29,7 +29,11 @@ func TestMain(m *testing.M) {
 	// The scripts run hundreds of processes, and the race detector makes each sleep for a
 	// second at its end.
 	os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
-	run := func() { os.Exit(Main(System())) }
+	run := func() {
+		env := System()
+		env.ServiceState = os.Getenv("SPATE_TEST_SERVICE") // and not the service of this machine
+		os.Exit(Main(env))
+	}
 	programs := map[string]func(){"spate": run}
 	for _, t := range classic.Tools() {
 		programs[t.Name], programs[t.Name+".py"] = run, run

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,7 @@ type serveOptions struct {
 	older          int
 	keepDir        string
 	apiListen      string
+	apiGroup       string
 	names          string // --version-pattern
 }
 
@@ -75,7 +78,9 @@ The entry that is published last is the newest version.`,
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
 	publicMetricsFlag(f, &opt.publicMetrics)
+	noGuessFlag(f, &opt.noGuess)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
+	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
 	return cmd
@@ -147,10 +152,30 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if c.Folders, err = parseWatch(opt.watch); err != nil {
 		return c, err
 	}
+	if opt.apiGroup != "" {
+		if c.SocketGroup, err = groupID(opt.apiGroup); err != nil {
+			return c, err
+		}
+	}
 	if opt.apiListen != "" {
 		c.API, err = bound("--api", opt.apiListen, "6969", opt.session.bind.Addr)
 	}
 	return c, err
+}
+
+// groupID returns the number of the group that --api-group names.
+func groupID(name string) (*int, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		if g, err = user.LookupGroupId(name); err != nil {
+			return nil, fault.UsageHint("name a group of this system, or its number", "--api-group: there is no group %s", name)
+		}
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return nil, fault.Usagef("--api-group: this system has no groups of files")
+	}
+	return &id, nil
 }
 
 // answerAPI returns the function that makes the handler of a daemon's API.

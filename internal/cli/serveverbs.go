@@ -40,8 +40,12 @@ func (d *daemonFlags) add(f *pflag.FlagSet) {
 
 func (d *daemonFlags) client(a *app) (*api.Client, error) {
 	if d.url == "" {
-		state := a.stateDir(d.state)
-		return api.New(state), filetrust.Check(state, filetrust.Power, a.Warnf)
+		states := a.daemonStates(d.state)
+		c := api.New(states[0], states[1:]...)
+		if states[0] == a.env.ServiceState {
+			return c, nil // it belongs to the user of the service
+		}
+		return c, filetrust.Check(states[0], filetrust.Power, a.Warnf)
 	}
 	if d.token == "" {
 		return nil, fault.UsageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")

@@ -78,7 +78,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	return nil
 }
 
-// applyVars sets flags from environment variables. A repeatable flag gets a value for each line
+// applyVars sets flags from environment variables, except those of [serviceVar]. A repeatable flag gets a value for each line
 // or, if there is one line, for each word. An empty variable counts as unset, except for the
 // flags in [guards].
 func (a *app) applyVars(flags *pflag.FlagSet) error {
@@ -86,7 +86,7 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := varOf(f.Name)
 		val, ok := a.LookupEnv(name)
-		if !ok || f.Changed || bad != nil || f.Name == "help" {
+		if !ok || f.Changed || bad != nil || f.Name == "help" || serviceVar(a.Environ, name) {
 			return
 		}
 		if blank(val) {
@@ -281,6 +281,16 @@ func (a *app) stateDir(dir string) string {
 		return dir
 	}
 	return a.xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
+}
+
+// daemonStates returns the state directories whose daemon a verb uses, the first one that runs: dir
+// if it is not empty, or else that of this user and that of the service.
+func (a *app) daemonStates(dir string) []string {
+	states := []string{a.stateDir(dir)}
+	if service := a.env.ServiceState; dir == "" && service != "" && service != states[0] {
+		states = append(states, service)
+	}
+	return states
 }
 
 // homeDir returns the home directory of this user according to the system. A user without one gets

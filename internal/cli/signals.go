@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// serviceState is the state directory in packaging/systemd/spate.service.
+const serviceState = "/var/lib/spate"
+
 // System returns the surroundings of this process. It starts to catch the signals that stop
 // a program.
 func System() Env {
@@ -18,7 +21,7 @@ func System() Env {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return Env{
 		Name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), Args: os.Args[1:], Environ: os.Environ(),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, OutlivesHangup: outlives,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, OutlivesHangup: outlives, ServiceState: serviceState,
 	}
 }
 

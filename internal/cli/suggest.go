@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/term"
 )
 
 // otherWords maps words that other programs use for a verb or a flag to those of spate.
@@ -27,10 +30,23 @@ func noVerb(cmd *cobra.Command, name string) error {
 		}
 	}
 	hint := cmd.CommandPath() + " --help lists the verbs"
-	if near := nearest(name, names); near != "" {
+	if verb := verbFor(name); verb != "" && !cmd.HasParent() {
+		hint = fmt.Sprintf("did you mean spate %s %s?", verb, term.ShellWord(name))
+	} else if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), near)
 	}
 	return fault.UsageHint(hint, "there is no verb %q", strings.TrimPrefix(cmd.CommandPath()+" "+name, "spate "))
+}
+
+// verbFor returns the verb that is meant by a file, a directory or a link without a verb, or "".
+func verbFor(arg string) string {
+	if strings.HasPrefix(arg, "magnet:") || strings.Contains(arg, "://") || strings.HasSuffix(strings.ToLower(arg), ".torrent") {
+		return "get"
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return "publish"
+	}
+	return ""
 }
 
 // nearFlag returns the flag of cmd that is meant by a name that none has, or "".
@@ -44,21 +60,29 @@ func nearFlag(cmd *cobra.Command, name string) string {
 	return nearest(name, names)
 }
 
-// nearest returns the one of names that is meant by word, or "". It allows one typing error for
-// each three letters.
+// nearest returns the one of names that is meant by word, or "". word can also be one of
+// [otherWords]. nearest allows one typing error for each three letters.
 func nearest(word string, names []string) string {
 	word = strings.ToLower(word)
 	if other := otherWords[word]; slices.Contains(names, other) {
 		return other
 	}
 	best, least := "", len(word)/3+1
+	closer := func(meant string, d int) {
+		if d < least {
+			best, least = meant, d
+		}
+	}
 	for _, n := range names {
 		d := distance(word, n)
 		if len(word) >= 3 && strings.HasPrefix(n, word) {
 			d = min(d, 1)
 		}
-		if d < least {
-			best, least = n, d
+		closer(n, d)
+	}
+	for _, other := range slices.Sorted(maps.Keys(otherWords)) {
+		if meant := otherWords[other]; slices.Contains(names, meant) {
+			closer(meant, distance(word, other))
 		}
 	}
 	return best

@@ -34,28 +34,29 @@ func (a *app) topCmd() *cobra.Command {
 		Short: "show all running torrents on a terminal screen",
 		Long: `Show the torrents of all spate serve, publish, get and seed processes with the state
 directory, those that transfer data first, with their files, pieces, peers and rates.
+If none of them is a daemon, show the releases of the installed service too.
 Without a terminal, or with --json, print the list once.`,
 		Example: `  spate top
   spate top --state /var/lib/spate`,
 		Args: need(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), a.stateDir(state), every) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), a.daemonStates(state), every) },
 	}
 	stateFlag(cmd.Flags(), &state)
 	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "refresh the screen after this `TIME`")
 	return cmd
 }
 
-func (a *app) top(ctx context.Context, state string, every time.Duration) error {
+func (a *app) top(ctx context.Context, states []string, every time.Duration) error {
 	if every < 50*time.Millisecond || every > time.Hour {
 		return fault.Usagef("--every %v: the value must be from 50ms to 1h", every)
 	}
-	src := &everything{state: state}
+	src := &everything{states: states}
 	list, err := src.List(ctx)
 	switch {
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fault.New(fault.NotFound, "start spate serve, get or seed, or name the state directory of running ones with --state DIR", "no process runs with the state directory %s", state)
+		return fault.New(fault.NotFound, "start spate serve, get or seed, or name the state directory of running ones with --state DIR", "no process runs with the state directory %s", states[0])
 	case a.JSON:
 		rows := []topRow{}
 		for _, t := range list {
@@ -67,7 +68,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case !a.HasScreen():
 		return a.printTop(list)
 	}
-	return a.Screen(ctx, "top "+state, pausable(src), every)
+	return a.Screen(ctx, "top "+states[0], pausable(src), every)
 }
 
 // topRow is a torrent in the JSON output of top.
@@ -97,12 +98,12 @@ func (a *app) printTop(list []tui.Torrent) error {
 	return a.Printf("%s", b.String())
 }
 
-// everything is a source with the torrents of all processes that use a state directory. The ID
+// everything is a source with the torrents of all processes that use state directories. The ID
 // of a torrent begins with the ID of its process and a slash.
 type everything struct {
-	state string
-	parts map[string]tui.Source // the processes, by ID
-	found time.Time             // time of the last search
+	states []string
+	parts  map[string]tui.Source // the processes, by ID
+	found  time.Time             // time of the last search
 }
 
 // lookAgain is the interval between two searches for processes.
@@ -115,30 +116,34 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	e.found = time.Now()
 	parts := map[string]tui.Source{}
-	d := &daemonSource{client: api.New(e.state)}
+	d := &daemonSource{client: api.New(e.states[0], e.states[1:]...)}
 	var none *api.NoDaemonError
+	var problem error // why a process is not shown
 	status, err := d.client.Status(ctx)
 	switch {
 	case err == nil:
 		parts["daemon"] = d
-	case errors.Is(err, fs.ErrPermission):
-		return fault.WithHint(err, "run this as the user of the daemon, or as root")
 	case !errors.As(err, &none):
 		return apiError(err)
+	case errors.Is(err, fs.ErrPermission):
+		problem = apiError(err)
 	}
-	all, err := running.Find(ctx, e.state)
-	for _, r := range all {
-		if parts["daemon"] != nil && r.PID == strconv.Itoa(status.PID) {
-			d.process = r // it is the same process
-			continue
+	for _, state := range e.states {
+		all, err := running.Find(ctx, state)
+		problem = cmp.Or(err, problem)
+		for _, r := range all {
+			if parts["daemon"] != nil && r.PID == strconv.Itoa(status.PID) {
+				d.process = r // it is the same process
+				continue
+			}
+			parts[r.PID] = r
 		}
-		parts[r.PID] = r
 	}
 	e.parts = parts
 	if len(parts) > 0 {
 		return nil // the processes that answer are shown
 	}
-	return err
+	return problem
 }
 
 // List implements [tui.Source].

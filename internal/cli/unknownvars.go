@@ -38,7 +38,7 @@ func (a *app) warnUnknownVars(root *cobra.Command) {
 		name, _, _ := strings.Cut(kv, "=")
 		rest, ours := strings.CutPrefix(name, varPrefix)
 		first, _, _ := strings.Cut(rest, "_")
-		if !ours || slices.Contains(notSettings, first) {
+		if !ours || slices.Contains(notSettings, first) || serviceVar(a.Environ, name) {
 			continue
 		}
 		if known == nil {

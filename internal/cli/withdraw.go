@@ -21,13 +21,13 @@ func (a *app) withdrawCmd() *cobra.Command {
 		Short: "stop publishing a release of a spate serve; keep its data",
 		Long: `Stop listing, seeding and tracking releases of a spate serve or publish. NAME means
 all versions and variants, and NAME~VERSION one version, named as list shows it. On a
-terminal withdraw says how many releases these are, and asks. To withdraw an entry of
-a watched folder, remove it from the folder.`,
+terminal withdraw says how many releases these are, and asks, unless --yes or --json
+is given. To withdraw an entry of a watched folder, remove it from the folder.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		if dryRun {
 			return a.withdrawnBy(ctx, c, refs)
 		}
-		if !yes && a.CanAsk() {
+		if !yes && !a.JSON && a.CanAsk() { // a program that reads JSON gets the same result with and without a terminal
 			if err := a.askWithdraw(ctx, c, refs); err != nil {
 				return err
 			}

@@ -55,6 +55,12 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 	if err != nil {
 		return err
 	}
+	if gid := d.conf.SocketGroup; gid != nil {
+		if err := errors.Join(os.Chown(d.conf.Socket, -1, *gid), os.Chmod(d.conf.Socket, 0o660)); err != nil {
+			l.Close()
+			return fault.WithHint(err, "name a group of the daemon's user with --api-group")
+		}
+	}
 	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
 	if d.conf.API == "" {
 		return nil

@@ -33,6 +33,10 @@ type Config struct {
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
 	Socket string     // path of the socket of the API
+
+	// SocketGroup is the group whose members may use the socket too. nil: only the user of the
+	// daemon may.
+	SocketGroup *int
 }
 
 // WatchedFolder is a folder whose entries are published.

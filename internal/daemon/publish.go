@@ -322,7 +322,7 @@ func publishError(path string, err error) error {
 	var same *publish.SameError
 	switch {
 	case errors.As(err, &same):
-		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
+		return fault.New(fault.Exists, "to publish it under another name, withdraw that release first: spate withdraw "+same.Release.Ref(), "%s was not published: %w", path, err)
 	case errors.As(err, &step) && step.Step == "make":
 		return fmt.Errorf("%s was not published: %w", path, torrentfile.MakeError(step.Err))
 	case errors.Is(err, publish.ErrLabel):

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/stall"
 	"spate/maker"
 	"spate/publish"
@@ -28,6 +29,7 @@ type PublisherConfig struct {
 	State       string // the state directory
 	Listen      ListenConfig
 	PublicURL   *url.URL // nil: guessed
+	NoGuess     bool     // refuse to start if the URL would be a guess
 	HTTPS       HTTPSConfig
 	TrackerNode TrackerNodeConfig
 	Session     SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
@@ -128,7 +130,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
-	options.Open, options.Direct, options.ClientAddr, options.Log = p.openDownload, p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Open, options.Begun, options.Direct, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.direct, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -158,7 +160,12 @@ func (p *Publisher) openSession(ctx context.Context) error {
 		return err
 	}
 	p.session.AwaitPorts(ctx)
-	p.use(p.findAddress(ctx))
+	at := p.findAddress(ctx)
+	if at.guessed && p.conf.NoGuess {
+		return fault.UsageHint("name it with --public-url http://HOST:6969, in a container with -e SPATE_PUBLIC_URL=http://HOST:6969; HOST is the name or address of the machine",
+			"no URL is known at which others reach this: the address here, %s, may be that of a container, which others cannot connect to", at.base.Hostname())
+	}
+	p.use(at)
 	return nil
 }
 
@@ -169,7 +176,9 @@ func (p *Publisher) observe(o *tracker.Observation) {
 	}
 	if o.New && !o.Request.Seed() {
 		p.counter.Wanted(o.Request.InfoHash)
-		p.callback.announced(o.Request.InfoHash, o.Peer)
+		if o.Peer.IsValid() { // a WebSocket client accepts no connections
+			p.callback.announced(o.Request.InfoHash, o.Peer)
+		}
 	}
 }
 
@@ -369,12 +378,6 @@ func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
 		seed = s.Bytes
 	}
 	return seed, p.site.Sent(ih)
-}
-
-// openDownload opens a file that somebody downloads from the site.
-func (p *Publisher) openDownload(ctx context.Context, r *publish.Release, i int) (*publish.Content, error) {
-	p.counter.Wanted(r.Hash())
-	return p.openFile(ctx, r, i)
 }
 
 // direct counts a complete download over HTTP.

@@ -2,6 +2,7 @@ package sockqueue
 
 import (
 	"math"
+	"sync"
 	"syscall"
 	"time"
 
@@ -80,15 +81,34 @@ func ReadPath(raw syscall.RawConn) (Path, bool) {
 
 func micros(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
 
-// Unacked returns how many bytes were written to a TCP socket and have not been
-// acknowledged by the other side. It returns -1 if the kernel does not report the number,
-// for example for a closed socket.
-func Unacked(raw syscall.RawConn) int {
-	unacked := -1
-	raw.Control(func(fd uintptr) {
+// An Unacked counts the bytes that were written to a TCP socket and have not been acknowledged
+// by the other side. It allocates nothing after [NewUnacked]. All methods may be called
+// concurrently.
+type Unacked struct {
+	raw  syscall.RawConn
+	read func(fd uintptr)
+
+	mu sync.Mutex
+	n  int // the result of read
+}
+
+// NewUnacked returns a counter for a socket.
+func NewUnacked(raw syscall.RawConn) *Unacked {
+	u := &Unacked{raw: raw}
+	u.read = func(fd uintptr) {
 		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-			unacked = n
+			u.n = n
 		}
-	})
-	return unacked
+	}
+	return u
+}
+
+// Bytes returns the number. It returns -1 if the kernel does not report it, for example for
+// a closed socket.
+func (u *Unacked) Bytes() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.n = -1
+	u.raw.Control(u.read)
+	return u.n
 }

@@ -61,7 +61,8 @@ func TestUnacked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := Unacked(raw); n != 0 {
+	unacked := NewUnacked(raw)
+	if n := unacked.Bytes(); n != 0 {
 		t.Errorf("Unacked is %d before the first write, want 0", n)
 	}
 	block := make([]byte, 64<<10)
@@ -72,7 +73,7 @@ func TestUnacked(t *testing.T) {
 			}
 		}
 	})
-	if n := Unacked(raw); n <= 0 {
+	if n := unacked.Bytes(); n <= 0 {
 		t.Errorf("Unacked is %d although the other end does not read", n)
 	}
 	if p, ok := ReadPath(raw); !ok || p.Acked == 0 || p.RTT <= 0 || p.MinRTT <= 0 || p.MinRTT > p.RTT*100 {
@@ -82,7 +83,7 @@ func TestUnacked(t *testing.T) {
 	if p, ok := ReadPath(raw); ok {
 		t.Errorf("ReadPath returns %+v after the connection was closed", p)
 	}
-	if n := Unacked(raw); n != -1 {
+	if n := unacked.Bytes(); n != -1 {
 		t.Errorf("Unacked is %d after the connection was closed, want -1", n)
 	}
 }

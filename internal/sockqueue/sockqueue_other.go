@@ -8,8 +8,14 @@ import "syscall"
 // such a limit.
 func LimitUnsent(syscall.Conn, int) error { return nil }
 
-// Unacked returns -1, because this system does not report the number.
-func Unacked(syscall.RawConn) int { return -1 }
+// An Unacked counts nothing on this system.
+type Unacked struct{}
+
+// NewUnacked returns a counter for a socket.
+func NewUnacked(syscall.RawConn) *Unacked { return &Unacked{} }
+
+// Bytes returns -1, because this system does not report the number.
+func (*Unacked) Bytes() int { return -1 }
 
 // SetUnsent does nothing on this system.
 func SetUnsent(syscall.RawConn, int) error { return nil }

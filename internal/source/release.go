@@ -37,8 +37,12 @@ func askedRef(arg string) (ref string, ok bool) {
 }
 
 // answers reports whether the release got is the requested one. A reference without a version
-// matches any version; without a variant too, it matches any variant.
+// matches any version; without a variant too, it matches any variant. The requested slug may be any address of
+// the slug.
 func answers(asked, got publish.Ref) bool {
+	if publish.IsAddress(asked.Slug, got.Slug) {
+		asked.Slug = got.Slug
+	}
 	switch {
 	case asked.Version != "":
 		return got == asked

@@ -5,7 +5,6 @@ import (
 	"crypto/md5"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,12 +14,12 @@ import (
 
 // deb returns a Debian package: an ar archive with the format version, the control files
 // and the data (deb(5)).
-func (d *dist) deb(arch string, bin []byte, shared []file) ([]byte, error) {
-	data, err := d.debData(bin, shared)
+func (d *dist) deb(t target, bin []byte, shared []file) ([]byte, error) {
+	data, err := d.installed("deb", bin, shared)
 	if err != nil {
 		return nil, err
 	}
-	control, err := d.debControl(arch, data)
+	control, err := d.debControl(t.debArch(), data)
 	if err != nil {
 		return nil, err
 	}
@@ -54,51 +53,6 @@ func (d *dist) ar(b *bytes.Buffer, name string, data []byte) {
 	}
 }
 
-// debData returns the files that the package installs.
-func (d *dist) debData(bin []byte, shared []file) ([]file, error) {
-	out := append([]file{{path: "usr/bin/spate", data: bin, mode: 0o755}}, links("usr/bin")...)
-	for _, f := range shared {
-		var err error
-		switch name := path.Base(f.path); {
-		case strings.HasPrefix(f.path, "man"):
-			f.path = "usr/share/man/" + f.path + ".gz"
-			f.data, err = compress(f.data)
-		case name == "spate.bash":
-			f.path = "usr/share/bash-completion/completions/spate"
-		case name == "_spate":
-			f.path = "usr/share/zsh/vendor-completions/_spate"
-		case name == "spate.fish":
-			f.path = "usr/share/fish/vendor_completions.d/spate.fish"
-		case name == "README.md":
-			f.path = "usr/share/doc/spate/README.md"
-		case name == "LICENSE":
-			f.path = "usr/share/doc/spate/copyright"
-			f.data = append([]byte("spate: Apache License 2.0, whose text follows.\n\n"), f.data...)
-		default:
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, f)
-	}
-	for from, to := range map[string]string{
-		"packaging/systemd/spate.service":         "usr/lib/systemd/system/spate.service",
-		"packaging/systemd/spate.socket":          "usr/lib/systemd/system/spate.socket",
-		"packaging/systemd/spate-tracker.service": "usr/lib/systemd/system/spate-tracker.service",
-		"packaging/systemd/spate-tracker.socket":  "usr/lib/systemd/system/spate-tracker.socket",
-		"packaging/deb/spate.toml":                "etc/spate/spate.toml",
-		"docs/spate.toml":                         "usr/share/doc/spate/examples/spate.toml",
-	} {
-		b, err := os.ReadFile(filepath.Join(d.top, from))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, file{path: to, data: b, mode: 0o644})
-	}
-	return out, nil
-}
-
 // debControl returns the control files.
 func (d *dist) debControl(arch string, data []file) ([]file, error) {
 	var size int64
@@ -114,20 +68,22 @@ func (d *dist) debControl(arch string, data []file) ([]file, error) {
 			fmt.Fprintf(&conf, "/%s\n", f.path)
 		}
 	}
+	home := ""
+	if d.homepage != "" {
+		home = "Homepage: " + d.homepage + "\n"
+	}
 	control := fmt.Sprintf(`Package: spate
 Version: %s
 Architecture: %s
-Maintainer: The spate authors <spate@localhost>
+Maintainer: %s
 Installed-Size: %d
 Section: net
 Priority: optional
 Suggests: ca-certificates
 Conflicts: bittorrent, bittornado
-Description: publish and download files over BitTorrent
- spate makes torrents, tracks, seeds and downloads them, and serves release
- pages. It also runs as the BitTorrent tools of 2005, such as btmakemetafile,
- bttrack and btdownloadheadless.
-`, spate.Version, arch, (size+1023)/1024)
+%sDescription: %s
+ %s
+`, spate.Version, arch, d.maintainer, (size+1023)/1024, home, summary, strings.ReplaceAll(description, "\n", "\n "))
 	out := []file{
 		{path: "control", data: []byte(control), mode: 0o644},
 		{path: "md5sums", data: []byte(sums.String()), mode: 0o644},

@@ -58,7 +58,7 @@ The command line overrides the variable of a flag (public-url: SPATE_PUBLIC_URL)
  public-url = "http://files.example.org:6969"
 
  [get]
- output = "/srv/downloads"`)
+ output = "/srv/downloads/"`)
 	r.head("SEE ALSO")
 	r.b.WriteString(".BR spate (1),\n.BR spate\\-serve (1)\n")
 	return page{"spate.toml", r.bytes()}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -10,8 +12,8 @@ import (
 	"spate/internal/cli"
 )
 
-// sharedFiles returns the files that are the same for all systems: manual pages below man1/
-// and man5/, completions below completions/, the license and the README.
+// sharedFiles returns the files that are the same for all systems: manual pages below man1/ and
+// man5/, completions below completions/, the documents, and the license.
 func (d *dist) sharedFiles() ([]file, error) {
 	root := cli.Command()
 	var out []file
@@ -39,7 +41,11 @@ func (d *dist) sharedFiles() ([]file, error) {
 		}
 		add("completions/"+name, b.Bytes())
 	}
-	for _, name := range []string{"LICENSE", "README.md"} {
+	names, err := d.documents()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range append(names, "LICENSE", "README.md", "CHANGELOG.md") {
 		b, err := os.ReadFile(filepath.Join(d.top, name))
 		if err != nil {
 			return nil, err
@@ -49,11 +55,25 @@ func (d *dist) sharedFiles() ([]file, error) {
 	return out, nil
 }
 
+// documents returns the paths of the documents below docs/ for users.
+func (d *dist) documents() (names []string, err error) {
+	err = fs.WalkDir(os.DirFS(d.top), "docs", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case !entry.IsDir() && strings.Contains(".md .toml .yaml .svg", path.Ext(name)) && path.Ext(name) != "":
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
+
 // docs returns the files that an archive contains beside the program.
 func (d *dist) docs(shared []file) []file {
 	var out []file
 	for _, f := range shared {
-		if strings.HasPrefix(f.path, "man") {
+		if strings.HasPrefix(f.path, "man1/") || strings.HasPrefix(f.path, "man5/") {
 			f.path = "share/man/" + f.path
 		}
 		out = append(out, f)

@@ -27,6 +27,9 @@ func (d *DB) Put(ctx context.Context, r *publish.Release, t publish.Torrents) er
 	return d.index.Add(full)
 }
 
+// Address implements [publish.Catalog].
+func (d *DB) Address(slug string) string { return d.index.Address(slug) }
+
 // tx runs f in a transaction.
 func (d *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := d.sql.BeginTx(ctx, nil)

@@ -45,7 +45,7 @@ func torrents(r *publish.Release) publish.Torrents {
 func TestCatalog(t *testing.T, open func(t *testing.T) publish.Catalog) {
 	for name, test := range map[string]func(*testing.T, publish.Catalog){
 		"keeps everything": testKeeps, "refuses": testRefuses, "resolves": testResolves,
-		"lists": testLists, "changes": testChanges, "counts": testCounts, "all at once": testEach, "revisions": testRevision, "hostile": testHostile, "many at once": testConcurrent,
+		"lists": testLists, "changes": testChanges, "counts": testCounts, "all at once": testEach, "revisions": testRevision, "hostile": testHostile, "many at once": testConcurrent, "addresses": testAddresses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,21 +1,24 @@
-// Live numbers and copy buttons. The pages work without this script.
+// Live numbers and copy buttons. The pages work without this script. Its texts are in data attributes of the
+// page, in the language of the page.
 "use strict";
+
+const { lang, dataset: texts } = document.documentElement;
+const count = (n) => n.toLocaleString(lang, { useGrouping: "always" });
 
 for (const box of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(box.dataset.live);
   source.onmessage = (event) => {
     const now = JSON.parse(event.data);
     const show = {
-      seeds: now.known ? now.seeders.toLocaleString("en") : "–",
-      leechers: now.known ? now.leechers.toLocaleString("en") : "–",
-      completed: now.completed.toLocaleString("en"),
-      copies: now.copies.toFixed(1),
+      seeds: now.known ? count(now.seeders) : "–",
+      leechers: now.known ? count(now.leechers) : "–",
+      completed: count(now.completed),
+      copies: now.copies.toLocaleString(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
       rate: now.rate_text,
       saved: now.saved_text,
-      delivered: now.delivered.toLocaleString("en"),
-      downloads: now.delivered === 1 ? "download" : "downloads",
+      delivered: now.delivered_text,
       first_copy: now.first_text,
-      problem: now.problem,
+      problem: now.problem_text,
     };
     for (const item of box.querySelectorAll("[data-is]")) {
       const text = show[item.dataset.is];
@@ -44,11 +47,11 @@ for (const line of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", "Copy the line for " + line.dataset.copy);
+  button.textContent = texts.copyText;
+  button.setAttribute("aria-label", texts.copyLineText.replace("%s", line.dataset.copy));
   button.onclick = async () => {
-    button.textContent = await copy(line) ? "Copied" : "Selected";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    button.textContent = await copy(line) ? texts.copiedText : texts.selectedText;
+    setTimeout(() => { button.textContent = texts.copyText; }, 2000);
   };
   line.after(button);
 }

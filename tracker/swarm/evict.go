@@ -24,7 +24,7 @@ func (s *shard) reserveSwarm(sec uint32, protected bool) bool {
 // evictSwarm evicts an unprotected swarm. Unless any is set it must be small.
 func (s *shard) evictSwarm(sec uint32, any bool) bool {
 	ri, ok := s.victim(sec, s.nrec, 0, any)
-	if !ok || !any && s.record(ri).entries() > smallSwarm {
+	if !ok || !any && s.record(ri).peers() > smallSwarm {
 		return false
 	}
 	s.forget(ri)
@@ -79,8 +79,8 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 			}
 		}
 		rec := s.record(ri)
-		n, idle := rec.entries(), rec.untouched(sec)
-		if ri == not || n < least || rec.has(flagProtected) {
+		n, idle := rec.peers(), rec.untouched(sec)
+		if ri == not || rec.entries() < least || rec.has(flagProtected) {
 			continue
 		}
 		if !ok || n < fewest || n == fewest && idle > longest {

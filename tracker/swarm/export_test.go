@@ -30,7 +30,7 @@ func (t *Table) Check() error {
 
 func (s *shard) check() error {
 	var n [numLists]int
-	var marked [2]int
+	var marked, sockets [2]int
 	active, live, blocks := 0, 0, 0
 	for ri := uint32(0); ri < s.nrec; ri++ {
 		rec := s.record(ri)
@@ -84,6 +84,7 @@ func (s *shard) check() error {
 				return fmt.Errorf("record %d: %d second entries, %d counted", ri, second[role], rec.second(role))
 			}
 			marked[role] += second[role]
+			sockets[role] += rec.sockets(role)
 		}
 		if inline != rec.has(flagInline) {
 			return fmt.Errorf("record %d: inline %v", ri, inline)
@@ -91,6 +92,9 @@ func (s *shard) check() error {
 		if !rec.idle() {
 			active++
 		}
+	}
+	if sockets != s.sockets {
+		return fmt.Errorf("%v peers without an address, counted %v", sockets, s.sockets)
 	}
 	if marked != s.marked {
 		return fmt.Errorf("%v second entries, counted %v", marked, s.marked)

@@ -106,6 +106,7 @@ func (s *shard) forget(ri uint32) {
 		rec.setSecond(role, 0)
 	}
 	s.setPin(rec, 0)
+	s.setSockets(rec, 0, 0)
 	s.completed -= uint64(rec.completed())
 	if rec.has(flagProtected) {
 		s.protected--

@@ -27,6 +27,10 @@ const (
 	journalEntry   = entrySum + 4
 )
 
+// noAddr in place of the list means that the peer has no address, see Sockets. Only the
+// counter is restored.
+const noAddr = 0xff
+
 // maxPending limits the size in bytes of the entries that wait for Flush.
 const maxPending = 1 << 20 / journalEntry * journalEntry
 
@@ -44,6 +48,9 @@ func (d *Dir) append(ih *spate.InfoHash, n uint32, a *announce) {
 	binary.LittleEndian.PutUint64(e[entryID:], a.id)
 	binary.LittleEndian.PutUint64(e[entryTime:], uint64(d.opened.Unix()+int64(a.sec)-int64(d.openedSec)))
 	e[entryList] = byte(a.six | listSeed)
+	if a.size == 0 {
+		e[entryList] = noAddr
+	}
 	copy(e[entryAddr:], a.addr())
 	binary.LittleEndian.PutUint32(e[entrySum:], crc32.Checksum(e[:entrySum], castagnoli))
 	d.pendingMu.Lock()
@@ -122,7 +129,7 @@ func (d *Dir) replay(now time.Time, n uint64) (bad int, err error) {
 func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 	ih := spate.InfoHash(e[:])
 	list := int(e[entryList])
-	if t.SetCompleted(ih, binary.LittleEndian.Uint32(e[entryCompleted:])) != nil || list&^listSix != listSeed {
+	if t.SetCompleted(ih, binary.LittleEndian.Uint32(e[entryCompleted:])) != nil || list&^listSix != listSeed && list != noAddr {
 		return
 	}
 	sec := t.seconds(now)
@@ -135,6 +142,9 @@ func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 	}
 	id := binary.LittleEndian.Uint64(e[entryID:])
 	s.remember(id ^ h)
+	if list == noAddr {
+		return
+	}
 	at := time.Unix(int64(binary.LittleEndian.Uint64(e[entryTime:])), 0)
 	if now.Round(0).Sub(at) > t.opt.Expire {
 		return // an entry of that age restores only the counter, as a snapshot does

@@ -49,8 +49,9 @@ const (
 	recSecond    = 64 // 2 uint32: number of entries of leechers and of seeds with metaSecond
 	recJoined    = 72 // uint16: minute in which the last peer joined
 	recBlocked   = 74 // uint16: minute of the last announce with Request.Blocked
-	recFlags     = 76
-	recInline    = 77 // entries of one small list
+	recSockets   = 76 // 2 uint32: number of leechers and of seeds without an address, see Sockets
+	recFlags     = 84
+	recInline    = 85 // entries of one small list
 	recSize      = recInline + inlineSize
 
 	inlineSize = spate.CompactLen6 + 4
@@ -98,17 +99,26 @@ func (r record) second(role int) int { return int(binary.LittleEndian.Uint32(r[r
 func (r record) setSecond(role, n int) {
 	binary.LittleEndian.PutUint32(r[recSecond+4*role:], uint32(n))
 }
+func (r record) sockets(role int) int { return int(binary.LittleEndian.Uint32(r[recSockets+4*role:])) }
+func (r record) setSockets(role int, n uint32) {
+	binary.LittleEndian.PutUint32(r[recSockets+4*role:], n)
+}
+func (r record) anySockets() bool      { return r.sockets(0)|r.sockets(listSeed) != 0 }
 func (r record) entries() int          { return r.n(leech4) + r.n(seed4) + r.n(leech6) + r.n(seed6) }
+func (r record) peers() int            { return r.entries() + r.sockets(0) + r.sockets(listSeed) }
 func (r record) isDir(list int) bool   { return r.ref(list)&refDir != 0 }
 func (r record) dirNo(list int) int    { return int(r.ref(list) &^ refDir) }
-func (r record) idle() bool            { return r.entries() == 0 && r.pin() == 0 }
+func (r record) idle() bool            { return r.entries() == 0 && r.pin() == 0 && !r.anySockets() }
 func (r record) forgettable() bool     { return r.idle() && !r.has(flagProtected) && r.completed() == 0 }
 func (r record) inlineCap(l int) int   { return inlineSize / entrySize(l) }
 func (r record) inlineEntries() []byte { return r[recInline : recInline+inlineSize] }
 
-// seeds and leechers return the numbers of peers. A peer with two entries counts as one.
-func (r record) seeds() int    { return r.n(seed4) + r.n(seed6) - r.second(listSeed) }
-func (r record) leechers() int { return r.n(leech4) + r.n(leech6) - r.second(0) }
+// seeds and leechers return the numbers of peers, also of those without an address. A peer with
+// two entries counts as one.
+func (r record) seeds() int {
+	return r.n(seed4) + r.n(seed6) - r.second(listSeed) + r.sockets(listSeed)
+}
+func (r record) leechers() int { return r.n(leech4) + r.n(leech6) - r.second(0) + r.sockets(0) }
 
 // untouched returns the number of seconds since the last announce. It is 0 if the clock
 // was set back, or if another core has seen a later second.

@@ -49,6 +49,7 @@ type shard struct {
 
 	peersSeen recentPeers
 	marked    [2]int // numbers of entries of leechers and of seeds with metaSecond
+	sockets   [2]int // numbers of leechers and of seeds without an address
 
 	_ [64]byte // keeps the lock of the next shard out of this cache line
 }

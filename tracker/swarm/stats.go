@@ -15,7 +15,8 @@ import (
 type Stats struct {
 	InfoHash spate.InfoHash
 	// Seeders and Leechers are the numbers of both address families. Seeders includes
-	// pinned origins. A peer that announces over both families counts once if it sends a key.
+	// pinned origins, and both include peers without an address. A peer that announces over both
+	// families counts once if it sends a key.
 	Seeders, Leechers, Completed uint32
 	// Peers6 is the number of IPv6 peers among the seeders and leechers.
 	Peers6 uint32
@@ -32,6 +33,8 @@ type Totals struct {
 	Protected int
 	// The numbers of entries by role and address family, without pinned origins.
 	Seeders4, Seeders6, Leechers4, Leechers6 int
+	// SocketSeeders and SocketLeechers are the numbers of peers without an address, see [Sockets].
+	SocketSeeders, SocketLeechers int
 	// SeedersTwice and LeechersTwice are the numbers of peers with an entry of each family.
 	SeedersTwice, LeechersTwice int
 	// Pinned is the number of seeds that the pinned origins of all swarms count as.
@@ -46,14 +49,19 @@ type Totals struct {
 	Bytes int64
 }
 
-// Peers returns the number of entries of both roles and families.
+// Peers returns the number of entries of both roles and families, which are the peers with an
+// address.
 func (t Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
 
 // Seeders returns the number of seeds, including those that pinned origins count as.
-func (t Totals) Seeders() int { return t.Seeders4 + t.Seeders6 - t.SeedersTwice + t.Pinned }
+func (t Totals) Seeders() int {
+	return t.Seeders4 + t.Seeders6 - t.SeedersTwice + t.SocketSeeders + t.Pinned
+}
 
 // Leechers returns the number of leechers.
-func (t Totals) Leechers() int { return t.Leechers4 + t.Leechers6 - t.LeechersTwice }
+func (t Totals) Leechers() int {
+	return t.Leechers4 + t.Leechers6 - t.LeechersTwice + t.SocketLeechers
+}
 
 // Scrape returns the counts of one swarm (BEP 48). ok is false if the swarm is unknown.
 func (t *Table) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
@@ -96,6 +104,8 @@ func (t *Table) Totals() Totals {
 		tot.Leechers6 += s.n[leech6]
 		tot.SeedersTwice += s.marked[listSeed]
 		tot.LeechersTwice += s.marked[0]
+		tot.SocketSeeders += s.sockets[listSeed]
+		tot.SocketLeechers += s.sockets[0]
 		tot.Pinned += s.pinned
 		tot.Completed += s.completed
 		tot.Expired += s.expired

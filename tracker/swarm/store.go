@@ -21,6 +21,12 @@ type Store interface {
 	// once. It must retain neither r nor rep. The errors are
 	// [ErrFull] and [ErrAddr]; rep is valid with both.
 	Announce(now time.Time, r *Request, rep *Reply) error
+	// CountSockets sets the numbers of peers of a swarm that have no address. They are in all
+	// counts, but no reply contains them. They do not expire, and the swarm is kept while there
+	// are any, unless the space is needed. CountSockets sets all fields of rep except those
+	// about the peer's entry, and returns no peers. The error is [ErrFull]; rep is valid with
+	// it.
+	CountSockets(now time.Time, r *Sockets, rep *Reply) error
 	// Scrape returns the counts of one swarm (BEP 48), of both address families. ok is
 	// false if the swarm is unknown.
 	Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool)

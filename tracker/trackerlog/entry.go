@@ -50,7 +50,7 @@ type Entry struct {
 	Peer   string `json:"peer"`
 	Client string `json:"client,omitempty"` // the program and its version
 	User   string `json:"user,omitempty"`   // user whose token the peer used
-	Via    string `json:"via"`              // "http" or "udp"
+	Via    string `json:"via"`              // "http", "udp" or "websocket"
 	// Uploaded and Downloaded are the bytes that the peer reported since it started,
 	// and Left is the number that it still has to download; -1 if unknown.
 	Uploaded   int64 `json:"uploaded"`
@@ -76,7 +76,7 @@ func (l *Log) appendEntry(b []byte, event string, o *tracker.Observation) []byte
 	}
 	if l.opts.Privacy != PrivacyNone {
 		b = append(b, `,"addr":"`...)
-		b = l.address(o.Peer.Addr()).AppendTo(b)
+		b = l.address(o.Addr()).AppendTo(b)
 		b = append(b, '"')
 	}
 	b = append(b, `,"peer":"`...)

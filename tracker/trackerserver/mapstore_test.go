@@ -33,6 +33,7 @@ type mapSwarm struct {
 	peers     map[netip.AddrPort]*mapPeer
 	counted   map[identity]bool // identities whose completion was counted
 	completed uint32
+	sockets   swarm.Sockets // the peers without an address
 	protected bool
 	origins   []netip.AddrPort
 	swept     time.Time // the last search for expired peers
@@ -233,7 +234,7 @@ func (s *mapStore) expire(sw *mapSwarm, now time.Time) (expired int) {
 
 // forget removes a swarm that holds nothing.
 func (s *mapStore) forget(ih spate.InfoHash) {
-	if sw := s.swarms[ih]; sw != nil && len(sw.peers) == 0 && len(sw.origins) == 0 && !sw.protected && sw.completed == 0 {
+	if sw := s.swarms[ih]; sw != nil && len(sw.peers) == 0 && len(sw.origins) == 0 && !sw.protected && sw.completed == 0 && sw.sockets.Seeders+sw.sockets.Leechers == 0 {
 		delete(s.swarms, ih)
 	}
 }
@@ -250,7 +251,7 @@ func (sw *mapSwarm) originSeeds() int {
 }
 
 func (sw *mapSwarm) counts() (seeders, leechers, completed uint32) {
-	seeders = uint32(sw.originSeeds())
+	seeders, leechers = uint32(sw.originSeeds())+sw.sockets.Seeders, sw.sockets.Leechers
 	for _, p := range sw.peers {
 		if p.seed {
 			seeders++
@@ -309,6 +310,25 @@ func (s *mapStore) interval(rep *swarm.Reply) {
 	rep.MinInterval = min(s.opt.MinInterval, rep.Interval)
 }
 
+func (s *mapStore) CountSockets(now time.Time, r *swarm.Sockets, rep *swarm.Reply) error {
+	*rep = swarm.Reply{Peers4: rep.Peers4[:0], Peers6: rep.Peers6[:0]}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sw, err := s.get(r.InfoHash)
+	if err == nil {
+		sw.sockets = *r
+		if id := (identity{id: r.PeerID}); r.Completed && !sw.counted[id] {
+			sw.counted[id] = true
+			sw.completed++
+			rep.Counted = true
+		}
+		rep.Seeders, rep.Leechers, rep.Completed = sw.counts()
+		s.forget(r.InfoHash)
+	}
+	s.interval(rep)
+	return err
+}
+
 func (s *mapStore) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -339,7 +359,9 @@ func (s *mapStore) Totals() swarm.Totals {
 	t := s.gone
 	for _, sw := range s.swarms {
 		t.Swarms++
-		if len(sw.peers)+len(sw.origins) > 0 {
+		t.SocketSeeders += int(sw.sockets.Seeders)
+		t.SocketLeechers += int(sw.sockets.Leechers)
+		if len(sw.peers)+len(sw.origins) > 0 || sw.sockets.Seeders+sw.sockets.Leechers > 0 {
 			t.Active++
 		}
 		if sw.protected {

@@ -21,11 +21,13 @@ func (s *Server) observe(c *call, refusal *Refusal) {
 		o.Reason = refusal.Reason
 	} else {
 		o.Seeders, o.Leechers, o.Completed = c.reply.Seeders, c.reply.Leechers, c.reply.Completed
-		o.Peers = len(c.reply.Peers4)/6 + len(c.reply.Peers6)/18
+		o.Peers = len(c.reply.Peers4)/6 + len(c.reply.Peers6)/18 + c.handed
 		o.Counted, o.New, o.Moved, o.Removed = c.reply.Counted, c.reply.New, c.reply.Moved, c.reply.Removed
 	}
-	for _, f := range s.opts.Observers {
-		f(o)
+	if !c.aside {
+		for _, f := range s.opts.Observers {
+			f(o)
+		}
 	}
 	if s.opts.AccessLog != nil {
 		s.access(o)
@@ -48,14 +50,14 @@ func (s *Server) access(o *tracker.Observation) {
 		slog.String("via", o.Transport.String()),
 		slog.String("event", event),
 		slog.String("info_hash", o.Request.InfoHash.String()),
-		slog.String("addr", o.Peer.String()),
+		slog.String("addr", addrText(o)),
 		slog.String("peer_id", o.Request.PeerID.String()),
 		slog.String("client", o.Request.PeerID.Client()),
 		slog.Int64("uploaded", o.Request.Uploaded),
 		slog.Int64("downloaded", o.Request.Downloaded),
 		slog.Int64("left", o.Request.Left),
 	)
-	if o.From != o.Peer.Addr() {
+	if o.From != o.Addr() {
 		r.AddAttrs(slog.String("from", o.From.String()))
 	}
 	if o.User != "" {
@@ -75,6 +77,14 @@ func (s *Server) access(o *tracker.Observation) {
 	_ = h.Handle(ctx, r) // the announce is answered even if the log fails
 }
 
+// addrText returns the address of the peer, with its port if it has one that others can connect to.
+func addrText(o *tracker.Observation) string {
+	if o.Transport == tracker.WebSocket {
+		return o.From.String()
+	}
+	return o.Peer.String()
+}
+
 // counters are the counters of one worker. Each worker has its own, so that processors do
 // not compete for a cache line. The fields are those of [tracker.Counts].
 type counters struct {
@@ -83,7 +93,8 @@ type counters struct {
 	refused, limited                       atomic.Uint64
 	malformed, unproved, connects, dropped atomic.Uint64
 	events                                 [tracker.EventPaused + 1]atomic.Uint64
-	completed, peers                       atomic.Uint64
+	completed, peers, offers, answers      atomic.Uint64
+	stun                                   atomic.Uint64
 	_                                      [64]byte // keeps other data out of the last cache line
 }
 
@@ -142,7 +153,14 @@ func (s *Server) Counts() tracker.Counts {
 		sum.Dropped += c.dropped.Load()
 		sum.Completed += c.completed.Load()
 		sum.Peers += c.peers.Load()
+		sum.Offers += c.offers.Load()
+		sum.Answers += c.answers.Load()
+		sum.STUN += c.stun.Load()
 	}
-	sum.Announces4 = sum.Announces[tracker.HTTP] + sum.Announces[tracker.UDP] - sum.Announces6
+	for _, n := range sum.Announces {
+		sum.Announces4 += n
+	}
+	sum.Announces4 -= sum.Announces6
+	s.sockets.count(&sum)
 	return sum
 }

@@ -17,7 +17,8 @@ type Announce struct {
 	// From is the address of the client. Behind a trusted proxy it is the address that
 	// the proxy reported.
 	From netip.Addr
-	// Peer is the address that the swarm will store.
+	// Peer is the address that the swarm will store. It is not valid for an announce over
+	// WebSocket, because such a peer has no address that others could connect to.
 	Peer netip.AddrPort
 	// User is the user whose token the request had; empty if it had none.
 	User string

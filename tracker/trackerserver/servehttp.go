@@ -156,8 +156,13 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// ServeHTTP answers an announce or a scrape. Other paths get the status 404.
+// ServeHTTP answers an announce or a scrape. A request for a WebSocket connection with the path of
+// announces becomes one. Other paths get the status 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if token, ok := s.webSocketRoute(r); ok {
+		s.sockets.upgrade(w, r, token)
+		return
+	}
 	route, token := s.routeOf(weburl.RawPath(r.URL))
 	switch {
 	case route == routeNone:

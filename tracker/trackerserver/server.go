@@ -1,12 +1,16 @@
 // Package trackerserver serves announces and scrapes over HTTP and UDP (BEP 3, 7, 15, 21,
-// 23, 24, 31, 41, 48). A [Server] decides which requests are answered, and a [swarm.Store]
-// holds the peers.
+// 23, 24, 31, 41, 48), and over WebSocket as WebTorrent's clients send them. A [Server]
+// decides which requests are answered, and a [swarm.Store] holds the peers.
 //
 // A request goes through these files: servehttp.go or serveudp.go parses it; policy.go,
 // limit.go, netset.go, token.go, allow.go and notes.go decide whether it is answered;
 // server.go calls the store; servehttp.go or serveudp.go writes the answer; observe.go
 // reports it to observers, such as the download log of package trackerlog and the statistics
 // of package trackerstats.
+//
+// WebSocket clients are peers that accept no connections. The tracker holds their
+// connections, hands their offers of WebRTC connections to other such peers of the swarm,
+// and hands back the answers: see websocket.go, sockethandle.go, socket.go and meeting.go.
 package trackerserver
 
 import (
@@ -21,6 +25,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/stun"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -77,9 +82,20 @@ type Options struct {
 	Scrapes Scrapes
 	// MaxConns limits the connections of each listener; 0 selects [DefaultMaxConns].
 	MaxConns int
+	// MaxSockets limits the clients that are connected over WebSocket, which do not count for
+	// MaxConns; 0 selects [DefaultMaxSockets].
+	MaxSockets int
+	// Origins are the origins, such as https://example.org, of the web pages that may connect
+	// over WebSocket. All pages may if it is empty. Pages of the host in the request's URL, and
+	// programs that send no origin, always may.
+	Origins []string
 	// NATCheck makes the tracker connect to each peer and hide the ones that do not
 	// accept; nil disables it.
 	NATCheck *NATCheck
+
+	// STUN answers the binding requests of STUN (RFC 8489) on UDP, at a limited rate, so that
+	// browsers behind routers learn the address that others see.
+	STUN bool
 
 	// Log receives messages for the operator; nil discards them.
 	Log *slog.Logger
@@ -126,6 +142,8 @@ type Server struct {
 	calls      sync.Pool   // pool of *call
 	unsaved    atomic.Bool // the last call of Options.Flush failed
 	full       fullScrape
+	sockets    *sockets
+	stun       *stun.Server // nil: STUN is not answered
 }
 
 // New returns a tracker that keeps its peers in store. It reads the files and the
@@ -174,6 +192,9 @@ func New(store swarm.Store, o Options) (*Server, error) {
 	if len(s.proxies) > 0 {
 		s.conns.IsProxy = func(a netip.Addr) bool { return contains(s.proxies, a) }
 	}
+	if o.STUN {
+		s.stun = new(stun.Server)
+	}
 	s.calls.New = func() any { return new(call) }
 	s.shared = s.newCounters()
 	if o.NATCheck != nil {
@@ -183,6 +204,9 @@ func New(store swarm.Store, o Options) (*Server, error) {
 		}
 		s.nat = nat
 	}
+	if s.sockets, err = newSockets(s); err != nil {
+		return nil, err
+	}
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
@@ -191,12 +215,14 @@ func New(store swarm.Store, o Options) (*Server, error) {
 
 // Run does the background work of the tracker until ctx is done: it reads the files and
 // the directory of the options again when they change, removes expired peers from the
-// store, and checks peers for Options.NATCheck. The error is always nil.
+// store, and checks peers for Options.NATCheck. At the end it disconnects the WebSocket
+// clients. The error is always nil.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer s.sockets.close()
 	wg.Go(func() { s.sweep(ctx) })
 	if s.nat != nil {
 		wg.Go(func() { s.nat.run(ctx) })
@@ -242,6 +268,8 @@ type call struct {
 	want4     bool
 	want6     bool
 	hidden    bool // the peer is not stored, because NATCheck could not reach it
+	handed    int  // number of offers that were handed to other peers (WebSocket)
+	aside     bool // the peer announces over another transport too, which observers count
 
 	swarm   swarm.Request
 	reply   swarm.Reply
@@ -258,12 +286,12 @@ type call struct {
 // reset prepares c for a request from the address from.
 func (c *call) reset(now time.Time, t tracker.Transport, from netip.Addr) {
 	c.now, c.transport, c.from = now, t, from
-	c.trusted = local(from)
+	c.trusted = t != tracker.WebSocket && local(from)
 	c.token, c.user, c.note, c.hidden = nil, "", nil, false
 	c.peer = netip.AddrPort{}
 }
 
-// announce processes c.req for all transports. It sets c.reply, or returns a refusal.
+// announce processes c.req for HTTP and UDP. It sets c.reply, or returns a refusal.
 func (s *Server) announce(c *call) *Refusal {
 	refusal := s.decide(c)
 	if refusal == nil {
@@ -277,12 +305,17 @@ func (s *Server) announce(c *call) *Refusal {
 		if err := s.store.Announce(c.now, &c.swarm, &c.reply); errors.Is(err, swarm.ErrAddr) && !c.hidden {
 			refusal = refuseNoAddress // with swarm.ErrFull the reply is valid
 		}
-		c.twice = c.reply.Counted && c.note != nil && s.countedBefore(c.now, c.note.Pair, c.reply.Completed)
 	}
+	s.conclude(c, refusal)
+	return refusal
+}
+
+// conclude reports an announce that was processed or refused.
+func (s *Server) conclude(c *call, refusal *Refusal) {
+	c.twice = refusal == nil && c.reply.Counted && c.note != nil && s.countedBefore(c.now, c.note.Pair, c.reply.Completed)
 	if s.opts.AccessLog != nil || len(s.opts.Observers) > 0 {
 		s.observe(c, refusal)
 	}
-	return refusal
 }
 
 // countedBefore reports whether the swarm of pair, the other info-hash of a torrent, has counted as
@@ -331,11 +364,13 @@ func (s *Server) decide(c *call) *Refusal {
 	if refusal := s.admit(c); refusal != nil {
 		return refusal
 	}
-	c.peer = netip.AddrPortFrom(c.from, c.req.Port)
+	if c.transport != tracker.WebSocket {
+		c.peer = netip.AddrPortFrom(c.from, c.req.Port)
+	}
 	if c.trusted && c.req.IP.IsValid() && mayClaim(c.from, c.req.IP) {
 		c.peer = netip.AddrPortFrom(c.req.IP, c.req.Port)
 	}
-	if !connectable(c.peer.Addr()) {
+	if c.transport != tracker.WebSocket && !connectable(c.peer.Addr()) {
 		return refuseNoAddress
 	}
 	note, refusal := s.admission(&c.req.InfoHash)

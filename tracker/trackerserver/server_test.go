@@ -33,6 +33,7 @@ func newServer(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.sockets.close) // before the table
 	return s
 }
 

@@ -14,10 +14,11 @@ import (
 // while nothing has arrived the goroutine is parked there.
 type tcp struct {
 	net.Conn
-	raw   syscall.RawConn
-	fd    int // valid inside a call of raw.Read
-	pause pause
-	last  int // bytes of the last read, if it emptied the socket; else 0
+	raw     syscall.RawConn
+	fd      int // valid inside a call of raw.Read
+	pause   pause
+	last    int // bytes of the last read, if it emptied the socket; else 0
+	unacked *sockqueue.Unacked
 }
 
 // systemSocket returns nc as a [Socket], or nil if it is no socket of this system.
@@ -30,7 +31,7 @@ func systemSocket(nc net.Conn, from *Buffers) Socket {
 	if err != nil {
 		return nil
 	}
-	return &tcp{Conn: nc, raw: raw, pause: pause{slots: from.pauses}}
+	return &tcp{Conn: nc, raw: raw, pause: pause{slots: from.pauses}, unacked: sockqueue.NewUnacked(raw)}
 }
 
 func (t *tcp) WaitReadable(f func() bool) error {
@@ -79,4 +80,4 @@ func (t *tcp) WriteBuffers(v *net.Buffers) error {
 	return err
 }
 
-func (t *tcp) Unacked() int { return sockqueue.Unacked(t.raw) }
+func (t *tcp) Unacked() int { return t.unacked.Bytes() }

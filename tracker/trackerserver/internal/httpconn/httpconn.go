@@ -139,6 +139,14 @@ func Busy(ctx context.Context) (done func()) {
 	return func() { c.gate.finish(c) }
 }
 
+// Release frees the slot of a connection whose request has the context ctx, so that it does not
+// count any more. The caller has taken the connection over, and limits it otherwise.
+func Release(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*stdConn); ok {
+		c.gate.leave(c.gate.o.Now(), c.slot)
+	}
+}
+
 // Watch calls f with the connection of the operating system under a new connection with the
 // context ctx, and calls the function that f returns each time the connection is closed. It
 // does nothing if ctx is not from ConnContext.
