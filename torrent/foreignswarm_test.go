@@ -1,6 +1,7 @@
 package torrent_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -115,6 +116,15 @@ func mixedMembers(n int) (all []*member) {
 	return all
 }
 
+// halfOurs returns n members, of which every second runs the other program.
+func halfOurs(runs program, n int) (all []*member) {
+	for range n / 2 {
+		all = append(all, membersRunning("", 1)...)
+		all = append(all, membersRunning(runs, 1)...)
+	}
+	return all
+}
+
 // foreignSwarm is a swarm with our seed as the origin, and the bars that hold for it.
 type foreignSwarm struct {
 	name    string
@@ -122,6 +132,7 @@ type foreignSwarm struct {
 	members func() []*member
 	times   float64 // most that the duration may be, as a multiple of the lower bound
 	copies  float64 // most copies that the origin may send
+	piece   int     // the piece length; 0 means 16 KiB
 }
 
 // check plays the swarm with every random seed and checks its bars.
@@ -129,7 +140,7 @@ func (f foreignSwarm) check(t *testing.T) {
 	t.Run(f.name, func(t *testing.T) {
 		t.Parallel()
 		eachSeed(t, func(t *testing.T, seed uint64) {
-			sw := &swarm{size: f.size, piece: 16 << 10, origin: fastLink(20, 100), members: f.members(), seed: seed}
+			sw := &swarm{size: f.size, piece: cmp.Or(f.piece, 16<<10), origin: fastLink(20, 100), members: f.members(), seed: seed}
 			sw.run(t)
 			if times, copies := sw.report(t); times > f.times || copies > f.copies {
 				t.Errorf("took %.3f times the bound and %.3f copies, want at most %v and %v", times, copies, f.times, f.copies)
@@ -141,9 +152,9 @@ func (f foreignSwarm) check(t *testing.T) {
 // TestForeignPeers checks swarms of four peers that run another program.
 func TestForeignPeers(t *testing.T) {
 	for _, f := range []foreignSwarm{
-		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.4, 1.4},
-		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 6.5, 3.5},
-		{"4 aria2", 16 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.7, 1.3},
+		{"4 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.4, 1.4, 0},
+		{"4 Transmission", 16 << 20, func() []*member { return membersRunning(transmission, 4) }, 6.5, 3.5, 0},
+		{"4 aria2", 16 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.7, 1.3, 0},
 	} {
 		f.check(t)
 	}
@@ -152,17 +163,18 @@ func TestForeignPeers(t *testing.T) {
 // TestForeignCrowds checks larger swarms of peers that run another program.
 func TestForeignCrowds(t *testing.T) {
 	for _, f := range []foreignSwarm{
-		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.3, 1.25},
-		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.3, 1.25},
-		{"16 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.3, 1.25},
-		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.2, 2},
-		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.2, 2.1},
-		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 3.7, 2.2},
-		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.4, 1.2},
-		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.4, 1.2},
-		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.5, 1.25},
-		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.25},
-		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 2, 1.35},
+		{"4 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 4) }, 1.3, 1.25, 0},
+		{"8 libtorrent", 32 << 20, func() []*member { return membersRunning(libtorrent, 8) }, 1.3, 1.25, 0},
+		{"16 libtorrent", 16 << 20, func() []*member { return membersRunning(libtorrent, 16) }, 1.3, 1.25, 0},
+		{"4 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 4) }, 3.2, 2, 0},
+		{"8 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 8) }, 3.2, 2.1, 0},
+		{"16 Transmission", 32 << 20, func() []*member { return membersRunning(transmission, 16) }, 3.7, 2.2, 0},
+		{"4 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 4) }, 1.4, 1.2, 0},
+		{"8 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 8) }, 1.4, 1.2, 0},
+		{"16 aria2", 32 << 20, func() []*member { return membersRunning(aria2, 16) }, 1.5, 1.25, 0},
+		{"2 of each", 32 << 20, func() []*member { return mixedMembers(2) }, 1.7, 1.15, 0},
+		{"4 of each", 32 << 20, func() []*member { return mixedMembers(4) }, 1.9, 1.2, 0},
+		{"4 spate and 4 Transmission", 32 << 20, func() []*member { return halfOurs(transmission, 8) }, 1.9, 1.2, 64 << 10},
 	} {
 		f.check(t)
 	}

@@ -111,6 +111,9 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 		t.pick.PeerLeft(c.id)
 		t.pick.PeerJoined(c.id, have.Clone())
 	}
+	if t.pick.PeerIsSeed(c.id) {
+		t.super.OtherSeed(time.Now())
+	}
 	return c.knowsMoreLocked()
 }
 
@@ -152,7 +155,7 @@ func (c *conn) knowsMoreLocked() error {
 		if c.ext.listens.IsValid() {
 			c.listLocked().SetSeed(c.ext.listens, true)
 		}
-		c.t.super.OtherSeed(time.Now())
+		c.t.super.Completed(time.Now())
 		if c.neitherNeedsLocked(time.Now()) {
 			return errBothSeeds
 		}

@@ -185,7 +185,9 @@ func (s *Seed) firstCopyOut() bool {
 }
 
 // Spread reports whether every piece has reached a peer, or another seed was seen at any time.
-func (s *Seed) Spread() bool { return !s.otherSeen.IsZero() || s.firstCopyOut() }
+func (s *Seed) Spread() bool {
+	return !s.otherSeen.IsZero() || !s.doneSeen.IsZero() || s.firstCopyOut()
+}
 
 // Rest returns pieces that were hidden from a peer for which super-seeding has ended: the
 // next few thousand at each call. The caller sends a have message for each of them. The

@@ -23,6 +23,7 @@
 //	Request, Cancel             the peer requested a block, or took the request back
 //	Writing, Written, Drained   blocks are being written, were written, none is left
 //	Has, Lacks                  the peer has a piece, or no longer has it
+//	OtherSeed, Completed        another seed was seen, or a peer completed its download
 //	SentOutside                 a piece was sent to some peer over HTTP
 //	SetKeeps                    the peer passes on nothing, or does after all
 //	Choked, Unchoked            the caller choked or unchoked the peer
@@ -91,6 +92,7 @@ type Seed struct {
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
+	doneSeen   time.Time // when a peer last completed its download
 	movedAt    time.Time // when a peer last joined or sent a request
 	aloneSince time.Time // since when there is exactly one peer; zero if there is none or several
 	kept       []uint16  // for each piece the number of peers that have it and pass on nothing; nil if no peer ever did
@@ -150,13 +152,25 @@ func (s *Seed) Hides(id picker.PeerID) bool {
 	return p != nil && p.on
 }
 
-// OtherSeed records that another seed was seen.
+// OtherSeed records that another seed was seen that had the data before.
 func (s *Seed) OtherSeed(now time.Time) { s.otherSeen = now }
+
+// Completed records that a peer has completed its download. The pieces of the others stay hidden
+// from the peers that are shown pieces one by one: the new seed helps them, and a seed that told
+// them of all pieces at this moment would send much of the data again. Peers that join later are
+// told of all pieces.
+func (s *Seed) Completed(now time.Time) { s.doneSeen = now }
 
 // onlySeed reports whether the torrent is complete and, as far as is known, no other
 // peer is a seed.
 func (s *Seed) onlySeed(complete bool, now time.Time) bool {
-	return complete && now.Sub(s.otherSeen) > otherSeedFor && s.swarm.Seeds() == 0
+	return s.firstSeed(complete, now) && now.Sub(s.doneSeen) > otherSeedFor && s.swarm.Seeds() == 0
+}
+
+// firstSeed reports whether the torrent is complete and, as far as is known, all other seeds have
+// their data from this swarm.
+func (s *Seed) firstSeed(complete bool, now time.Time) bool {
+	return complete && now.Sub(s.otherSeen) > otherSeedFor
 }
 
 // Joining describes a peer that joins.
@@ -357,8 +371,9 @@ func (s *Seed) Leave(id picker.PeerID) {
 }
 
 // Tick is called about once a second with the number of peers. It ends
-// super-seeding when there is another seed, when one peer has stayed alone, or when no peer
-// has sent a request for some time. The caller then calls Show and Rest for every peer.
+// super-seeding when there is a seed that did not complete in this swarm, when one peer has stayed
+// alone, or when no peer has sent a request for some time. The caller then calls Show and Rest for
+// every peer.
 func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	if s.shown == nil {
 		return
@@ -373,7 +388,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	s.hiding = 0
 	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
 	still := now.Sub(s.movedAt) >= stillWait
-	only, hidden := s.onlySeed(complete, now), false
+	only, hidden := s.firstSeed(complete, now), false
 	s.anyPasses = false
 	for _, p := range s.peers {
 		s.anyPasses = s.anyPasses || p != nil && !p.keeps
@@ -389,8 +404,8 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 		}
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait
 	}
-	if !hidden && !only {
-		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen, own: s.own, other: s.other, carriers: s.carriers}
+	if !hidden && !s.onlySeed(complete, now) {
+		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen, doneSeen: s.doneSeen, own: s.own, other: s.other, carriers: s.carriers}
 	}
 	s.tellOther(peers)
 }

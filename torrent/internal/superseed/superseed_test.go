@@ -422,6 +422,36 @@ func TestEndOfSuperSeeding(t *testing.T) {
 	}
 }
 
+// TestCompletedPeer checks that the pieces stay hidden from the other peers after one has completed
+// its download, that a peer which joins later is told of all pieces, and that this ends with a seed
+// that had the data before.
+func TestCompletedPeer(t *testing.T) {
+	t.Parallel()
+	s, w, now := newSeed(t, 100, 3)
+	for i := range 100 {
+		w.PeerHave(0, i)
+	}
+	s.Completed(now)
+	for range 5 {
+		now = now.Add(time.Second)
+		s.Tick(3, true, now)
+	}
+	if !s.Hides(1) || !s.Hides(2) || len(s.Rest(1)) > 0 {
+		t.Error("the peers are told of all pieces after another has completed its download")
+	}
+	if pieces, _ := s.Show(1, Link{}, now); len(pieces) == 0 {
+		t.Error("a peer is shown no piece after another has completed its download")
+	}
+	if s.Join(Joining{ID: 3, Connected: now, Complete: true}, now) {
+		t.Error("pieces are hidden from a peer that joins later")
+	}
+	s.OtherSeed(now)
+	s.Tick(3, true, now.Add(time.Second))
+	if s.Hides(1) || s.Hides(2) {
+		t.Error("pieces are hidden beside a seed that had the data before")
+	}
+}
+
 // BenchmarkShow measures the choice of the next piece in a swarm of 200 peers.
 func BenchmarkShow(b *testing.B) {
 	const pieces, peers = 50_000, 200
