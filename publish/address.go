@@ -19,6 +19,8 @@ func NiceAddress(slug string) string {
 	hyphen := false // whether a hyphen comes before the next character
 	for _, c := range strings.ToLower(strings.ToValidUTF8(slug, " ")) {
 		switch {
+		case c == '\'' || c == '’':
+			continue // it's -> its
 		case !plainInAddress(c) || c == '-':
 			hyphen = true
 			continue

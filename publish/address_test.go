@@ -6,7 +6,7 @@ func TestNiceAddress(t *testing.T) {
 	t.Parallel()
 	for slug, want := range map[string]string{
 		"My File [v1.2] (x64)": "my-file-v1.2-x64", "My File (x64).iso": "my-file-x64.iso", "a & b.tar.gz": "a-b.tar.gz", " spaces ": "spaces",
-		"Größe 2.zip": "größe-2.zip", "Земля и воля.zip": "земля-и-воля.zip", "中文 名称.iso": "中文-名称.iso", "a - b": "a-b", "...x y...": "x-y", "a/b": "a-b",
+		"Größe 2.zip": "größe-2.zip", "Земля и воля.zip": "земля-и-воля.zip", "中文 名称.iso": "中文-名称.iso", "a - b": "a-b", "it's here": "its-here", "...x y...": "x-y", "a/b": "a-b",
 		"plain-1.2_x64+b.iso": "", "Editor": "", "größe.zip": "", "(((": "", " . ": "", "bad\xff name": "bad-name", "a\u202eb c": "a-b-c",
 	} {
 		if got := NiceAddress(slug); got != want {

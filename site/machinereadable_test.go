@@ -292,7 +292,7 @@ func TestPictures(t *testing.T) {
 func TestQRCodeLeadsToPage(t *testing.T) {
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org", Path: "/pub"}})
 	f.release(t, "a b.iso", 1)
-	code, err := qr.Encode("https://dl.example.org/pub/r/a%20b.iso", qr.L)
+	code, err := qr.Encode("https://dl.example.org/pub/r/a-b.iso", qr.L)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func TestCommands(t *testing.T) {
 			"curl -C - -O https://dl.example.org/d/one.iso",
 		},
 		"/r/it%27s%20a%20&%20b.iso": {
-			"spate get 'https://dl.example.org/r/it%27s%20a%20&%20b.iso'",
+			"spate get https://dl.example.org/r/its-a-b.iso", // its nice address
 			`curl -C - -o 'it'\''s a & b.iso' 'https://dl.example.org/d/it%27s%20a%20&%20b.iso'`,
 		},
 		"/r/tree": {"spate get https://dl.example.org/r/tree"},
