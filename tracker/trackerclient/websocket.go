@@ -414,6 +414,8 @@ func (t *wsTracker) send(ctx context.Context, conn *websocket.Conn, req *tracker
 	m := wire.WSRequest{
 		Action: wire.WSAnnounce, InfoHash: req.InfoHash, PeerID: req.PeerID, Event: req.Event, NumWant: req.NumWant,
 		Uploaded: req.Uploaded, Downloaded: req.Downloaded, Left: req.Left, TrackerID: req.TrackerID, Offers: offers,
+		// The torrents of a spate site name its HTTP tracker too, which counts this peer.
+		Twice: true,
 	}
 	if len(offers) > 0 {
 		m.NumWant = len(offers)
