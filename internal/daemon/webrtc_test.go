@@ -75,7 +75,9 @@ func TestSignalsConnectPeers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	until(t, ctx, func() bool { return slices.ContainsFunc(seeding.Stats().Trackers, func(s torrent.TrackerStats) bool { return !s.LastAnnounce.IsZero() && s.Err == nil }) })
+	until(t, ctx, func() bool {
+		return slices.ContainsFunc(seeding.Stats().Trackers, func(s torrent.TrackerStats) bool { return !s.LastAnnounce.IsZero() && s.Err == nil })
+	})
 
 	get := openSession(t, SessionConfig{NoDHT: true})
 	h1, _ := mi.HashV1()
