@@ -51,6 +51,9 @@ func (id PeerID) Client() string {
 		if !known {
 			name = s[1:3]
 		}
+		if s[1] == 'W' && (s[2] == 'W' || s[2] == 'D') {
+			return name + " " + webTorrentVersion(s[3:7])
+		}
 		return name + " " + azureusVersion(s[3:7])
 	}
 	if s[0] == 'M' && s[2] == '-' { // Mainline style: M7-10-5--
@@ -79,9 +82,22 @@ func azureusVersion(s string) string {
 	return strings.Join(parts, ".")
 }
 
+// webTorrentVersion formats the four version characters of WebTorrent, two digits each for the major
+// and the minor version.
+func webTorrentVersion(s string) string {
+	major, err1 := strconv.Atoi(s[:2])
+	minor, err2 := strconv.Atoi(s[2:])
+	if err1 != nil || err2 != nil {
+		return azureusVersion(s)
+	}
+	return strconv.Itoa(major) + "." + strconv.Itoa(minor)
+}
+
+// azureusClients are the programs by the two letters of their peer ids. The peer ids of the page with
+// which browsers download a release start with Sw.
 var azureusClients = map[string]string{
 	"A2": "aria2", "AZ": "Vuze", "BC": "BitComet", "BT": "BitTorrent", "BI": "BiglyBT",
 	"DE": "Deluge", "FD": "Free Download Manager", "GT": "anacrolix", "KT": "KTorrent",
-	"LT": "libtorrent", "lt": "rTorrent", "qB": "qBittorrent", "RN": "rain", "rq": "rqbit", "SP": "BitSpirit", "Sp": "spate",
+	"LT": "libtorrent", "lt": "rTorrent", "qB": "qBittorrent", "RN": "rain", "rq": "rqbit", "SP": "BitSpirit", "Sp": "spate", "Sw": "spate (browser)",
 	"TR": "Transmission", "UT": "µTorrent", "WD": "WebTorrent Desktop", "WW": "WebTorrent", "XL": "Xunlei",
 }

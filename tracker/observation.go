@@ -97,6 +97,8 @@ type Counts struct {
 	// Sockets is the number of WebSocket connections that are open now. Offers and Answers
 	// are the offers and answers of WebRTC connections that were handed to other peers.
 	Sockets, Offers, Answers uint64
+	// STUN is the number of answered STUN requests.
+	STUN uint64
 }
 
 // Note describes a torrent that a tracker allows.

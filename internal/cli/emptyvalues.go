@@ -92,7 +92,7 @@ func textsOf(f *pflag.Flag) []string {
 // restriction. For all other flags an empty variable counts as unset.
 var guards = []string{
 	"sign", "verify-key", "tls-cert", "tls-key", "domain", "acme-ca", "acme-ca-roots",
-	"allowed-dir", "allow-list", "deny-list", "allow-net", "deny-net", "nets", "tokens",
+	"allowed-dir", "allow-list", "deny-list", "allow-net", "deny-net", "nets", "tokens", "ws-origin",
 	"files-from", "include", "exclude", "select", "private",
 	"bind", "listen", "udp",
 }

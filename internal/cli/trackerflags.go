@@ -28,6 +28,7 @@ type trackerFlags struct {
 	budget        int
 	proxies       []string
 	proxyProtocol bool
+	wsOrigins     []string
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
@@ -41,6 +42,7 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.accessLog, "access-log", "", "log each announce to this `FILE`, as JSON")
 	f.StringArrayVar(&t.proxies, "proxy", nil, "trust client addresses from proxies in `NET`; repeatable")
 	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "expect the PROXY protocol from those proxies")
+	f.StringArrayVar(&t.wsOrigins, "ws-origin", nil, "let only pages of `ORIGIN` use WebSocket; repeatable")
 }
 
 // url returns the value of --public-url, or nil without it.
@@ -69,6 +71,10 @@ func (a *app) trackerNode(t *trackerFlags, state string) (c daemon.TrackerNodeCo
 	default:
 		c.ActivityLog = t.log
 	}
+	if err = trackerserver.CheckOrigins(t.wsOrigins); err != nil {
+		return c, fault.Usagef("--ws-origin: %w", err)
+	}
+	c.Server.Origins = t.wsOrigins
 	c.AccessLog = t.accessLog
 	if c.AccessLog == "" && a.Verbose > 0 {
 		c.AccessHandler = a.Log.Handler()

@@ -103,6 +103,7 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 		return nil, err
 	}
 	opt.Prefix = weburl.Encode(n.prefix)
+	opt.STUN = true
 	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
 	if err := n.openLogs(c, &opt); err != nil {
 		return nil, err

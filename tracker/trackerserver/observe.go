@@ -94,6 +94,7 @@ type counters struct {
 	malformed, unproved, connects, dropped atomic.Uint64
 	events                                 [tracker.EventPaused + 1]atomic.Uint64
 	completed, peers, offers, answers      atomic.Uint64
+	stun                                   atomic.Uint64
 	_                                      [64]byte // keeps other data out of the last cache line
 }
 
@@ -154,6 +155,7 @@ func (s *Server) Counts() tracker.Counts {
 		sum.Peers += c.peers.Load()
 		sum.Offers += c.offers.Load()
 		sum.Answers += c.answers.Load()
+		sum.STUN += c.stun.Load()
 	}
 	for _, n := range sum.Announces {
 		sum.Announces4 += n

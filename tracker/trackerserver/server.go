@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/stun"
 	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -92,6 +93,10 @@ type Options struct {
 	// accept; nil disables it.
 	NATCheck *NATCheck
 
+	// STUN answers the binding requests of STUN (RFC 8489) on UDP, at a limited rate, so that
+	// browsers behind routers learn the address that others see.
+	STUN bool
+
 	// Log receives messages for the operator; nil discards them.
 	Log *slog.Logger
 	// AccessLog receives a record of each announce; nil disables it. Its handler must
@@ -138,6 +143,7 @@ type Server struct {
 	unsaved    atomic.Bool // the last call of Options.Flush failed
 	full       fullScrape
 	sockets    *sockets
+	stun       *stun.Server // nil: STUN is not answered
 }
 
 // New returns a tracker that keeps its peers in store. It reads the files and the
@@ -185,6 +191,9 @@ func New(store swarm.Store, o Options) (*Server, error) {
 	}
 	if len(s.proxies) > 0 {
 		s.conns.IsProxy = func(a netip.Addr) bool { return contains(s.proxies, a) }
+	}
+	if o.STUN {
+		s.stun = new(stun.Server)
 	}
 	s.calls.New = func() any { return new(call) }
 	s.shared = s.newCounters()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/stun"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
@@ -61,18 +62,26 @@ func closedBy(ctx context.Context, err error) error {
 }
 
 // addrOf returns the canonical IP address in a. It is not valid if there is none.
-func addrOf(a net.Addr) netip.Addr {
+func addrOf(a net.Addr) netip.Addr { return addrPortOf(a).Addr() }
+
+// addrPortOf returns the address and port in a, in canonical form.
+func addrPortOf(a net.Addr) netip.AddrPort {
 	if a == nil {
-		return netip.Addr{}
+		return netip.AddrPort{}
 	}
 	if u, ok := a.(*net.UDPAddr); ok {
-		return u.AddrPort().Addr().Unmap().WithZone("")
+		return canonical(u.AddrPort())
 	}
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
-		return netip.Addr{}
+		return netip.AddrPort{}
 	}
-	return ap.Addr().Unmap().WithZone("")
+	return canonical(ap)
+}
+
+// canonical returns a without a zone, and as IPv4 if it is a mapped address.
+func canonical(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // servePackets serves a socket on any system, one packet at a time.
@@ -90,7 +99,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			n, from, err = u.ReadFromUDPAddrPort(in)
 		} else {
 			n, addr, err = conn.ReadFrom(in)
-			from = netip.AddrPortFrom(addrOf(addr), 0)
+			from = addrPortOf(addr)
 		}
 		if err != nil {
 			failures++
@@ -100,7 +109,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			return err
 		}
 		failures = 0
-		reply := w.answer(s.now(), from.Addr().Unmap().WithZone(""), in[:n], out)
+		reply := w.answerFrom(s.now(), canonical(from), in[:n], out)
 		if len(reply) == 0 {
 			continue
 		}
@@ -121,6 +130,18 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 func transient(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed)
+}
+
+// answerFrom is like answer, and answers STUN too if Options.STUN is set.
+func (w *udpWorker) answerFrom(now time.Time, from netip.AddrPort, packet, out []byte) []byte {
+	if w.s.stun == nil || !stun.Is(packet) {
+		return w.answer(now, from.Addr(), packet, out)
+	}
+	reply := w.s.stun.Answer(now, out, packet, from)
+	if reply != nil {
+		w.n.stun.Add(1)
+	}
+	return reply
 }
 
 // answer appends the reply to a packet to out, which is empty and has the capacity for it.

@@ -245,7 +245,7 @@ func (b *batch) answer(w *udpWorker, n int) (replies int) {
 		if !from.IsValid() {
 			continue
 		}
-		reply := w.answer(now, from, b.packets[i][:b.in[i].n], b.replies[replies][:0])
+		reply := w.answerFrom(now, from, b.packets[i][:b.in[i].n], b.replies[replies][:0])
 		if len(reply) == 0 {
 			continue
 		}
@@ -264,16 +264,17 @@ func (b *batch) answer(w *udpWorker, n int) (replies int) {
 	return replies
 }
 
-// sender returns the source address of packet i.
-func (b *batch) sender(i int) netip.Addr {
+// sender returns the source address and port of packet i.
+func (b *batch) sender(i int) netip.AddrPort {
 	name := &b.names[i]
+	port := binary.BigEndian.Uint16(name[2:])
 	switch binary.NativeEndian.Uint16(name[:]) {
 	case unix.AF_INET:
-		return netip.AddrFrom4([4]byte(name[4:8]))
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(name[4:8])), port)
 	case unix.AF_INET6:
-		return netip.AddrFrom16([16]byte(name[8:24])).Unmap()
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[8:24])).Unmap(), port)
 	}
-	return netip.Addr{}
+	return netip.AddrPort{}
 }
 
 // sourceOf changes the control message of packet i, which has the address to which the

@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -289,5 +290,39 @@ func TestCompletionsAreSavedFirst(t *testing.T) {
 	req.Left, req.Event = 0, tracker.EventCompleted
 	if _, err := announce(t, s, "192.0.2.1:9", req); err != nil || saved.Load() != 4 {
 		t.Errorf("a completion over HTTP: %v, saved %d times", err, saved.Load())
+	}
+}
+
+func TestUDPAnswersSTUNIfAsked(t *testing.T) {
+	t.Parallel()
+	request := []byte("\x00\x01\x00\x00\x21\x12\xa4\x42transaction!")
+	for _, on := range []bool{true, false} {
+		s := newServer(t, Options{STUN: on})
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := serveUDP(t, s, conn)
+		c, err := net.Dial("udp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		c.Write(request)
+		c.Write(wire.AppendUDPConnect(nil, 7)) // is answered after the other packet
+		var b [100]byte
+		n, err := c.Read(b[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := uint16(c.LocalAddr().(*net.UDPAddr).Port) ^ 0x2112
+		want := append([]byte("\x01\x01\x00\x0c\x21\x12\xa4\x42transaction!\x00\x20\x00\x08\x00\x01"), byte(port>>8), byte(port), 127^0x21, 0x12, 0xa4, 1^0x42)
+		if got := bytes.Equal(b[:n], want); got != on {
+			t.Errorf("STUN %v: got %x", on, b[:n])
+		}
+		if c := s.Counts(); on != (c.STUN == 1) || on != (c.Malformed+c.Unproved == 0) {
+			t.Errorf("STUN %v: %+v", on, c)
+		}
 	}
 }

@@ -15,6 +15,8 @@ const (
 	// socketInterval is the longest interval that WebSocket clients are told. They need new
 	// offers from time to time, and a message over an open connection costs little.
 	socketInterval = 2 * time.Minute
+	// readAhead is the space in bytes for a message; it grows for a longer one.
+	readAhead = 8 << 10
 	// messageTime limits the time in which a message must be complete after its start.
 	messageTime = 10 * time.Second
 	// ownSwarms is the number of swarms that each client can be in. Further ones, up to
@@ -45,6 +47,7 @@ func (ss *sockets) next(k *socket) bool {
 	defer ss.calls.Put(c)
 	k.raw.SetReadDeadline(time.Now().Add(messageTime))
 	c.in.Reset()
+	c.in.Grow(readAhead) // most messages then need one system call
 	if _, err := c.in.ReadFrom(r); err != nil {
 		return false
 	}

@@ -1,11 +1,8 @@
 package trackerserver
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,14 +64,24 @@ func newSockets(s *Server) (*sockets, error) {
 		pool: fairpool.New[*socket](fairpool.Options{Slots: n, Grace: firstTime, Pause: socketGrace}),
 	}
 	ss.calls.New = func() any { return new(socketCall) }
+	if err := CheckOrigins(o.Origins); err != nil {
+		return nil, fmt.Errorf("trackerserver: %w", err)
+	}
 	for _, origin := range o.Origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-			return nil, fmt.Errorf("trackerserver: origin %q is not like https://example.org", origin)
-		}
 		ss.origins = append(ss.origins, strings.ToLower(origin))
 	}
 	return ss, nil
+}
+
+// CheckOrigins returns an error if Options.Origins may not have one of these values.
+func CheckOrigins(origins []string) error {
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return fmt.Errorf("%q is not an origin like https://example.org", origin)
+		}
+	}
+	return nil
 }
 
 // upgrading reports whether r asks for a WebSocket connection.
@@ -147,54 +154,6 @@ func (k *socket) open(w http.ResponseWriter, r *http.Request) error {
 	k.conn, k.raw = conn, h.conn
 	k.await(firstTime)
 	return nil
-}
-
-// hijacked lets package websocket take over the connection of a request with very small buffers,
-// because with those of net/http each idle client would take 8 KiB more. The package reads and
-// writes larger messages without a buffer.
-type hijacked struct {
-	http.ResponseWriter
-	conn net.Conn // set by WriteHeader
-	rest []byte   // bytes that were read after the request
-	err  error
-}
-
-// smallBuffer is the size in bytes of the buffers; it is the smallest of bufio, and holds the head of
-// a frame.
-const smallBuffer = 16
-
-// WriteHeader takes over the connection to send the status 101. Other statuses are sent as usual.
-func (h *hijacked) WriteHeader(status int) {
-	if status != http.StatusSwitchingProtocols {
-		h.ResponseWriter.WriteHeader(status)
-		return
-	}
-	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		h.err = err
-		return
-	}
-	h.conn = conn
-	h.rest, _ = rw.Reader.Peek(rw.Reader.Buffered())
-	h.rest = bytes.Clone(h.rest) // without the large buffer
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	h.Header().Write(&b)
-	b.WriteString("\r\n")
-	conn.SetWriteDeadline(time.Now().Add(sendTime))
-	_, h.err = conn.Write(b.Bytes())
-}
-
-// Hijack returns the connection that WriteHeader took over.
-func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if h.err != nil || h.conn == nil {
-		return nil, nil, fmt.Errorf("taking over a connection: %w", h.err)
-	}
-	r := bufio.NewReaderSize(h.conn, smallBuffer)
-	if len(h.rest) > 0 {
-		r = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.rest), h.conn), smallBuffer)
-	}
-	return h.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(h.conn, smallBuffer)), nil
 }
 
 // enter gives a client a slot, and disconnects another client if needed. It returns false if there

@@ -99,6 +99,7 @@ func smooth(past []Point, n int) []Point {
 			out[i].Seconds += p.Seconds
 			out[i].HTTP += p.HTTP
 			out[i].UDP += p.UDP
+			out[i].WebSocket += p.WebSocket
 			out[i].Completed += p.Completed
 			out[i].Refused += p.Refused
 		}

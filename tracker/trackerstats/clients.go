@@ -45,7 +45,10 @@ func clientName(mark uint64) (program, version string) {
 	if id[0] == 'A' && id[1] == '2' { // aria2
 		return "aria2", strings.ReplaceAll(strings.Trim(string(id[2:8]), "-"), "-", ".")
 	}
-	program, version, _ = strings.Cut(id.Client(), " ")
+	program = id.Client()
+	if i := strings.LastIndexByte(program, ' '); i >= 0 { // names have spaces, versions have none
+		program, version = program[:i], program[i+1:]
+	}
 	return program, version
 }
 

@@ -50,6 +50,7 @@ func newMetrics() []metric {
 		counter("announces_total", "Announces answered, by transport.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Announces.HTTP), "http")
 			emit(float64(m.Announces.UDP), "udp")
+			emit(float64(m.Announces.WebSocket), "websocket")
 		}, "transport"),
 		counter("announces_by_family_total", "Announces answered, by address family of the request.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Announces.IPv4), "ipv4")
@@ -67,7 +68,13 @@ func newMetrics() []metric {
 		counter("scrapes_total", "Scrapes answered, by transport.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Scrapes.HTTP), "http")
 			emit(float64(m.Scrapes.UDP), "udp")
+			emit(float64(m.Scrapes.WebSocket), "websocket")
 		}, "transport"),
+		counter("signals_total", "Offers and answers of WebRTC connections handed to WebSocket clients.", func(m *moment, emit func(float64, ...string)) {
+			emit(float64(m.WebSocket.Offers), "offer")
+			emit(float64(m.WebSocket.Answers), "answer")
+		}, "kind"),
+		counter("stun_answered_total", "STUN requests answered.", one(func(m *moment) float64 { return float64(m.STUN) })),
 		counter("peers_told_total", "Peer addresses in answers.", one(func(m *moment) float64 { return float64(m.PeersSent) })),
 		counter("completed_total", "Completed downloads counted since the start.", one(func(m *moment) float64 { return float64(m.counts.Completed) })),
 		counter("refused_total", "Requests refused with a reason.", one(func(m *moment) float64 { return float64(m.Refused) })),
@@ -98,6 +105,7 @@ func newMetrics() []metric {
 			emit(float64(m.Peers.Seeders), "seeder")
 			emit(float64(m.Peers.Leechers), "leecher")
 		}, "role"),
+		gauge("websocket_connections", "WebSocket clients that are connected.", one(func(m *moment) float64 { return float64(m.WebSocket.Connections) })),
 		gauge("peers_by_family", "Peers that announced, by address family.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Peers.IPv4), "ipv4")
 			emit(float64(m.Peers.IPv6), "ipv6")

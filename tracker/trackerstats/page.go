@@ -125,11 +125,15 @@ func (st *Statistics) page(r *Report, week bool) *page {
 			layer{"leech", "Downloading", func(p *Point) float64 { return float64(p.Leechers) }}),
 		newChart("Announces", "", smooth(past, 3), perSecond,
 			layer{"udp", "UDP", func(p *Point) float64 { return float64(p.UDP) / p.Seconds }},
-			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }}),
+			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }},
+			layer{"ws", "WebSocket", func(p *Point) float64 { return float64(p.WebSocket) / p.Seconds }}),
 		newChart("Completed", "in an hour", smooth(past, hour), count,
 			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) }}),
 	}
-	p.Protocols = []share{{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All}}
+	p.Protocols = []share{
+		{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All},
+		{"ws", "WebSocket", r.Announces.WebSocket, r.Announces.All},
+	}
 	six, all := uint64(r.Peers.IPv6), uint64(r.Peers.IPv4+r.Peers.IPv6)
 	p.Families = []share{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
 	total := uint64(0)

@@ -24,6 +24,7 @@ type Point struct {
 	Seconds   float64 `json:"seconds"`
 	HTTP      uint64  `json:"announces_http"`
 	UDP       uint64  `json:"announces_udp"`
+	WebSocket uint64  `json:"announces_websocket"`
 	Completed uint64  `json:"completed"`
 	Refused   uint64  `json:"refused"`
 }
@@ -75,6 +76,7 @@ func (l *line) sample(now time.Time, tot *swarm.Totals, c *tracker.Counts) {
 		Seconds:   now.Sub(l.at).Seconds(),
 		HTTP:      c.Announces[tracker.HTTP] - l.last.Announces[tracker.HTTP],
 		UDP:       c.Announces[tracker.UDP] - l.last.Announces[tracker.UDP],
+		WebSocket: c.Announces[tracker.WebSocket] - l.last.Announces[tracker.WebSocket],
 		Completed: c.Completed - l.last.Completed, Refused: c.Refused - l.last.Refused,
 	}
 	l.last, l.at = *c, now

@@ -158,6 +158,9 @@ type Report struct {
 		IPv4     int `json:"ipv4"`
 		IPv6     int `json:"ipv6"`
 		Origins  int `json:"origins"` // seeders of this server itself
+		// WebSocket are the browsers among the seeders and leechers. They have no address and
+		// are in neither IPv4 nor IPv6.
+		WebSocket int `json:"websocket"`
 	} `json:"peers"`
 	// Completed is the number of completed downloads. Transferred is the number of
 	// bytes of those whose size is known.
@@ -165,17 +168,28 @@ type Report struct {
 	Transferred int64  `json:"transferred,omitempty"`
 
 	Announces struct {
-		All  uint64  `json:"all"`
-		HTTP uint64  `json:"http"`
-		UDP  uint64  `json:"udp"`
-		IPv4 uint64  `json:"ipv4"`
-		IPv6 uint64  `json:"ipv6"`
-		Rate float64 `json:"per_second"` // average of the last five minutes
-	} `json:"announces"`
-	Scrapes struct {
+		All  uint64 `json:"all"`
 		HTTP uint64 `json:"http"`
 		UDP  uint64 `json:"udp"`
+		// WebSocket are the announces over WebSocket, as browsers send them.
+		WebSocket uint64  `json:"websocket"`
+		IPv4      uint64  `json:"ipv4"`
+		IPv6      uint64  `json:"ipv6"`
+		Rate      float64 `json:"per_second"` // average of the last five minutes
+	} `json:"announces"`
+	Scrapes struct {
+		HTTP      uint64 `json:"http"`
+		UDP       uint64 `json:"udp"`
+		WebSocket uint64 `json:"websocket"`
 	} `json:"scrapes"`
+	// WebSocket describes the clients that are connected over WebSocket.
+	WebSocket struct {
+		Connections uint64 `json:"connections"` // open now
+		Offers      uint64 `json:"offers"`      // handed to other clients
+		Answers     uint64 `json:"answers"`     // handed back
+	} `json:"websocket"`
+	// STUN is the number of answered STUN requests.
+	STUN uint64 `json:"stun"`
 	// The fields below are described at the type Counts of package tracker.
 	Refused     uint64 `json:"refused"`
 	RateLimited uint64 `json:"rate_limited"`
@@ -266,13 +280,15 @@ func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r.Peers.Seeders = tot.Seeders()
 	r.Peers.Leechers = tot.Leechers()
 	r.Peers.All = r.Peers.Seeders + r.Peers.Leechers
+	r.Peers.WebSocket = tot.SocketSeeders + tot.SocketLeechers
 	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, origins
 	r.Completed = tot.Completed
 
-	r.Announces.HTTP, r.Announces.UDP = c.Announces[tracker.HTTP], c.Announces[tracker.UDP]
-	r.Announces.All = r.Announces.HTTP + r.Announces.UDP
+	r.Announces.HTTP, r.Announces.UDP, r.Announces.WebSocket = c.Announces[tracker.HTTP], c.Announces[tracker.UDP], c.Announces[tracker.WebSocket]
+	r.Announces.All = r.Announces.HTTP + r.Announces.UDP + r.Announces.WebSocket
 	r.Announces.IPv4, r.Announces.IPv6 = c.Announces4, c.Announces6
-	r.Scrapes.HTTP, r.Scrapes.UDP = c.Scrapes[tracker.HTTP], c.Scrapes[tracker.UDP]
+	r.Scrapes.HTTP, r.Scrapes.UDP, r.Scrapes.WebSocket = c.Scrapes[tracker.HTTP], c.Scrapes[tracker.UDP], c.Scrapes[tracker.WebSocket]
+	r.WebSocket.Connections, r.WebSocket.Offers, r.WebSocket.Answers, r.STUN = c.Sockets, c.Offers, c.Answers, c.STUN
 	r.Refused, r.RateLimited, r.Malformed, r.Unproved = c.Refused, c.Limited, c.Malformed, c.Unproved
 	r.Dropped, r.Overflowed, r.Ended, r.PeersSent = c.Dropped, c.Overflowed, c.Ended, c.Peers
 	r.Expired, r.EvictedPeers, r.EvictedTorrents, r.NotRemembered = tot.Expired, tot.EvictedPeers, tot.EvictedSwarms, tot.Refused
@@ -294,7 +310,7 @@ func (st *Statistics) make(t Tracker, now time.Time) *Report {
 func recentRate(past []Point) float64 {
 	n, seconds := uint64(0), 0.0
 	for _, p := range past[max(len(past)-5, 0):] {
-		n += p.HTTP + p.UDP
+		n += p.HTTP + p.UDP + p.WebSocket
 		seconds += p.Seconds
 	}
 	if seconds == 0 {

@@ -217,6 +217,14 @@ func (p *wsParser) bytes20(dst *[20]byte, wrong error) bool {
 	return p.err == nil
 }
 
+// plainText are the bytes that stand for themselves in a JSON string.
+var plainText = func() (plain [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 // str parses a string of at most limit bytes and returns it as UTF-8. The result is valid until
 // the next call. Half of a surrogate pair becomes U+FFFD.
 func (p *wsParser) str(limit int) []byte {
@@ -226,7 +234,7 @@ func (p *wsParser) str(limit int) []byte {
 	}
 	for p.at < len(p.in) {
 		start := p.at
-		for p.at < len(p.in) && p.in[p.at] >= ' ' && p.in[p.at] < utf8.RuneSelf && p.in[p.at] != '"' && p.in[p.at] != '\\' {
+		for p.at < len(p.in) && plainText[p.in[p.at]] {
 			p.at++
 		}
 		dst = append(dst, p.in[start:p.at]...)
