@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/internal/stun"
 	"spate/internal/udpmux"
 	"spate/internal/webrtc"
 	"spate/portmap"
@@ -51,7 +52,24 @@ func (e *Env) openWebRTC(udp *udpmux.Mux, bind netip.Addr, at *channelAddr) (tor
 			end.Receive(batch[i].Data, batch[i].Addr, batch[i].Local)
 		}
 	})
+	answerSTUN(udp)
 	return dataChannels{end}, nil
+}
+
+// answerSTUN answers the STUN requests of browsers and other clients on a UDP port, at a limited
+// rate, so that they learn the address that others see.
+func answerSTUN(udp *udpmux.Mux) {
+	var server stun.Server
+	var reply []byte
+	udp.Receive(udpmux.STUN, func(batch []udpmux.Packet) {
+		now := time.Now()
+		for _, p := range batch {
+			reply = server.Answer(now, reply[:0], p.Data, p.Addr)
+			if len(reply) > 0 {
+				udp.Queue(udpmux.Packet{Addr: p.Addr, Local: p.Local, Data: reply})
+			}
+		}
+	})
 }
 
 // ownSignalTracker returns the URL at which the engine connects to the WebSocket tracker of this

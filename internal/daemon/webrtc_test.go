@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/udpmux"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/torrent"
@@ -181,5 +182,34 @@ func TestLoopbackChecksOnlyLoopback(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %v, want %v", a, got, want)
 		}
+	}
+}
+
+// TestPeerPortAnswersSTUN checks that the UDP port of the peers answers STUN binding requests.
+func TestPeerPortAnswersSTUN(t *testing.T) {
+	t.Parallel()
+	udp, err := udpmux.Listen(netip.MustParseAddr("127.0.0.1"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerSTUN(udp)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { udp.Run(ctx) })
+	t.Cleanup(func() { cancel(); udp.Close(); wg.Wait() })
+	c, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), udp.Port()).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	request := []byte("\x00\x01\x00\x00\x21\x12\xa4\x42transaction1")
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+	reply := make([]byte, 100)
+	n, err := c.Read(reply)
+	if err != nil || n != 32 || string(reply[:2]) != "\x01\x01" || string(reply[4:20]) != string(request[4:]) {
+		t.Errorf("the reply to a binding request is %q (%v)", reply[:n], err)
 	}
 }

@@ -2,7 +2,7 @@
 import { Connections } from "./webrtc.js";
 import { Tracker } from "./tracker.js";
 
-const client = "-SW0100-"; // start of the peer ids
+const client = "-Sw0100-"; // start of the peer ids
 
 // possible returns "" or what this browser lacks for a download in the page.
 export function possible() {
