@@ -74,8 +74,9 @@ func TestUselessPeersOfDHTWakeRarely(t *testing.T) {
 				w.seed.Found(swarm.InfoHash, peer, discovery.DHT)
 			}
 		}
-		if find(discovery.Candidate{Addr: dead.Addr, Seed: true}); awake() != 0 {
-			t.Errorf("%d torrents are awake for a seed", awake())
+		find(discovery.Candidate{Addr: dead.Addr, Seed: true})
+		if n := awake(); n != 0 {
+			t.Errorf("%d torrents are awake for a seed", n)
 		}
 		find(dead)
 		if n := awake(); n == 0 || n > (conns+maxExtraAwake)/2+1 {
