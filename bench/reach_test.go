@@ -19,6 +19,8 @@ func TestReachSelectsCells(t *testing.T) {
 		{"-programs spate,qbittorrent -mixed -dht -publishers open -getters open", 4},
 		{"-programs aria2", 0},
 		{"-getters upnp,router", 0},
+		{"-relay -programs spate -publishers masq,full -getters symmetric", 2},
+		{"-relay -dht", 0},
 		{"-parallel 0", 0},
 		{"spate", 0},
 	} {

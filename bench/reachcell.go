@@ -57,6 +57,7 @@ func (r *reachResult) times() string {
 const (
 	publisherHost, publisherNet = "o1", "44.1.1."
 	getterHostName, getterNet   = "a1", "44.1.2."
+	relayHost, relayNet         = "r1", "44.1.3."
 )
 
 // bootstrapNames are the well-known nodes of the DHT that the programs ask. In a cell they are
@@ -142,6 +143,9 @@ func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (e
 	if r.o.dht {
 		homes = append(homes, fmt.Sprint("n:open:", dhtHosts))
 	}
+	if r.o.relay {
+		homes = append(homes, "r:open")
+	}
 	defer func() {
 		logs := ""
 		if r.o.logs != "" {
@@ -159,10 +163,36 @@ func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (e
 	if err := found(ctx, l); err != nil {
 		return err
 	}
+	if r.o.relay {
+		if err := r.startRelay(ctx, l); err != nil {
+			return fmt.Errorf("the relay: %w", err)
+		}
+	}
 	if err := r.startPublisher(ctx, l, res.Seed); err != nil {
 		return fmt.Errorf("the publisher: %w", err)
 	}
 	return r.get(ctx, l, res)
+}
+
+// startRelay starts a getter on a public host whose line is too slow to pass on the file, and waits
+// until it has announced, so that the publisher and the getter hear of it at once.
+func (r *reachRun) startRelay(ctx context.Context, l *reachLab) error {
+	for _, dir := range []string{"relay", "relayed"} {
+		if err := os.Mkdir(filepath.Join(l.work, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	p, err := l.start(relayHost, "relay", []string{r.in.spate, "get", r.torrent, "-o", filepath.Join(l.work, "relayed"), "--state", filepath.Join(l.work, "relay"),
+		"--up", "20k", "--down", "20k", "--no-dht", "--no-lsd", "--no-portmap", "--json"}, nil, nil)
+	if err != nil {
+		return err
+	}
+	return until(p, func() error {
+		if l.announced(relayNet).IsZero() {
+			return errors.New("it has not announced")
+		}
+		return ctx.Err()
+	})
 }
 
 // startTracker starts the tracker on the public host srv.
