@@ -44,8 +44,10 @@ type fileRow struct{ Dir, Base, Link, View, Size, Bytes, SHA256, Count string }
 
 // files answers /r/REF/files with a page of the list of all files, or of those that q selects, or of
 // the folder dir. With hashes=1 it shows the SHA-256 of each file.
-func (site *Site) files(w http.ResponseWriter, r *http.Request) {
-	s := site.in(r)
+func (s *Site) files(w http.ResponseWriter, r *http.Request) { s.in(r).showFiles(w, r) }
+
+// showFiles is [Site.files] in the language of the visitor.
+func (s local) showFiles(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
 	rel := s.find(w, r, ref)
 	if rel == nil {

@@ -82,8 +82,10 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 }
 
 // release answers /r/REF.
-func (site *Site) release(w http.ResponseWriter, r *http.Request) {
-	s := site.in(r)
+func (s *Site) release(w http.ResponseWriter, r *http.Request) { s.in(r).showRelease(w, r) }
+
+// showRelease is [Site.release] in the language of the visitor.
+func (s local) showRelease(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
 	if to := s.beside(r.Context(), ref); to != "" {
 		redirect(w, http.StatusFound, s.path(to))

@@ -199,7 +199,8 @@ check((await phone.evaluate(() => document.contentType)) === "image/png", "the l
 await phone.goto(base + "/r/system.iso");
 for (const [name, lang, download, folder] of [["Deutsch", "de", /^[0-9].* herunterladen$/, "de"], ["Español", "es", /^Descargar [0-9]/, "es"], ["简体中文", "zh-Hans", /^下载 [0-9]/, "zh"]]) {
   await phone.getByRole("contentinfo").getByRole("link", { name, exact: true }).click();
-  check(await seen(phone.getByRole("link", { name: download })), `no button to download in ${name}`);
+  // The script of the page replaces the link by a button.
+  check(await seen(phone.getByRole("button", { name: download }).or(phone.getByRole("link", { name: download })).first()), `no button to download in ${name}`);
   for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent]]) {
     await phone.goto(base + path);
     check((await phone.evaluate(() => document.documentElement.lang)) === lang, `${path} is not in ${name}`);

@@ -122,7 +122,6 @@ type wsTracker struct {
 // wsSwarm is a swarm that is announced to a tracker.
 type wsSwarm struct {
 	last    tracker.AnnounceRequest // the last announce
-	id      string                  // the tracker id
 	signals tracker.Signals
 	offers  map[wire.OfferID]*wsOffer
 }
