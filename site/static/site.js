@@ -47,11 +47,15 @@ for (const line of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";
-  button.textContent = texts.copyText;
-  button.setAttribute("aria-label", texts.copyLineText.replace("%s", line.dataset.copy));
+  const label = () => {
+    button.textContent = texts.copyText;
+    button.setAttribute("aria-label", texts.copyLineText.replace("%s", line.dataset.copy));
+  };
+  label();
   button.onclick = async () => {
     button.textContent = await copy(line) ? texts.copiedText : texts.selectedText;
-    setTimeout(() => { button.textContent = texts.copyText; }, 2000);
+    button.removeAttribute("aria-label"); // screen readers say the text that is seen
+    setTimeout(label, 2000);
   };
   line.after(button);
 }
