@@ -53,9 +53,6 @@ func load(top string) (*site, error) {
 			return nil, err
 		}
 		rel = filepath.ToSlash(rel)
-		if strings.HasPrefix(rel, "NOTES.") {
-			continue
-		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
