@@ -24,7 +24,9 @@ for (const box of document.querySelectorAll("[data-live]")) {
       const text = show[item.dataset.is];
       if (item.textContent !== text) item.textContent = text;
     }
-    for (const part of box.querySelectorAll("[data-if]")) part.hidden = !now[part.dataset.if];
+    for (const part of box.querySelectorAll("[data-if]")) {
+      if (!part.closest("[data-download]")) part.hidden = !now[part.dataset.if]; // the download has its own parts
+    }
     box.classList.add("live");
   };
   source.onerror = () => box.classList.remove("live");
