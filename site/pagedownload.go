@@ -48,7 +48,7 @@ func (s *Site) pageDownloadOf(rel *publish.Release, page *releasePage) *pageDown
 	case s.visits == nil:
 		d.Data = s.path(publish.DownloadPath(page.Ref)) + "/"
 	default: // an export may rename files
-		d.Files = page.Page + "/release.json"
+		d.Files = page.Beside + "/release.json"
 	}
 	if s.opts.STUNPort != 0 && s.visits == nil {
 		d.STUN = jsonList([]string{":" + strconv.Itoa(int(s.opts.STUNPort))})
@@ -83,7 +83,7 @@ func (s *Site) inPage(w http.ResponseWriter, r *http.Request) {
 
 // releasePageOf returns the fields of the page of rel that its download needs.
 func (s local) releasePageOf(rel *publish.Release, ref string) releasePage {
-	page := releasePage{Ref: ref, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: s.bytes(rel.Size)}
+	page := releasePage{Ref: ref, Beside: s.Site.path(publish.PagePath(ref)), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: s.bytes(rel.Size)}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))
 	} else if s.visits == nil && s.zips.of(rel) != nil {
@@ -92,9 +92,10 @@ func (s local) releasePageOf(rel *publish.Release, ref string) releasePage {
 	return page
 }
 
-// webSockets returns the WebSocket trackers for rel.
+// webSockets returns the WebSocket trackers for rel. A private torrent is announced only where it
+// says (BEP 27).
 func (s *Site) webSockets(rel *publish.Release) (out []string) {
-	if s.opts.WebSocketPath != "" && s.visits == nil {
+	if s.opts.WebSocketPath != "" && s.visits == nil && !rel.Private {
 		out = append(out, s.prefix+s.opts.WebSocketPath)
 	}
 	for _, tier := range rel.Announce {

@@ -69,7 +69,7 @@ type Session struct {
 	noTCP   bool         // peers connect by uTP only
 	bind    netip.Addr   // the local address; the zero Addr: any
 	site    uint16       // port of the site that is mapped too; 0: none
-	line    *uplink.Line // limits all senders of the process; nil: they are not limited
+	line    *uplink.Line // limits all senders of the process but WebRTC; nil: they are not limited
 	once    sync.Once
 }
 

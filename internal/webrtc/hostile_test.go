@@ -49,6 +49,19 @@ func TestGarbageEndsNothing(t *testing.T) {
 	}
 }
 
+// TestOpenChannelStaysAtItsAddress checks that a peer cannot move an open channel to a stranger by a
+// check with the stranger's address as its source.
+func TestOpenChannelStaysAtItsAddress(t *testing.T) {
+	t.Parallel()
+	ha, hb := newHost(t, true), newHost(t, true)
+	a, b := connect(t, ha, hb)
+	forged := binding{username: a.l.ours.ufrag + ":" + b.l.ours.ufrag, password: a.l.ours.pwd, controlling: true, nominate: true}
+	ha.Receive(forged.packet(), netip.MustParseAddrPort("127.0.0.9:9"), netip.Addr{})
+	if at := a.l.remote.Load().addr; at != hb.at {
+		t.Errorf("data goes to %v, want %v", at, hb.at)
+	}
+}
+
 // FuzzReceive checks that no packet makes an endpoint panic, or begins a handshake without the
 // password.
 func FuzzReceive(f *testing.F) {

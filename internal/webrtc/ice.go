@@ -79,7 +79,9 @@ func (e *Endpoint) answerCheck(c *check, b []byte, from netip.AddrPort, local ne
 	known := !l.gone && (l.theirs == nil || l.theirs.ufrag == string(theirs)) && e.learnLocked(l, from)
 	if known {
 		l.lastHeard.Store(time.Now().UnixNano())
-		if c.useCandidate || l.remote.Load() == nil {
+		// An open connection stays at its address: a check proves who sent it, but not from where,
+		// and all data would go to the address that a peer puts into it.
+		if c.useCandidate && !l.isOpen || l.remote.Load() == nil {
 			e.chooseLocked(l, target{from, local})
 		}
 		if l.full && l.theirs != nil && !slices.Contains(l.tried, from) && len(l.tried) < 2*maxCandidates {

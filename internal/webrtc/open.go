@@ -19,6 +19,7 @@ import (
 const (
 	dtlsMTU    = 1200
 	sctpMTU    = 1192
+	maxEntries = 4096      // packets that wait in a stream, which hold more memory than their bytes; beyond it the connection ends
 	maxReceive = 256 << 10 // bytes that arrived and were not read; the other side waits beyond it
 )
 
@@ -81,6 +82,7 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 	a, err := sctp.ClientContext(ctx,
 		sctp.WithNetConn(d), sctp.WithLoggerFactory(quiet{}), sctp.WithMTU(sctpMTU), sctp.WithBlockWrite(true),
 		sctp.WithMaxMessageSize(uint32(min(maxWrite, l.theirs.maxMessage))), sctp.WithMaxReceiveBufferSize(maxReceive),
+		sctp.WithMaxReassemblyQueueEntries(maxEntries),
 		sctp.WithEnableZeroChecksum(true), // DTLS protects the packets
 	)
 	if err != nil {
@@ -129,7 +131,7 @@ func (l *link) dtls() (*dtls.Conn, error) {
 	}
 	opts := []dtls.ServerOption{
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
-		dtls.WithInsecureSkipVerifyHello(true), // the checks have proved the address
+		dtls.WithInsecureSkipVerifyHello(true), // only who knows the password of the checks gets here
 	}
 	for _, o := range shared {
 		opts = append(opts, o)

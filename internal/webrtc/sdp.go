@@ -55,6 +55,7 @@ type description struct {
 const (
 	defaultSCTPPort   = 5000
 	defaultMaxMessage = 64 << 10  // RFC 8841, 6.1
+	leastMaxMessage   = 1200      // less would cost a message for every few bytes
 	ourMaxMessage     = 128 << 10 // less than what SCTP holds for the reader
 )
 
@@ -146,6 +147,9 @@ func (d *description) set(name, value string) error {
 		n, err := strconv.ParseUint(value, 10, 63)
 		if err != nil {
 			return badSDP("max-message-size is not valid")
+		}
+		if n > 0 && n < leastMaxMessage {
+			return badSDP("max-message-size is too small")
 		}
 		if n == 0 || n > ourMaxMessage { // 0: no limit
 			n = ourMaxMessage

@@ -151,7 +151,18 @@ func (t *wsTracker) reply(r *wire.WSReply) (takers int, ih spate.InfoHash) {
 	if takers == noPeersToTake { // seeds and leechers, of which this side is one
 		takers = max(0, r.Complete) + max(0, r.Incomplete) - 1
 	}
+	w.expire()
 	return min(takers, maxOffers, maxWaiting-len(w.offers)), call.req.InfoHash
+}
+
+// expire withdraws the offers that nobody has answered in time.
+func (w *wsSwarm) expire() {
+	for id, o := range w.offers {
+		if time.Since(o.since) > offerTime {
+			o.offer.Withdraw()
+			delete(w.offers, id)
+		}
+	}
 }
 
 // offer sends an announce with at most n offers, if the swarm needs peers.
@@ -161,12 +172,6 @@ func (t *wsTracker) offer(ctx context.Context, conn *websocket.Conn, ih spate.In
 	var signals tracker.Signals
 	if w != nil {
 		signals = w.signals
-		for id, o := range w.offers {
-			if time.Since(o.since) > offerTime {
-				o.offer.Withdraw()
-				delete(w.offers, id)
-			}
-		}
 	}
 	t.mu.Unlock()
 	if signals == nil {

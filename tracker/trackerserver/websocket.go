@@ -2,6 +2,7 @@ package trackerserver
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -143,7 +144,13 @@ func (ss *sockets) upgrade(w http.ResponseWriter, r *http.Request, token []byte)
 // open takes over the connection of a request and answers it.
 func (k *socket) open(w http.ResponseWriter, r *http.Request) error {
 	h := &hijacked{ResponseWriter: w}
-	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
+		OnPingReceived: func(context.Context, []byte) bool {
+			k.raw.SetWriteDeadline(time.Now().Add(sendTime)) // for the pong: that of the last message has passed
+			return true
+		},
+	})
 	if err != nil {
 		if h.conn != nil {
 			h.conn.Close()

@@ -381,3 +381,23 @@ func TestWebSocketClientsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestWebSocketClientsMayPing checks that a client that pings long after the last message keeps its
+// connection.
+func TestWebSocketClientsMayPing(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Options{})
+	c := dialWS(t, serveHTTP(t, s), "/announce", 1)
+	c.announce(wire.WSRequest{Left: 1})
+	s.sockets.mu.Lock()
+	for k := range s.sockets.all {
+		k.raw.SetWriteDeadline(time.Unix(1, 0)) // that of the last message has passed
+	}
+	s.sockets.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go c.conn.Read(ctx) // a pong arrives while the client reads
+	if err := c.conn.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+}

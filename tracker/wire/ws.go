@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"strings"
 
 	"spate"
 	"spate/tracker"
@@ -273,6 +274,10 @@ func (p *wsParser) offer(r *WSRequest) {
 	r.Offers = append(r.Offers, o)
 }
 
+// notInSDP reports whether c is a control character that no session description has (RFC 8866,
+// section 9). Its JSON form would be six times as long for those who receive it.
+func notInSDP(c rune) bool { return c < ' ' && c != '\r' && c != '\n' && c != '\t' || c == 0x7f }
+
 // description parses the object of an offer or answer and returns its session description.
 // It returns an empty string for null.
 func (p *wsParser) description(kind string) (sdp string) {
@@ -286,6 +291,9 @@ func (p *wsParser) description(kind string) (sdp string) {
 			typed = p.text(16) == kind
 		case "sdp":
 			sdp = p.text(MaxWSSDP)
+			if strings.ContainsFunc(sdp, notInSDP) {
+				p.fail(ErrWSOffer)
+			}
 		default:
 			p.skip(0)
 		}

@@ -96,6 +96,30 @@ func TestWSRepliesSurviveAppendAndParse(t *testing.T) {
 	}
 }
 
+// TestWSDescriptionsDoNotGrow checks that the longest description, whatever it contains, is handed on
+// in a message that clients read.
+func TestWSDescriptionsDoNotGrow(t *testing.T) {
+	t.Parallel()
+	id := latinJSON(everyByte(1))
+	for c := range rune(0x80) {
+		text, _ := json.Marshal(strings.Repeat(string(c), MaxWSSDP))
+		in := `{"action":"announce","info_hash":` + id + `,"peer_id":` + id + `,"offers":[{"offer":{"type":"offer","sdp":` + string(text) + `},"offer_id":` + id + `}]}`
+		var r WSRequest
+		if ParseWSRequest([]byte(in), &r) != nil {
+			continue
+		}
+		reply := WSReply{InfoHash: r.InfoHash, PeerID: r.PeerID, Offer: r.Offers[0].SDP, OfferID: r.Offers[0].ID}
+		if n := len(AppendWSReply(nil, &reply)); n > MaxWSMessage {
+			t.Errorf("a description of %q becomes a message of %d bytes", c, n)
+		}
+	}
+	var r WSRequest
+	in := `{"action":"announce","info_hash":` + id + `,"peer_id":` + id + `,"offers":[{"offer":{"type":"offer","sdp":"\u007f"},"offer_id":` + id + `}]}`
+	if err := ParseWSRequest([]byte(in), &r); err != ErrWSOffer {
+		t.Errorf("a description with a control character: %v", err)
+	}
+}
+
 func TestBadWSRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	id := latinJSON(everyByte(1))

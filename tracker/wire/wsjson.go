@@ -380,6 +380,8 @@ func appendJSONByte(b []byte, c byte) []byte {
 		return append(b, '\\', 'r')
 	case c == '\n':
 		return append(b, '\\', 'n')
+	case c == '\t':
+		return append(b, '\\', 't')
 	case c < ' ' || c == 0x7f:
 		return append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 	}
