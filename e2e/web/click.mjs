@@ -238,6 +238,7 @@ for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["file
 
 // Everything works with the keyboard alone.
 await desk.goto(base + "/r/system.iso");
+await desk.getByRole("button", { name: /^Download [0-9]/ }).waitFor();
 let tabs = 0;
 for (; tabs < 15 && !(await desk.evaluate(() => document.activeElement.matches(".button.main"))); tabs++) await desk.keyboard.press("Tab");
 check((await desk.evaluate(() => getComputedStyle(document.activeElement).outlineStyle)) !== "none", "the selected button has no outline");

@@ -132,6 +132,10 @@ export class Peer {
     if (!this.asked.delete(`${i}:${block}`)) return; // it came after a choke or a cancel
     this.useful = now;
     const data = body.subarray(8);
+    if (data.length !== Math.min(blockSize, this.download.torrent.pieceSize(i) - begin)) { // we asked for a whole block
+      this.download.ban(this);
+      throw new Error("a block of the wrong length");
+    }
     this.down.add(data.length);
     this.download.received(this, i, block, data);
     this.ask(now);

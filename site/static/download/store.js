@@ -23,7 +23,8 @@ const all = (key) => IDBKeyRange.bound([key, 0], [key, 1]);
 // Store keeps the pieces of downloads, and a record for each download: {key, name, size, page,
 // torrent, changed, given, files, running}.
 export class Store {
-  where = new Map(); // of the download that was loaded last: index -> [id of the record, offset, length]
+  key = null; // of the download that was loaded last
+  where = new Map(); // of that download: index -> [id of the record, offset, length]
 
   static async open() {
     const request = indexedDB.open(name, version);
@@ -41,6 +42,7 @@ export class Store {
   async indexes(key) {
     const pieces = this.db.transaction("pieces").objectStore("pieces");
     const [keys, records] = await Promise.all([promise(pieces.getAllKeys(all(key))), promise(pieces.getAll(all(key)))]);
+    this.key = key;
     this.where.clear();
     this.blobs = new Map(); // id -> Blob
     keys.forEach(([, id], k) => {
@@ -117,7 +119,7 @@ export class Store {
     tx.objectStore("downloads").delete(key);
     tx.objectStore("pieces").delete(all(key));
     await finished(tx);
-    this.where.clear();
+    if (key === this.key) this.where.clear();
   }
 
   // file resolves to a file of the torrent as one Blob, or null if a piece of it is missing. The

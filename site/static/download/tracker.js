@@ -51,8 +51,10 @@ export class Tracker {
   // announce tells the tracker about us, with offers if we want more peers.
   async announce(event = this.event) {
     this.event = "";
+    const socket = this.socket;
     const { left, downloaded, uploaded, hungry } = this.ends.state();
     const offers = hungry > 0 ? await this.ends.offers(hungry) : [];
+    if (this.closed || socket !== this.socket || socket?.readyState !== 1) return; // lost meanwhile; onclose connects again
     const message = { action: "announce", uploaded, downloaded, left, numwant: offers.length };
     if (event) message.event = event;
     if (offers.length > 0) message.offers = offers.map((o) => ({ offer_id: o.id, offer: { type: "offer", sdp: o.sdp } }));

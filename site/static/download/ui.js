@@ -42,8 +42,7 @@ export class Panel {
         this.opened = m;
         this.choice = this.one("[data-choose-files]") && new FileChoice(this.one("[data-choose-files]"), m.files, m.wanted, () => this.label());
         this.root.hidden = false;
-        this.outside.button.hidden = false;
-        if (this.outside.link) this.outside.link.hidden = true;
+        this.replaceLink();
         if (this.own && m.files.length > 0) this.own.show(m.files);
         this.label();
         break;
@@ -64,6 +63,14 @@ export class Panel {
         this.kept?.show(m.downloads, this.opened?.key);
         break;
     }
+  }
+
+  // replaceLink shows the button in place of the plain link, which may be selected already.
+  replaceLink() {
+    const { button, link } = this.outside, selected = link && document.activeElement === link;
+    button.hidden = false;
+    if (link) link.hidden = true;
+    if (selected) button.focus();
   }
 
   // failed shows why the download in the page does not work, and the plain link again.

@@ -288,6 +288,24 @@ test("a peer that lies is found and dropped, and the download is complete", asyn
   await swarm.end();
 });
 
+test("a peer that sends short blocks is dropped, and its requests go to others", async () => {
+  const { bytes, data } = torrentV1([{ path: "name", data: randomBytes(300_000) }], 65536, true);
+  const torrent = await parse(bytes), swarm = new Swarm(torrent);
+  const short = (m) => {
+    if (m.length < 1000 || m[4] !== wire.piece) return m;
+    const bad = m.slice(0, 14);
+    bad.set([0, 0, 0, 10]);
+    return bad;
+  };
+  const liar = await swarm.join(data, short), honest = await swarm.join(data), a = await swarm.join();
+  for (const m of swarm.members) m.start(null);
+  swarm.connect(liar, a);
+  await until("the liar is dropped", () => a.banned.has(String(liar.peerId)));
+  swarm.connect(honest, a);
+  await until("complete", () => a.complete);
+  await swarm.end();
+});
+
 test("of two peers that sent blocks of a bad piece, only the liar is dropped", async () => {
   const { bytes, data } = torrentV1([{ path: "name", data: randomBytes(300_000) }], 131072, true);
   const torrent = await parse(bytes), swarm = new Swarm(torrent);
