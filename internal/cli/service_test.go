@@ -218,6 +218,8 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			code = exit.ExitCode()
+		} else {
+			ts.Check(err) // the program could not run
 		}
 		if strconv.Itoa(code) == args[0] {
 			return
