@@ -47,6 +47,7 @@ var opens = map[string][]string{
 		"internal/atomicfile/aside.go: CreateAnew: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
 		"internal/daemon/reuse.go: copyTo: root.OpenFile",
+		"internal/filetrust/owner_unix.go: GiveToOwner: os.OpenFile",
 		"internal/filetrust/filetrust.go: OpenAppend: os.OpenFile",
 		"publish/catalogdb/db.go: Backup: os.OpenFile",
 		"publish/clone_linux.go: clone: os.OpenFile",

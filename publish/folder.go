@@ -207,7 +207,7 @@ func (f *Folder) step(ctx context.Context) bool {
 	}
 	f.ignore(pl.ignored)
 	for _, r := range pl.withdraw {
-		if err := f.pub.Withdraw(ctx, r.Ref()); err != nil && !errors.Is(err, ErrNotFound) {
+		if err := f.pub.withdrawOnly(ctx, r); err != nil && !errors.Is(err, ErrNotFound) {
 			f.opt.Log.Error("publish: withdrawing a release failed", "release", r.Ref(), "err", err)
 			continue
 		}

@@ -22,7 +22,7 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		changed = nil
 	}
 	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || changed != nil {
-		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
+		if err := f.pub.withdrawOnly(ctx, old); err != nil {
 			return err
 		}
 		f.opt.OnChange("withdrawn", old)
@@ -44,7 +44,7 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		}
 		older++
 		if older > f.opt.Older {
-			errs = append(errs, f.pub.Withdraw(ctx, r.Ref()))
+			errs = append(errs, f.pub.withdrawOnly(ctx, r))
 			f.opt.OnChange("withdrawn", r)
 		}
 	}

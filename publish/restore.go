@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"spate/internal/units"
@@ -145,15 +146,11 @@ func (p *Publisher) Resume(ctx context.Context, ref string) error {
 }
 
 func (p *Publisher) setPaused(ctx context.Context, ref string, paused bool) error {
-	release, err := p.reserve(ParseRef(ref).Slug)
+	list, release, err := p.reserveNamed(ctx, ref)
 	if err != nil {
 		return err
 	}
 	defer release()
-	list, err := p.Named(ctx, ref)
-	if err != nil {
-		return err
-	}
 	var errs []error
 	for _, short := range list {
 		if short.Paused == paused {
@@ -196,14 +193,52 @@ func (p *Publisher) Describe(ctx context.Context, ref string, group, notes *stri
 	return errors.Join(errs...)
 }
 
-// Named returns the releases that ref names: one release, or all versions and variants if ref
-// is a slug alone.
+// Named returns the releases that ref names: all versions and variants if ref is a slug or its
+// nice address alone, or else one release. SLUG~VERSION names all variants of a version that
+// consists of variants.
 func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
-	if want := ParseRef(ref); want.Version == "" && want.Variant == "" {
-		return p.opts.Catalog.Family(ctx, want.Slug)
-	}
+	want := ParseRef(ref)
 	r, err := p.opts.Catalog.Get(ctx, ref)
-	return []*Release{r}, err
+	switch {
+	case want.Variant != "" || want.Version != "" && err == nil:
+		if err != nil {
+			return nil, err
+		}
+		return []*Release{r}, nil
+	case want.Version != "":
+		if r, _ = p.opts.Catalog.Get(ctx, want.Slug); r == nil {
+			return nil, err
+		}
+	case err != nil:
+		return nil, err
+	}
+	list, familyErr := p.opts.Catalog.Family(ctx, r.Slug)
+	if familyErr != nil || want.Version == "" {
+		return list, familyErr
+	}
+	list = slices.DeleteFunc(list, func(r *Release) bool { return r.Version != want.Version })
+	if len(list) == 0 {
+		return nil, err
+	}
+	return list, nil
+}
+
+// reserveNamed returns the releases that ref names, and reserves their slug until release is called.
+func (p *Publisher) reserveNamed(ctx context.Context, ref string) (list []*Release, release func(), err error) {
+	if list, err = p.Named(ctx, ref); err != nil {
+		return nil, nil, err
+	}
+	slug := list[0].Slug
+	if release, err = p.reserve(slug); err != nil {
+		return nil, nil, err
+	}
+	want := ParseRef(ref)
+	want.Slug = slug // because an address can lead elsewhere by now
+	if list, err = p.Named(ctx, want.String()); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return list, release, nil
 }
 
 // DataError is returned if the data does not match the torrent.

@@ -179,18 +179,14 @@ func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) 
 }
 
 // Withdraw removes a release from the catalog and then stops seeding and tracking it. It
-// keeps the data. If ref is a slug alone, Withdraw removes all versions and variants. It
-// continues after an error and returns all errors.
+// keeps the data. [Publisher.Named] says which releases ref names. Withdraw continues after an
+// error and returns all errors.
 func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
-	release, err := p.reserve(ParseRef(ref).Slug)
-	if err != nil {
-		return err
-	}
-	defer release()
-	list, err := p.Named(ctx, ref)
+	list, release, err := p.reserveNamed(ctx, ref)
 	if err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
+	defer release()
 	var errs []error
 	for _, r := range list {
 		if err := p.withdraw(ctx, r); err != nil {
@@ -198,6 +194,23 @@ func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// withdrawOnly is [Publisher.Withdraw] for exactly the release r.
+func (p *Publisher) withdrawOnly(ctx context.Context, r *Release) error {
+	release, err := p.reserve(r.Slug)
+	if err != nil {
+		return err
+	}
+	defer release()
+	now, err := p.opts.Catalog.Get(ctx, r.Ref())
+	if err == nil {
+		err = p.withdraw(ctx, now)
+	}
+	if err != nil {
+		return fmt.Errorf("withdraw %q: %w", r.Ref(), err)
+	}
+	return nil
 }
 
 func (p *Publisher) withdraw(ctx context.Context, r *Release) error {

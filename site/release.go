@@ -41,6 +41,7 @@ type releasePage struct {
 	Preview                 *preview // nil for none
 	Swarm                   numbers
 	Commands                []command
+	Check                   []command // compute the SHA-256 of downloaded files; nil if the page shows none
 	Signed                  *signedBy
 	Notes                   template.HTML
 	MoreNotes               string // link to the complete notes, or ""
@@ -156,6 +157,9 @@ func (s local) showRelease(w http.ResponseWriter, r *http.Request) {
 			page.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}
 	}
+	if rel.Summed && page.Choice == nil {
+		page.Check = s.checkCommands(base, rel, ref)
+	}
 	if page.InPage = s.pageDownloadOf(rel, &page); page.InPage != nil {
 		w.Header().Set("Content-Security-Policy", downloadPolicy)
 	}
@@ -194,6 +198,21 @@ func (s local) commands(base *url.URL, rel *publish.Release, ref string) []comma
 		c = append(c, command{"curl", line + quote(s.absolute(base, link)), s.t("over HTTP")})
 	}
 	return c
+}
+
+// checkCommands returns command lines that compute the SHA-256 of the downloaded file, or compare those
+// of the files of a tree with the published ones, each with what a system has.
+func (s local) checkCommands(base *url.URL, rel *publish.Release, ref string) []command {
+	if !rel.Single {
+		sums := "curl -fsSO " + quote(s.absolute(base, publish.ChecksumsPath(ref))) + " && "
+		return []command{{"Linux", sums + "sha256sum -c SHA256SUMS", ""}, {"macOS", sums + "shasum -a 256 -c SHA256SUMS", ""}}
+	}
+	name := quote(rel.StoredName())
+	windows := name
+	if strings.HasPrefix(name, "'") {
+		windows = "-LiteralPath '" + strings.ReplaceAll(clean(rel.StoredName()), "'", "''") + "'"
+	}
+	return []command{{"Windows", "Get-FileHash " + windows, "PowerShell"}, {"macOS", "shasum -a 256 " + name, ""}, {"Linux", "sha256sum " + name, ""}}
 }
 
 // signedBy describes the signatures of rel. It returns nil if rel is not signed.

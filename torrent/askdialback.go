@@ -131,7 +131,7 @@ func (s *Session) dialBackPeers(v6 bool) (list []*conn) {
 	for _, t := range s.Torrents() {
 		t.mu.Lock()
 		for _, c := range t.peerConns.byID {
-			if c != nil && !c.end.gone && c.ext.handshake.DialBack != 0 && c.peer.addr.Addr().Is6() == v6 && netguard.KindOf(c.peer.addr.Addr()) == netguard.Public {
+			if c != nil && !c.end.gone && !c.peer.local && c.ext.handshake.DialBack != 0 && c.peer.addr.Addr().Is6() == v6 && netguard.KindOf(c.peer.addr.Addr()) == netguard.Public {
 				list = append(list, c)
 			}
 		}

@@ -75,6 +75,7 @@ type remotePeer struct {
 	reserved  peerwire.Reserved
 	transport Transport
 	incoming  bool      // the peer dialled
+	local     bool      // the peer is another program of this machine: see ofThisMachine
 	punched   bool      // the connection goes through a hole that a relay helped to punch (BEP 55)
 	v2        bool      // the connection uses the v2 info-hash (BEP 52)
 	twin      bool      // the connection uses the info-hash of the v1 twin
@@ -147,7 +148,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		t: t,
 		peer: remotePeer{
 			key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved,
-			transport: transportOf(nc), incoming: incoming, since: now,
+			transport: transportOf(nc), incoming: incoming, local: ofThisMachine(nc), since: now,
 		},
 		wire: wireState{amChoking: true, peerChoking: true},
 		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},

@@ -64,7 +64,7 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
-	if over := transportOf(raw); over == TCP || !s.punches.awaits(addr, time.Now()) {
+	if over := transportOf(raw); !ofThisMachine(raw) && (over == TCP || !s.punches.awaits(addr, time.Now())) {
 		s.cameIn(addr, over)
 	}
 	if !s.takeSlot(t, sourceOf(raw)) {
@@ -138,7 +138,9 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 	}
 	// A connection by uTP says nothing about the TCP port that the peer was asked to connect to.
 	if transportOf(raw) == TCP && s.asks.connected(hs.InfoHash) {
-		s.cameIn(remoteAddr(nc), TCP)
+		if !ofThisMachine(raw) {
+			s.cameIn(remoteAddr(nc), TCP)
+		}
 		ours := s.handshake(hs.InfoHash, false)
 		nc.Write(ours.Append(nil)) // the peer answers on its own connection
 		return nil, hs, nil, nil, errDialedBack
@@ -208,6 +210,13 @@ func readHandshake(r io.Reader) (peerwire.Handshake, error) {
 func remoteAddr(nc net.Conn) netip.AddrPort {
 	ap, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
 	return spate.CanonicalAddr(ap)
+}
+
+// ofThisMachine reports whether both ends of a connection have one address, as those of another
+// program on this machine do. It tells nothing about the internet, even if the address is public.
+func ofThisMachine(nc net.Conn) bool {
+	local, err := netip.ParseAddrPort(nc.LocalAddr().String())
+	return err == nil && spate.CanonicalAddr(local).Addr() == remoteAddr(nc).Addr()
 }
 
 // dialMore dials as many candidates as the limits allow.

@@ -142,18 +142,24 @@ func TestAdvertisedPort(t *testing.T) {
 }
 
 // fromInternet is a network whose incoming connections seem to come from a public address.
-type fromInternet struct{ Network }
+type fromInternet struct {
+	Network
+	conn func(net.Conn) net.Conn
+}
 
 func (n fromInternet) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	l, err := n.Network.Listen(ctx, network, address)
-	return publicListener{l}, err
+	return publicListener{l, n.conn}, err
 }
 
-type publicListener struct{ net.Listener }
+type publicListener struct {
+	net.Listener
+	conn func(net.Conn) net.Conn
+}
 
 func (l publicListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	return publicConn{c}, err
+	return l.conn(c), err
 }
 
 type publicConn struct{ net.Conn }
@@ -162,22 +168,32 @@ func (publicConn) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("203.0.113.7:4000"))
 }
 
-// TestLastIncomingCountsPublicAddresses checks that a connection from this network does not count
-// as one from the internet.
+// ownPublicConn is a connection of a program on the machine with that address.
+type ownPublicConn struct{ publicConn }
+
+func (c ownPublicConn) LocalAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("[::ffff:203.0.113.7]:6881"))
+}
+
+// TestLastIncomingCountsPublicAddresses checks that a connection from this network, or from this
+// machine to its own public address, does not count as one from the internet.
 func TestLastIncomingCountsPublicAddresses(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
-	for _, public := range []bool{false, true} {
+	for name, conn := range map[string]func(net.Conn) net.Conn{
+		"private": nil, "public": func(c net.Conn) net.Conn { return publicConn{c} }, "own": func(c net.Conn) net.Conn { return ownPublicConn{publicConn{c}} },
+	} {
+		public := name == "public"
 		opt := Options{}
-		if public {
-			opt.Network = fromInternet{systemNetwork{bind: netip.MustParseAddr("127.0.0.1")}}
+		if conn != nil {
+			opt.Network = fromInternet{systemNetwork{bind: netip.MustParseAddr("127.0.0.1")}, conn}
 		}
 		s := testSession(t, opt)
 		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		tor := addTo(t, testSession(t, Options{}), data, mi, AddOptions{Peers: []netip.AddrPort{s.Addr()}})
 		until(t, "the peer has the data", func() bool { return tor.Stats().State == StateSeeding })
 		if got := !s.LastIncoming().IsZero(); got != public {
-			t.Errorf("connections from the internet: %v, want %v", got, public)
+			t.Errorf("%s address: connections from the internet: %v, want %v", name, got, public)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -15,6 +16,9 @@ import (
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
+
+// defaultAnnounced is the port that announce announces by default.
+const defaultAnnounced uint16 = 6881
 
 // announceOptions are the flags of announce.
 type announceOptions struct {
@@ -65,7 +69,7 @@ event "stopped" follows at once, unless --stay is given.`,
 	f.StringVar(&opt.event, "event", "started", "announce this `EVENT`: started, completed, stopped, paused or none")
 	f.Int64Var(&opt.left, "left", tracker.Unknown, "announce that `BYTES` are missing (-1: unknown)")
 	f.IntVar(&opt.numWant, "numwant", tracker.DefaultNumWant, "ask for `N` peers (-1: let the tracker choose)")
-	f.Uint16Var(&opt.port, "peer-port", 6881, "announce this `PORT`")
+	f.Uint16Var(&opt.port, "peer-port", defaultAnnounced, "announce this `PORT`; 0: the default")
 	f.BoolVar(&opt.stay, "stay", false, "send no \"stopped\" after the announce")
 	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this `TIME`")
 	opt.sourceFlags.add(f)
@@ -101,11 +105,9 @@ func (opt *announceOptions) request(ih spate.InfoHash) (*tracker.AnnounceRequest
 	if err != nil {
 		return nil, fault.Usagef("--event: %w", err)
 	}
-	if opt.port == 0 {
-		return nil, fault.Usagef("--peer-port 0: the port must be from 1 to 65535")
-	}
+	port := cmp.Or(opt.port, defaultAnnounced) // SPATE_PEER_PORT=0 lets other verbs choose a free port
 	return &tracker.AnnounceRequest{
-		InfoHash: ih, PeerID: spate.NewPeerID(), Port: opt.port, Left: opt.left, Event: event, NumWant: opt.numWant,
+		InfoHash: ih, PeerID: spate.NewPeerID(), Port: port, Left: opt.left, Event: event, NumWant: opt.numWant,
 	}, nil
 }
 

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// TestSampleSettings checks that docs/spate.toml has every flag of serve, and only valid
-// settings.
+// TestSampleSettings checks that docs/spate.toml has every flag of serve and site export, and only
+// valid settings.
 func TestSampleSettings(t *testing.T) {
 	b, err := os.ReadFile("../../docs/spate.toml")
 	if err != nil {
@@ -27,20 +28,21 @@ func TestSampleSettings(t *testing.T) {
 	if err := toml.Unmarshal([]byte(strings.Join(lines, "")), &tree); err != nil {
 		t.Fatal(err)
 	}
-	cmd := newApp(Env{}).serveCmd()
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		v, ok := tree["serve"][f.Name]
-		if f.Hidden && !ok {
-			return
+	for table, cmd := range map[string]*cobra.Command{"serve": newApp(Env{}).serveCmd(), "site": newApp(Env{}).siteExportCmd()} {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			v, ok := tree[table][f.Name]
+			if f.Hidden && !ok {
+				return
+			}
+			if !ok {
+				t.Errorf("[%s] of docs/spate.toml does not contain %s", table, f.Name)
+			} else if err := setFlag(cmd.Flags(), f, v); err != nil {
+				t.Errorf("%s: %v", f.Name, err)
+			}
+			delete(tree[table], f.Name)
+		})
+		for name := range tree[table] {
+			t.Errorf("%s has no --%s", table, name)
 		}
-		if !ok {
-			t.Errorf("docs/spate.toml does not contain %s", f.Name)
-		} else if err := setFlag(cmd.Flags(), f, v); err != nil {
-			t.Errorf("%s: %v", f.Name, err)
-		}
-		delete(tree["serve"], f.Name)
-	})
-	for name := range tree["serve"] {
-		t.Errorf("serve has no --%s", name)
 	}
 }

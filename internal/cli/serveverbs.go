@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,10 +17,8 @@ import (
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 	"spate/internal/termsafe"
-	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/publish"
-	"spate/publish/catalogdb"
 )
 
 // daemonFlags are the flags that select the daemon of a verb.
@@ -70,44 +67,6 @@ func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(
 	}
 	d.add(cmd.Flags())
 	return cmd
-}
-
-func (a *app) listCmd() *cobra.Command {
-	var l api.List
-	cmd := a.daemonCmd(&cobra.Command{
-		Use:   "list [WORD...]",
-		Short: "list what a spate serve publishes",
-		Long:  "List the releases of a running spate serve, newest first. With WORDs list only\nreleases whose names contain all of them.",
-	}, 0, -1, "", func(ctx context.Context, c *api.Client, words []string) error {
-		l.Text = strings.Join(words, " ")
-		list, err := c.Releases(ctx, l)
-		if err != nil {
-			return err
-		}
-		if a.JSON {
-			return a.PrintJSON(list)
-		}
-		return a.printReleases(list)
-	})
-	cmd.Flags().StringVar(&l.Group, "group", "", "list only releases of this `GROUP`")
-	cmd.Flags().BoolVar(&l.Latest, "latest", false, "list only the newest versions")
-	return cmd
-}
-
-func (a *app) printReleases(list api.Releases) error {
-	width := len("RELEASE")
-	for _, r := range list.Releases {
-		width = max(width, min(60, len([]rune(termsafe.Line(r.Ref)))))
-	}
-	var b strings.Builder
-	if len(list.Releases) > 0 {
-		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5s  %5s  %9s  %9s\n", width, "RELEASE", "STATE", "SIZE", "SEEDS", "PEERS", "DOWNLOADS", "SENT")
-	}
-	for _, r := range list.Releases {
-		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, termsafe.Line(r.Ref), r.Live.State, units.Bytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
-			r.Completed+r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))
-	}
-	return a.Printf("%s", b.String())
 }
 
 func (a *app) statusCmd() *cobra.Command {
@@ -286,68 +245,4 @@ func (a *app) resumeCmd() *cobra.Command {
 		paused := false
 		return a.each(refs, "resumed", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
 	})
-}
-
-func (a *app) serveBackupCmd() *cobra.Command {
-	var state string
-	cmd := &cobra.Command{
-		Use: "backup FILE", Short: "write a copy of the catalog",
-		Long: `Write a copy of the catalog, whether a spate serve runs or not. It contains releases,
-torrents, notes and counters, but not the data. To restore it, copy it to
-catalog/catalog.db in the state directory while no spate serve runs.`,
-		Args: need(1, 1, "a FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.backup(cmd.Context(), a.stateDir(state), args[0])
-		},
-	}
-	stateFlag(cmd.Flags(), &state)
-	return cmd
-}
-
-func (a *app) backup(ctx context.Context, state, file string) error {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
-	if err := torrentfile.CheckExisting(path, false); err != nil {
-		return err
-	}
-	if err := a.copyCatalog(ctx, state, path); err != nil {
-		return err
-	}
-	if a.JSON {
-		return a.PrintJSON(map[string]string{"event": "backup", "path": path})
-	}
-	a.Notef("the catalog is in %s", path)
-	return nil
-}
-
-// copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon writes it.
-func (a *app) copyCatalog(ctx context.Context, state, path string) error {
-	if err := a.daemonEnv().PrepareState(state); err != nil {
-		return err
-	}
-	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
-	if err != nil {
-		if err := api.New(state).Backup(ctx, path); err != nil {
-			return apiError(err)
-		}
-	} else {
-		defer lock.Close()
-		if err := torrentfile.CheckTarget(path, false); err != nil {
-			return err
-		}
-		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.Now())
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		for _, w := range warnings {
-			a.Warnf("%v", w)
-		}
-		if err := db.Backup(ctx, path); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
 
@@ -29,7 +30,8 @@ var noSetting = []string{"help", "config", "version"}
 
 // applySettings sets the flags of cmd that are not on the command line. Variables
 // SPATE_FLAG_NAME override the settings file. In the file, the table of --preset overrides the
-// table of the verb, which overrides the top level.
+// table of the verb, which overrides the top level. The table of a verb such as site is also that of
+// the verbs below it, such as site export.
 func (a *app) applySettings(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	if err := a.applyVars(flags); err != nil {
@@ -56,8 +58,9 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 		layers = append(layers, layer{[]string{"preset", f.Value.String()}, table})
 	}
-	if table, ok := tree[cmd.Name()].(map[string]any); ok {
-		layers = append(layers, layer{[]string{cmd.Name()}, table})
+	verb := verbAbove(cmd).Name()
+	if table, ok := tree[verb].(map[string]any); ok {
+		layers = append(layers, layer{[]string{verb}, table})
 	}
 	layers = append(layers, layer{nil, tree})
 	for _, l := range layers {
@@ -76,6 +79,14 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// verbAbove returns the verb of the first level that cmd is or belongs to.
+func verbAbove(cmd *cobra.Command) *cobra.Command {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	return cmd
 }
 
 // applyVars sets flags from environment variables, except those of [serviceVar]. A repeatable flag gets a value for each line
@@ -161,8 +172,12 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 				known[""][f.Name] = true
 			}
 		}
-		cmd.Flags().VisitAll(add)
 		root.PersistentFlags().VisitAll(add)
+		for below := []*cobra.Command{cmd}; len(below) > 0; below = below[1:] {
+			below[0].Flags().VisitAll(add)
+			below[0].PersistentFlags().VisitAll(add)
+			below = append(below, below[0].Commands()...)
+		}
 	}
 	check := func(verb, where string, table map[string]any, keys ...string) error {
 		for _, k := range slices.Sorted(maps.Keys(table)) {
@@ -291,6 +306,25 @@ func (a *app) daemonStates(dir string) []string {
 		states = append(states, service)
 	}
 	return states
+}
+
+// serveState returns the state directory of the spate serve that a verb is about, whether it runs or
+// not: dir if it is not empty, or else that of this user if a spate serve has used it, or else that
+// of the installed service.
+func (a *app) serveState(dir string) string {
+	states := a.daemonStates(dir)
+	if len(states) == 1 {
+		return states[0]
+	}
+	for _, used := range []string{"catalog", daemon.APITokensFile} {
+		if _, err := os.Lstat(filepath.Join(states[0], used)); err == nil {
+			return states[0]
+		}
+	}
+	if _, err := os.Stat(states[1]); err != nil {
+		return states[0]
+	}
+	return states[1]
 }
 
 // homeDir returns the home directory of this user according to the system. A user without one gets

@@ -87,7 +87,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if err := atomicfile.ProbeNew(filepath.Dir(filepath.Clean(dir))); err != nil { // the export is made beside dir
 		return fault.WithHint(err, "choose another DIR")
 	}
-	state := a.stateDir(opt.state)
+	state := a.serveState(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
 		return fault.WithHint(err, "spate serve creates it; name its state directory with --state DIR")
 	}

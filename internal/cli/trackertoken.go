@@ -3,18 +3,21 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/filetrust"
 	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
 )
 
 func (a *app) trackerTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("tokens", daemon.TokensFile, "USER", func(user, token string) (path, say string) {
+	cmd := a.tokenCmd("tokens", daemon.TokensFile, "USER", a.stateDir, func(user, token string) (path, say string) {
 		path = "/announce/" + token
 		return path, fmt.Sprintf("%s announces to http://HOST:PORT%s; it cannot be shown again", user, path)
 	})
@@ -29,30 +32,53 @@ refuses requests without a token.`
 }
 
 func (a *app) serveTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("", daemon.APITokensFile, "NAME", func(name, _ string) (path, say string) {
+	cmd := a.tokenCmd("", daemon.APITokensFile, "NAME", a.serveState, func(name, _ string) (path, say string) {
 		return "", fmt.Sprintf("%s sends it as SPATE_API_TOKEN with --api-url; it cannot be shown again", name)
 	})
 	cmd.Short = "manage tokens for the API on the network"
 	cmd.Long = `Make tokens for a spate serve with --api. The file api-tokens in the state directory
-contains a name and a hash of each token, not the token.`
+contains a name and a hash of each token, not the token. Without --state, this is the
+directory of the installed service if this user has none; only root may change it.`
 	cmd.Example = `  spate serve token add laptop
   SPATE_API_TOKEN=... spate list --api-url http://127.0.0.1:6970`
 	return cmd
 }
 
+// tokenStore opens and changes the tokens of a verb.
+type tokenStore struct {
+	*trackerserver.Tokens
+	path string // "" if the user named the file
+}
+
+// written gives a file in the state directory to the owner of the directory, who must be able to read
+// it, if root wrote it. err is the error of the write.
+func (t *tokenStore) written(err error) error {
+	if err != nil || t.path == "" {
+		return err
+	}
+	return filetrust.GiveToOwner(t.path)
+}
+
 // tokenCmd returns a verb that manages the tokens in the file name in the state directory, or
-// in the file that flag names if flag is not empty. told returns the path of the announce URL
-// with a new token, and a note about how to use the token.
-func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
+// in the file that flag names if flag is not empty. stateDir returns the state directory from the value of
+// --state. told returns the path of the announce URL with a new token, and a note about how to use the token.
+func (a *app) tokenCmd(flag, name, holder string, stateDir func(string) string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
-	open := func() (*trackerserver.Tokens, error) {
-		dir := a.stateDir(state)
+	open := func() (*tokenStore, error) {
+		dir := stateDir(state)
+		t := &tokenStore{}
 		if file == "" {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return nil, err
 			}
+			t.path = filepath.Join(dir, name)
 		}
-		return a.daemonEnv().OpenTokens(dir, name, file)
+		var err error
+		t.Tokens, err = a.daemonEnv().OpenTokens(dir, name, file)
+		if errors.Is(err, fs.ErrPermission) && dir == a.env.ServiceState {
+			err = fault.WithHint(err, "run this with sudo")
+		}
+		return t, err
 	}
 	cmd := &cobra.Command{Use: "token"}
 	f := cmd.PersistentFlags()
@@ -81,12 +107,13 @@ type tokenEvent struct {
 	Revoked int    `json:"revoked,omitempty"`
 }
 
-func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string, told func(user, token string) (path, say string)) error {
+func (a *app) tokenAdd(open func() (*tokenStore, error), user string, told func(user, token string) (path, say string)) error {
 	t, err := open()
 	if err != nil {
 		return err
 	}
 	token, err := t.Issue(user)
+	err = t.written(err)
 	switch {
 	case errors.Is(err, trackerserver.ErrTokenName):
 		return fault.Usagef("%w", err)
@@ -104,7 +131,7 @@ func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string, 
 	return nil
 }
 
-func (a *app) tokenList(open func() (*trackerserver.Tokens, error)) error {
+func (a *app) tokenList(open func() (*tokenStore, error)) error {
 	t, err := open()
 	if err != nil {
 		return err
@@ -122,12 +149,13 @@ func (a *app) tokenList(open func() (*trackerserver.Tokens, error)) error {
 	return nil
 }
 
-func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user string, cmd *cobra.Command) error {
+func (a *app) tokenRevoke(open func() (*tokenStore, error), user string, cmd *cobra.Command) error {
 	t, err := open()
 	if err != nil {
 		return err
 	}
 	n, err := t.Revoke(user)
+	err = t.written(err)
 	switch {
 	case err != nil:
 		return err

@@ -19,10 +19,11 @@ func (a *app) withdrawCmd() *cobra.Command {
 	cmd := a.daemonCmd(&cobra.Command{
 		Use:   "withdraw RELEASE...",
 		Short: "stop publishing a release of a spate serve; keep its data",
-		Long: `Stop listing, seeding and tracking releases of a spate serve or publish. NAME means
-all versions and variants, and NAME~VERSION one version, named as list shows it. On a
-terminal withdraw says how many releases these are, and asks, unless --yes or --json
-is given. To withdraw an entry of a watched folder, remove it from the folder.`,
+		Long: `Stop listing, seeding and tracking releases of a spate serve or publish. NAME, or the
+name in the address of its page, means all versions and variants, and NAME~VERSION
+all variants of one version. On a terminal withdraw says how many releases these are,
+and asks, unless --yes or --json is given. To withdraw an entry of a watched folder,
+remove it from the folder.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		if dryRun {
 			return a.withdrawnBy(ctx, c, refs)
@@ -39,18 +40,34 @@ is given. To withdraw an entry of a watched folder, remove it from the folder.`,
 	return cmd
 }
 
-// named returns the releases that a reference stands for when it is withdrawn: all versions and
-// variants of a name, or those of one version.
+// named returns the releases that a reference stands for when it is withdrawn, by the rule of
+// [publish.Publisher.Named].
 func named(ctx context.Context, c *api.Client, ref string) ([]publish.ReleaseInfo, error) {
-	if _, err := c.Release(ctx, ref); err != nil {
+	want := publish.ParseRef(ref)
+	r, err := c.Release(ctx, ref)
+	switch {
+	case want.Variant != "" || want.Version != "" && err == nil:
+		return []publish.ReleaseInfo{r}, err
+	case want.Version != "":
+		first, slugErr := c.Release(ctx, want.Slug)
+		if slugErr != nil {
+			return nil, err
+		}
+		r = first
+	case err != nil:
 		return nil, err
 	}
-	want := publish.ParseRef(ref)
-	list, err := c.Releases(ctx, api.List{})
-	return slices.DeleteFunc(list.Releases, func(r publish.ReleaseInfo) bool {
-		whole := want.Version == "" && want.Variant == "" && r.Slug == want.Slug
-		return !whole && r.Ref != ref
-	}), err
+	list, listErr := c.Releases(ctx, api.List{})
+	if listErr != nil {
+		return nil, listErr
+	}
+	of := slices.DeleteFunc(list.Releases, func(o publish.ReleaseInfo) bool {
+		return o.Slug != r.Slug || want.Version != "" && o.Version != want.Version
+	})
+	if len(of) == 0 {
+		return nil, err
+	}
+	return of, nil
 }
 
 // withdrawnBy prints the releases that references stand for.

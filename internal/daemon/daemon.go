@@ -293,8 +293,8 @@ func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
 	return NotFound(ref, err)
 }
 
-// Withdraw withdraws the release ref, or all versions and variants of the slug ref. It returns
-// an error for an entry of a watched folder, because the daemon would publish it again.
+// Withdraw withdraws the releases that ref names: see [publish.Publisher.Named]. It returns an
+// error for an entry of a watched folder, because the daemon would publish it again.
 func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 	list, err := d.publisher.Named(ctx, ref)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"spate/internal/fault"
 	"spate/internal/folder"
@@ -332,49 +331,4 @@ func publishError(path string, err error) error {
 			"%s was not published: a release with this name exists already%w", path, fault.Quiet(err))
 	}
 	return err
-}
-
-// variantsOf returns the part between separators in which each name differs from the others:
-// amd64 and arm64 for debian-amd64.iso and debian-arm64.iso. It returns nil if a part is empty
-// or two parts are equal.
-func variantsOf(names []string) []string {
-	const separators = "-_. "
-	before, after := names[0], names[0]
-	for _, n := range names[1:] {
-		before = before[:commonPrefix(before, n)]
-		k := 0
-		for k < len(after) && k < len(n) && after[len(after)-1-k] == n[len(n)-1-k] {
-			k++
-		}
-		after = after[len(after)-k:]
-	}
-	before = before[:strings.LastIndexAny(before, separators)+1]
-	if i := strings.IndexAny(after, separators); i >= 0 {
-		after = after[i:]
-	} else {
-		after = ""
-	}
-	var out []string
-	seen := map[string]bool{"": true}
-	for _, n := range names {
-		if len(before)+len(after) > len(n) {
-			return nil
-		}
-		v := n[len(before) : len(n)-len(after)]
-		if seen[v] || len(v) > 64 || strings.ContainsAny(v, `~/\`) {
-			return nil
-		}
-		seen[v] = true
-		out = append(out, v)
-	}
-	return out
-}
-
-// commonPrefix returns the length of the prefix that a and b share.
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
 }

@@ -12,6 +12,36 @@ import (
 	"syscall"
 )
 
+// GiveToOwner gives the file at path, which root has written into the directory of another user, to
+// that user. It does nothing for other users, and if the directory belongs to root.
+func GiveToOwner(path string) error {
+	if myUID() != 0 {
+		return nil
+	}
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	to, ok := ownerOf(dir)
+	if !ok || to.uid == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	// The owner of the directory can exchange the file for a link to another one.
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || st.Nlink != 1 {
+		return &fs.PathError{Op: "chown", Path: path, Err: errors.New("it is no regular file, or has several names")}
+	}
+	return f.Chown(int(to.uid), int(to.gid))
+}
+
 // appendFlags make the open of a pipe without a reader return an error.
 const appendFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 

@@ -16,6 +16,20 @@ func (t *Terminal) StdoutIsTerminal() bool {
 	return ok && xterm.IsTerminal(int(f.Fd()))
 }
 
+// StdoutWidth returns the number of columns of the terminal on standard output, or 0 if standard
+// output is no terminal.
+func (t *Terminal) StdoutWidth() int {
+	f, ok := t.Stdout.(*os.File)
+	if !ok {
+		return 0
+	}
+	w, _, err := xterm.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
 // AskPassword writes a prompt and reads a line without echo. It returns an error with the
 // setting "password-file" if standard input is not a terminal.
 func (t *Terminal) AskPassword(ctx context.Context, prompt string) (string, error) {

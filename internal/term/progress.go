@@ -122,14 +122,14 @@ func (p *Progress) barText(done, total int64, rate float64, note string, width i
 			name = min(ansi.StringWidth(p.label), max(shortName, n-barWidth/3))
 		}
 		if size := min(barWidth, n-name); size >= barWidth/3 {
-			return clipMiddle(p.label, name) + " " + share + " " + barOf(done, total, size) + " " + tail
+			return ClipMiddle(p.label, name) + " " + share + " " + barOf(done, total, size) + " " + tail
 		}
 	}
 	name := room(rest) + 1 // there is no bar
 	if name < shortName/2 {
 		return strings.TrimLeft(share, " ") + " " + rest
 	}
-	return clipMiddle(p.label, name) + " " + share + " " + rest
+	return ClipMiddle(p.label, name) + " " + share + " " + rest
 }
 
 // shortName is the width to which a name is cut before other parts of the bar are left out.
@@ -143,15 +143,21 @@ func barOf(done, total int64, width int) string {
 	return strings.Repeat("█", fill) + strings.Repeat("░", width-fill)
 }
 
-// clipMiddle cuts s in the middle to at most width columns, because both ends of a name tell it
+// ClipMiddle cuts s in the middle to at most width columns, because both ends of a name tell it
 // from others.
-func clipMiddle(s string, width int) string {
+func ClipMiddle(s string, width int) string {
 	n := ansi.StringWidth(s)
 	if n <= width {
 		return s
 	}
 	head := (width - 1) / 2
-	return ansi.Truncate(s, head, "") + "…" + ansi.TruncateLeft(s, n-(width-1-head), "")
+	cut := n - (width - 1 - head)
+	tail := ansi.TruncateLeft(s, cut, "")
+	for ansi.StringWidth(tail) > width-1-head { // a character of two columns begins before the cut
+		cut++
+		tail = ansi.TruncateLeft(s, cut, "")
+	}
+	return ansi.Truncate(s, head, "") + "…" + tail
 }
 
 func (p *Progress) lineText(done, total int64, rate float64, note string) string {

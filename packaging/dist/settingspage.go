@@ -12,19 +12,23 @@ import (
 )
 
 // setting is a key of the settings file.
-type setting struct{ key, value, meaning string }
+type setting struct{ table, key, value, meaning string }
 
 // settings returns the settings in the text of docs/spate.toml: each is a line of the form
 // "# key = value" behind the comment that describes the key.
 func settings(text string) (all []setting) {
 	line := regexp.MustCompile(`^# ([a-z0-9-]+) = (.+)$`)
-	meaning := ""
+	head := regexp.MustCompile(`^\[([a-z]+)\]$`)
+	table, meaning := "", ""
 	for l := range strings.Lines(text) {
 		l = strings.TrimRight(l, "\n")
 		if m := line.FindStringSubmatch(l); m != nil {
-			all = append(all, setting{m[1], m[2], strings.TrimSpace(meaning)})
+			all = append(all, setting{table, m[1], m[2], strings.TrimSpace(meaning)})
 			meaning = ""
 			continue
+		}
+		if m := head.FindStringSubmatch(l); m != nil {
+			table = m[1]
 		}
 		rest, ok := strings.CutPrefix(l, "# ")
 		if !ok {
@@ -43,11 +47,15 @@ func settingsPage(text string, at time.Time) page {
 	r.head("NAME")
 	r.b.WriteString(quote("spate.toml - settings of spate") + "\n")
 	r.head("DESCRIPTION")
-	r.text(`spate reads its settings from ~/.config/spate/spate.toml, or from the FILE of --config; the service reads /etc/spate/spate.toml. The format is TOML. A key is the name of a flag without its dashes. A key at the top holds for every verb that has the flag, and a key in a table such as [get] for that verb.
+	r.text(`spate reads its settings from ~/.config/spate/spate.toml, or from the FILE of --config; the service reads /etc/spate/spate.toml. The format is TOML. A key is the name of a flag without its dashes. A key at the top holds for every verb that has the flag, and a key in a table such as [get] for that verb and the verbs below it: [site] is the table of spate site export.
 
 The command line overrides the variable of a flag (public-url: SPATE_PUBLIC_URL), and the variable overrides the file. A missing key has its default. An empty value, an unknown key and an unknown table are errors. spate never writes the file.`)
-	r.head("SETTINGS OF SPATE SERVE")
+	table := ""
 	for _, s := range settings(text) {
+		if s.table != table {
+			table = s.table
+			r.head("SETTINGS IN [" + strings.ToUpper(table) + "]")
+		}
 		r.entry(s.key+" = "+s.value, "", strings.ReplaceAll(s.meaning, "\n", " "))
 	}
 	r.head("EXAMPLE")

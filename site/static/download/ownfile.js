@@ -1,4 +1,4 @@
-// "I have this file already": a file that the visitor chooses or drops is checked piece by piece.
+// "Check a file that you have": a file that the visitor chooses or drops is checked piece by piece.
 import { bytes, number } from "./format.js";
 
 const mostRanges = 3; // ranges of wrong bytes that are named

@@ -138,7 +138,7 @@ export class Panel {
   }
 
   show(s) {
-    const before = this.state;
+    const before = this.state, focused = this.root.getRootNode().activeElement;
     this.state = s;
     const active = s.elsewhere || s.phase === "running" || s.phase === "proving" || s.phase === "problem" || (s.phase === "done" && s.have > 0) || (s.phase === "paused" && s.have > 0);
     const fresh = !active || (s.phase === "paused" && !this.wasActive);
@@ -158,6 +158,7 @@ export class Panel {
     bar.hidden = s.phase === "done";
     draw(this.one("[data-map]"), s.map);
     this.buttons(s);
+    if (focused?.dataset.act && focused.hidden) this.root.querySelector("[data-act]:not([hidden])")?.focus(); // the keyboard stays where it was
     if (s.phase === "done" && before && before.phase !== "done") this.done();
   }
 
