@@ -3,15 +3,12 @@ package daemon
 import (
 	"net"
 	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
 	"spate/internal/netguard"
 	"spate/internal/stun"
 	"spate/internal/udpmux"
 	"spate/internal/webrtc"
-	"spate/portmap"
 	"spate/torrent"
 	"spate/tracker"
 )
@@ -96,91 +93,4 @@ func mayCheck(bind, a netip.Addr) bool {
 		return kind == netguard.Loopback
 	}
 	return kind == netguard.Public || kind == netguard.Private
-}
-
-// channelAddr finds the address that descriptions of data channels name. It is safe for concurrent
-// use.
-type channelAddr struct {
-	bind netip.Addr
-	port uint16
-	now  func() time.Time
-
-	mu      sync.Mutex // guards the fields below
-	session *Session   // nil until it is open
-	found   []netip.AddrPort
-	open    bool // others reach the address without a packet from this side first
-	until   time.Time
-}
-
-// channelAddrFor is how long an address is used until it is looked up again.
-const channelAddrFor = 10 * time.Second
-
-func (c *channelAddr) addrs() []netip.AddrPort {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refreshLocked()
-	return c.found
-}
-
-func (c *channelAddr) reachable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.refreshLocked()
-	return c.open
-}
-
-// set gives the session, which knows the router.
-func (c *channelAddr) set(s *Session) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session, c.until = s, time.Time{}
-}
-
-func (c *channelAddr) refreshLocked() {
-	if now := c.now(); now.After(c.until) {
-		var local []netip.Addr
-		if !c.bind.IsLoopback() {
-			local = outwardAddrs()
-		}
-		var mapped netip.AddrPort
-		var seen netip.Addr
-		if s := c.session; s != nil {
-			mapped, seen = s.mapped().Reached(portmap.UDP, c.port), s.seenAddress().addr
-		}
-		c.found, c.open = chooseChannelAddr(c.bind, local, mapped, seen, c.port)
-		c.until = now.Add(channelAddrFor)
-	}
-}
-
-// chooseChannelAddr returns the addresses to name, and whether others reach them without a packet
-// from this side first. local are the addresses from which this machine reaches others, mapped is
-// the one at which a router passes packets on, and seen the one that others see. An address of a
-// private network is named only if no public one is known.
-func chooseChannelAddr(bind netip.Addr, local []netip.Addr, mapped netip.AddrPort, seen netip.Addr, port uint16) (found []netip.AddrPort, open bool) {
-	if bind.IsValid() && !bind.IsUnspecified() {
-		local = slices.DeleteFunc(slices.Clone(local), func(a netip.Addr) bool { return a != bind })
-		if len(local) == 0 {
-			local = []netip.Addr{bind}
-		}
-	}
-	var public, private []netip.AddrPort
-	for _, a := range local {
-		ap := netip.AddrPortFrom(a.Unmap().WithZone(""), port)
-		switch netguard.KindOf(a) {
-		case netguard.Public:
-			public = append(public, ap)
-		case netguard.Private, netguard.Loopback:
-			private = append(private, ap)
-		}
-	}
-	if mapped.IsValid() && !slices.Contains(public, mapped) {
-		public = append(public, mapped)
-	}
-	switch {
-	case len(public) > 0:
-		return public, true
-	case seen.IsValid(): // behind a router, which most often keeps the port
-		return []netip.AddrPort{netip.AddrPortFrom(seen, port)}, false
-	}
-	return private, !slices.ContainsFunc(private, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
 }
