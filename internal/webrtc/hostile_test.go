@@ -3,10 +3,15 @@ package webrtc
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"os"
 	"runtime"
 	"testing"
+	"time"
+
+	"github.com/pion/sctp"
 )
 
 // TestGarbageEndsNothing checks that packets that a stranger sends in the name of a peer, and
@@ -59,6 +64,30 @@ func TestOpenChannelStaysAtItsAddress(t *testing.T) {
 	ha.Receive(forged.packet(), netip.MustParseAddrPort("127.0.0.9:9"), netip.Addr{})
 	if at := a.l.remote.Load().addr; at != hb.at {
 		t.Errorf("data goes to %v, want %v", at, hb.at)
+	}
+}
+
+// TestSecondStreamEndsConnection checks that a peer cannot fill streams that nobody reads, whichever
+// side made the offer.
+func TestSecondStreamEndsConnection(t *testing.T) {
+	t.Parallel()
+	ha, hb := newHost(t, true), newHost(t, true)
+	for range 2 {
+		a, b := connect(t, ha, hb)
+		further, err := b.a.OpenStream(77, sctp.PayloadTypeWebRTCBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := further.WriteSCTP([]byte("unread"), sctp.PayloadTypeWebRTCBinary); err != nil {
+			t.Fatal(err)
+		}
+		a.SetReadDeadline(time.Now().Add(patience))
+		if n, err := a.Read(make([]byte, 16)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("read %d bytes, %v", n, err)
+		}
+		b.Close()
+		await(t, func() bool { return ha.Stats().Open+hb.Stats().Open == 0 })
+		ha, hb = hb, ha
 	}
 }
 
