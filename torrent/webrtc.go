@@ -85,15 +85,19 @@ func (g swarmSignals) Offers(n int) (all []tracker.Offer) {
 	return all
 }
 
-// Answer implements [tracker.Signals]. The peer says in its handshake which torrent it wants. A
-// dormant torrent is loaded only then.
+// Answer implements [tracker.Signals]. It answers only while the session is in the swarm. The peer
+// says in its handshake which torrent it wants. A dormant torrent is loaded only then.
 func (g swarmSignals) Answer(offer string) (string, error) {
 	s := g.s
 	s.mu.Lock()
 	full := s.closed || s.conns >= s.opt.MaxConns
+	known := s.knowsLocked(g.hash)
 	s.mu.Unlock()
-	if full {
+	switch {
+	case full:
 		return "", errNoSlot
+	case !known:
+		return "", errNoTorrent
 	}
 	return s.opt.WebRTC.Answer(offer, s.enter)
 }

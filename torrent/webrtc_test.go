@@ -29,7 +29,7 @@ type noChannels struct{}
 
 func (noChannels) Offer(func(net.Conn)) (tracker.Offer, error) { return noOffer{}, nil }
 func (noChannels) Answer(string, func(net.Conn)) (string, error) {
-	return "", errors.New("no answer")
+	return "", errNoAnswer
 }
 func (noChannels) Close() error { return nil }
 
@@ -79,6 +79,34 @@ func TestSignalTrackersAreAnnouncedToBesideOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRemovedTorrentAnswersNoOffers checks that offers are answered only for torrents of the session,
+// also for dormant ones.
+func TestRemovedTorrentAnswersNoOffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDormantWorld(t, Options{WebRTC: noChannels{}, ResumeDir: t.TempDir()})
+		l, _ := noiseFile(t, 100_000)
+		answer := func() error {
+			_, err := w.seed.signals(l.mi.Hash()).Answer("offer")
+			return err
+		}
+		if err := answer(); !errors.Is(err, errNoTorrent) {
+			t.Errorf("before the torrent was added: %v", err)
+		}
+		if _, _, err := w.seed.AddDormant(l); err != nil {
+			t.Fatal(err)
+		}
+		if err := answer(); !errors.Is(err, errNoAnswer) {
+			t.Errorf("while the torrent is dormant: %v", err)
+		}
+		if err := w.seed.Remove(l.mi.Hash()); err != nil {
+			t.Fatal(err)
+		}
+		if err := answer(); !errors.Is(err, errNoTorrent) {
+			t.Errorf("after the torrent was removed: %v", err)
+		}
+	})
 }
 
 // TestChannelsOfBannedAddressWait checks that a peer without an address that sent bad data cannot
