@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,8 +63,8 @@ func TestRefusedSwarmsAreNotRepeated(t *testing.T) {
 	}
 	tr := only(t, c)
 	tr.mu.Lock()
-	if len(tr.swarms) != 2 || !tr.swarms[spate.InfoHash{1}].refused {
-		t.Errorf("%d swarms are kept", len(tr.swarms))
+	if again := tr.repeatsLocked(); len(tr.swarms) != 2 || !slices.Equal(again, []spate.InfoHash{{0}}) {
+		t.Errorf("%d swarms are kept, %v are announced again", len(tr.swarms), again)
 	}
 	tr.mu.Unlock()
 	s.dies <- struct{}{}

@@ -141,12 +141,7 @@ func (t *wsTracker) serve(ctx context.Context, conn *websocket.Conn) error {
 	defer cancel(nil)
 	t.mu.Lock()
 	t.conn, t.hangUp, t.heard, t.failure = conn, cancel, false, nil
-	repeat := make([]spate.InfoHash, 0, len(t.swarms))
-	for ih, w := range t.swarms {
-		if w.known && !w.refused {
-			repeat = append(repeat, ih)
-		}
-	}
+	repeat := t.repeatsLocked()
 	t.mu.Unlock()
 	var reading sync.WaitGroup
 	reading.Go(func() { cancel(t.read(ctx, conn)) })
@@ -167,6 +162,17 @@ func (t *wsTracker) serve(ctx context.Context, conn *websocket.Conn) error {
 		return fmt.Errorf("%w: %w", &SilenceError{URL: origin(t.u)}, err)
 	}
 	return fmt.Errorf("tracker %s: %w", origin(t.u), err)
+}
+
+// repeatsLocked returns the swarms to announce over a new connection.
+func (t *wsTracker) repeatsLocked() []spate.InfoHash {
+	all := make([]spate.InfoHash, 0, len(t.swarms))
+	for ih, w := range t.swarms {
+		if w.known && !w.refused {
+			all = append(all, ih)
+		}
+	}
+	return all
 }
 
 // write sends what is queued, first the swarms that the tracker knew before the connection was made
