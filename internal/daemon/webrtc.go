@@ -39,7 +39,7 @@ func (e *Env) openWebRTC(udp *udpmux.Mux, bind netip.Addr, at *channelAddr) (tor
 			return err
 		},
 		Addrs: at.addrs, Reachable: at.reachable, Log: e.Log,
-		MayCheck: func(a netip.Addr) bool { return mayCheck(bind, a) },
+		MayCheck: func(a netip.AddrPort) bool { return mayCheck(bind, a) },
 	})
 	if err != nil {
 		return nil, err
@@ -84,13 +84,21 @@ func (p *Publisher) ownSignalTracker() string {
 	return "ws://" + netip.AddrPortFrom(host, at.Port()).String() + "/announce"
 }
 
+// leastCheckedPort is the least port to which checks are sent. No peer has a privileged port.
+const leastCheckedPort = 1024
+
 // mayCheck reports whether a process that is bound to an address may send checks to a candidate
 // that another peer named: on loopback only to loopback, and otherwise to public addresses and
-// those of private networks, as for peers that a tracker names.
-func mayCheck(bind, a netip.Addr) bool {
-	kind := netguard.KindOf(a)
-	if bind.IsLoopback() {
-		return kind == netguard.Loopback
+// those of private networks, as for peers that a tracker names. Addresses of this machine and
+// broadcast addresses are not allowed, nor are ports of services.
+func mayCheck(bind netip.Addr, to netip.AddrPort) bool {
+	if to.Port() < leastCheckedPort || netguard.ServicePort(to.Port()) {
+		return false
 	}
-	return kind == netguard.Public || kind == netguard.Private
+	guard := netguard.Dialer{LocalAddr: bind, OnlyLoopback: bind.IsLoopback()}
+	within := netguard.Reach(1<<netguard.Public | 1<<netguard.Private) // without this machine
+	if bind.IsLoopback() {
+		within = netguard.ToMachine
+	}
+	return guard.CheckAddr(within, to) == nil
 }

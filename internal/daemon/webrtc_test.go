@@ -129,12 +129,24 @@ func until(t *testing.T, ctx context.Context, ok func() bool) {
 func TestLoopbackChecksOnlyLoopback(t *testing.T) {
 	t.Parallel()
 	for a, want := range map[string][2]bool{ // bound to loopback, to all addresses
-		"127.0.0.1": {true, false}, "::1": {true, false}, "192.168.1.2": {false, true}, "203.0.113.1": {false, true},
-		"169.254.169.254": {false, false}, "224.0.0.1": {false, false}, "0.0.0.0": {false, false}, "fe80::1": {false, false},
+		"127.0.0.1:7000": {true, false}, "[::1]:7000": {true, false}, "192.168.201.2:7000": {false, true}, "203.0.113.1:7000": {false, true},
+		"169.254.169.254:7000": {false, false}, "224.0.0.1:7000": {false, false}, "255.255.255.255:7000": {false, false}, "0.0.0.0:7000": {false, false}, "[fe80::1]:7000": {false, false},
+		"127.0.0.1:53": {false, false}, "203.0.113.1:443": {false, false}, "203.0.113.1:5060": {false, false},
 	} {
-		got := [2]bool{mayCheck(loopback, netip.MustParseAddr(a)), mayCheck(netip.Addr{}, netip.MustParseAddr(a))}
+		to := netip.MustParseAddrPort(a)
+		got := [2]bool{mayCheck(loopback, to), mayCheck(netip.Addr{}, to)}
 		if got != want {
 			t.Errorf("%s: %v, want %v", a, got, want)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ia := range own {
+		p := netip.MustParsePrefix(ia.String())
+		if mayCheck(netip.Addr{}, netip.AddrPortFrom(p.Addr(), 7000)) {
+			t.Errorf("checks go to %v of this machine", p)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type link struct {
 	addrs    []netip.AddrPort // addresses in Endpoint.byAddr, at most maxAddrs
 	tried    []netip.AddrPort // addresses that checks go to, at most 2*maxCandidates
 	round    int              // rounds of checks that were sent
+	sent     int              // checks that were sent
 	checks   *time.Timer      // sends the next round; nil if there is none
 	asked    time.Time        // when the last check of an open connection was sent
 	deadline time.Time        // when the link is given up unless it is open
@@ -131,11 +132,7 @@ func (e *Endpoint) sweep() {
 			l.asked = now
 		}
 	}
-	for id, q := range e.asked {
-		if now.Sub(q.at) > OpenTime {
-			delete(e.asked, id)
-		}
-	}
+	e.asked.expire(now)
 	e.waiting = slices.DeleteFunc(e.waiting, func(l *link) bool { return l.gone || !l.pending })
 	if len(e.byUfrag) > len(over) {
 		e.sweeper.Reset(sweepEvery)
@@ -162,11 +159,6 @@ func (l *link) end(why error) {
 	for _, a := range l.addrs {
 		if e.byAddr[a] == l {
 			delete(e.byAddr, a)
-		}
-	}
-	for id, q := range e.asked {
-		if q.l == l {
-			delete(e.asked, id)
 		}
 	}
 	if l.checks != nil {

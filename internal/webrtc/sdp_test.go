@@ -48,6 +48,7 @@ func TestRefusesUnusableDescriptions(t *testing.T) {
 		"two data channels":       chromium + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
 		"no password":             change("a=ice-pwd", "a=x"),
 		"a short password":        change("JlS5s+eJ1pXb0fGdC3x4WjQ7", "JlS5s"),
+		"a long user name":        change("vT4z", strings.Repeat("vT4z", 9)),
 		"a password with spaces":  change("JlS5s+eJ1pXb0fGdC3x4WjQ7", "JlS5s eJ1pXb0fGdC3x4WjQ7"),
 		"no fingerprint":          change("a=fingerprint", "a=x"),
 		"a short fingerprint":     change(":D6:BC", ""),
