@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/internal/sockqueue"
 	"spate/internal/stun"
 	"spate/internal/udpmux"
+	"spate/internal/uplink"
 	"spate/internal/webrtc"
 	"spate/torrent"
 	"spate/tracker"
@@ -18,7 +20,7 @@ type dataChannels struct{ *webrtc.Endpoint }
 
 // Offer implements [torrent.WebRTC].
 func (d dataChannels) Offer(opened func(net.Conn)) (tracker.Offer, error) {
-	o, err := d.Endpoint.Offer(func(s *webrtc.Stream) { opened(s) })
+	o, err := d.Endpoint.Offer(func(s *webrtc.Stream) { opened(channelConn{s}) })
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +29,18 @@ func (d dataChannels) Offer(opened func(net.Conn)) (tracker.Offer, error) {
 
 // Answer implements [torrent.WebRTC].
 func (d dataChannels) Answer(offer string, opened func(net.Conn)) (string, error) {
-	return d.Endpoint.Answer(offer, func(s *webrtc.Stream) { opened(s) })
+	return d.Endpoint.Answer(offer, func(s *webrtc.Stream) { opened(channelConn{s}) })
+}
+
+// channelConn is a data channel that counts at the uplink.
+type channelConn struct{ *webrtc.Stream }
+
+var _ uplink.PathReporter = channelConn{}
+
+// Path implements [uplink.PathReporter].
+func (c channelConn) Path() sockqueue.Path {
+	st := c.SendState()
+	return sockqueue.Path{RTT: st.RTT, MinRTT: st.MinRTT, Acked: st.Acked, Queued: st.Unacked, Unsent: st.Unsent}
 }
 
 // openWebRTC carries WebRTC over a UDP port. The caller must run the port.
