@@ -178,7 +178,7 @@ func TestSignalsPassThroughTracker(t *testing.T) {
 	s, c, sig := newWSServer(t), newWSClient(t), &madeSignals{accepted: make(chan string, 1)}
 	wait := announceWS(t, c, s.url, wsRequest(1, 5), sig)
 	m := s.next(t)
-	if len(m.Offers) != 0 || m.Event != tracker.EventStarted || m.Left != 5 {
+	if len(m.Offers) != 0 || m.Event != tracker.EventStarted || m.Left != 5 || m.Twice {
 		t.Errorf("the first announce is %+v", m.WSRequest)
 	}
 	m.say(counted(2))
@@ -240,13 +240,15 @@ func TestAnnouncesAgainAfterLostConnection(t *testing.T) {
 	t.Parallel()
 	s, c := newWSServer(t), newWSClient(t)
 	c.wsRetry = time.Millisecond
-	wait := announceWS(t, c, s.url, wsRequest(1, 5), &madeSignals{})
+	req := wsRequest(1, 5)
+	req.Twice = true
+	wait := announceWS(t, c, s.url, req, &madeSignals{})
 	m := s.next(t)
 	m.say(counted(0))
 	wait()
 	s.dies <- struct{}{}
 	m = s.next(t)
-	if m.InfoHash != (spate.InfoHash{1}) || m.Event != tracker.EventStarted {
+	if m.InfoHash != (spate.InfoHash{1}) || m.Event != tracker.EventStarted || !m.Twice {
 		t.Errorf("after the connection was lost: %+v", m.WSRequest)
 	}
 	m.say(counted(1))

@@ -275,9 +275,7 @@ func (t *wsTracker) repeat(ctx context.Context, conn *websocket.Conn, ih spate.I
 func (t *wsTracker) send(ctx context.Context, conn *websocket.Conn, req *tracker.AnnounceRequest, offers []wire.WSOffer) error {
 	m := wire.WSRequest{
 		Action: wire.WSAnnounce, InfoHash: req.InfoHash, PeerID: req.PeerID, Event: req.Event, NumWant: req.NumWant,
-		Uploaded: req.Uploaded, Downloaded: req.Downloaded, Left: req.Left, TrackerID: req.TrackerID, Offers: offers,
-		// The torrents of a spate site name its HTTP tracker too, which counts this peer.
-		Twice: true,
+		Uploaded: req.Uploaded, Downloaded: req.Downloaded, Left: req.Left, TrackerID: req.TrackerID, Offers: offers, Twice: req.Twice,
 	}
 	if len(offers) > 0 {
 		m.NumWant = len(offers)
