@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/tracker"
 )
@@ -182,7 +183,9 @@ func (s *Session) greet(ctx context.Context, nc net.Conn, hash spate.InfoHash, h
 const (
 	firstChannelBan = time.Minute // doubled with each further ban of the address
 	lastChannelBan  = time.Hour
-	maxChannelBans  = 1024
+	// channelBanCounts is how long after its end a ban makes the next one longer.
+	channelBanCounts = 24 * time.Hour
+	maxChannelBans   = 1024
 )
 
 // channels holds what a session remembers about data channels. It is safe for concurrent use.
@@ -198,16 +201,19 @@ type channelBan struct {
 	times int
 }
 
-// ban bans the data channels from an address for some time. It does nothing for loopback, which
-// many peers share.
+// ban bans the data channels from an address for some time. It bans only public addresses: many peers
+// share loopback, and the private address of a gateway. A ban that ended long ago does not count.
 func (c *channels) ban(from netip.Addr, now time.Time) {
-	if !from.IsValid() || from.Unmap().IsLoopback() {
+	if netguard.KindOf(from) != netguard.Public {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := askerOf(from)
 	b, known := c.bans[key]
+	if now.Sub(b.until) > channelBanCounts {
+		b.times = 0
+	}
 	if !known && len(c.bans) >= maxChannelBans {
 		for k, old := range c.bans {
 			if now.After(old.until) || len(c.bans) >= maxChannelBans {

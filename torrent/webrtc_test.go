@@ -118,6 +118,7 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 	now, bad := time.Unix(1e9, 0), netip.MustParseAddr("203.0.113.5")
 	c.ban(bad, now)
 	c.ban(netip.MustParseAddr("127.0.0.1"), now)
+	c.ban(netip.MustParseAddr("192.168.1.1"), now) // a gateway
 	c.ban(netip.Addr{}, now)
 	for _, w := range []struct {
 		addr   string
@@ -125,7 +126,7 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 		banned bool
 	}{
 		{"203.0.113.5", 0, true}, {"203.0.113.5", firstChannelBan - 1, true}, {"203.0.113.5", firstChannelBan, false},
-		{"203.0.113.6", 0, false}, {"127.0.0.1", 0, false},
+		{"203.0.113.6", 0, false}, {"127.0.0.1", 0, false}, {"192.168.1.1", 0, false},
 	} {
 		if got := c.banned(netip.MustParseAddr(w.addr), now.Add(w.after)); got != w.banned {
 			t.Errorf("%s is banned after %v: %v", w.addr, w.after, got)
@@ -134,6 +135,11 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 	c.ban(bad, now.Add(time.Hour))
 	if !c.banned(bad, now.Add(time.Hour+2*firstChannelBan-1)) || c.banned(bad, now.Add(time.Hour+2*firstChannelBan)) {
 		t.Error("the second ban does not last twice as long as the first")
+	}
+	later := now.Add(time.Hour + channelBanCounts + lastChannelBan)
+	c.ban(bad, later)
+	if !c.banned(bad, later.Add(firstChannelBan-1)) || c.banned(bad, later.Add(firstChannelBan)) {
+		t.Error("a ban long after the others is not a first one")
 	}
 	for i := range 3 * maxChannelBans {
 		c.ban(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), now)

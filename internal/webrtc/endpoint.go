@@ -50,7 +50,7 @@ const (
 	// OpenTime is how long the two sides may take to open the data channel, from the answer on.
 	OpenTime = 30 * time.Second
 
-	silentTime   = 30 * time.Second // without a packet of the other side, a connection ends (RFC 7675)
+	silentTime   = 30 * time.Second // without an authentic packet of the other side, a connection ends (RFC 7675)
 	consentEvery = 5 * time.Second  // checks of an open connection, if this side sends any
 	sweepEvery   = time.Second
 )
@@ -191,11 +191,7 @@ func (o *Offer) Accept(answer string) error {
 	if err != nil {
 		return err
 	}
-	switch theirs.setup {
-	case setupActive:
-	case setupPassive:
-		l.active = true
-	default:
+	if theirs.setup == setupActpass {
 		return errRole
 	}
 	e := l.e
@@ -207,6 +203,7 @@ func (o *Offer) Accept(answer string) error {
 		return errEnd
 	}
 	l.theirs = theirs
+	l.active = theirs.setup == setupPassive
 	l.full = full
 	l.controlling = l.full // an offer that is not lite, or one of two lite sides (RFC 8445, 6.1.1)
 	l.deadline = time.Now().Add(OpenTime)

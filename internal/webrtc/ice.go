@@ -17,8 +17,8 @@ const (
 	lastRound  = 4 * time.Second
 )
 
-// Receive handles a packet of the UDP port that is STUN or DTLS. It must not be called after Close.
-// Calls must not overlap. It copies what it keeps.
+// Receive handles a packet of the UDP port that is STUN or DTLS. Calls must not overlap. It copies
+// what it keeps. After Close it drops all packets.
 func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	if isSTUN(b) {
 		e.receiveCheck(b, from, local)
@@ -33,9 +33,7 @@ func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	e.mu.Unlock()
 	if l == nil || !l.path.add(in, b) {
 		e.count.dropped.Add(1)
-		return
 	}
-	l.lastHeard.Store(time.Now().UnixNano())
 }
 
 // receiveCheck handles a STUN message.
@@ -62,6 +60,9 @@ func (e *Endpoint) answerCheck(c *check, b []byte, from netip.AddrPort, local ne
 	}
 	e.mu.Lock()
 	l := e.byUfrag[string(ufrag)]
+	if e.closed {
+		l = nil
+	}
 	e.mu.Unlock()
 	if l == nil || !c.authentic(b, l.ours.pwd) {
 		return false
@@ -196,7 +197,7 @@ func (e *Endpoint) checkAnswered(c *check, b []byte, from netip.AddrPort, local 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	q, ok := e.asked.get(c.id, from)
-	if !ok || !c.authentic(b, q.l.theirs.pwd) {
+	if !ok || e.closed || !c.authentic(b, q.l.theirs.pwd) {
 		return false
 	}
 	e.asked.remove(c.id)

@@ -29,7 +29,7 @@ type link struct {
 	path        *path
 
 	remote    atomic.Pointer[target] // where packets go; nil before a check
-	lastHeard atomic.Int64           // when a packet came, in Unix nanoseconds
+	lastHeard atomic.Int64           // when an authentic packet came, in Unix nanoseconds
 
 	// Endpoint.mu guards the fields below.
 	theirs   *description     // nil before the answer
@@ -45,6 +45,7 @@ type link struct {
 	gone     bool
 	slot     *fairpool.Member[*link] // while the handshake goes on
 	stream   *Stream                 // once it is open
+	received uint64                  // bytes that SCTP had received at the last sweep
 }
 
 // target is the address of the other side, and that of this machine which it reaches.
@@ -122,6 +123,9 @@ func (e *Endpoint) sweep() {
 		return
 	}
 	for _, l := range e.byUfrag {
+		if l.isOpen {
+			l.heardDataLocked(now)
+		}
 		switch {
 		case !l.isOpen && now.After(l.deadline), l.isOpen && now.Sub(time.Unix(0, l.lastHeard.Load())) > silentTime:
 			over = append(over, l)
@@ -142,6 +146,15 @@ func (e *Endpoint) sweep() {
 	e.mu.Unlock()
 	for _, l := range over {
 		l.end(errSilent)
+	}
+}
+
+// heardDataLocked notes that data has come from the other side since the last call. DTLS has proved
+// who sent it, unlike a packet that only looks like DTLS.
+func (l *link) heardDataLocked(now time.Time) {
+	if n := l.stream.a.BytesReceived(); n != l.received {
+		l.received = n
+		l.lastHeard.Store(now.UnixNano())
 	}
 }
 
@@ -175,7 +188,7 @@ func (l *link) end(why error) {
 	if s == nil {
 		e.opt.Log.Debug("no data channel", "err", why)
 	}
-	l.path.end(why)
+	l.path.end()
 }
 
 // leaveHandshakeLocked gives the handshake slot back.

@@ -99,7 +99,7 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 		d.Close()
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { l.path.end(ctx.Err()) })
+	stop := context.AfterFunc(ctx, l.path.end)
 	defer stop()
 	open := l.acceptChannel
 	if l.offered {

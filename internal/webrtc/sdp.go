@@ -146,6 +146,9 @@ func (d *description) set(name, value string) error {
 		if err != nil || port == 0 {
 			return badSDP("the SCTP port is not valid")
 		}
+		if port != defaultSCTPPort { // package sctp sends to no other one, and all clients have it
+			return badSDP("the SCTP port is not 5000")
+		}
 		d.sctpPort = uint16(port)
 	case "max-message-size":
 		n, err := strconv.ParseUint(value, 10, 63)

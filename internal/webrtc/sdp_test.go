@@ -56,6 +56,7 @@ func TestRefusesUnusableDescriptions(t *testing.T) {
 		"no setup":                change("a=setup", "a=x"),
 		"an unknown setup":        change("actpass", "holdconn"),
 		"no port":                 change("a=sctp-port", "a=x"),
+		"another port":            change("sctp-port:5000", "sctp-port:5001"),
 		"port 0":                  change("sctp-port:5000", "sctp-port:0"),
 		"a negative message size": change("size:262144", "size:-1"),
 		"a mid with a line break": change("mid:0", "mid:0\x00"),
