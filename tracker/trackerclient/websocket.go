@@ -66,6 +66,9 @@ func (c *Client) AnnounceSignals(ctx context.Context, rawURL string, req *tracke
 		return stoppedResponse(), nil
 	}
 	resp, err := t.announce(ctx, req, signals)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return nil, err // why there was no connection in time
+	}
 	if err != nil {
 		return nil, c.explain(ctx, u, err)
 	}

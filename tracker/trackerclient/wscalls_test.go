@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -116,6 +117,28 @@ func TestTrackersThatHangUpAreAskedRarely(t *testing.T) {
 		if got := retryPause(wsFirstRetry, failures); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)
 		}
+	}
+}
+
+// TestWaitForConnectionEndsWithItsCause checks that an announce whose time ends before the tracker is
+// tried again says why there is no connection.
+func TestWaitForConnectionEndsWithItsCause(t *testing.T) {
+	t.Parallel()
+	c, err := New(Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no route")}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.wsRetry = time.Hour
+	const url = "ws://192.0.2.1:80/announce"
+	failsWS(t, t.Context(), c, url, wsRequest(1, 5))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	var op *net.OpError
+	if err := failsWS(t, ctx, c, url, wsRequest(1, 5)); !errors.As(err, &op) {
+		t.Errorf("the error is %v", err)
 	}
 }
 
