@@ -3,10 +3,15 @@ package webrtc
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"os"
 	"runtime"
 	"testing"
+	"time"
+
+	"github.com/pion/sctp"
 )
 
 // TestGarbageEndsNothing checks that packets that a stranger sends in the name of a peer, and
@@ -59,6 +64,60 @@ func TestOpenChannelStaysAtItsAddress(t *testing.T) {
 	ha.Receive(forged.packet(), netip.MustParseAddrPort("127.0.0.9:9"), netip.Addr{})
 	if at := a.l.remote.Load().addr; at != hb.at {
 		t.Errorf("data goes to %v, want %v", at, hb.at)
+	}
+}
+
+// TestStrangersKeepNothingAlive checks that packets that anybody can send in the name of a peer do not
+// count as a sign of life, and that data of the peer does.
+func TestStrangersKeepNothingAlive(t *testing.T) {
+	t.Parallel()
+	h, from := newHost(t, true), netip.MustParseAddrPort("192.0.2.1:1000")
+	l := h.newLink(func(*Stream) {})
+	l.path.in = make(chan *packet, 1)
+	h.byAddr[from] = l
+	h.Receive([]byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 2, 0}, from, netip.Addr{})
+	if len(l.path.in) != 1 || l.lastHeard.Load() != 0 {
+		t.Errorf("a packet that nobody has checked counts: %d passed on, heard at %d", len(l.path.in), l.lastHeard.Load())
+	}
+
+	ha, hb := newHost(t, true), newHost(t, true)
+	a, b := connect(t, ha, hb)
+	if _, err := b.Write([]byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Read(make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	ha.Endpoint.mu.Lock()
+	defer ha.Endpoint.mu.Unlock()
+	now := time.Now().Add(time.Hour)
+	a.l.heardDataLocked(now)
+	if a.l.lastHeard.Load() != now.UnixNano() {
+		t.Error("data does not count")
+	}
+}
+
+// TestSecondStreamEndsConnection checks that a peer cannot fill streams that nobody reads, whichever
+// side made the offer.
+func TestSecondStreamEndsConnection(t *testing.T) {
+	t.Parallel()
+	ha, hb := newHost(t, true), newHost(t, true)
+	for range 2 {
+		a, b := connect(t, ha, hb)
+		further, err := b.a.OpenStream(77, sctp.PayloadTypeWebRTCBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := further.WriteSCTP([]byte("unread"), sctp.PayloadTypeWebRTCBinary); err != nil {
+			t.Fatal(err)
+		}
+		a.SetReadDeadline(time.Now().Add(patience))
+		if n, err := a.Read(make([]byte, 16)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("read %d bytes, %v", n, err)
+		}
+		b.Close()
+		await(t, func() bool { return ha.Stats().Open+hb.Stats().Open == 0 })
+		ha, hb = hb, ha
 	}
 }
 

@@ -29,13 +29,14 @@ type link struct {
 	path        *path
 
 	remote    atomic.Pointer[target] // where packets go; nil before a check
-	lastHeard atomic.Int64           // when a packet came, in Unix nanoseconds
+	lastHeard atomic.Int64           // when an authentic packet came, in Unix nanoseconds
 
 	// Endpoint.mu guards the fields below.
 	theirs   *description     // nil before the answer
 	addrs    []netip.AddrPort // addresses in Endpoint.byAddr, at most maxAddrs
 	tried    []netip.AddrPort // addresses that checks go to, at most 2*maxCandidates
 	round    int              // rounds of checks that were sent
+	sent     int              // checks that were sent
 	checks   *time.Timer      // sends the next round; nil if there is none
 	asked    time.Time        // when the last check of an open connection was sent
 	deadline time.Time        // when the link is given up unless it is open
@@ -44,6 +45,7 @@ type link struct {
 	gone     bool
 	slot     *fairpool.Member[*link] // while the handshake goes on
 	stream   *Stream                 // once it is open
+	received uint64                  // bytes that SCTP had received at the last sweep
 }
 
 // target is the address of the other side, and that of this machine which it reaches.
@@ -121,6 +123,9 @@ func (e *Endpoint) sweep() {
 		return
 	}
 	for _, l := range e.byUfrag {
+		if l.isOpen {
+			l.heardDataLocked(now)
+		}
 		switch {
 		case !l.isOpen && now.After(l.deadline), l.isOpen && now.Sub(time.Unix(0, l.lastHeard.Load())) > silentTime:
 			over = append(over, l)
@@ -131,11 +136,7 @@ func (e *Endpoint) sweep() {
 			l.asked = now
 		}
 	}
-	for id, q := range e.asked {
-		if now.Sub(q.at) > OpenTime {
-			delete(e.asked, id)
-		}
-	}
+	e.asked.expire(now)
 	e.waiting = slices.DeleteFunc(e.waiting, func(l *link) bool { return l.gone || !l.pending })
 	if len(e.byUfrag) > len(over) {
 		e.sweeper.Reset(sweepEvery)
@@ -145,6 +146,15 @@ func (e *Endpoint) sweep() {
 	e.mu.Unlock()
 	for _, l := range over {
 		l.end(errSilent)
+	}
+}
+
+// heardDataLocked notes that data has come from the other side since the last call. DTLS has proved
+// who sent it, unlike a packet that only looks like DTLS.
+func (l *link) heardDataLocked(now time.Time) {
+	if n := l.stream.a.BytesReceived(); n != l.received {
+		l.received = n
+		l.lastHeard.Store(now.UnixNano())
 	}
 }
 
@@ -164,11 +174,6 @@ func (l *link) end(why error) {
 			delete(e.byAddr, a)
 		}
 	}
-	for id, q := range e.asked {
-		if q.l == l {
-			delete(e.asked, id)
-		}
-	}
 	if l.checks != nil {
 		l.checks.Stop()
 	}
@@ -183,7 +188,7 @@ func (l *link) end(why error) {
 	if s == nil {
 		e.opt.Log.Debug("no data channel", "err", why)
 	}
-	l.path.end(why)
+	l.path.end()
 }
 
 // leaveHandshakeLocked gives the handshake slot back.

@@ -35,6 +35,7 @@ const (
 var (
 	errFingerprint = errors.New("webrtc: the certificate is not that of the session description")
 	errChannel     = errors.New("webrtc: the other side opened no ordered, reliable data channel")
+	errStreams     = errors.New("webrtc: the other side opened a second data channel")
 )
 
 // establish opens the data channel when an address of the other side is known.
@@ -65,7 +66,16 @@ func (l *link) establish() {
 		return
 	}
 	e.count.opened.Add(1)
+	e.wg.Go(func() { l.refuseStreams(s.a) })
 	l.opened(s)
+}
+
+// refuseStreams ends the link if the other side opens a further stream, because nobody reads it
+// and its messages would hold memory and fill the window of the data channel.
+func (l *link) refuseStreams(a *sctp.Association) {
+	if _, err := a.AcceptStream(); err == nil {
+		l.end(errStreams)
+	}
 }
 
 // openChannel makes the DTLS handshake, the SCTP association and the data channel. Whatever it
@@ -89,7 +99,7 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 		d.Close()
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { l.path.end(ctx.Err()) })
+	stop := context.AfterFunc(ctx, l.path.end)
 	defer stop()
 	open := l.acceptChannel
 	if l.offered {

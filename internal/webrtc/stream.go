@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/sctp"
@@ -25,6 +26,8 @@ type Stream struct {
 	limit int // bytes of one message to write
 	rest  []byte
 	once  sync.Once
+	wrote atomic.Uint64 // bytes that were given to SCTP
+	send  sendState
 }
 
 var _ net.Conn = (*Stream)(nil)
@@ -80,9 +83,11 @@ func isData(kind sctp.PayloadProtocolIdentifier) bool {
 func (s *Stream) Write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		part := b[:min(len(b), s.limit)]
+		s.wrote.Add(uint64(len(part)))
 		m, err := s.s.WriteSCTP(part, sctp.PayloadTypeWebRTCBinary)
 		n += m
 		if err != nil {
+			s.wrote.Add(-uint64(len(part) - m)) // SCTP has forgotten them
 			return n, err
 		}
 		b = b[len(part):]
