@@ -79,14 +79,18 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 		d.Close()
 		return nil, err
 	}
+	r, err := l.takeOver(d)
+	if err != nil {
+		return nil, err
+	}
 	a, err := sctp.ClientContext(ctx,
-		sctp.WithNetConn(d), sctp.WithLoggerFactory(quiet{}), sctp.WithMTU(sctpMTU), sctp.WithBlockWrite(true),
+		sctp.WithNetConn(r), sctp.WithLoggerFactory(quiet{}), sctp.WithMTU(sctpMTU), sctp.WithBlockWrite(true),
 		sctp.WithMaxMessageSize(uint32(min(maxWrite, l.theirs.maxMessage))), sctp.WithMaxReceiveBufferSize(maxReceive),
 		sctp.WithMaxReassemblyQueueEntries(maxEntries),
 		sctp.WithEnableZeroChecksum(true), // DTLS protects the packets
 	)
 	if err != nil {
-		d.Close()
+		r.Close()
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { l.path.end(ctx.Err()) })
