@@ -43,6 +43,7 @@ type link struct {
 	isOpen   bool
 	gone     bool
 	slot     *fairpool.Member[*link] // while the handshake goes on
+	carrier  *carrier                // after the handshake
 	stream   *Stream                 // once it is open
 }
 
@@ -178,10 +179,13 @@ func (l *link) end(why error) {
 	} else {
 		e.count.failed.Add(1)
 	}
-	s := l.stream
+	s, c := l.stream, l.carrier
 	e.mu.Unlock()
 	if s == nil {
 		e.opt.Log.Debug("no data channel", "err", why)
+	}
+	if c != nil {
+		c.ch.End(why)
 	}
 	l.path.end(why)
 }

@@ -49,6 +49,7 @@ var (
 	ErrAborted  = errors.New("sctp: the other side aborted the connection")
 	ErrSilent   = errors.New("sctp: the other side acknowledges nothing")
 	ErrRefused  = errors.New("sctp: the other side opened no ordered, reliable data channel")
+	ErrStreams  = errors.New("sctp: the other side opened a second data channel")
 	ErrProtocol = errors.New("sctp: the other side broke the protocol")
 )
 

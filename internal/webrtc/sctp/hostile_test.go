@@ -78,7 +78,7 @@ func TestFloodIsBounded(t *testing.T) {
 	data := make([]byte, 1100)
 	for range 20_000 {
 		v := binary.BigEndian.AppendUint32(nil, c.rx.cumulative+1+rng.Uint32N(2000)*(rng.Uint32N(4)))
-		v = append(v, 0, byte(1+rng.IntN(2)), 0, 0, 0, 0, 0, []byte{ppidBinary, ppidDCEP, 7}[rng.IntN(100)/49])
+		v = append(v, 0, 1, 0, 0, 0, 0, 0, []byte{ppidBinary, ppidDCEP, 7}[rng.IntN(100)/49])
 		p := appendChunk(appendHeader(nil, 5000, 5000, c.tag), kindData, byte(rng.Uint32()), append(v, data[:1+rng.IntN(len(data)-1)]...))
 		c.Receive(p, time.Now())
 	}
@@ -88,26 +88,29 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 }
 
-// TestOtherChannelsAreDropped checks that the data of other streams is acknowledged and not kept,
-// and that a channel that is not reliable is refused.
-func TestOtherChannelsAreDropped(t *testing.T) {
+// TestOneChannel checks that empty messages are not read, that a second channel ends the connection,
+// so that nobody fills streams that are not read, and that a channel that is not reliable is refused.
+func TestOneChannel(t *testing.T) {
 	t.Parallel()
 	c := victim(new(nowhere))
 	data := func(tsn uint32, stream, ppid byte, b string) {
 		v := append(binary.BigEndian.AppendUint32(nil, tsn), 0, stream, 0, 0, 0, 0, 0, ppid)
 		c.Receive(appendChunk(appendHeader(nil, 5000, 5000, c.tag), kindData, 3, append(v, b...)), time.Now())
 	}
-	data(101, 9, ppidBinary, "other")
-	data(102, 1, ppidBinary, "ours")
-	data(103, 1, 57, "\x00")
+	data(101, 1, ppidBinary, "ours")
+	data(102, 1, 57, "\x00")
 	b := make([]byte, 100)
 	if n, err := c.Read(b); string(b[:n]) != "ours" || err != nil {
 		t.Errorf("read %q, %v", b[:n], err)
 	}
-	if c.rx.cumulative != 103 || c.rx.buf.n != 0 {
+	if c.rx.cumulative != 102 || c.rx.buf.n != 0 {
 		t.Errorf("acknowledged up to %d, %d bytes are left", c.rx.cumulative, c.rx.buf.n)
 	}
-	c.Close()
+	data(103, 9, ppidDCEP, "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	c.Flush(time.Now())
+	if c.Err() != ErrStreams {
+		t.Errorf("a second channel: %v", c.Err())
+	}
 	c = victim(new(nowhere))
 	c.isOpen, c.done = false, make(chan struct{}) // as before the message that opens it
 	data(101, 1, ppidDCEP, "\x03\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")

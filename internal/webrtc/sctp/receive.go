@@ -133,8 +133,13 @@ func (c *Channel) deliver(flags byte, stream uint16, ppid uint32, data []byte) {
 	if !c.hasStream && ppid == ppidDCEP {
 		c.stream, c.hasStream = stream, true
 	}
-	if !c.hasStream || stream != c.stream || c.reset {
-		return // this side has one channel; the data of others is acknowledged and dropped
+	if !c.hasStream || stream != c.stream {
+		c.sendChunk(kindAbort, 0, nil)
+		c.endLocked(ErrStreams)
+		return
+	}
+	if c.reset {
+		return
 	}
 	switch ppid {
 	case ppidBinary, ppidString:
