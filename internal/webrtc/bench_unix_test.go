@@ -22,12 +22,12 @@ func cpu() time.Duration {
 
 // newMuxHost returns an endpoint on a UDP port as the daemon opens it, which sends and receives
 // many packets at once.
-func newMuxHost(b *testing.B) *host {
-	udp, err := udpmux.Listen(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+func newMuxHost(b *testing.B, at netip.Addr) *host {
+	udp, err := udpmux.Listen(at, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := &host{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), udp.Port())}
+	h := &host{at: netip.AddrPortFrom(at, udp.Port())}
 	h.Endpoint, err = New(Options{
 		Send: func(p []byte, to netip.AddrPort, local netip.Addr) error {
 			_, err := udp.Send([]udpmux.Packet{{Addr: to, Local: local, Data: p}})
@@ -57,7 +57,8 @@ func newMuxHost(b *testing.B) *host {
 
 // BenchmarkTransfer measures the processor time of both ends together.
 func BenchmarkTransfer(b *testing.B) {
-	x, y := connect(b, newMuxHost(b), newMuxHost(b))
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	x, y := connect(b, newMuxHost(b, loopback), newMuxHost(b, loopback))
 	piece := make([]byte, 64<<10)
 	b.SetBytes(int64(len(piece)))
 	b.ResetTimer()
