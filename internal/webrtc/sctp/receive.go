@@ -12,7 +12,7 @@ const maxLate = 512
 // 9260, 6.2).
 const (
 	ackDelay  = 100 * time.Millisecond // how long a single packet waits
-	ackAlways = 16                     // packets that are acknowledged at once, so that a lost acknowledgment costs little
+	ackAlways = 4                      // packets that share an acknowledgment; Chromium sends no more than 4 after each
 )
 
 // late is a packet that came before one that is missing.
