@@ -13,7 +13,14 @@ import (
 	"spate/internal/webrtc/sctp"
 )
 
-var errKeys = errors.New("webrtc: the DTLS handshake gave no keys")
+var (
+	errKeys    = errors.New("webrtc: the DTLS handshake gave no keys")
+	errMessage = errors.New("webrtc: the other side takes only very short messages")
+)
+
+// leastMessage is the length in bytes of messages that the other side must take at least. Shorter
+// ones would make this side hold much more memory than bytes.
+const leastMessage = 1024
 
 // carrier carries the packets of a data channel in records of DTLS. The lock of the channel guards
 // seal and out.
@@ -47,6 +54,10 @@ type outgoing struct {
 // takeOver takes the keys of a connection after its handshake, ends the connection without a word
 // to the other side, and passes the packets of the link to a data channel from now on.
 func (l *link) takeOver(d *dtls.Conn) (*carrier, error) {
+	if l.theirs.maxMessage < leastMessage {
+		d.Close()
+		return nil, errMessage
+	}
 	early, flight := l.path.take()
 	state, ok := d.ConnectionState()
 	d.Close()
@@ -62,7 +73,7 @@ func (l *link) takeOver(d *dtls.Conn) (*carrier, error) {
 	}
 	c := &carrier{l: l, seal: seal, open: open, flight: flight}
 	opt := sctp.Options{
-		Output: c, Dial: l.offered, Stream: 1, Port: uint16(l.ours.sctpPort), PeerPort: uint16(l.theirs.sctpPort),
+		Output: c, Dial: l.offered, Stream: 1, Port: l.ours.sctpPort, PeerPort: l.theirs.sctpPort,
 		MaxMessage: l.theirs.maxMessage, Ended: c.ended,
 	}
 	if l.active {

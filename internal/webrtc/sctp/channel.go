@@ -82,6 +82,7 @@ type Channel struct {
 	stream       uint16
 	hasStream    bool
 	tries        int // of INIT or COOKIE ECHO
+	replies      int // to the packet that is handled now
 
 	tx   sender
 	rx   receiver
@@ -178,6 +179,17 @@ func (c *Channel) sendChunk(kind, flags byte, value []byte) {
 	c.queue(appendChunk(c.begin(c.peerTag), kind, flags, value))
 }
 
+// maxReplies bounds the replies to one packet, which can have many chunks.
+const maxReplies = 4
+
+// reply queues a packet of one chunk as a reply to a chunk.
+func (c *Channel) reply(kind byte, value []byte) {
+	if c.replies < maxReplies {
+		c.replies++
+		c.sendChunk(kind, 0, value)
+	}
+}
+
 // Receive handles a packet of the other side. The caller must call Flush when it has no more
 // packets. Receive keeps nothing of b.
 func (c *Channel) Receive(b []byte, now time.Time) {
@@ -190,6 +202,7 @@ func (c *Channel) Receive(b []byte, now time.Time) {
 	tag := binary.BigEndian.Uint32(b[4:])
 	b = b[headerLen:]
 	data := false
+	c.replies = 0
 	for first := true; c.err == nil; first = false {
 		k, rest, ok := nextChunk(b)
 		if !ok {
@@ -245,12 +258,12 @@ func (c *Channel) receiveControl(k *chunk, now time.Time) bool {
 		}
 	case kindHeartbeat:
 		if c.state == established && len(k.value) <= maxCookie {
-			c.sendChunk(kindHeartbeatAck, 0, k.value)
+			c.reply(kindHeartbeatAck, k.value)
 		}
 	case kindAbort:
 		c.endLocked(ErrAborted)
 	case kindShutdown:
-		c.sendChunk(kindShutdownAck, 0, nil)
+		c.reply(kindShutdownAck, nil)
 		c.endLocked(io.EOF)
 	case kindShutdownAck, kindShutdownComplete:
 		c.endLocked(io.EOF)

@@ -41,7 +41,7 @@ func TestBytesArrive(t *testing.T) {
 				a, b, ab, ba := pair()
 				c.change(ab, ba)
 				open(t, a, b)
-				there, back := noise(2<<20+7), noise(100_001)
+				there, back := noise(1<<20+7), noise(50_001)
 				start := time.Now()
 				sentA, sentB := send(a, there, 16397), send(b, back, 17)
 				backed := make(chan []byte, 1)
@@ -254,8 +254,7 @@ func TestPacketsLeaveInRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, ab, _ := pair()
 		open(t, a, b)
-		data := noise(8 << 20)
-		sent := send(a, data, 16397)
+		data := noise(3 << 20)
 		runs := 0
 		ab.late = func() time.Duration {
 			if len(ab.lens) == 1 {
@@ -265,6 +264,7 @@ func TestPacketsLeaveInRuns(t *testing.T) {
 			}
 			return 0
 		}
+		sent := send(a, data, 16397)
 		if got, err := receive(b, len(data)); err != nil || !bytes.Equal(got, data) || <-sent != nil {
 			t.Errorf("the bytes differ: %v", err)
 		}

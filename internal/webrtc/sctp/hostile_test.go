@@ -76,8 +76,11 @@ func TestFloodIsBounded(t *testing.T) {
 	}
 	rng := mathrand.New(mathrand.NewPCG(1, 2))
 	data := make([]byte, 1100)
-	for range 20_000 {
-		v := binary.BigEndian.AppendUint32(nil, c.rx.cumulative+1+rng.Uint32N(2000)*(rng.Uint32N(4)))
+	for range 5000 {
+		c.mu.Lock() // its timer may run
+		at := c.rx.cumulative
+		c.mu.Unlock()
+		v := binary.BigEndian.AppendUint32(nil, at+1+rng.Uint32N(2000)*(rng.Uint32N(4)))
 		v = append(v, 0, 1, 0, 0, 0, 0, 0, []byte{ppidBinary, ppidDCEP, 7}[rng.IntN(100)/49])
 		p := appendChunk(appendHeader(nil, 5000, 5000, c.tag), kindData, byte(rng.Uint32()), append(v, data[:1+rng.IntN(len(data)-1)]...))
 		c.Receive(p, time.Now())
@@ -85,6 +88,26 @@ func TestFloodIsBounded(t *testing.T) {
 	c.Flush(time.Now())
 	if n := held(t, c); n > maxReceive+blockLen+maxDCEP {
 		t.Errorf("%d bytes are held", n)
+	}
+}
+
+// TestRepliesAreBounded checks that a packet of many chunks gets few replies.
+func TestRepliesAreBounded(t *testing.T) {
+	t.Parallel()
+	out := new(nowhere)
+	c := victim(out)
+	defer c.Close()
+	p := appendHeader(nil, 5000, 5000, c.tag)
+	for range 90 {
+		p = appendChunk(p, kindHeartbeat, 0, nil)
+		p = appendChunk(p, kindReconfig, 0, appendParam(nil, paramResetOut, make([]byte, 12)))
+		p = appendChunk(p, kindCookieEcho, 0, c.cookie[:])
+	}
+	before := out.packets
+	c.Receive(p, time.Now())
+	c.Flush(time.Now())
+	if n := out.packets - before; n == 0 || n > maxReplies+1 {
+		t.Errorf("%d replies to one packet", n)
 	}
 }
 

@@ -30,7 +30,7 @@ func (c *Channel) receiveReconfig(b []byte) {
 			result = c.closeStreams(binary.BigEndian.Uint32(v[8:]), v[resetHeader-paramHeader:])
 		}
 		answer := appendParam(nil, paramResetAnswer, binary.BigEndian.AppendUint32(append([]byte(nil), v[:4]...), result))
-		c.sendChunk(kindReconfig, 0, answer)
+		c.reply(kindReconfig, answer)
 	}
 }
 

@@ -81,7 +81,7 @@ func (c *Channel) receiveCookie(value []byte, now time.Time) {
 	if !bytes.Equal(value, c.cookie[:]) || c.peerTag == 0 {
 		return
 	}
-	c.sendChunk(kindCookieAck, 0, nil)
+	c.reply(kindCookieAck, nil)
 	c.establish(now)
 }
 

@@ -29,9 +29,9 @@ func (c *Channel) Write(b []byte) (n int, err error) {
 	defer c.unlock()
 	for {
 		switch {
-		case c.err != nil:
+		case c.err != nil && c.err != io.EOF:
 			return n, c.err
-		case c.reset:
+		case c.err != nil, c.reset:
 			return n, io.ErrClosedPipe
 		case c.writers.over():
 			return n, os.ErrDeadlineExceeded
