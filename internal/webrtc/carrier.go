@@ -149,7 +149,8 @@ func (c *carrier) Queue(packet []byte) {
 		return // the channel ends because the other side acknowledges nothing
 	}
 	o.packets[o.n].Data = b
-	if o.n++; o.n == outgoingLen {
+	o.n++
+	if o.n == outgoingLen {
 		c.Flush()
 	}
 }

@@ -220,7 +220,8 @@ func (c *Channel) Receive(b []byte, now time.Time) {
 		}
 	}
 	if data && c.err == nil {
-		if c.rx.packets++; c.rx.packets >= ackAlways {
+		c.rx.packets++
+		if c.rx.packets >= ackAlways {
 			c.queue(c.appendAck(c.begin(c.peerTag)))
 		}
 	}

@@ -156,7 +156,8 @@ func (c *Channel) deliver(flags byte, stream uint16, ppid uint32, data []byte) {
 			c.abort()
 			return
 		}
-		if r.dcep = append(r.dcep, data...); flags&flagEnd != 0 {
+		r.dcep = append(r.dcep, data...)
+		if flags&flagEnd != 0 {
 			c.receiveDCEP(r.dcep)
 			r.dcep = nil
 		}
