@@ -39,11 +39,11 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 	if len(tiers) == 0 && len(s.opt.SignalTrackers) == 0 || s.opt.Announcer == nil {
 		return nil
 	}
-	browsers, others := splitTiers(tiers, announce.IsWebSocket)
+	browsers, rest := splitTiers(tiers, announce.IsWebSocket)
 	if s.opt.WebRTC == nil {
-		tiers, browsers = others, nil
+		tiers, browsers = rest, nil
 	} else if !private {
-		tiers = others
+		tiers = rest
 	} else {
 		browsers = nil
 	}
@@ -53,22 +53,35 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 			lists = [][][]string{own, others}
 		}
 	}
-	lists = append(lists, browsers)
+	for _, list := range lists {
+		all = append(all, swarmsOf(owner, hash, hash2, list, rng)...)
+	}
+	others := slices.Clip(all)
+	add := func(list [][]string, own bool) {
+		for _, w := range swarmsOf(owner, hash, hash2, list, rng) {
+			w.SetBeside(own, others)
+			all = append(all, w)
+		}
+	}
+	add(browsers, false)
 	if s.opt.WebRTC != nil && !private {
 		for _, url := range s.opt.SignalTrackers {
 			if !slices.ContainsFunc(browsers, func(tier []string) bool { return slices.Contains(tier, url) }) {
-				lists = append(lists, [][]string{{url}})
+				add([][]string{{url}}, true)
 			}
 		}
 	}
-	for _, list := range lists {
-		if len(list) == 0 {
-			continue
-		}
-		all = append(all, announce.NewSwarm(owner, hash, list, rng))
-		if !hash2.IsZero() {
-			all = append(all, announce.NewSwarm(owner, hash2, list, rng))
-		}
+	return all
+}
+
+// swarmsOf returns the swarms of a torrent for a list of trackers: none if it is empty.
+func swarmsOf(owner announce.Torrent, hash, hash2 spate.InfoHash, list [][]string, rng *rand.Rand) []*announce.Swarm {
+	if len(list) == 0 {
+		return nil
+	}
+	all := []*announce.Swarm{announce.NewSwarm(owner, hash, list, rng)}
+	if !hash2.IsZero() {
+		all = append(all, announce.NewSwarm(owner, hash2, list, rng))
 	}
 	return all
 }

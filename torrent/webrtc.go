@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/peerwire"
 	"spate/tracker"
 )
@@ -85,15 +86,19 @@ func (g swarmSignals) Offers(n int) (all []tracker.Offer) {
 	return all
 }
 
-// Answer implements [tracker.Signals]. The peer says in its handshake which torrent it wants. A
-// dormant torrent is loaded only then.
+// Answer implements [tracker.Signals]. It answers only while the session is in the swarm. The peer
+// says in its handshake which torrent it wants. A dormant torrent is loaded only then.
 func (g swarmSignals) Answer(offer string) (string, error) {
 	s := g.s
 	s.mu.Lock()
 	full := s.closed || s.conns >= s.opt.MaxConns
+	known := s.knowsLocked(g.hash)
 	s.mu.Unlock()
-	if full {
+	switch {
+	case full:
 		return "", errNoSlot
+	case !known:
+		return "", errNoTorrent
 	}
 	return s.opt.WebRTC.Answer(offer, s.enter)
 }
@@ -178,7 +183,9 @@ func (s *Session) greet(ctx context.Context, nc net.Conn, hash spate.InfoHash, h
 const (
 	firstChannelBan = time.Minute // doubled with each further ban of the address
 	lastChannelBan  = time.Hour
-	maxChannelBans  = 1024
+	// channelBanCounts is how long after its end a ban makes the next one longer.
+	channelBanCounts = 24 * time.Hour
+	maxChannelBans   = 1024
 )
 
 // channels holds what a session remembers about data channels. It is safe for concurrent use.
@@ -194,16 +201,19 @@ type channelBan struct {
 	times int
 }
 
-// ban bans the data channels from an address for some time. It does nothing for loopback, which
-// many peers share.
+// ban bans the data channels from an address for some time. It bans only public addresses: many peers
+// share loopback, and the private address of a gateway. A ban that ended long ago does not count.
 func (c *channels) ban(from netip.Addr, now time.Time) {
-	if !from.IsValid() || from.Unmap().IsLoopback() {
+	if netguard.KindOf(from) != netguard.Public {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := askerOf(from)
 	b, known := c.bans[key]
+	if now.Sub(b.until) > channelBanCounts {
+		b.times = 0
+	}
 	if !known && len(c.bans) >= maxChannelBans {
 		for k, old := range c.bans {
 			if now.After(old.until) || len(c.bans) >= maxChannelBans {

@@ -29,7 +29,7 @@ type noChannels struct{}
 
 func (noChannels) Offer(func(net.Conn)) (tracker.Offer, error) { return noOffer{}, nil }
 func (noChannels) Answer(string, func(net.Conn)) (string, error) {
-	return "", errors.New("no answer")
+	return "", errNoAnswer
 }
 func (noChannels) Close() error { return nil }
 
@@ -81,6 +81,34 @@ func TestSignalTrackersAreAnnouncedToBesideOthers(t *testing.T) {
 	}
 }
 
+// TestRemovedTorrentAnswersNoOffers checks that offers are answered only for torrents of the session,
+// also for dormant ones.
+func TestRemovedTorrentAnswersNoOffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newDormantWorld(t, Options{WebRTC: noChannels{}, ResumeDir: t.TempDir()})
+		l, _ := noiseFile(t, 100_000)
+		answer := func() error {
+			_, err := w.seed.signals(l.mi.Hash()).Answer("offer")
+			return err
+		}
+		if err := answer(); !errors.Is(err, errNoTorrent) {
+			t.Errorf("before the torrent was added: %v", err)
+		}
+		if _, _, err := w.seed.AddDormant(l); err != nil {
+			t.Fatal(err)
+		}
+		if err := answer(); !errors.Is(err, errNoAnswer) {
+			t.Errorf("while the torrent is dormant: %v", err)
+		}
+		if err := w.seed.Remove(l.mi.Hash()); err != nil {
+			t.Fatal(err)
+		}
+		if err := answer(); !errors.Is(err, errNoTorrent) {
+			t.Errorf("after the torrent was removed: %v", err)
+		}
+	})
+}
+
 // TestChannelsOfBannedAddressWait checks that a peer without an address that sent bad data cannot
 // come back as another peer at once, that each further ban is longer, and that loopback is
 // never banned.
@@ -90,6 +118,7 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 	now, bad := time.Unix(1e9, 0), netip.MustParseAddr("203.0.113.5")
 	c.ban(bad, now)
 	c.ban(netip.MustParseAddr("127.0.0.1"), now)
+	c.ban(netip.MustParseAddr("192.168.1.1"), now) // a gateway
 	c.ban(netip.Addr{}, now)
 	for _, w := range []struct {
 		addr   string
@@ -97,7 +126,7 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 		banned bool
 	}{
 		{"203.0.113.5", 0, true}, {"203.0.113.5", firstChannelBan - 1, true}, {"203.0.113.5", firstChannelBan, false},
-		{"203.0.113.6", 0, false}, {"127.0.0.1", 0, false},
+		{"203.0.113.6", 0, false}, {"127.0.0.1", 0, false}, {"192.168.1.1", 0, false},
 	} {
 		if got := c.banned(netip.MustParseAddr(w.addr), now.Add(w.after)); got != w.banned {
 			t.Errorf("%s is banned after %v: %v", w.addr, w.after, got)
@@ -106,6 +135,11 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 	c.ban(bad, now.Add(time.Hour))
 	if !c.banned(bad, now.Add(time.Hour+2*firstChannelBan-1)) || c.banned(bad, now.Add(time.Hour+2*firstChannelBan)) {
 		t.Error("the second ban does not last twice as long as the first")
+	}
+	later := now.Add(time.Hour + channelBanCounts + lastChannelBan)
+	c.ban(bad, later)
+	if !c.banned(bad, later.Add(firstChannelBan-1)) || c.banned(bad, later.Add(firstChannelBan)) {
+		t.Error("a ban long after the others is not a first one")
 	}
 	for i := range 3 * maxChannelBans {
 		c.ban(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), now)

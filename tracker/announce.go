@@ -45,6 +45,10 @@ type AnnounceRequest struct {
 	NotCompact bool
 	// NoPeerID asks for dictionaries without peer ids. Only HTTP has it.
 	NoPeerID bool
+	// Twice means that the peer announces to the same tracker over HTTP or UDP too, or is an
+	// origin there, and is counted for that. Only WebSocket has it, and only trackers of spate
+	// understand it.
+	Twice bool
 }
 
 // Seed reports whether the peer has nothing left to download.

@@ -107,6 +107,15 @@ func (d *Dialer) standard(within Reach, network string) *net.Dialer {
 	return nd
 }
 
+// CheckAddr returns an [*AddressError] if the dialer must not send a packet to an address within a
+// reach, for callers that send from a socket of their own.
+func (d *Dialer) CheckAddr(within Reach, to netip.AddrPort) error {
+	if err := within.checkPort("udp", to.Addr().String(), to.Port()); err != nil {
+		return err
+	}
+	return d.check(within, to.Addr())
+}
+
 // check returns an [*AddressError] if a is not allowed.
 func (d *Dialer) check(within Reach, a netip.Addr) error {
 	if d.OnlyLoopback && !a.Unmap().IsLoopback() {

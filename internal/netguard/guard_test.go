@@ -239,6 +239,11 @@ func TestOwnAddresses(t *testing.T) {
 			t.Errorf("the user asks for %s: %v, want allowed: %v", s, err, want)
 		}
 	}
+	for s, want := range map[string]bool{"203.0.113.70:7000": false, "203.0.113.127:7000": false, "203.0.113.7:7000": true, "203.0.113.7:0": false} {
+		if err := d.CheckAddr(From(a("203.0.113.7")), netip.MustParseAddrPort(s)); (err == nil) != want {
+			t.Errorf("a packet to %s: %v, want allowed: %v", s, err, want)
+		}
+	}
 	broken := Dialer{interfaces: func() ([]net.Addr, error) { return nil, errors.New("no list") }}
 	if err := broken.check(From(a("203.0.113.7")), a("203.0.113.70")); err != nil {
 		t.Errorf("without a list of interfaces: %v", err)

@@ -98,18 +98,21 @@ type Socket struct {
 type PathReporter interface{ Path() sockqueue.Path }
 
 // Track adds a connection until its [Socket.Close]. It returns nil for connections that the
-// line does not limit: to this machine, and other than TCP and those of a [PathReporter].
+// line does not limit: to this machine, and other than TCP and those of a [PathReporter]. The remote
+// address of a PathReporter may be none at which it is dialled; its method From then returns the
+// address to which its packets go.
 func (l *Line) Track(c net.Conn) *Socket {
 	if l == nil || !Supported {
 		return nil
 	}
-	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil || remote.Addr().Unmap().IsLoopback() {
+	bottom := below(c)
+	remote, err := remoteOf(bottom, c.RemoteAddr())
+	if err != nil || remote.Unmap().IsLoopback() {
 		return nil
 	}
-	addr := remote.Addr().Unmap()
+	addr := remote.Unmap()
 	s := &Socket{local: addr.IsPrivate() || addr.IsLinkLocalUnicast()}
-	switch c := below(c).(type) {
+	switch c := bottom.(type) {
 	case PathReporter:
 		s.reports = c
 	case syscall.Conn:
@@ -121,6 +124,15 @@ func (l *Line) Track(c net.Conn) *Socket {
 		return nil
 	}
 	return l.add(s)
+}
+
+// remoteOf returns the address to which the packets of a connection go.
+func remoteOf(c net.Conn, remote net.Addr) (netip.Addr, error) {
+	if from, ok := c.(interface{ From() netip.AddrPort }); ok && from.From().IsValid() {
+		return from.From().Addr(), nil
+	}
+	a, err := netip.ParseAddrPort(remote.String())
+	return a.Addr(), err
 }
 
 // below returns the connection below encryption and other wrappers.

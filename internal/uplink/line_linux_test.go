@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -164,6 +165,33 @@ type reporter struct {
 
 func (r *reporter) Path() sockqueue.Path { return r.path }
 func (r *reporter) RemoteAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 1} }
+
+// channel is a reporter without a remote address, like a WebRTC data channel.
+type channel struct {
+	reporter
+	from netip.AddrPort
+}
+
+func (c *channel) RemoteAddr() net.Addr { return &net.UnixAddr{Name: "webrtc"} }
+func (c *channel) From() netip.AddrPort { return c.from }
+
+// TestChannelWithoutAddressIsLimited checks that a connection that nobody can dial counts by the
+// address to which its packets go.
+func TestChannelWithoutAddressIsLimited(t *testing.T) {
+	t.Parallel()
+	l := NewLine()
+	for from, want := range map[string]struct{ tracked, local bool }{
+		"203.0.113.1:1": {true, false}, "192.168.1.2:1": {true, true}, "127.0.0.1:1": {false, false}, "": {false, false},
+	} {
+		c := &channel{}
+		c.from, _ = netip.ParseAddrPort(from)
+		s := l.Track(c)
+		if (s != nil) != want.tracked || s != nil && s.local != want.local {
+			t.Errorf("%q: %+v", from, s)
+		}
+		s.Close()
+	}
+}
 
 // wrapped is a connection above another one.
 type wrapped struct{ net.Conn }

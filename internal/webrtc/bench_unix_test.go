@@ -35,7 +35,7 @@ func newMuxHost(b *testing.B, at netip.Addr) *host {
 		},
 		SendBatch: func(packets []udpmux.Packet) { udp.Send(packets) },
 		Addrs:     func() []netip.AddrPort { return []netip.AddrPort{h.at} },
-		MayCheck:  netip.Addr.IsLoopback,
+		MayCheck:  func(a netip.AddrPort) bool { return a.Addr().IsLoopback() },
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -110,9 +110,12 @@ func (c *carrier) receive(b []byte, now time.Time) {
 	for len(b) > 0 {
 		kind, payload, rest, ok := c.open.Open(b)
 		b = rest
-		switch {
-		case !ok:
+		if !ok {
 			c.l.e.count.dropped.Add(1)
+			continue
+		}
+		c.l.lastHeard.Store(now.UnixNano()) // DTLS proves who sent it
+		switch {
 		case kind == record.TypeData:
 			c.ch.Receive(payload, now)
 		case kind == record.TypeAlert && record.Ends(payload):

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,7 @@ type Options struct {
 	Reachable func() bool
 	// MayCheck reports whether this side may send checks to a candidate that another peer named.
 	// Nil allows none, so that packets go only to addresses from which an authentic check came.
-	MayCheck func(netip.Addr) bool
+	MayCheck func(netip.AddrPort) bool
 	// MaxPending bounds the offers and answers that wait for the other side. Above it the oldest
 	// one is given up. 0 selects 4,096; each takes about 1 KiB.
 	MaxPending int
@@ -54,7 +55,7 @@ const (
 	// OpenTime is how long the two sides may take to open the data channel, from the answer on.
 	OpenTime = 30 * time.Second
 
-	silentTime   = 30 * time.Second // without a packet of the other side, a connection ends (RFC 7675)
+	silentTime   = 30 * time.Second // without an authentic packet of the other side, a connection ends (RFC 7675)
 	consentEvery = 5 * time.Second  // checks of an open connection, if this side sends any
 	sweepEvery   = time.Second
 )
@@ -85,10 +86,10 @@ type Endpoint struct {
 	closed     bool
 	byUfrag    map[string]*link
 	byAddr     map[netip.AddrPort]*link
-	asked      map[[12]byte]question // checks of this side that have no answer
-	waiting    []*link               // links that are pending, the oldest first; some may have left
-	pending    int                   // links in waiting that are pending
-	open       int                   // links whose data channel is open
+	asked      questions
+	waiting    []*link // links that are pending, the oldest first; some may have left
+	pending    int     // links in waiting that are pending
+	open       int     // links whose data channel is open
 	handshakes *fairpool.Pool[*link]
 	touched    []*carrier  // whose channels got packets since the last call of Flush
 	sweeper    *time.Timer // nil while there are no links
@@ -124,7 +125,7 @@ func New(opt Options) (*Endpoint, error) {
 		opt.Reachable = func() bool { return true }
 	}
 	if opt.MayCheck == nil {
-		opt.MayCheck = func(netip.Addr) bool { return false }
+		opt.MayCheck = func(netip.AddrPort) bool { return false }
 	}
 	if opt.SendBatch == nil {
 		opt.SendBatch = func(packets []udpmux.Packet) {
@@ -137,7 +138,7 @@ func New(opt Options) (*Endpoint, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Endpoint{
-		opt: opt, byUfrag: map[string]*link{}, byAddr: map[netip.AddrPort]*link{}, asked: map[[12]byte]question{},
+		opt: opt, byUfrag: map[string]*link{}, byAddr: map[netip.AddrPort]*link{},
 		handshakes: fairpool.New[*link](fairpool.Options{Slots: opt.MaxHandshakes}),
 	}
 	e.free.New = func() any { return new(packet) }
@@ -206,21 +207,20 @@ func (o *Offer) Accept(answer string) error {
 	if err != nil {
 		return err
 	}
-	switch theirs.setup {
-	case setupActive:
-	case setupPassive:
-		l.active = true
-	default:
+	if theirs.setup == setupActpass {
 		return errRole
 	}
 	e := l.e
+	full := !l.ours.lite || theirs.lite
+	e.chooseCandidates(theirs, full)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if l.gone || l.theirs != nil {
 		return errEnd
 	}
 	l.theirs = theirs
-	l.full = !l.ours.lite || theirs.lite
+	l.active = theirs.setup == setupPassive
+	l.full = full
 	l.controlling = l.full // an offer that is not lite, or one of two lite sides (RFC 8445, 6.1.1)
 	l.deadline = time.Now().Add(OpenTime)
 	e.beginLocked(l)
@@ -249,6 +249,7 @@ func (e *Endpoint) Answer(offer string, opened func(*Stream)) (answer string, er
 	}
 	l.full = !l.ours.lite
 	l.controlling = theirs.lite
+	e.chooseCandidates(theirs, l.full)
 	answer = l.ours.text()
 	if err := e.add(l, OpenTime); err != nil {
 		return "", err
@@ -258,6 +259,20 @@ func (e *Endpoint) Answer(offer string, opened func(*Stream)) (answer string, er
 	defer e.mu.Unlock()
 	e.beginLocked(l)
 	return answer, nil
+}
+
+// chooseCandidates keeps the candidates to which this side may send checks: none unless it is full.
+func (e *Endpoint) chooseCandidates(theirs *description, full bool) {
+	same := map[netip.Addr]int{}
+	seen := map[netip.AddrPort]bool{}
+	theirs.candidates = slices.DeleteFunc(theirs.candidates, func(a netip.AddrPort) bool {
+		if !full || seen[a] || same[a.Addr()] >= maxSameAddrs || !e.opt.MayCheck(a) {
+			return true
+		}
+		seen[a] = true
+		same[a.Addr()]++
+		return false
+	})
 }
 
 // Stats returns the numbers of connections.

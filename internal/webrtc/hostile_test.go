@@ -62,6 +62,33 @@ func TestOpenChannelStaysAtItsAddress(t *testing.T) {
 	}
 }
 
+// TestStrangersKeepNothingAlive checks that packets that anybody can send in the name of a peer do not
+// count as a sign of life, and that data of the peer does.
+func TestStrangersKeepNothingAlive(t *testing.T) {
+	t.Parallel()
+	h, from := newHost(t, true), netip.MustParseAddrPort("192.0.2.1:1000")
+	l := h.newLink(func(*Stream) {})
+	l.path.in = make(chan *packet, 1)
+	h.byAddr[from] = l
+	h.Receive([]byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 2, 0}, from, netip.Addr{})
+	if len(l.path.in) != 1 || l.lastHeard.Load() != 0 {
+		t.Errorf("a packet that nobody has checked counts: %d passed on, heard at %d", len(l.path.in), l.lastHeard.Load())
+	}
+
+	ha, hb := newHost(t, true), newHost(t, true)
+	a, b := connect(t, ha, hb)
+	a.l.lastHeard.Store(0)
+	if _, err := b.Write([]byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Read(make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	if a.l.lastHeard.Load() == 0 {
+		t.Error("data does not count")
+	}
+}
+
 // FuzzReceive checks that no packet makes an endpoint panic, or begins a handshake without the
 // password.
 func FuzzReceive(f *testing.F) {

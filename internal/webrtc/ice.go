@@ -10,25 +10,16 @@ import (
 	"spate/internal/fairpool"
 )
 
-// question is a check of this side that has no answer yet.
-type question struct {
-	l  *link
-	to netip.AddrPort
-	at time.Time
-}
-
-// Bounds of the checks that this side sends, so that a description cannot direct many packets to
-// strangers: each address gets at most maxRounds of them until it answers.
+// Times of the rounds of checks.
 const (
 	maxRounds  = 10
 	firstRound = 50 * time.Millisecond // until the second round; doubled with each round
 	lastRound  = 4 * time.Second
-	maxAsked   = 10_000 // checks without an answer
 )
 
-// Receive handles a packet of the UDP port that is STUN or DTLS. It must not be called after Close.
-// Calls must not overlap. It copies what it keeps, and may change b. The caller must call Flush
-// when no more packets wait.
+// Receive handles a packet of the UDP port that is STUN or DTLS. Calls must not overlap. It copies
+// what it keeps, and may change b. The caller must call Flush when no more packets wait. After Close
+// it drops all packets.
 func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	if isSTUN(b) {
 		e.receiveCheck(b, from, local)
@@ -46,15 +37,12 @@ func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 		e.touched = append(e.touched, c)
 	}
 	e.mu.Unlock()
-	now := time.Now()
 	switch {
 	case c != nil:
-		c.receive(b, now)
+		c.receive(b, time.Now())
 	case l == nil || !l.path.add(in, b):
 		e.count.dropped.Add(1)
-		return
 	}
-	l.lastHeard.Store(now.UnixNano())
 }
 
 // Flush sends what the received packets ask for: acknowledgments, and data that the other sides
@@ -100,6 +88,9 @@ func (e *Endpoint) answerCheck(c *check, b []byte, from netip.AddrPort, local ne
 	}
 	e.mu.Lock()
 	l := e.byUfrag[string(ufrag)]
+	if e.closed {
+		l = nil
+	}
 	e.mu.Unlock()
 	if l == nil || !c.authentic(b, l.ours.pwd) {
 		return false
@@ -176,11 +167,7 @@ func (e *Endpoint) beginLocked(l *link) {
 	if !l.full {
 		return
 	}
-	for _, a := range l.theirs.candidates {
-		if e.opt.MayCheck(a.Addr()) && !slices.Contains(l.tried, a) {
-			l.tried = append(l.tried, a)
-		}
-	}
+	l.tried = append(l.tried, l.theirs.candidates...)
 	for _, a := range l.addrs {
 		if !slices.Contains(l.tried, a) {
 			l.tried = append(l.tried, a)
@@ -211,7 +198,9 @@ func (e *Endpoint) roundLocked(l *link) {
 
 // checkLocked sends one check.
 func (e *Endpoint) checkLocked(l *link, to netip.AddrPort, now time.Time) {
-	if l.theirs == nil || len(e.asked) >= maxAsked {
+	chosen := l.remote.Load()
+	proved := chosen != nil && chosen.addr == to
+	if l.theirs == nil || !proved && l.sent >= maxChecks {
 		return
 	}
 	r := binding{
@@ -220,11 +209,14 @@ func (e *Endpoint) checkLocked(l *link, to netip.AddrPort, now time.Time) {
 	}
 	rand.Read(r.id[:])
 	local := netip.Addr{}
-	if chosen := l.remote.Load(); chosen != nil && chosen.addr == to {
+	if proved {
 		local = chosen.local
 		r.nominate = l.controlling
 	}
-	e.asked[r.id] = question{l, to, now}
+	if !e.asked.add(now, r.id, l, to, proved) {
+		return
+	}
+	l.sent++
 	e.opt.Send(r.packet(), to, local)
 }
 
@@ -232,11 +224,11 @@ func (e *Endpoint) checkLocked(l *link, to netip.AddrPort, now time.Time) {
 func (e *Endpoint) checkAnswered(c *check, b []byte, from netip.AddrPort, local netip.Addr) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	q, ok := e.asked[c.id]
-	if !ok || q.to != from || !c.authentic(b, q.l.theirs.pwd) {
+	q, ok := e.asked.get(c.id, from)
+	if !ok || e.closed || !c.authentic(b, q.l.theirs.pwd) {
 		return false
 	}
-	delete(e.asked, c.id)
+	e.asked.remove(c.id)
 	l := q.l
 	if l.gone || !e.learnLocked(l, from) {
 		return false

@@ -29,13 +29,14 @@ type link struct {
 	path        *path
 
 	remote    atomic.Pointer[target] // where packets go; nil before a check
-	lastHeard atomic.Int64           // when a packet came, in Unix nanoseconds
+	lastHeard atomic.Int64           // when an authentic packet came, in Unix nanoseconds
 
 	// Endpoint.mu guards the fields below.
 	theirs   *description     // nil before the answer
 	addrs    []netip.AddrPort // addresses in Endpoint.byAddr, at most maxAddrs
 	tried    []netip.AddrPort // addresses that checks go to, at most 2*maxCandidates
 	round    int              // rounds of checks that were sent
+	sent     int              // checks that were sent
 	checks   *time.Timer      // sends the next round; nil if there is none
 	asked    time.Time        // when the last check of an open connection was sent
 	deadline time.Time        // when the link is given up unless it is open
@@ -132,11 +133,7 @@ func (e *Endpoint) sweep() {
 			l.asked = now
 		}
 	}
-	for id, q := range e.asked {
-		if now.Sub(q.at) > OpenTime {
-			delete(e.asked, id)
-		}
-	}
+	e.asked.expire(now)
 	e.waiting = slices.DeleteFunc(e.waiting, func(l *link) bool { return l.gone || !l.pending })
 	if len(e.byUfrag) > len(over) {
 		e.sweeper.Reset(sweepEvery)
@@ -165,11 +162,6 @@ func (l *link) end(why error) {
 			delete(e.byAddr, a)
 		}
 	}
-	for id, q := range e.asked {
-		if q.l == l {
-			delete(e.asked, id)
-		}
-	}
 	if l.checks != nil {
 		l.checks.Stop()
 	}
@@ -187,7 +179,7 @@ func (l *link) end(why error) {
 	if c != nil {
 		c.ch.End(why)
 	}
-	l.path.end(why)
+	l.path.end()
 }
 
 // leaveHandshakeLocked gives the handshake slot back.

@@ -33,7 +33,7 @@ func newHost(t testing.TB, lite bool) *host {
 		},
 		Addrs:     func() []netip.AddrPort { return []netip.AddrPort{h.at} },
 		Reachable: func() bool { return lite },
-		MayCheck:  netip.Addr.IsLoopback,
+		MayCheck:  func(a netip.AddrPort) bool { return a.Addr().IsLoopback() },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 	if err := c.ch.Err(); err != nil {
 		return nil, err
 	}
-	return &Stream{l, c.ch}, nil
+	return &Stream{l: l, ch: c.ch}, nil
 }
 
 // dtls returns the DTLS connection before its handshake.

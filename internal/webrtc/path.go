@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"spate/internal/webrtc/record"
@@ -32,7 +31,6 @@ type path struct {
 	in     chan *packet  // nil before the handshake, so that an offer that waits is small; Endpoint.mu guards the change
 	done   chan struct{} // closed when the link ends
 	once   sync.Once
-	why    atomic.Value // error
 	reads  deadline
 	writes deadline
 
@@ -88,12 +86,7 @@ func (p *path) add(in chan *packet, b []byte) bool {
 }
 
 // end makes all reads and writes fail.
-func (p *path) end(why error) {
-	p.once.Do(func() {
-		p.why.Store(why)
-		close(p.done)
-	})
-}
+func (p *path) end() { p.once.Do(func() { close(p.done) }) }
 
 // ReadFrom implements [net.PacketConn].
 func (p *path) ReadFrom(b []byte) (int, net.Addr, error) {

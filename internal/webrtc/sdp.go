@@ -16,6 +16,10 @@ const (
 
 	maxLines      = 200
 	maxCandidates = 8 // candidates that are used; further ones are ignored
+
+	// maxUfrag is the length of the longest ICE user name. RFC 8839 allows 256, but each check has it,
+	// and clients choose 4 to 16.
+	maxUfrag = 32
 )
 
 // SDPError is the error for a session description that cannot be used.
@@ -117,12 +121,12 @@ func parseSDP(text string) (*description, error) {
 func (d *description) set(name, value string) error {
 	switch name {
 	case "ice-ufrag":
-		if !iceText(value, 4) {
+		if !iceText(value, 4, maxUfrag) {
 			return badSDP("the ICE user name is not valid")
 		}
 		d.ufrag = value
 	case "ice-pwd":
-		if !iceText(value, 22) {
+		if !iceText(value, 22, 256) {
 			return badSDP("the ICE password is not valid")
 		}
 		d.pwd = value
@@ -141,6 +145,9 @@ func (d *description) set(name, value string) error {
 		port, err := strconv.ParseUint(value, 10, 16)
 		if err != nil || port == 0 {
 			return badSDP("the SCTP port is not valid")
+		}
+		if port != defaultSCTPPort { // package sctp sends to no other one, and all clients have it
+			return badSDP("the SCTP port is not 5000")
 		}
 		d.sctpPort = uint16(port)
 	case "max-message-size":
@@ -193,9 +200,9 @@ func parseCandidate(value string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), true
 }
 
-// iceText reports whether s is a user name or password of ICE with at least n characters.
-func iceText(s string, n int) bool {
-	if len(s) < n || len(s) > 256 {
+// iceText reports whether s is a user name or password of ICE with n to most characters.
+func iceText(s string, n, most int) bool {
+	if len(s) < n || len(s) > most {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {

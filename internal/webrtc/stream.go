@@ -13,8 +13,9 @@ import (
 // takes no data: at most 64 KiB wait beyond what the path holds. Its methods are safe for
 // concurrent use.
 type Stream struct {
-	l  *link
-	ch *sctp.Channel
+	l    *link
+	ch   *sctp.Channel
+	send sendState
 }
 
 var _ net.Conn = (*Stream)(nil)

@@ -115,11 +115,11 @@ type Client struct {
 	hosts  map[string]*hostSlots  // guarded by mu
 	closed bool                   // guarded by mu
 
-	sockets map[string]*wsTracker // by URL; guarded by mu
-	wsCtx   context.Context       // ends when the client is closed
-	wsStop  context.CancelFunc
-	wsRetry time.Duration // wsFirstRetry; tests shorten it
-	wsRuns  sync.WaitGroup
+	sockets            map[string]*wsTracker // by URL; guarded by mu
+	wsCtx              context.Context       // ends when the client is closed
+	wsStop             context.CancelFunc
+	wsRetry, wsSilence time.Duration // wsFirstRetry and wsSilence; tests shorten them
+	wsRuns             sync.WaitGroup
 }
 
 // New returns a client. Call Close when it is no longer needed.
@@ -149,7 +149,7 @@ func New(o Options) (*Client, error) {
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
 		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
 	}
-	c.wsRetry = wsFirstRetry
+	c.wsRetry, c.wsSilence = wsFirstRetry, wsSilence
 	c.wsCtx, c.wsStop = context.WithCancel(context.Background())
 	c.dialerUDP = c.dialer
 	c.dialerUDP.Dial, c.dialerUDP.DialsNames = o.DialUDP, false
@@ -160,8 +160,7 @@ func New(o Options) (*Client, error) {
 }
 
 // Close cancels the UDP requests in progress and closes the connections to WebSocket trackers and
-// idle connections. The client
-// must not be used afterwards.
+// idle connections. The client must not be used afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true

@@ -3,7 +3,7 @@ package trackerclient
 import (
 	"context"
 	"crypto/rand"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/coder/websocket"
@@ -44,7 +44,7 @@ func (t *wsTracker) read(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		_, b, err := conn.Read(ctx)
 		if err != nil {
-			return errors.Join(errSocketEnded, err)
+			return fmt.Errorf("%w: %w", errSocketEnded, err)
 		}
 		if wire.ParseWSReply(b, &r) != nil || r.Action != wire.WSAnnounce {
 			continue // of no use; trackers of others send messages that are not known here
@@ -114,47 +114,6 @@ func (t *wsTracker) accept(r *wire.WSReply) {
 	}
 }
 
-// reply gives a reply to the call that waits for it, and returns how many offers the peers of the
-// swarm could take.
-func (t *wsTracker) reply(r *wire.WSReply) (takers int, ih spate.InfoHash) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at := -1
-	for i, call := range t.sent {
-		if call.req.InfoHash == r.InfoHash || r.Failure != "" && r.InfoHash.IsZero() {
-			at = i
-			break
-		}
-	}
-	if at < 0 {
-		return 0, ih // the reply to offers, or to an announce after a new connection
-	}
-	call := t.sent[at]
-	t.sent = append(t.sent[:at:at], t.sent[at+1:]...)
-	if r.Failure != "" {
-		call.finish(nil, &tracker.FailureError{Reason: r.Failure, RetryIn: time.Duration(r.RetryIn) * time.Minute, Never: r.Never})
-		return 0, ih
-	}
-	w := t.swarms[call.req.InfoHash]
-	resp := &tracker.AnnounceResponse{
-		Interval: time.Duration(r.Interval) * time.Second, MinInterval: time.Duration(r.MinInterval) * time.Second,
-		Complete: r.Complete, Incomplete: r.Incomplete, Downloaded: r.Downloaded, Warning: r.Warning, TrackerID: r.TrackerID,
-	}
-	if resp.Interval <= 0 {
-		resp.Interval = wsInterval
-	}
-	call.finish(resp, nil)
-	if w == nil || call.req.Left == 0 || call.req.Event == tracker.EventStopped {
-		return 0, ih
-	}
-	takers = r.Takers
-	if takers == noPeersToTake { // seeds and leechers, of which this side is one
-		takers = max(0, r.Complete) + max(0, r.Incomplete) - 1
-	}
-	w.expire()
-	return min(takers, maxOffers, maxWaiting-len(w.offers)), call.req.InfoHash
-}
-
 // expire withdraws the offers that nobody has answered in time.
 func (w *wsSwarm) expire() {
 	for id, o := range w.offers {
@@ -181,6 +140,8 @@ func (t *wsTracker) offer(ctx context.Context, conn *websocket.Conn, ih spate.In
 	if len(made) == 0 {
 		return nil
 	}
+	t.out.Lock()
+	defer t.out.Unlock()
 	t.mu.Lock()
 	w = t.swarms[ih]
 	if w == nil { // it was stopped meanwhile
@@ -198,6 +159,7 @@ func (t *wsTracker) offer(ctx context.Context, conn *websocket.Conn, ih spate.In
 		list = append(list, one)
 	}
 	req := w.last
+	t.sent = append(t.sent, wsSent{hash: ih, offers: true, at: time.Now()})
 	t.mu.Unlock()
 	return t.send(ctx, conn, &req, list)
 }

@@ -34,8 +34,17 @@ func newWSServer(t *testing.T) *wsServer {
 	t.Helper()
 	s := &wsServer{got: make(chan wsMessage, 100), dies: make(chan struct{})}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/announce/elsewhere" {
+		switch path := r.URL.Path; {
+		case path == "/announce/elsewhere":
 			http.Redirect(w, r, "/announce", http.StatusFound)
+			return
+		case strings.HasPrefix(path, "/announce/dead"):
+			http.NotFound(w, r)
+			return
+		case path == "/announce/closes":
+			if conn, err := websocket.Accept(w, r, nil); err == nil {
+				conn.CloseNow()
+			}
 			return
 		}
 		conn, err := websocket.Accept(w, r, nil)
@@ -169,7 +178,7 @@ func TestSignalsPassThroughTracker(t *testing.T) {
 	s, c, sig := newWSServer(t), newWSClient(t), &madeSignals{accepted: make(chan string, 1)}
 	wait := announceWS(t, c, s.url, wsRequest(1, 5), sig)
 	m := s.next(t)
-	if len(m.Offers) != 0 || m.Event != tracker.EventStarted || m.Left != 5 {
+	if len(m.Offers) != 0 || m.Event != tracker.EventStarted || m.Left != 5 || m.Twice {
 		t.Errorf("the first announce is %+v", m.WSRequest)
 	}
 	m.say(counted(2))
@@ -225,18 +234,26 @@ func TestSeedMakesNoOffers(t *testing.T) {
 	}
 }
 
-// TestAnnouncesAgainAfterLostConnection checks that the swarms are announced over a new connection.
+// TestAnnouncesAgainAfterLostConnection checks that the swarms are announced over a new connection,
+// with offers.
 func TestAnnouncesAgainAfterLostConnection(t *testing.T) {
 	t.Parallel()
 	s, c := newWSServer(t), newWSClient(t)
 	c.wsRetry = time.Millisecond
-	wait := announceWS(t, c, s.url, wsRequest(1, 0), &madeSignals{})
+	req := wsRequest(1, 5)
+	req.Twice = true
+	wait := announceWS(t, c, s.url, req, &madeSignals{})
 	m := s.next(t)
 	m.say(counted(0))
 	wait()
 	s.dies <- struct{}{}
-	if m := s.next(t); m.InfoHash != (spate.InfoHash{1}) || m.Event != tracker.EventStarted {
+	m = s.next(t)
+	if m.InfoHash != (spate.InfoHash{1}) || m.Event != tracker.EventStarted || !m.Twice {
 		t.Errorf("after the connection was lost: %+v", m.WSRequest)
+	}
+	m.say(counted(1))
+	if m := s.next(t); len(m.Offers) != 1 {
+		t.Errorf("the new connection carries no offers: %+v", m.WSRequest)
 	}
 }
 

@@ -39,6 +39,9 @@ func (c *Channel) receiveSack(v []byte, now time.Time) {
 	for i, x := range t.cells[:done] {
 		t.ack(x, &a)
 		t.bytes -= x.n
+		if x.ppid == ppidBinary {
+			t.acked += uint64(x.n)
+		}
 		t.cells[i] = nil
 		cells.Put(x)
 	}

@@ -226,6 +226,30 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestSecondStreamEndsConnection checks that a peer cannot fill streams that nobody reads, whichever
+// side opened the channel.
+func TestSecondStreamEndsConnection(t *testing.T) {
+	t.Parallel()
+	for dials := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			a, b, _, _ := pair()
+			open(t, a, b)
+			if dials == 1 {
+				a, b = b, a
+			}
+			a.mu.Lock()
+			a.stream = 77
+			a.mu.Unlock()
+			a.Write([]byte("unread"))
+			if n, err := b.Read(make([]byte, 16)); !errors.Is(err, ErrStreams) {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+			a.Close()
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
 // TestSilenceEnds checks that a channel ends if the other side acknowledges nothing.
 func TestSilenceEnds(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,7 @@ type sender struct {
 	ssn        uint16  // the number of the current message
 	bytes      int     // bytes in cells
 	unsent     int     // bytes in cells that were never sent
+	acked      uint64  // bytes that Write got and that were acknowledged
 	flight     int     // bytes that were sent and are neither acknowledged nor lost
 	lost       int     // cells that are lost and were not sent again
 	lostAt     int     // no cell before this one is lost

@@ -58,6 +58,15 @@ func (c *Channel) Unacked() int {
 	return c.tx.bytes
 }
 
+// Progress returns the smoothed round-trip time, or 0 before it was measured, and the numbers of
+// bytes of this side that the other side has acknowledged, that it has not acknowledged, and that
+// were not sent yet. The last two are 0 after the end.
+func (c *Channel) Progress() (rtt time.Duration, acked uint64, unacked, unsent int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tx.srtt, c.tx.acked, c.tx.bytes, c.tx.unsent
+}
+
 // SetWriteDeadline sets the time after which Write fails. The zero value means never.
 func (c *Channel) SetWriteDeadline(t time.Time) { c.writers.set(t) }
 

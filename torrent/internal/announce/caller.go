@@ -60,6 +60,7 @@ func (c *caller) Announce(ctx context.Context, url string, req *tracker.Announce
 		}
 	}
 	p.begin(now, req.Event)
+	req.Twice = IsWebSocket(url) && c.s.twiceLocked(c.swarm, url)
 	c.s.mu.Unlock()
 	c.s.changed()
 	resp, err := c.call(ctx, url, req)
@@ -80,15 +81,23 @@ func (c *caller) Announce(ctx context.Context, url string, req *tracker.Announce
 }
 
 func (c *caller) call(ctx context.Context, url string, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
-	signals, ok := c.s.opt.Client.(SignalClient)
-	if ok && c.s.opt.Signals != nil && IsWebSocket(url) {
-		resp, err = signals.AnnounceSignals(ctx, url, req, c.s.opt.Signals(c.swarm.hash))
+	if IsWebSocket(url) {
+		resp, err = c.s.announceSignals(ctx, url, req)
 	} else if late, ok := c.s.opt.Client.(LateClient); ok {
 		resp, err = late.AnnounceLate(ctx, url, req, func(peer discovery.Candidate) { c.found(peer, url) })
 	} else {
 		resp, err = c.s.opt.Client.Announce(ctx, url, req)
 	}
 	return resp, named(url, err)
+}
+
+// announceSignals announces to a WebSocket tracker.
+func (s *Scheduler) announceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	client, ok := s.opt.Client.(SignalClient)
+	if !ok || s.opt.Signals == nil {
+		return s.opt.Client.Announce(ctx, url, req)
+	}
+	return client.AnnounceSignals(ctx, url, req, s.opt.Signals(req.InfoHash))
 }
 
 // IsWebSocket reports whether the URL of a tracker is that of a WebSocket tracker.

@@ -402,6 +402,36 @@ func TestCompletedAndStoppedAtOnce(t *testing.T) {
 	})
 }
 
+// webSockets is an answersByURL that announces to WebSocket trackers only with signals.
+type webSockets struct{ answersByURL }
+
+func (c *webSockets) Announce(_ context.Context, url string, _ *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	return nil, errors.New("announced without signals: " + url)
+}
+
+func (c *webSockets) AnnounceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest, _ tracker.Signals) (*tracker.AnnounceResponse, error) {
+	return c.answersByURL.Announce(ctx, url, req)
+}
+
+// TestLeaveTellsWebSocketTrackers checks that a search says "stopped" to a WebSocket tracker.
+func TestLeaveTellsWebSocketTrackers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const url = "ws://a.example/announce"
+		c := &webSockets{answersByURL{resp: map[string]tracker.AnnounceResponse{url: {Interval: time.Hour}}}}
+		s, end := process(t, c, "", 6881)
+		s.opt.Signals = func(spate.InfoHash) tracker.Signals { return nil }
+		defer end()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s.Poll(ctx, url, spate.InfoHash{1}, &fakeTorrent{})
+		s.Leave()
+		want := []call{{0, url, tracker.EventStarted}, {time.Second, url, tracker.EventStopped}}
+		if got := c.take(); !slices.Equal(got, want) {
+			t.Errorf("announced %v, want %v", got, want)
+		}
+	})
+}
+
 // TestTorrentAfterSearch checks that a torrent whose metadata was searched for takes over: the
 // tracker is not asked again at once, the torrent gets the peers of the search, also those that
 // the tracker names later, and it announces "stopped". If no torrent follows, Leave does.

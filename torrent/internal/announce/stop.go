@@ -153,7 +153,11 @@ func (s *Scheduler) Leave() {
 			defer func() { <-tokens }()
 			req := s.newRequest(l.hash)
 			req.Left, req.Event, req.NumWant, req.TrackerID = tracker.Unknown, tracker.EventStopped, 0, l.id
-			s.opt.Client.Announce(ctx, l.url, &req)
+			if IsWebSocket(l.url) {
+				s.announceSignals(ctx, l.url, &req)
+			} else {
+				s.opt.Client.Announce(ctx, l.url, &req)
+			}
 		})
 	}
 	wg.Wait()

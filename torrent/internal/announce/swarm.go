@@ -31,6 +31,7 @@ type Swarm struct {
 	stops                uint8         // calls of Stop or Halt that have not ended
 	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
+	beside               *beside       // nil unless SetBeside was called
 }
 
 // ongoing is an announce that has not ended.

@@ -73,8 +73,11 @@ func (l *List) SetAdvertised(port uint16) {
 }
 
 // AddSelf records that a is our own address, as a handshake with our peer id has shown. Next
-// never returns it again.
+// never returns it again. It ignores an address that is not valid.
 func (l *List) AddSelf(a netip.AddrPort) {
+	if !a.IsValid() {
+		return
+	}
 	a = spate.CanonicalAddr(a)
 	if len(l.self) < maxSelf {
 		l.self[a] = true
