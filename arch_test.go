@@ -302,7 +302,7 @@ var mayDial = map[string]string{
 	"internal/webseed/client.go: http.Transport":      "limits for the guard's own transports",
 	"torrent/options.go: net.Dialer":                  "peers, which package peerlist judges",
 	"tracker/trackerclient/http.go: http.Transport":   "limits for the guard's own transports",
-	"tracker/trackerclient/websocket.go: http.Client": "its transport connects through the guard's dialer, and it follows no redirects",
+	"tracker/trackerclient/wsconnect.go: http.Client": "its transport connects through the guard's dialer, and it follows no redirects",
 	"tracker/trackerserver/natcheck.go: net.Dialer":   "peers that announced, which are judged there",
 }
 

@@ -79,7 +79,8 @@ func (q *questions) remove(id [12]byte) {
 	}
 	delete(q.by, id)
 	network := networkOf(one.to.Addr())
-	if q.of[network]--; q.of[network] <= 0 {
+	q.of[network]--
+	if q.of[network] <= 0 {
 		delete(q.of, network)
 	}
 }
