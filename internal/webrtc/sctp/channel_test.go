@@ -193,7 +193,10 @@ func TestEnds(t *testing.T) {
 		{"shutdown", func(a *Channel) { control(a, kindShutdown, make([]byte, shutdownLen)) }, io.EOF},
 		{"data without bytes", func(a *Channel) { control(a, kindData, make([]byte, 12)) }, ErrProtocol},
 		{"acknowledgment of nothing", func(a *Channel) {
-			control(a, kindSack, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, a.rx.cumulative+1<<30), 0))
+			a.mu.Lock()
+			tsn := a.rx.cumulative + 1<<30
+			a.mu.Unlock()
+			control(a, kindSack, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, tsn), 0))
 		}, ErrProtocol},
 	} {
 		t.Run(c.name, func(t *testing.T) {
