@@ -31,7 +31,11 @@ func (s *Stream) Write(b []byte) (int, error) { return s.ch.Write(b) }
 func (s *Stream) Unacked() int { return s.ch.Unacked() }
 
 // Close ends the connection. Bytes that the other side has not acknowledged may be lost.
-func (s *Stream) Close() error { return s.ch.Close() }
+func (s *Stream) Close() error {
+	s.ch.Close()
+	s.l.end(net.ErrClosed) // the end may have been told to another goroutine, which has not come so far
+	return nil
+}
 
 // LocalAddr returns an [Addr].
 func (s *Stream) LocalAddr() net.Addr { return Addr{} }

@@ -22,7 +22,7 @@ func TestBytesArrive(t *testing.T) {
 		within time.Duration
 	}{
 		{"clean path", func(ab, ba *wire) {}, 700 * time.Millisecond},
-		{"1 % lost", func(ab, ba *wire) { ab.lose, ba.lose = some(.01, 1), some(.01, 2) }, 8 * time.Second},
+		{"1 % lost", func(ab, ba *wire) { ab.lose, ba.lose = some(.01, 1), some(.01, 2) }, 2500 * time.Millisecond}, // 3 s with timeouts only
 		{"10 % lost", func(ab, ba *wire) { ab.lose, ba.lose = some(.1, 3), some(.1, 4) }, 60 * time.Second},
 		{"acknowledgments lost", func(ab, ba *wire) { ba.lose = some(.2, 5) }, 30 * time.Second},
 		{"reordered", func(ab, ba *wire) {
