@@ -51,7 +51,8 @@ func (e *Env) openWebRTC(udp *udpmux.Mux, bind netip.Addr, at *channelAddr) (tor
 			_, err := udp.Send([]udpmux.Packet{{Addr: to, Local: local, Data: b}})
 			return err
 		},
-		Addrs: at.addrs, Reachable: at.reachable, Log: e.Log,
+		SendBatch: func(packets []udpmux.Packet) { udp.Send(packets) },
+		Addrs:     at.addrs, Reachable: at.reachable, Log: e.Log,
 		MayCheck: func(a netip.AddrPort) bool { return mayCheck(bind, a) },
 	})
 	if err != nil {
@@ -61,6 +62,7 @@ func (e *Env) openWebRTC(udp *udpmux.Mux, bind netip.Addr, at *channelAddr) (tor
 		for i := range batch {
 			end.Receive(batch[i].Data, batch[i].Addr, batch[i].Local)
 		}
+		end.Flush()
 	})
 	answerSTUN(udp)
 	return dataChannels{end}, nil

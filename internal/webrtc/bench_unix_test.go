@@ -4,10 +4,13 @@ package webrtc
 
 import (
 	"io"
+	"net/netip"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"spate/internal/udpmux"
 )
 
 // cpu returns the processor time of this process.
@@ -17,9 +20,45 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// newMuxHost returns an endpoint on a UDP port as the daemon opens it, which sends and receives
+// many packets at once.
+func newMuxHost(b *testing.B, at netip.Addr) *host {
+	udp, err := udpmux.Listen(at, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := &host{at: netip.AddrPortFrom(at, udp.Port())}
+	h.Endpoint, err = New(Options{
+		Send: func(p []byte, to netip.AddrPort, local netip.Addr) error {
+			_, err := udp.Send([]udpmux.Packet{{Addr: to, Local: local, Data: p}})
+			return err
+		},
+		SendBatch: func(packets []udpmux.Packet) { udp.Send(packets) },
+		Addrs:     func() []netip.AddrPort { return []netip.AddrPort{h.at} },
+		MayCheck:  func(a netip.AddrPort) bool { return a.Addr().IsLoopback() },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	udp.Receive(udpmux.WebRTC, func(batch []udpmux.Packet) {
+		for _, p := range batch {
+			h.Receive(p.Data, p.Addr, p.Local)
+		}
+		h.Flush()
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		udp.Run(b.Context())
+	}()
+	b.Cleanup(func() { udp.Close(); <-done; h.Close() })
+	return h
+}
+
 // BenchmarkTransfer measures the processor time of both ends together.
 func BenchmarkTransfer(b *testing.B) {
-	x, y := connect(b, newHost(b, true), newHost(b, true))
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	x, y := connect(b, newMuxHost(b, loopback), newMuxHost(b, loopback))
 	piece := make([]byte, 64<<10)
 	b.SetBytes(int64(len(piece)))
 	b.ResetTimer()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"spate/internal/fairpool"
+	"spate/internal/udpmux"
 )
 
 // Options configure an [Endpoint]. Send and Addrs are required.
@@ -25,6 +26,10 @@ type Options struct {
 	// Send sends a packet from the UDP port. local is the address of this machine from which it
 	// leaves; if it is not valid, the system chooses. It must not wait.
 	Send func(packet []byte, to netip.AddrPort, local netip.Addr) error
+	// SendBatch sends packets together, which is faster if consecutive ones have equal sizes. The
+	// packets belong to the caller again when it returns. It must not wait. Nil sends each packet
+	// with Send.
+	SendBatch func([]udpmux.Packet)
 	// Addrs returns the addresses at which others reach the UDP port. Descriptions name them.
 	Addrs func() []netip.AddrPort
 	// Reachable reports whether others can send packets to Addrs without a packet from this side
@@ -73,6 +78,8 @@ type Endpoint struct {
 	wg    sync.WaitGroup // goroutines of connections
 	free  sync.Pool      // *packet
 
+	outgoing sync.Pool // *outgoing
+
 	count struct{ offers, answers, opened, failed, dropped atomic.Uint64 }
 
 	mu         sync.Mutex // guards the fields below and the fields of every link that say so
@@ -84,6 +91,7 @@ type Endpoint struct {
 	pending    int     // links in waiting that are pending
 	open       int     // links whose data channel is open
 	handshakes *fairpool.Pool[*link]
+	touched    []*carrier  // whose channels got packets since the last call of Flush
 	sweeper    *time.Timer // nil while there are no links
 }
 
@@ -119,6 +127,13 @@ func New(opt Options) (*Endpoint, error) {
 	if opt.MayCheck == nil {
 		opt.MayCheck = func(netip.AddrPort) bool { return false }
 	}
+	if opt.SendBatch == nil {
+		opt.SendBatch = func(packets []udpmux.Packet) {
+			for _, p := range packets {
+				opt.Send(p.Data, p.Addr, p.Local)
+			}
+		}
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -127,6 +142,7 @@ func New(opt Options) (*Endpoint, error) {
 		handshakes: fairpool.New[*link](fairpool.Options{Slots: opt.MaxHandshakes}),
 	}
 	e.free.New = func() any { return new(packet) }
+	e.outgoing.New = func() any { return new(outgoing) }
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	return e, e.makeCertificate()
 }

@@ -3,15 +3,10 @@ package webrtc
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	mathrand "math/rand/v2"
 	"net/netip"
-	"os"
 	"runtime"
 	"testing"
-	"time"
-
-	"github.com/pion/sctp"
 )
 
 // TestGarbageEndsNothing checks that packets that a stranger sends in the name of a peer, and
@@ -82,42 +77,15 @@ func TestStrangersKeepNothingAlive(t *testing.T) {
 
 	ha, hb := newHost(t, true), newHost(t, true)
 	a, b := connect(t, ha, hb)
+	a.l.lastHeard.Store(0)
 	if _, err := b.Write([]byte("data")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Read(make([]byte, 4)); err != nil {
 		t.Fatal(err)
 	}
-	ha.Endpoint.mu.Lock()
-	defer ha.Endpoint.mu.Unlock()
-	now := time.Now().Add(time.Hour)
-	a.l.heardDataLocked(now)
-	if a.l.lastHeard.Load() != now.UnixNano() {
+	if a.l.lastHeard.Load() == 0 {
 		t.Error("data does not count")
-	}
-}
-
-// TestSecondStreamEndsConnection checks that a peer cannot fill streams that nobody reads, whichever
-// side made the offer.
-func TestSecondStreamEndsConnection(t *testing.T) {
-	t.Parallel()
-	ha, hb := newHost(t, true), newHost(t, true)
-	for range 2 {
-		a, b := connect(t, ha, hb)
-		further, err := b.a.OpenStream(77, sctp.PayloadTypeWebRTCBinary)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := further.WriteSCTP([]byte("unread"), sctp.PayloadTypeWebRTCBinary); err != nil {
-			t.Fatal(err)
-		}
-		a.SetReadDeadline(time.Now().Add(patience))
-		if n, err := a.Read(make([]byte, 16)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("read %d bytes, %v", n, err)
-		}
-		b.Close()
-		await(t, func() bool { return ha.Stats().Open+hb.Stats().Open == 0 })
-		ha, hb = hb, ha
 	}
 }
 

@@ -18,7 +18,8 @@ const (
 )
 
 // Receive handles a packet of the UDP port that is STUN or DTLS. Calls must not overlap. It copies
-// what it keeps. After Close it drops all packets.
+// what it keeps, and may change b. The caller must call Flush when no more packets wait. After Close
+// it drops all packets.
 func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	if isSTUN(b) {
 		e.receiveCheck(b, from, local)
@@ -27,12 +28,39 @@ func (e *Endpoint) Receive(b []byte, from netip.AddrPort, local netip.Addr) {
 	e.mu.Lock()
 	l := e.byAddr[from]
 	var in chan *packet
+	var c *carrier
 	if l != nil {
-		in = l.path.in
+		in, c = l.path.in, l.carrier
+	}
+	if c != nil && !c.touched {
+		c.touched = true
+		e.touched = append(e.touched, c)
 	}
 	e.mu.Unlock()
-	if l == nil || !l.path.add(in, b) {
+	switch {
+	case c != nil:
+		c.receive(b, time.Now())
+	case l == nil || !l.path.add(in, b):
 		e.count.dropped.Add(1)
+	}
+}
+
+// Flush sends what the received packets ask for: acknowledgments, and data that the other sides
+// have room for now.
+func (e *Endpoint) Flush() {
+	now := time.Now()
+	for {
+		e.mu.Lock()
+		n := len(e.touched)
+		if n == 0 {
+			e.mu.Unlock()
+			return
+		}
+		c := e.touched[n-1]
+		c.touched = false
+		e.touched = e.touched[:n-1]
+		e.mu.Unlock()
+		c.ch.Flush(now)
 	}
 }
 

@@ -44,8 +44,8 @@ type link struct {
 	isOpen   bool
 	gone     bool
 	slot     *fairpool.Member[*link] // while the handshake goes on
+	carrier  *carrier                // after the handshake
 	stream   *Stream                 // once it is open
-	received uint64                  // bytes that SCTP had received at the last sweep
 }
 
 // target is the address of the other side, and that of this machine which it reaches.
@@ -123,9 +123,6 @@ func (e *Endpoint) sweep() {
 		return
 	}
 	for _, l := range e.byUfrag {
-		if l.isOpen {
-			l.heardDataLocked(now)
-		}
 		switch {
 		case !l.isOpen && now.After(l.deadline), l.isOpen && now.Sub(time.Unix(0, l.lastHeard.Load())) > silentTime:
 			over = append(over, l)
@@ -146,15 +143,6 @@ func (e *Endpoint) sweep() {
 	e.mu.Unlock()
 	for _, l := range over {
 		l.end(errSilent)
-	}
-}
-
-// heardDataLocked notes that data has come from the other side since the last call. DTLS has proved
-// who sent it, unlike a packet that only looks like DTLS.
-func (l *link) heardDataLocked(now time.Time) {
-	if n := l.stream.a.BytesReceived(); n != l.received {
-		l.received = n
-		l.lastHeard.Store(now.UnixNano())
 	}
 }
 
@@ -183,10 +171,13 @@ func (l *link) end(why error) {
 	} else {
 		e.count.failed.Add(1)
 	}
-	s := l.stream
+	s, c := l.stream, l.carrier
 	e.mu.Unlock()
 	if s == nil {
 		e.opt.Log.Debug("no data channel", "err", why)
+	}
+	if c != nil {
+		c.ch.End(why)
 	}
 	l.path.end()
 }

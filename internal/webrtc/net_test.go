@@ -51,6 +51,7 @@ func newHost(t testing.TB, lite bool) *host {
 			h.mu.Unlock()
 			if ok {
 				h.Receive(b[:n], from, netip.Addr{})
+				h.Flush()
 			}
 		}
 	}()

@@ -5,38 +5,17 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/logging"
-	"github.com/pion/sctp"
 )
 
-// Sizes of packets in bytes. A SCTP packet of sctpMTU makes a UDP packet of less than 1,280 bytes,
-// which every IPv6 network carries.
-const (
-	dtlsMTU    = 1200
-	sctpMTU    = 1192
-	maxEntries = 4096      // packets that wait in a stream, which hold more memory than their bytes; beyond it the connection ends
-	maxReceive = 256 << 10 // bytes that arrived and were not read; the other side waits beyond it
-)
+// dtlsMTU is the length in bytes of the longest packet of the handshake.
+const dtlsMTU = 1200
 
-// Messages that open a data channel (RFC 8832).
-const (
-	dcepAck  = 2
-	dcepOpen = 3
-
-	dcepOpenLen  = 12
-	dcepReliable = 0 // ordered and reliable
-)
-
-var (
-	errFingerprint = errors.New("webrtc: the certificate is not that of the session description")
-	errChannel     = errors.New("webrtc: the other side opened no ordered, reliable data channel")
-	errStreams     = errors.New("webrtc: the other side opened a second data channel")
-)
+var errFingerprint = errors.New("webrtc: the certificate is not that of the session description")
 
 // establish opens the data channel when an address of the other side is known.
 func (l *link) establish() {
@@ -66,16 +45,7 @@ func (l *link) establish() {
 		return
 	}
 	e.count.opened.Add(1)
-	e.wg.Go(func() { l.refuseStreams(s.a) })
 	l.opened(s)
-}
-
-// refuseStreams ends the link if the other side opens a further stream, because nobody reads it
-// and its messages would hold memory and fill the window of the data channel.
-func (l *link) refuseStreams(a *sctp.Association) {
-	if _, err := a.AcceptStream(); err == nil {
-		l.end(errStreams)
-	}
 }
 
 // openChannel makes the DTLS handshake, the SCTP association and the data channel. Whatever it
@@ -89,28 +59,19 @@ func (l *link) openChannel(ctx context.Context) (*Stream, error) {
 		d.Close()
 		return nil, err
 	}
-	a, err := sctp.ClientContext(ctx,
-		sctp.WithNetConn(d), sctp.WithLoggerFactory(quiet{}), sctp.WithMTU(sctpMTU), sctp.WithBlockWrite(true),
-		sctp.WithMaxMessageSize(uint32(min(maxWrite, l.theirs.maxMessage))), sctp.WithMaxReceiveBufferSize(maxReceive),
-		sctp.WithMaxReassemblyQueueEntries(maxEntries),
-		sctp.WithEnableZeroChecksum(true), // DTLS protects the packets
-	)
+	c, err := l.takeOver(d)
 	if err != nil {
-		d.Close()
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, l.path.end)
-	defer stop()
-	open := l.acceptChannel
-	if l.offered {
-		open = l.dialChannel
+	select {
+	case <-c.ch.Opened():
+	case <-ctx.Done():
+		c.ch.End(ctx.Err())
 	}
-	s, err := open(a)
-	if err != nil {
-		a.Close()
+	if err := c.ch.Err(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &Stream{l: l, ch: c.ch}, nil
 }
 
 // dtls returns the DTLS connection before its handshake.
@@ -147,51 +108,6 @@ func (l *link) dtls() (*dtls.Conn, error) {
 		opts = append(opts, o)
 	}
 	return dtls.ServerWithOptions(l.path, Addr{}, opts...)
-}
-
-// dialChannel opens the data channel.
-func (l *link) dialChannel(a *sctp.Association) (*Stream, error) {
-	id := uint16(1)
-	if l.active {
-		id = 0 // the DTLS client has the even numbers
-	}
-	s, err := a.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.WriteSCTP(channelOpen(), sctp.PayloadTypeWebRTCDCEP); err != nil {
-		return nil, err
-	}
-	return newStream(l, a, s), nil
-}
-
-// channelOpen returns a message that opens a channel without a label.
-func channelOpen() []byte {
-	b := make([]byte, dcepOpenLen)
-	b[0], b[1] = dcepOpen, dcepReliable
-	return b
-}
-
-// acceptChannel waits until the other side has opened the data channel.
-func (l *link) acceptChannel(a *sctp.Association) (*Stream, error) {
-	s, err := a.AcceptStream()
-	if err != nil {
-		return nil, err
-	}
-	s.SetDefaultPayloadType(sctp.PayloadTypeWebRTCBinary)
-	var b [maxPacket]byte
-	n, kind, err := s.ReadSCTP(b[:])
-	switch {
-	case err != nil:
-		return nil, err
-	case kind != sctp.PayloadTypeWebRTCDCEP || n < dcepOpenLen || b[0] != dcepOpen || b[1] != dcepReliable,
-		int(binary.BigEndian.Uint16(b[8:]))+int(binary.BigEndian.Uint16(b[10:])) != n-dcepOpenLen:
-		return nil, errChannel
-	}
-	if _, err := s.WriteSCTP([]byte{dcepAck}, sctp.PayloadTypeWebRTCDCEP); err != nil {
-		return nil, err
-	}
-	return newStream(l, a, s), nil
 }
 
 // quiet discards the logs of pion, because other peers can cause any number of them.

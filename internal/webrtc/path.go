@@ -6,12 +6,15 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"spate/internal/webrtc/record"
 )
 
 // Bounds of the packets that wait for DTLS.
 const (
 	maxPacket = 2048 // bytes of one packet
 	pathQueue = 256  // packets of one connection
+	maxEarly  = 32   // packets with data that came before the end of the handshake
 )
 
 // packet is a received packet. Endpoint.free keeps them for reuse.
@@ -20,7 +23,9 @@ type packet struct {
 	data [maxPacket]byte
 }
 
-// path carries the DTLS packets of a link. It implements [net.PacketConn] for package dtls.
+// path carries the DTLS packets of a link. It implements [net.PacketConn] for the handshake of
+// package dtls, from which it keeps back the packets with data: the other side may send them as
+// soon as its part of the handshake is done.
 type path struct {
 	l      *link
 	in     chan *packet  // nil before the handshake, so that an offer that waits is small; Endpoint.mu guards the change
@@ -28,10 +33,40 @@ type path struct {
 	once   sync.Once
 	reads  deadline
 	writes deadline
+
+	mu     sync.Mutex // guards the fields below
+	taken  bool       // the handshake is over, and package dtls gets and sends no more packets
+	early  []*packet  // packets with data that came before
+	flight []byte     // the last packet of the handshake that this side sent
 }
 
 func newPath(l *link) *path {
 	return &path{l: l, done: make(chan struct{})}
+}
+
+// keep keeps a packet back from the handshake if it is one with data, or if the handshake is over.
+func (p *path) keep(q *packet) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.taken && q.data[0] != record.TypeData {
+		return false
+	}
+	if len(p.early) == maxEarly {
+		p.l.e.free.Put(q)
+	} else {
+		p.early = append(p.early, q)
+	}
+	return true
+}
+
+// take ends the part of package dtls: it sends no more packets. take returns the packets that were
+// kept back, and the last packet of the handshake that this side sent.
+func (p *path) take() (early []*packet, flight []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = true
+	early, p.early = p.early, nil
+	return early, p.flight
 }
 
 // add adds a copy of a packet to in, the queue of the path. It returns false if there is no room.
@@ -55,15 +90,20 @@ func (p *path) end() { p.once.Do(func() { close(p.done) }) }
 
 // ReadFrom implements [net.PacketConn].
 func (p *path) ReadFrom(b []byte) (int, net.Addr, error) {
-	select {
-	case q := <-p.in:
-		n := copy(b, q.data[:q.n])
-		p.l.e.free.Put(q)
-		return n, Addr{}, nil
-	case <-p.done:
-		return 0, nil, net.ErrClosed
-	case <-p.reads.over():
-		return 0, nil, os.ErrDeadlineExceeded
+	for {
+		select {
+		case q := <-p.in:
+			if p.keep(q) {
+				continue
+			}
+			n := copy(b, q.data[:q.n])
+			p.l.e.free.Put(q)
+			return n, Addr{}, nil
+		case <-p.done:
+			return 0, nil, net.ErrClosed
+		case <-p.reads.over():
+			return 0, nil, os.ErrDeadlineExceeded
+		}
 	}
 }
 
@@ -76,15 +116,30 @@ func (p *path) WriteTo(b []byte, _ net.Addr) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	default:
 	}
-	if to := p.l.remote.Load(); to != nil {
-		p.l.e.opt.Send(b, to.addr, to.local) // what is not sent is lost, and SCTP sends it again
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.taken {
+		p.flight = append(p.flight[:0], b...)
+		p.send(b)
 	}
 	return len(b), nil
 }
 
+// send sends a packet. What is not sent is lost, and DTLS or SCTP send it again.
+func (p *path) send(b []byte) {
+	if to := p.l.remote.Load(); to != nil {
+		p.l.e.opt.Send(b, to.addr, to.local)
+	}
+}
+
 // Close implements [net.PacketConn].
 func (p *path) Close() error {
-	p.l.end(net.ErrClosed)
+	p.mu.Lock()
+	taken := p.taken
+	p.mu.Unlock()
+	if !taken {
+		p.l.end(net.ErrClosed)
+	}
 	return nil
 }
 

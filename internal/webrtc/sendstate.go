@@ -11,7 +11,7 @@ type SendState struct {
 	MinRTT  time.Duration // least value of RTT in the last two to four minutes, as far as SendState was called
 	Acked   uint64        // bytes that the other side has acknowledged; never decreases
 	Unacked int           // bytes that were written and not acknowledged
-	Unsent  int           // bytes of Unacked that the congestion window holds back
+	Unsent  int           // bytes of Unacked that were never sent
 }
 
 // minRTTFor is the half of the time for which a least round-trip time counts.
@@ -19,8 +19,7 @@ const minRTTFor = 2 * time.Minute
 
 // sendState is what a Stream remembers for SendState.
 type sendState struct {
-	mu      sync.Mutex // guards the fields below
-	acked   uint64
+	mu      sync.Mutex    // guards the fields below
 	least   time.Duration // since since; 0 if there is none
 	earlier time.Duration // before since, for minRTTFor at most
 	since   time.Time
@@ -29,15 +28,11 @@ type sendState struct {
 // SendState returns the state of the bytes that were written. It may be called at any time, also
 // after Close.
 func (s *Stream) SendState() SendState {
-	st := SendState{RTT: time.Duration(s.a.SRTT() * float64(time.Millisecond)), Unacked: s.Unacked()}
-	st.Unsent = max(0, st.Unacked-int(s.a.CWND()))
-	wrote := s.wrote.Load()
+	var st SendState
+	st.RTT, st.Acked, st.Unacked, st.Unsent = s.ch.Progress()
 	m := &s.send
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// The two numbers are not of the same instant.
-	m.acked = max(m.acked, wrote-min(wrote, uint64(st.Unacked)))
-	st.Acked = m.acked
 	if st.RTT > 0 {
 		m.measured(time.Now(), st.RTT)
 	}
