@@ -17,8 +17,12 @@ import (
 
 const (
 	// maxQueued bounds the bytes that wait to be sent to a client. A client that does not read
-	// them is disconnected.
+	// the replies to its own messages is disconnected.
 	maxQueued = 256 << 10
+	// maxQueuedOffers and maxQueuedAnswers are the bytes in the queue up to which offers and
+	// answers of other clients are added. They are dropped above that, so that others cannot get
+	// a client with a slow line disconnected.
+	maxQueuedOffers, maxQueuedAnswers = maxQueued / 2, maxQueued / 4 * 3
 	// sendTime limits the time in which a client must take a message.
 	sendTime = 10 * time.Second
 	// firstTime limits the time until the first announce of a client.
@@ -58,7 +62,7 @@ type socket struct {
 
 	mu      sync.Mutex
 	queue   [][]byte // messages that wait to be sent; guarded by mu
-	queued  int      // bytes in queue; guarded by mu
+	queued  int      // bytes that wait, with those that write took from queue; guarded by mu
 	writing bool     // a goroutine writes; guarded by mu
 }
 
@@ -101,32 +105,43 @@ func (k *socket) attendee(ih *spate.InfoHash) *attendee {
 	return nil
 }
 
-// end disconnects the client. The goroutine that reads then gets an error.
-func (k *socket) end() { k.raw.Close() }
+// end disconnects the client and does not wait. The goroutine that reads then gets an error. The
+// connection below TLS is closed, because TLS would first send that it closes, for up to 5 s.
+func (k *socket) end() {
+	raw := k.raw
+	if below, ok := raw.(interface{ NetConn() net.Conn }); ok {
+		raw = below.NetConn()
+	}
+	raw.Close()
+}
 
-// send sends a message. It never waits: a goroutine writes what the connection does not take at
-// once. If too much waits, the client is disconnected.
-func (k *socket) send(message []byte) {
+// send sends a message, or returns false if more than limit bytes would wait. It never waits: a
+// goroutine writes what the connection does not take at once.
+func (k *socket) send(message []byte, limit int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.queued += len(message); k.queued > maxQueued {
-		k.end()
-		return
+	if k.queued+len(message) > limit {
+		return false
 	}
+	k.queued += len(message)
 	k.queue = append(k.queue, message)
 	if !k.writing {
 		k.writing = true
 		go k.write()
 	}
+	return true
 }
 
-// reply sends a message of which the caller keeps the memory, and waits until it is written. Only
-// the goroutine that reads calls it, so that a client that does not read gets no more replies.
+// reply sends a message of which the caller keeps the memory, and waits until it is written if no
+// other message is being written. A client for which too much waits is disconnected. Only the
+// goroutine that reads calls reply.
 func (k *socket) reply(message []byte) {
 	k.mu.Lock()
 	if k.writing {
 		k.mu.Unlock()
-		k.send(bytes.Clone(message))
+		if !k.send(bytes.Clone(message), maxQueued) {
+			k.end()
+		}
 		return
 	}
 	k.writing = true
@@ -135,12 +150,12 @@ func (k *socket) reply(message []byte) {
 	k.write()
 }
 
-// write writes the messages of the queue until it is empty.
+// write writes the messages of the queue until it is empty. The caller has set writing.
 func (k *socket) write() {
 	for {
 		k.mu.Lock()
 		queue := k.queue
-		k.queue, k.queued = nil, 0
+		k.queue = nil
 		if len(queue) == 0 {
 			k.writing = false
 			k.mu.Unlock()
@@ -148,21 +163,20 @@ func (k *socket) write() {
 		}
 		k.mu.Unlock()
 		for _, m := range queue {
-			if !k.writeOne(m) {
-				break
-			}
+			k.writeOne(m) // returns at once after an error
+			k.mu.Lock()
+			k.queued -= len(m)
+			k.mu.Unlock()
 		}
 	}
 }
 
 // writeOne writes a message. It disconnects a client that does not take it in time.
-func (k *socket) writeOne(message []byte) bool {
+func (k *socket) writeOne(message []byte) {
 	k.raw.SetWriteDeadline(time.Now().Add(sendTime))
-	err := k.conn.Write(context.Background(), websocket.MessageText, message)
-	if err != nil {
+	if err := k.conn.Write(context.Background(), websocket.MessageText, message); err != nil {
 		k.end()
 	}
-	return err == nil
 }
 
 // await limits the time until the next announce.

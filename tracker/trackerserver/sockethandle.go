@@ -129,10 +129,11 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	}
 	c.out = wire.AppendWSReply(c.out[:0], &c.say)
 	k.reply(c.out)
-	ss.n.offers.Add(uint64(len(c.deliveries)))
 	for i := range c.deliveries {
 		d := &c.deliveries[i]
-		d.to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Offer: d.offer.SDP, OfferID: d.offer.ID, PeerID: r.PeerID}))
+		if d.to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Offer: d.offer.SDP, OfferID: d.offer.ID, PeerID: r.PeerID}), maxQueuedOffers) {
+			ss.n.offers.Add(1)
+		}
 		*d = delivery{}
 	}
 }
@@ -275,8 +276,9 @@ func (ss *sockets) answer(k *socket, c *socketCall) {
 	if to == nil {
 		return // the offer has expired, or its client has gone
 	}
-	ss.n.answers.Add(1)
-	to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Answer: r.Answer, OfferID: r.AnswerTo, PeerID: r.PeerID}))
+	if to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Answer: r.Answer, OfferID: r.AnswerTo, PeerID: r.PeerID}), maxQueuedAnswers) {
+		ss.n.answers.Add(1)
+	}
 }
 
 // scrape answers a scrape.
