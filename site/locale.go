@@ -214,7 +214,7 @@ func (s local) path(encoded string) string { return s.prefix + s.visits.link(s.l
 func (s local) address(base, encoded string) string {
 	switch {
 	case s.visits != nil:
-		return base + s.visits.names.encoded(tree(s.locale)+encoded)
+		return base + s.visits.link(s.locale, encoded) // the one page that the export has
 	case s.english():
 		return base + encoded
 	}
