@@ -11,7 +11,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"spate"
 	"spate/internal/fairpool"
 )
 
@@ -27,8 +26,8 @@ const (
 	sendTime = 10 * time.Second
 	// firstTime limits the time until the first announce of a client.
 	firstTime = time.Minute
-	// maxSwarms bounds the swarms that one client can be in.
-	maxSwarms = 1000
+	// pongTime limits the time in which a client must answer a ping.
+	pongTime = 30 * time.Second
 	// maxMalformed is the number of malformed messages after which a client is disconnected.
 	maxMalformed = 16
 )
@@ -52,13 +51,14 @@ type socket struct {
 	evicted bool                      // another client got the slot; guarded by sockets.mu
 
 	// The fields below belong to the goroutine that reads.
-	swarms    []*attendee
+	swarms    joined
 	until     time.Time // end of the time for the next announce
 	malformed int
 	messages  bucket
 	offers    bucket
 
-	taken atomic.Int64 // what is paid of the offers of others, see bucket
+	taken    atomic.Int64 // what is paid of the offers of others, see bucket
+	checking atomic.Bool  // see check
 
 	mu      sync.Mutex
 	queue   [][]byte // messages that wait to be sent; guarded by mu
@@ -80,6 +80,14 @@ func (b *bucket) take(now time.Time, step time.Duration, burst int) time.Duratio
 	return 0
 }
 
+// pay counts an event in any case, and returns how long it must wait.
+func (b *bucket) pay(now time.Time, step time.Duration, burst int) time.Duration {
+	t := now.UnixNano()
+	paid := max(int64(*b), t) + int64(step)
+	*b = bucket(paid)
+	return max(0, time.Duration(paid-t-int64(burst)*int64(step)))
+}
+
 // accepts counts an offer of another client, and reports whether the socket takes it. It can be
 // called concurrently.
 func (k *socket) accepts(now time.Time) bool {
@@ -95,14 +103,28 @@ func (k *socket) accepts(now time.Time) bool {
 	}
 }
 
-// attendee returns the peer of a swarm, or nil.
-func (k *socket) attendee(ih *spate.InfoHash) *attendee {
-	for _, a := range k.swarms {
-		if a.hash == *ih {
-			return a
-		}
+// interval returns the longest interval that the client is told.
+func (k *socket) interval() time.Duration {
+	n := max(len(k.swarms.list), manySwarms)
+	return min(socketInterval*time.Duration(n)/manySwarms, maxSocketInterval)
+}
+
+// check disconnects a client that does not answer a ping, and does not wait for that. A client that
+// connects again before the tracker notices the end of the old connection is still in the swarms of
+// the old one. The caller is the goroutine of another client.
+func (ss *sockets) check(k *socket) {
+	if !k.checking.CompareAndSwap(false, true) {
+		return
 	}
-	return nil
+	ss.running.Go(func() {
+		defer k.checking.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), ss.pongTime)
+		defer cancel()
+		k.raw.SetWriteDeadline(time.Now().Add(sendTime)) // that of the last message has passed
+		if err := k.conn.Ping(ctx); err != nil {
+			k.end()
+		}
+	})
 }
 
 // end disconnects the client and does not wait. The goroutine that reads then gets an error. The
