@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -121,5 +122,18 @@ func TestEndOfATLSClientWritesNothing(t *testing.T) {
 	}
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("the connection is open")
+	}
+}
+
+// TestAnnounceWaitsForTheLimitOfItsNetwork checks that an announce that is only a little too early is
+// answered late instead of refused.
+func TestAnnounceWaitsForTheLimitOfItsNetwork(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Limit: RateLimit{PerSecond: 10, Burst: 1}})
+	c := dialWS(t, serveHTTP(t, s), "/announce", 1, "X-Forwarded-For", "192.0.2.1")
+	for range 3 {
+		if r := c.announce(wire.WSRequest{Left: 5}); r.Failure != "" {
+			t.Fatalf("%+v", r)
+		}
 	}
 }

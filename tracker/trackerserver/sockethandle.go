@@ -23,6 +23,9 @@ const (
 	readAhead = 8 << 10
 	// messageTime limits the time in which a message must be complete after its start.
 	messageTime = 10 * time.Second
+	// longestWait bounds the time that a client waits whose network exceeds its limit: for its
+	// announce, or after its refusal.
+	longestWait = time.Second
 )
 
 var refuseSwarms = &Refusal{Reason: "too many torrents on one connection"}
@@ -90,7 +93,7 @@ func (ss *sockets) refuse(k *socket, c *socketCall, r *Refusal) {
 	c.out = wire.AppendWSReply(c.out[:0], &c.say)
 	k.reply(c.out)
 	if r == &c.limited {
-		time.Sleep(min(r.RetryIn, time.Second))
+		time.Sleep(min(r.RetryIn, longestWait))
 	}
 }
 
@@ -103,6 +106,11 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	}
 	c.aside = r.Twice
 	refusal := ss.s.decide(&c.call)
+	if refusal == &c.limited && refusal.RetryIn <= longestWait {
+		time.Sleep(refusal.RetryIn)
+		c.now = ss.s.now()
+		refusal = ss.s.decide(&c.call)
+	}
 	switch {
 	case refusal == nil:
 		refusal = ss.meet(k, c)
