@@ -210,7 +210,8 @@ func (s *Site) in(r *http.Request) local { return local{s, s.locales.of(r)} }
 // path is [Site.path]. In an export the pages of a language link to each other.
 func (s local) path(encoded string) string { return s.prefix + s.visits.link(s.locale, encoded) }
 
-// address returns the absolute URL of the page at an encoded path, on the site at base, in the language.
+// address returns the absolute URL of the page at an encoded path, which may have a query, on the site at
+// base, in the language.
 func (s local) address(base, encoded string) string {
 	switch {
 	case s.visits != nil:
@@ -218,7 +219,11 @@ func (s local) address(base, encoded string) string {
 	case s.english():
 		return base + encoded
 	}
-	return base + encoded + "?lang=" + s.code
+	separator := "?"
+	if strings.Contains(encoded, "?") {
+		separator = "&"
+	}
+	return base + encoded + separator + "lang=" + s.code
 }
 
 // languageLink is a link to a page in another language.
