@@ -44,6 +44,14 @@ func TestNiceAddresses(t *testing.T) {
 		t.Errorf("index.json is %s", json)
 	}
 
+	for _, path := range []string{"", "/release.json"} {
+		if links := strings.Join(f.get("GET", nice+path).Header["Link"], "\n"); strings.Contains(links, "my-file") || !strings.Contains(links, "</t/My%20File%20%5Bv1.2%5D%20%28x64%29.torrent>") {
+			t.Errorf("%s has the links %s", nice+path, links)
+		}
+	}
+	if resp := f.get("GET", nice+"/?lang=de"); resp.StatusCode != 308 || resp.Header.Get("Location") != nice+"?lang=de" {
+		t.Errorf("with a slash: %s to %s", resp.Status, resp.Header.Get("Location"))
+	}
 	if sitemap := body(t, f.get("GET", "/sitemap.xml")); !strings.Contains(sitemap, "<loc>https://dl.example.org"+nice+"</loc>") {
 		t.Errorf("the sitemap is %s", sitemap)
 	}

@@ -7,6 +7,7 @@ import (
 	"html"
 	"html/template"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -138,15 +139,20 @@ func (l *locale) english() bool { return l.code == "en" }
 // has no translation, t uses key.
 func (l *locale) t(key string, args ...any) string { return l.printer.Sprintf(key, args...) }
 
-// th is t for HTML. It escapes strings in args, but no [template.HTML]. Messages contain no characters
+// th is t for HTML. It escapes all args except numbers and [template.HTML]. Messages contain no characters
 // that are special in HTML.
 func (l *locale) th(key string, args ...any) template.HTML {
+	safe := make([]any, len(args))
 	for i, a := range args {
-		if text, ok := a.(string); ok {
-			args[i] = html.EscapeString(text)
+		_, markup := a.(template.HTML)
+		switch v := reflect.ValueOf(a); {
+		case markup || (v.CanInt() || v.CanUint() || v.CanFloat()) && v.NumMethod() == 0:
+			safe[i] = a
+		default:
+			safe[i] = html.EscapeString(fmt.Sprint(a))
 		}
 	}
-	return template.HTML(l.printer.Sprintf(key, args...))
+	return template.HTML(l.printer.Sprintf(key, safe...))
 }
 
 // number replaces the decimal point in a text that package units has made.
