@@ -90,7 +90,8 @@ func (s *spareSwarms) free(n fairpool.Network) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used--
-	if s.by[n]--; s.by[n] == 0 {
+	s.by[n]--
+	if s.by[n] == 0 {
 		delete(s.by, n)
 	}
 }

@@ -11,8 +11,8 @@ const (
 	// offerTime is the time in which an offer can be answered. WebTorrent waits 50 s for it.
 	offerTime = time.Minute
 	// maxPending bounds the offers of a shard that wait for an answer; each takes about 200 bytes.
-	// A swarm can have at most as many as are free, so that one swarm has at most half of them,
-	// and always fewerPending and perPeerPending for each peer at most. Above its bound the oldest
+	// A swarm can have as many as are free, so that one swarm has at most half of them, but no more
+	// than fewerPending and perPeerPending for each of its peers. Above its bound the oldest
 	// offer of the same swarm is forgotten for a new one.
 	maxPending                   = 1 << 15
 	fewerPending, perPeerPending = 64, 16
@@ -95,7 +95,8 @@ func (s *meetingShard) expect(now time.Time, m *meeting, from, to *attendee, id 
 // forgetOffer removes an offer of a swarm. The caller holds mu.
 func (s *meetingShard) forgetOffer(m *meeting, p *pendingOffer) {
 	m.offers.remove(p)
-	if delete(s.pending, p.key); len(s.pending) == 0 {
+	delete(s.pending, p.key)
+	if len(s.pending) == 0 {
 		s.pending = nil // a map keeps its largest size
 	}
 }

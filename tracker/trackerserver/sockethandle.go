@@ -230,7 +230,8 @@ func (ss *sockets) drop(shard *meetingShard, k *socket, a *attendee) {
 		m.remove(a)
 		shard.forget(a.hash, m)
 	}
-	if k.swarms.remove(a); len(k.swarms.list) >= ownSwarms {
+	k.swarms.remove(a)
+	if len(k.swarms.list) >= ownSwarms {
 		ss.spare.free(fairpool.Prefix(k.from))
 	}
 }
