@@ -76,8 +76,10 @@ func TestExportedSite(t *testing.T) {
 			return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait() == 0
 		})
 		for path, wants := range map[string][]string{
-			"/":                              {"content-type: text/html", "x-content-type-options: nosniff"},
-			"/r/My%20system%201.iso":         {"content-security-policy: default-src 'none'", "referrer-policy: no-referrer"},
+			"/":                              {"content-type: text/html", "x-content-type-options: nosniff", "connect-src 'self'; base-uri"},
+			"/r/My%20system%201.iso":         {"content-security-policy: default-src 'none'", "connect-src 'self' http: https: ws: wss:; worker-src 'self'", "referrer-policy: no-referrer"},
+			"/de/r/my-system-1.iso":          {"connect-src 'self' http: https: ws: wss:; worker-src 'self'", "content-type: text/html"},
+			"/r/My%20system%201.iso/inpage":  {"allow-origin: *", "nosniff"},
 			"/t/My%20system%201.iso.torrent": {"content-type: application/x-bittorrent"},
 			"/m/My%20system%201.iso.meta4":   {"content-type: application/metalink4+xml"},
 			"/d/My%20system%201.iso":         {"accept-ranges: bytes", "content-type: application/octet-stream", "policy: default-src 'none'; sandbox", "allow-origin: *", "nosniff"},

@@ -85,7 +85,7 @@ func (x *Index) addressed(address string) string {
 	if len(x.slugs[address]) > 0 {
 		return address
 	}
-	if slug := x.holder(address); slug != "" {
+	if slug := x.holder(address); len(x.slugs[slug]) > 0 {
 		return slug
 	}
 	at := strings.LastIndexByte(address, '-')
@@ -100,8 +100,37 @@ func (x *Index) addressed(address string) string {
 	return ""
 }
 
-// holder returns the slug that has a nice address alone, or "": the one that was published first.
+// HoldAddress decides which slug has the nice address of slug, unless that is decided: the one that was
+// published first. No other slug gets the address later, also when the first one was removed. HoldAddress
+// returns the address and the slug that has it; decided is false if slug has no nice address or another call
+// has decided.
+func (x *Index) HoldAddress(slug string) (nice, holder string, decided bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	nice = NiceAddress(slug)
+	if nice == "" || x.held[nice] != "" {
+		return nice, x.held[nice], false
+	}
+	if holder = x.holder(nice); holder == "" {
+		return nice, "", false
+	}
+	x.held[nice] = holder
+	return nice, holder, true
+}
+
+// SetAddress records what HoldAddress has decided in another process.
+func (x *Index) SetAddress(nice, holder string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held[nice] = holder
+}
+
+// holder returns the slug that has a nice address alone, or "": the one that HoldAddress chose, which may
+// have been removed, or the one that was published first.
 func (x *Index) holder(nice string) string {
+	if slug := x.held[nice]; slug != "" {
+		return slug
+	}
 	holder := ""
 	var oldest *Release
 	for _, slug := range x.nice[nice] {

@@ -48,8 +48,9 @@ type Catalog interface {
 	Find(ctx context.Context, ih spate.InfoHash) (*Release, error)
 	// Address returns the address of a slug to give to other people: its [NiceAddress], or the
 	// slug itself if it has none. If several slugs have the same nice address, or it is a slug itself,
-	// the address of all but the slug that was published first ends in a hash. Methods that read
-	// resolve a reference with any address of a slug.
+	// the address of all but the slug that was published first ends in a hash, also after that one was
+	// deleted: no address leads to another slug later, except when a slug with that very name is added.
+	// Methods that read resolve a reference with any address of a slug.
 	Address(slug string) string
 	// Family returns all versions and variants of a slug, or [ErrNotFound]. The newest
 	// version comes first, and the variants of a version are sorted by name. Like List, it

@@ -21,13 +21,14 @@ type Index struct {
 	all    []*Release // all releases in the same order; nil until they are needed
 
 	nice map[string][]string // nice addresses -> the slugs that they could stand for
+	held map[string]string   // nice addresses -> the slugs that have them, which may have been removed
 
 	revision uint64 // number of changes
 }
 
 // NewIndex returns an empty index.
 func NewIndex() *Index {
-	return &Index{slugs: map[string][]*Release{}, nice: map[string][]string{}, byHash: map[spate.InfoHash]*Release{}}
+	return &Index{slugs: map[string][]*Release{}, nice: map[string][]string{}, held: map[string]string{}, byHash: map[spate.InfoHash]*Release{}}
 }
 
 // Check returns [ErrExists] or [ErrLabel] if r cannot be added.

@@ -41,6 +41,7 @@ func (m *Memory) Put(_ context.Context, r *Release, t Torrents) error {
 		return err
 	}
 	m.byRef[full.Ref()] = entry{full, t.clone()}
+	m.index.HoldAddress(full.Slug)
 	return nil
 }
 

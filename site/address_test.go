@@ -1,11 +1,15 @@
 package site
 
 import (
+	"fmt"
+	"html"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"spate/publish"
 )
 
 // TestNiceAddresses checks that pages link to the nice address of a release, and that its first address
@@ -40,6 +44,21 @@ func TestNiceAddresses(t *testing.T) {
 		t.Errorf("index.json is %s", json)
 	}
 
+	for _, path := range []string{"", "/release.json"} {
+		if links := strings.Join(f.get("GET", nice+path).Header["Link"], "\n"); strings.Contains(links, "my-file") || !strings.Contains(links, "</t/My%20File%20%5Bv1.2%5D%20%28x64%29.torrent>") {
+			t.Errorf("%s has the links %s", nice+path, links)
+		}
+	}
+	if resp := f.get("GET", nice+"/?lang=de"); resp.StatusCode != 308 || resp.Header.Get("Location") != nice+"?lang=de" {
+		t.Errorf("with a slash: %s to %s", resp.Status, resp.Header.Get("Location"))
+	}
+	if sitemap := body(t, f.get("GET", "/sitemap.xml")); !strings.Contains(sitemap, "<loc>https://dl.example.org"+nice+"</loc>") {
+		t.Errorf("the sitemap is %s", sitemap)
+	}
+	if page := body(t, f.get("GET", old)); !strings.Contains(page, `"url":"https://dl.example.org`+nice+`"`) {
+		t.Errorf("the data for search engines has another address:\n%s", page)
+	}
+
 	out := filepath.Join(t.TempDir(), "www")
 	if _, err := Export(t.Context(), f.catalog, out, ExportOptions{Site: Options{BaseURL: base}}); err != nil {
 		t.Fatal(err)
@@ -51,5 +70,42 @@ func TestNiceAddresses(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(out, filepath.FromSlash(path))); (err == nil) != want {
 			t.Errorf("the export has %s: %t, want %t", path, err == nil, want)
 		}
+	}
+}
+
+// TestPagesOfTheIndexHaveTheirOwnCanonicalURL checks the canonical URL of pages of a list, and the URLs of
+// the same page in other languages.
+func TestPagesOfTheIndexHaveTheirOwnCanonicalURL(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org", Path: "/pub"}})
+	group := "A & B"
+	for i := range perIndex + 2 {
+		rel := f.release(t, fmt.Sprint("file-", i), 10)
+		if err := f.catalog.Update(t.Context(), rel.Ref(), publish.Change{Group: &group}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.release(t, "other", 10)
+	const base = "https://dl.example.org/pub/"
+	for at, want := range map[string]string{
+		"/": "", "/?lang=de": "?lang=de", "/?from=30": "?from=30", "/?from=31&utm=x": "?from=30", "/?from=0": "", "/?from=nonsense": "",
+		"/?group=A+%26+B": "?group=A+%26+B", "/?from=30&group=A+%26+B&lang=es": "?from=30&group=A+%26+B&lang=es", "/?all=1": "?all=1",
+	} {
+		page := body(t, f.get("GET", at))
+		if tag := `<link rel="canonical" href="` + html.EscapeString(base+want) + `">`; !strings.Contains(html.UnescapeString(page), html.UnescapeString(tag)) {
+			t.Errorf("%s: the page does not contain %s:\n%s", at, tag, page)
+		}
+		german := strings.NewReplacer("?lang=es", "", "&lang=es", "", "?lang=de", "").Replace(want)
+		if german == "" {
+			german = "?lang=de"
+		} else {
+			german += "&lang=de"
+		}
+		if tag := `hreflang="de" href="` + base + german + `">`; !strings.Contains(html.UnescapeString(page), tag) {
+			t.Errorf("%s: the page does not contain %s", at, tag)
+		}
+	}
+	if page := body(t, f.get("GET", "/?q=file")); strings.Contains(page, "canonical") {
+		t.Errorf("a search has a canonical URL:\n%s", page)
 	}
 }

@@ -79,7 +79,11 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err := e.run(); err != nil {
 		return e.done, err
 	}
-	if err := writeSnippets(tmp, dir, s.opts.BaseURL.Path); err != nil {
+	var trees []string
+	for _, l := range s.locales.list[1:] {
+		trees = append(trees, tree(l))
+	}
+	if err := writeSnippets(tmp, dir, s.opts.BaseURL.Path, trees); err != nil {
 		return e.done, err
 	}
 	if err := writeMade(tmp, e.made); err != nil {

@@ -345,7 +345,11 @@ func (s *Site) noPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
-	redirect(w, http.StatusPermanentRedirect, s.path(publish.PagePath(r.PathValue("name"))))
+	to := s.path(publish.PagePath(r.PathValue("name")))
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
+	redirect(w, http.StatusPermanentRedirect, to)
 }
 
 // fail answers with a status and its reason. A browser gets a page in the language of the visitor, other

@@ -12,6 +12,7 @@ import (
 
 // indexPage is the data of index.html.
 type indexPage struct {
+	At         string // encoded path of the page for search engines, or "" for a search
 	Query      string
 	Group      string
 	Groups     []groupLink // nil if there is only one group
@@ -102,6 +103,9 @@ func (s local) indexPage(r *http.Request, q publish.Query, numbers numbersOf) (i
 		keep.Set("all", "1")
 	}
 	page.Pager = s.pager("/", keep, prev, next)
+	if q.Text == "" {
+		page.At = listPath("/", keep, from)
+	}
 	return page, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"html"
 	"html/template"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -138,15 +139,20 @@ func (l *locale) english() bool { return l.code == "en" }
 // has no translation, t uses key.
 func (l *locale) t(key string, args ...any) string { return l.printer.Sprintf(key, args...) }
 
-// th is t for HTML. It escapes strings in args, but no [template.HTML]. Messages contain no characters
+// th is t for HTML. It escapes all args except numbers and [template.HTML]. Messages contain no characters
 // that are special in HTML.
 func (l *locale) th(key string, args ...any) template.HTML {
+	safe := make([]any, len(args))
 	for i, a := range args {
-		if text, ok := a.(string); ok {
-			args[i] = html.EscapeString(text)
+		_, markup := a.(template.HTML)
+		switch v := reflect.ValueOf(a); {
+		case markup || (v.CanInt() || v.CanUint() || v.CanFloat()) && v.NumMethod() == 0:
+			safe[i] = a
+		default:
+			safe[i] = html.EscapeString(fmt.Sprint(a))
 		}
 	}
-	return template.HTML(l.printer.Sprintf(key, args...))
+	return template.HTML(l.printer.Sprintf(key, safe...))
 }
 
 // number replaces the decimal point in a text that package units has made.
@@ -210,15 +216,20 @@ func (s *Site) in(r *http.Request) local { return local{s, s.locales.of(r)} }
 // path is [Site.path]. In an export the pages of a language link to each other.
 func (s local) path(encoded string) string { return s.prefix + s.visits.link(s.locale, encoded) }
 
-// address returns the absolute URL of the page at an encoded path, on the site at base, in the language.
+// address returns the absolute URL of the page at an encoded path, which may have a query, on the site at
+// base, in the language.
 func (s local) address(base, encoded string) string {
 	switch {
 	case s.visits != nil:
-		return base + s.visits.names.encoded(tree(s.locale)+encoded)
+		return base + s.visits.link(s.locale, encoded) // the one page that the export has
 	case s.english():
 		return base + encoded
 	}
-	return base + encoded + "?lang=" + s.code
+	separator := "?"
+	if strings.Contains(encoded, "?") {
+		separator = "&"
+	}
+	return base + encoded + separator + "lang=" + s.code
 }
 
 // languageLink is a link to a page in another language.

@@ -1,6 +1,8 @@
 package site
 
 import (
+	"errors"
+	"html/template"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -86,6 +88,11 @@ func TestIndexIsKeptForEachLanguage(t *testing.T) {
 	}
 }
 
+// shouted is a number with a text.
+type shouted int
+
+func (shouted) String() string { return "<b>" }
+
 // TestLocaleFormats checks numbers, sizes and times in each language.
 func TestLocaleFormats(t *testing.T) {
 	t.Parallel()
@@ -105,8 +112,13 @@ func TestLocaleFormats(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %s, want %s", code, got, want)
 		}
-		if got := l.th("Files of %s", "<b>"); !strings.Contains(string(got), "&lt;b&gt;") {
-			t.Errorf("%s: th did not escape a value: %s", code, got)
+		for _, value := range []any{"<b>", template.URL("<b>"), errors.New("<b>"), []string{"<b>"}, &struct{ Name string }{"<b>"}, shouted(1)} {
+			if got := l.th("Files of %s", value); !strings.Contains(string(got), "&lt;b&gt;") || strings.Contains(string(got), "<") {
+				t.Errorf("%s: th did not escape the value %#v: %s", code, value, got)
+			}
+		}
+		if got := l.th("%d releases for “%s”", 1234, template.HTML("<b>x</b>")); !strings.Contains(string(got), "<b>x</b>") || !strings.Contains(string(got), "234") {
+			t.Errorf("%s: th changed a number or markup: %s", code, got)
 		}
 	}
 }

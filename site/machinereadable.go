@@ -177,7 +177,7 @@ func (s *Site) sitemapOf(base *url.URL, list []*publish.Release, _ numbersOf) an
 	}{}
 	doc.Pages = append(doc.Pages, page{Loc: s.absolute(base, "/")})
 	for _, rel := range list {
-		doc.Pages = append(doc.Pages, page{s.absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
+		doc.Pages = append(doc.Pages, page{s.absolute(base, s.pagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
 	}
 	return doc
 }
@@ -200,7 +200,7 @@ type linkedData struct {
 func (s *Site) linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 	d := &linkedData{
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
-		URL:         s.absolute(base, publish.PagePath(ref)),
+		URL:         s.absolute(base, s.pagePath(ref)),
 		ContentURL:  s.absolute(base, publish.TorrentPath(ref)),
 		ContentSize: units.Plural(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}

@@ -120,7 +120,7 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 	case errorPage:
 		p.Title = b.Title
 	case indexPage:
-		p.Title, at = l.t("Releases"), "/"
+		p.Title, at = l.t("Releases"), b.At
 		p.Describe = l.t("%d releases. Download by BitTorrent or directly.", b.Total)
 	case releasePage:
 		p.Title, at, p.Torrent = display(b.Title), s.pagePath(b.Ref), b.Torrent
@@ -199,19 +199,25 @@ func (s local) pager(encoded string, keep url.Values, prev, next int) pager {
 		if from < 0 {
 			return ""
 		}
-		q := maps.Clone(keep)
-		if from > 0 {
-			if q == nil {
-				q = url.Values{}
-			}
-			q.Set("from", strconv.Itoa(from))
-		}
-		if len(q) == 0 {
-			return s.path(encoded)
-		}
-		return s.path(encoded + "?" + q.Encode())
+		return s.path(listPath(encoded, keep, from))
 	}
 	return pager{link(prev), link(next)}
+}
+
+// listPath returns the encoded path of the page of a list that starts with the entry from, with the query
+// parameters keep.
+func listPath(encoded string, keep url.Values, from int) string {
+	q := maps.Clone(keep)
+	if from > 0 {
+		if q == nil {
+			q = url.Values{}
+		}
+		q.Set("from", strconv.Itoa(from))
+	}
+	if len(q) == 0 {
+		return encoded
+	}
+	return encoded + "?" + q.Encode()
 }
 
 // offset returns the parameter from of a request, or 0 if it is not valid.

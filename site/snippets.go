@@ -25,8 +25,18 @@ location {{quote .Prefix "/"}} {
     add_header Content-Security-Policy "{{.Policy}}";
     add_header X-Content-Type-Options nosniff;
     add_header Referrer-Policy no-referrer;
+    add_header Access-Control-Allow-Origin *;
 }
-location {{quote .Prefix "/d/"}} {
+{{range .Releases}}location {{quote $.Prefix "/" . "/"}} {
+    {{if $.Prefix}}alias {{quote $.Dir "/" . "/"}}{{else}}root {{quote $.Dir}}{{end}};
+    index index.html;
+    charset utf-8;
+    add_header Content-Security-Policy "{{$.DownloadPolicy}}";
+    add_header X-Content-Type-Options nosniff;
+    add_header Referrer-Policy no-referrer;
+    add_header Access-Control-Allow-Origin *;
+}
+{{end}}location {{quote .Prefix "/d/"}} {
     {{.Where}} {{quote .Dir .EndD}};
     types { }
     default_type application/octet-stream;
@@ -50,10 +60,13 @@ Alias {{quote .Prefix "/"}} {{quote .Dir "/"}}
     Header set Content-Security-Policy "{{.Policy}}"
     Header set X-Content-Type-Options nosniff
     Header set Referrer-Policy no-referrer
-</Directory>
-<Directory {{quote .Dir "/d"}}>
-    ForceType application/octet-stream
     Header set Access-Control-Allow-Origin "*"
+</Directory>
+{{range .Releases}}<Directory {{quote $.Dir "/" .}}>
+    Header set Content-Security-Policy "{{$.DownloadPolicy}}"
+</Directory>
+{{end}}<Directory {{quote .Dir "/d"}}>
+    ForceType application/octet-stream
     Header set Content-Security-Policy "default-src 'none'; sandbox"
 </Directory>
 `,
@@ -70,10 +83,12 @@ handle_path {{quote (percent .Prefix) "/*"}} {
 	header @v2 Content-Type application/x-spate-v2-hashes
 	header X-Content-Type-Options nosniff
 	header Referrer-Policy no-referrer
-	@pages not path /d/*
+	header Access-Control-Allow-Origin *
+	@pages not path /d/*{{range .Releases}} /{{.}}/*{{end}}
 	header @pages Content-Security-Policy "{{.Policy}}"
+	@releases path{{range .Releases}} /{{.}}/*{{end}}
+	header @releases Content-Security-Policy "{{.DownloadPolicy}}"
 	@data path /d/*
-	header @data Access-Control-Allow-Origin *
 	header @data Content-Type application/octet-stream
 	header @data Content-Security-Policy "default-src 'none'; sandbox"
 	file_server
@@ -90,13 +105,17 @@ var quoters = map[string]*strings.Replacer{
 
 // writeSnippets writes the snippets into the exported site at tmp. dir is the final directory
 // of the export. prefix is the decoded path of the site's URL, because the servers compare
-// decoded paths.
-func writeSnippets(tmp, dir, prefix string) error {
+// decoded paths. trees are the folders of the pages in other languages than English.
+func writeSnippets(tmp, dir, prefix string, trees []string) error {
 	where := filepath.Join(tmp, exportMark)
 	if err := os.Mkdir(where, 0o755); err != nil {
 		return err
 	}
-	v := map[string]string{"Prefix": prefix, "Dir": dir, "Where": "root", "End": "", "EndD": "", "Policy": policy}
+	releases := []string{"r", "static/" + strings.TrimSuffix(moduleDir, "/")} // folders with the policy of downloads in pages
+	for _, tree := range trees {
+		releases = append(releases, strings.TrimPrefix(tree, "/")+"/r")
+	}
+	v := map[string]any{"Prefix": prefix, "Dir": dir, "Where": "root", "End": "", "EndD": "", "Policy": policy, "DownloadPolicy": downloadPolicy, "Releases": releases}
 	if prefix != "" {
 		v["Where"], v["End"], v["EndD"] = "alias", "/", "/d/"
 	}

@@ -23,9 +23,17 @@ func TestSnippetsQuoteTheDecodedPath(t *testing.T) {
 		{`/a"b\c`, "Caddyfile", `handle_path "/a\"b\c/*" {`},
 		{"/50%", "nginx.conf", `location "/50%/" {`},
 		{"/50%", "Caddyfile", `handle_path "/50%25/*" {`},
+		// The pages of releases and the modules of their download may connect to other hosts.
+		{"", "nginx.conf", "location \"/r/\" {\n    root \"/srv/my site\";\n    index index.html;\n    charset utf-8;\n    add_header Content-Security-Policy \"" + downloadPolicy + "\";"},
+		{"/pub", "nginx.conf", "location \"/pub/de/r/\" {\n    alias \"/srv/my site/de/r/\";"},
+		{"/pub", "nginx.conf", "location \"/pub/static/download/\" {\n    alias \"/srv/my site/static/download/\";"},
+		{"/pub", "apache.conf", "<Directory \"/srv/my site/de/r\">\n    Header set Content-Security-Policy \"" + downloadPolicy + "\"\n"},
+		{"/pub", "apache.conf", "<Directory \"/srv/my site/static/download\">\n    Header set Content-Security-Policy \"" + downloadPolicy + "\"\n"},
+		{"/pub", "Caddyfile", "@pages not path /d/* /r/* /static/download/* /de/r/*\n"},
+		{"/pub", "Caddyfile", "@releases path /r/* /static/download/* /de/r/*\n\theader @releases Content-Security-Policy \"" + downloadPolicy + "\"\n"},
 	} {
 		dir := t.TempDir()
-		if err := writeSnippets(dir, "/srv/my site", c.prefix); err != nil {
+		if err := writeSnippets(dir, "/srv/my site", c.prefix, []string{"/de"}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(filepath.Join(dir, exportMark, c.file))

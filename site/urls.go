@@ -86,8 +86,10 @@ func (s *Site) torrentLink(ref string) string {
 }
 
 // setLinks sets Link headers for rel, which was requested as ref: for its torrent, its
-// Metalink (RFC 6249), its JSON description, its data, its signature and its v2 hashes.
+// Metalink (RFC 6249), its JSON description, its data, its signature and its v2 hashes. The links have the
+// slug of rel also if ref has another address, which can be withdrawn.
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
+	ref = ownRef(rel, ref)
 	h["Link"] = append([]string{
 		s.torrentLink(ref),
 		"<" + s.path(publish.MetalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,

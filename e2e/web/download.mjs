@@ -176,10 +176,17 @@ async function embeds() {
   const html = `<!DOCTYPE html><html lang="en"><title>A project</title><link rel="icon" href="data:,"><spate-download src="${url}"><a href="x">plain</a></spate-download><script type="module" src="${module}"></script>`;
   const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end(html));
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  await page.route(/\/inpage$/, async (route) => { // a hostile host
+    const response = await route.fetch(), text = await response.text();
+    const body = text.replace(/href="[^"]*" data-plain/, 'href="javascript:alert(1)" data-plain').replace('<div class="panel"', '<form action="https://evil.example"><input name="password"></form><div class="panel"');
+    await route.fulfill({ response, body });
+  });
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   check(await page.evaluate(() => isSecureContext), "the page is no secure context");
   const element = page.locator("spate-download");
   await element.locator("button[data-act=start]").waitFor();
+  check((await element.locator("form, input[name=password], a[href^=javascript]").count()) === 0, "the element shows markup of the release page");
+  check((await element.getByText("they see your network address").count()) === 1, "the element does not say what others see");
   check(!(await element.getByText("plain", { exact: true }).isVisible()), "the element shows its fallback beside the button");
   await saved(page, "embed", () => element.locator("button[data-act=start]").click());
   await page.context().close();

@@ -21,10 +21,20 @@ func (d *DB) Put(ctx context.Context, r *publish.Release, t publish.Torrents) er
 	if err := d.writeRecord(full, &t); err != nil {
 		return err
 	}
-	if err := d.tx(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, full, t) }); err != nil {
+	err := d.tx(ctx, func(tx *sql.Tx) error {
+		if err := insert(ctx, tx, full, t); err != nil {
+			return err
+		}
+		return storeAddress(ctx, tx, publish.NiceAddress(full.Slug), full.Slug)
+	})
+	if err != nil {
 		return errors.Join(err, d.removeRecord(full))
 	}
-	return d.index.Add(full)
+	if err := d.index.Add(full); err != nil {
+		return err
+	}
+	d.index.HoldAddress(full.Slug)
+	return nil
 }
 
 // Address implements [publish.Catalog].

@@ -88,6 +88,10 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 		d.Close()
 		return nil, warnings, err
 	}
+	if err := d.holdAddresses(ctx); err != nil {
+		d.Close()
+		return nil, warnings, err
+	}
 	return d, append(warnings, more...), nil
 }
 
@@ -122,6 +126,9 @@ func (d *DB) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := d.load(ctx); err != nil {
+		return err
+	}
+	if err := d.loadAddresses(ctx); err != nil {
 		return err
 	}
 	return d.loadTotals(ctx)

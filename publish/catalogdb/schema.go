@@ -88,6 +88,11 @@ UPDATE releases SET has_v2_hashes = 1 WHERE format = 'v1' AND EXISTS (SELECT 1 F
   AND EXISTS (SELECT 1 FROM torrents WHERE release = id AND instr(main, CAST('9:v2 hashes' AS BLOB)) > 0);
 `, `
 ALTER TABLE releases ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0; -- when the first download began, nanoseconds since 1970, 0 if none has
+`, `
+CREATE TABLE addresses ( -- also those of slugs that have no release any more
+  nice BLOB PRIMARY KEY,
+  slug BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 `}
 
 // NewerError is returned if a newer version of the program has written the database.

@@ -59,12 +59,26 @@ func testAddresses(t *testing.T, c publish.Catalog) {
 		t.Errorf("%q still has the address of another slug", "My File")
 	}
 	has("My File", c.Address("My File"))
-	for _, ref := range []string{"my-file~1", "My File~1", "My File~2", "My File~2~arm64"} {
-		if err := c.Delete(ctx, ref); err != nil {
-			t.Fatal(err)
+	remove := func(refs ...string) {
+		t.Helper()
+		for _, ref := range refs {
+			if err := c.Delete(ctx, ref); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	has("my file", "my-file")
-	leads(second, "my file")
+	remove("my-file~1")
+	has("My File", "my-file")
+	remove("My File~1") // the other versions are newer than other slugs
+	has("My File", "my-file")
+	has("my file", second)
+	remove("My File~2", "My File~2~arm64")
+	leads("my-file", "") // not another release than before
+	has("my file", second)
+	put(t, c, Release("My  File", "1", "", day0.Add(-time.Hour)))
+	leads("my-file", "")
+	put(t, c, Release("My File", "3", "", day0.Add(5*time.Hour)))
+	has("My File", "my-file")
+	has("my file", second)
 	leads("plain.iso-000000", "")
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -52,11 +51,29 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.err != nil || h.conn == nil {
 		return nil, nil, fmt.Errorf("taking over a connection: %w", h.err)
 	}
-	r := bufio.NewReaderSize(h.conn, smallBuffer)
+	conn := h.conn
 	if len(h.rest) > 0 {
-		r = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.rest), h.conn), smallBuffer)
+		conn = &startedConn{Conn: h.conn, read: h.rest} // package websocket drops what the reader holds
 	}
-	return h.conn, bufio.NewReadWriter(r, bufio.NewWriterSize(&frameWriter{conn: h.conn}, smallBuffer)), nil
+	return conn, bufio.NewReadWriter(bufio.NewReaderSize(conn, smallBuffer), bufio.NewWriterSize(&frameWriter{conn: h.conn}, smallBuffer)), nil
+}
+
+// startedConn is a connection whose first bytes were read already.
+type startedConn struct {
+	net.Conn
+	read []byte
+}
+
+// Read reads the bytes that were read already, and then from the connection.
+func (c *startedConn) Read(p []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.read)
+	if c.read = c.read[n:]; len(c.read) == 0 {
+		c.read = nil
+	}
+	return n, nil
 }
 
 // frameWriter is below the small buffer of a writer, which writes a longer frame in two parts. It

@@ -10,15 +10,13 @@ import (
 )
 
 const (
-	// offerTime is the time in which an offer can be answered. WebTorrent waits 50 s for it.
-	offerTime = time.Minute
-	// maxPending bounds the offers of a shard that wait for an answer. The oldest one is
-	// forgotten for a new one.
-	maxPending = 4096
 	// maxLooks bounds the peers that are examined to hand out the offers of one announce.
 	maxLooks = 64
 	// meetingShards is the number of locks of all swarms.
 	meetingShards = 16
+	// minIndexed is the number of peers above which a swarm has an index of peer ids, which takes
+	// more memory than a small swarm.
+	minIndexed = 8
 )
 
 // meetings are the swarms of the peers that are connected over WebSocket. It decides which of
@@ -29,14 +27,15 @@ type meetings [meetingShards]meetingShard
 type meetingShard struct {
 	mu      sync.Mutex // guards all fields
 	swarms  map[spate.InfoHash]*meeting
-	pending map[offerKey]*pendingOffer
-	oldest  []*pendingOffer // all of pending, and some that were answered, in order of time
+	pending map[offerKey]*pendingOffer // the offers of all swarms that wait for an answer
 }
 
 // meeting is a swarm.
 type meeting struct {
-	peers []*attendee // in random order
-	byID  map[spate.PeerID]*attendee
+	peers []*attendee                // in random order
+	byID  map[spate.PeerID]*attendee // nil if there are few peers
+	// offers are those of meetingShard.pending that belong to the swarm.
+	offers offerList
 	// seeders and leechers are the numbers of peers that count. A peer with twice does not.
 	seeders, leechers uint32
 	// takers are the numbers of all leechers and all seeds.
@@ -48,53 +47,65 @@ type attendee struct {
 	socket  *socket
 	hash    spate.InfoHash
 	id      spate.PeerID
+	own     int // position in joined.list of the socket, whose owner guards it
 	at      int // position in meeting.peers; -1 after the peer has left
 	seed    bool
 	twice   bool // it is counted elsewhere
 	counted bool // its completed download was counted
 }
 
-// offerKey identifies an offer.
-type offerKey struct {
-	hash spate.InfoHash
-	id   wire.OfferID
-}
-
-// pendingOffer is an offer that was handed to a peer and can be answered.
-type pendingOffer struct {
-	key      offerKey
-	from, to *socket
-	fromID   spate.PeerID
-	until    time.Time
-}
-
 func (m *meetings) shard(ih *spate.InfoHash) *meetingShard { return &m[ih[0]%meetingShards] }
 
 // join adds a peer to its swarm. If another socket of the same address has a peer with that id,
-// its peer leaves: the client has connected again, and the tracker has not noticed yet that the
-// old connection is dead. The caller holds mu.
-func (s *meetingShard) join(a *attendee) *meeting {
+// its peer leaves, and join returns that socket: the client has probably connected again, and the
+// tracker has not noticed yet that the old connection is dead. The caller holds mu.
+func (s *meetingShard) join(a *attendee) (replaced *socket) {
 	m := s.swarms[a.hash]
 	if m == nil {
 		if s.swarms == nil {
 			s.swarms = map[spate.InfoHash]*meeting{}
 		}
-		m = &meeting{byID: map[spate.PeerID]*attendee{}}
+		m = &meeting{}
 		s.swarms[a.hash] = m
 	}
-	if old := m.byID[a.id]; old != nil && old.socket.from == a.socket.from {
+	if old := m.find(a.id); old != nil && old.socket.from == a.socket.from {
 		m.remove(old)
-	}
-	if m.byID[a.id] == nil {
-		m.byID[a.id] = a
+		replaced = old.socket
 	}
 	at := rand.IntN(len(m.peers) + 1)
 	m.peers = append(m.peers, a)
 	last := len(m.peers) - 1
 	m.peers[at], m.peers[last] = a, m.peers[at]
 	m.peers[last].at, a.at = last, at
+	m.index(a)
 	m.count(a, +1)
-	return m
+	return replaced
+}
+
+// find returns a peer with the id, or nil.
+func (m *meeting) find(id spate.PeerID) *attendee {
+	if m.byID != nil {
+		return m.byID[id]
+	}
+	for _, p := range m.peers {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// index adds a peer to the index. It makes one if the swarm has become large.
+func (m *meeting) index(a *attendee) {
+	switch {
+	case m.byID == nil && len(m.peers) > minIndexed:
+		m.byID = make(map[spate.PeerID]*attendee, len(m.peers))
+		for _, p := range m.peers {
+			m.byID[p.id] = p
+		}
+	case m.byID != nil && m.byID[a.id] == nil:
+		m.byID[a.id] = a
+	}
 }
 
 // remove removes a peer from the swarm.
@@ -110,6 +121,9 @@ func (m *meeting) remove(a *attendee) {
 	a.at = -1
 	if m.byID[a.id] == a {
 		delete(m.byID, a.id)
+	}
+	if len(m.peers) <= minIndexed/2 {
+		m.byID = nil
 	}
 	m.count(a, -1)
 }
@@ -144,6 +158,9 @@ func (m *meeting) change(a *attendee, seed, twice bool) {
 // forget removes a swarm without peers. The caller holds mu.
 func (s *meetingShard) forget(ih spate.InfoHash, m *meeting) {
 	if len(m.peers) == 0 {
+		for m.offers.first != nil {
+			s.forgetOffer(m, m.offers.first)
+		}
 		delete(s.swarms, ih)
 	}
 }
@@ -176,56 +193,11 @@ func (s *meetingShard) handOut(now time.Time, m *meeting, a *attendee, offers []
 		for len(offers) > 0 {
 			o := &offers[0]
 			offers = offers[1:]
-			if s.expect(now, a, p, o.ID) {
+			if s.expect(now, m, a, p, o.ID) {
 				out = append(out, delivery{p.socket, o})
 				break
 			}
 		}
 	}
 	return out
-}
-
-// expect notes that the offer with this id was handed to the peer to. It returns false if the id
-// is in use. The caller holds mu.
-func (s *meetingShard) expect(now time.Time, from, to *attendee, id wire.OfferID) bool {
-	s.expire(now)
-	key := offerKey{from.hash, id}
-	if s.pending[key] != nil {
-		return false
-	}
-	if s.pending == nil {
-		s.pending = map[offerKey]*pendingOffer{}
-	}
-	p := &pendingOffer{key: key, from: from.socket, to: to.socket, fromID: from.id, until: now.Add(offerTime)}
-	s.pending[key] = p
-	s.oldest = append(s.oldest, p)
-	return true
-}
-
-// expire forgets offers that were not answered in time, and the oldest one if there are too many.
-// The caller holds mu.
-func (s *meetingShard) expire(now time.Time) {
-	for len(s.oldest) > 0 && (len(s.oldest) >= maxPending || !now.Before(s.oldest[0].until)) {
-		if p := s.oldest[0]; s.pending[p.key] == p {
-			delete(s.pending, p.key)
-		}
-		s.oldest[0] = nil
-		s.oldest = s.oldest[1:]
-	}
-	if len(s.oldest) == 0 {
-		s.oldest, s.pending = nil, nil
-	}
-}
-
-// answered returns the socket that made the offer that r answers, or nil if from was handed no
-// such offer, or has answered it. The caller holds mu.
-func (s *meetingShard) answered(now time.Time, from *socket, r *wire.WSRequest) *socket {
-	s.expire(now)
-	key := offerKey{r.InfoHash, r.AnswerTo}
-	p := s.pending[key]
-	if p == nil || p.to != from || p.fromID != r.ToPeer {
-		return nil
-	}
-	delete(s.pending, key)
-	return p.from
 }

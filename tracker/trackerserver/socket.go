@@ -11,20 +11,23 @@ import (
 
 	"github.com/coder/websocket"
 
-	"spate"
 	"spate/internal/fairpool"
 )
 
 const (
 	// maxQueued bounds the bytes that wait to be sent to a client. A client that does not read
-	// them is disconnected.
+	// the replies to its own messages is disconnected.
 	maxQueued = 256 << 10
+	// maxQueuedOffers and maxQueuedAnswers are the bytes in the queue up to which offers and
+	// answers of other clients are added. They are dropped above that, so that others cannot get
+	// a client with a slow line disconnected.
+	maxQueuedOffers, maxQueuedAnswers = maxQueued / 2, maxQueued / 4 * 3
 	// sendTime limits the time in which a client must take a message.
 	sendTime = 10 * time.Second
 	// firstTime limits the time until the first announce of a client.
 	firstTime = time.Minute
-	// maxSwarms bounds the swarms that one client can be in.
-	maxSwarms = 1000
+	// pongTime limits the time in which a client must answer a ping.
+	pongTime = 30 * time.Second
 	// maxMalformed is the number of malformed messages after which a client is disconnected.
 	maxMalformed = 16
 )
@@ -48,17 +51,18 @@ type socket struct {
 	evicted bool                      // another client got the slot; guarded by sockets.mu
 
 	// The fields below belong to the goroutine that reads.
-	swarms    []*attendee
+	swarms    joined
 	until     time.Time // end of the time for the next announce
 	malformed int
 	messages  bucket
 	offers    bucket
 
-	taken atomic.Int64 // what is paid of the offers of others, see bucket
+	taken    atomic.Int64 // what is paid of the offers of others, see bucket
+	checking atomic.Bool  // see check
 
 	mu      sync.Mutex
 	queue   [][]byte // messages that wait to be sent; guarded by mu
-	queued  int      // bytes in queue; guarded by mu
+	queued  int      // bytes that wait, with those that write took from queue; guarded by mu
 	writing bool     // a goroutine writes; guarded by mu
 }
 
@@ -76,6 +80,14 @@ func (b *bucket) take(now time.Time, step time.Duration, burst int) time.Duratio
 	return 0
 }
 
+// pay counts an event in any case, and returns how long it must wait.
+func (b *bucket) pay(now time.Time, step time.Duration, burst int) time.Duration {
+	t := now.UnixNano()
+	paid := max(int64(*b), t) + int64(step)
+	*b = bucket(paid)
+	return max(0, time.Duration(paid-t-int64(burst)*int64(step)))
+}
+
 // accepts counts an offer of another client, and reports whether the socket takes it. It can be
 // called concurrently.
 func (k *socket) accepts(now time.Time) bool {
@@ -91,42 +103,67 @@ func (k *socket) accepts(now time.Time) bool {
 	}
 }
 
-// attendee returns the peer of a swarm, or nil.
-func (k *socket) attendee(ih *spate.InfoHash) *attendee {
-	for _, a := range k.swarms {
-		if a.hash == *ih {
-			return a
-		}
-	}
-	return nil
+// interval returns the longest interval that the client is told.
+func (k *socket) interval() time.Duration {
+	n := max(len(k.swarms.list), manySwarms)
+	return min(socketInterval*time.Duration(n)/manySwarms, maxSocketInterval)
 }
 
-// end disconnects the client. The goroutine that reads then gets an error.
-func (k *socket) end() { k.raw.Close() }
-
-// send sends a message. It never waits: a goroutine writes what the connection does not take at
-// once. If too much waits, the client is disconnected.
-func (k *socket) send(message []byte) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.queued += len(message); k.queued > maxQueued {
-		k.end()
+// check disconnects a client that does not answer a ping, and does not wait for that. A client that
+// connects again before the tracker notices the end of the old connection is still in the swarms of
+// the old one. The caller is the goroutine of another client.
+func (ss *sockets) check(k *socket) {
+	if !k.checking.CompareAndSwap(false, true) {
 		return
 	}
+	ss.running.Go(func() {
+		defer k.checking.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), ss.pongTime)
+		defer cancel()
+		k.raw.SetWriteDeadline(time.Now().Add(sendTime)) // that of the last message has passed
+		if err := k.conn.Ping(ctx); err != nil {
+			k.end()
+		}
+	})
+}
+
+// end disconnects the client and does not wait. The goroutine that reads then gets an error. The
+// connection below TLS is closed, because TLS would first send that it closes, for up to 5 s.
+func (k *socket) end() {
+	raw := k.raw
+	if below, ok := raw.(interface{ NetConn() net.Conn }); ok {
+		raw = below.NetConn()
+	}
+	raw.Close()
+}
+
+// send sends a message, or returns false if more than limit bytes would wait. It never waits: a
+// goroutine writes what the connection does not take at once.
+func (k *socket) send(message []byte, limit int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.queued+len(message) > limit {
+		return false
+	}
+	k.queued += len(message)
 	k.queue = append(k.queue, message)
 	if !k.writing {
 		k.writing = true
 		go k.write()
 	}
+	return true
 }
 
-// reply sends a message of which the caller keeps the memory, and waits until it is written. Only
-// the goroutine that reads calls it, so that a client that does not read gets no more replies.
+// reply sends a message of which the caller keeps the memory, and waits until it is written if no
+// other message is being written. A client for which too much waits is disconnected. Only the
+// goroutine that reads calls reply.
 func (k *socket) reply(message []byte) {
 	k.mu.Lock()
 	if k.writing {
 		k.mu.Unlock()
-		k.send(bytes.Clone(message))
+		if !k.send(bytes.Clone(message), maxQueued) {
+			k.end()
+		}
 		return
 	}
 	k.writing = true
@@ -135,12 +172,12 @@ func (k *socket) reply(message []byte) {
 	k.write()
 }
 
-// write writes the messages of the queue until it is empty.
+// write writes the messages of the queue until it is empty. The caller has set writing.
 func (k *socket) write() {
 	for {
 		k.mu.Lock()
 		queue := k.queue
-		k.queue, k.queued = nil, 0
+		k.queue = nil
 		if len(queue) == 0 {
 			k.writing = false
 			k.mu.Unlock()
@@ -148,21 +185,20 @@ func (k *socket) write() {
 		}
 		k.mu.Unlock()
 		for _, m := range queue {
-			if !k.writeOne(m) {
-				break
-			}
+			k.writeOne(m) // returns at once after an error
+			k.mu.Lock()
+			k.queued -= len(m)
+			k.mu.Unlock()
 		}
 	}
 }
 
 // writeOne writes a message. It disconnects a client that does not take it in time.
-func (k *socket) writeOne(message []byte) bool {
+func (k *socket) writeOne(message []byte) {
 	k.raw.SetWriteDeadline(time.Now().Add(sendTime))
-	err := k.conn.Write(context.Background(), websocket.MessageText, message)
-	if err != nil {
+	if err := k.conn.Write(context.Background(), websocket.MessageText, message); err != nil {
 		k.end()
 	}
-	return err == nil
 }
 
 // await limits the time until the next announce.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/wire"
@@ -13,16 +14,18 @@ import (
 
 const (
 	// socketInterval is the longest interval that WebSocket clients are told. They need new
-	// offers from time to time, and a message over an open connection costs little.
-	socketInterval = 2 * time.Minute
+	// offers from time to time, and a message over an open connection costs little. A client in
+	// more than manySwarms swarms is told a longer one in proportion, up to maxSocketInterval.
+	socketInterval    = 2 * time.Minute
+	manySwarms        = 1000
+	maxSocketInterval = 30 * time.Minute
 	// readAhead is the space in bytes for a message; it grows for a longer one.
 	readAhead = 8 << 10
 	// messageTime limits the time in which a message must be complete after its start.
 	messageTime = 10 * time.Second
-	// ownSwarms is the number of swarms that each client can be in. Further ones, up to
-	// maxSwarms, count for maxSpare, which bounds those of all clients.
-	ownSwarms = 8
-	maxSpare  = 1 << 16
+	// longestWait bounds the time that a client waits whose network exceeds its limit: for its
+	// announce, or after its refusal.
+	longestWait = time.Second
 )
 
 var refuseSwarms = &Refusal{Reason: "too many torrents on one connection"}
@@ -57,7 +60,7 @@ func (ss *sockets) next(k *socket) bool {
 
 // handle handles the message in c.in. It returns false if the client is to be disconnected.
 func (ss *sockets) handle(k *socket, c *socketCall) bool {
-	if wait := k.messages.take(ss.s.now(), messageStep, messageBurst); wait > 0 {
+	if wait := k.messages.pay(ss.s.now(), messageStep, messageBurst); wait > 0 {
 		time.Sleep(wait) // meanwhile the client cannot send
 	}
 	c.reset(ss.s.now(), tracker.WebSocket, k.from)
@@ -90,7 +93,7 @@ func (ss *sockets) refuse(k *socket, c *socketCall, r *Refusal) {
 	c.out = wire.AppendWSReply(c.out[:0], &c.say)
 	k.reply(c.out)
 	if r == &c.limited {
-		time.Sleep(min(r.RetryIn, time.Second))
+		time.Sleep(min(r.RetryIn, longestWait))
 	}
 }
 
@@ -103,6 +106,11 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	}
 	c.aside = r.Twice
 	refusal := ss.s.decide(&c.call)
+	if refusal == &c.limited && refusal.RetryIn <= longestWait {
+		time.Sleep(refusal.RetryIn)
+		c.now = ss.s.now()
+		refusal = ss.s.decide(&c.call)
+	}
 	switch {
 	case refusal == nil:
 		refusal = ss.meet(k, c)
@@ -118,9 +126,13 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	if c.reply.Counted {
 		ss.s.flush()
 	}
-	interval := min(c.reply.Interval, socketInterval)
+	longest := k.interval()
+	interval := min(c.reply.Interval, longest)
+	if longest > socketInterval {
+		interval = longest // because the client sends an announce for each of many swarms
+	}
 	ss.announced(c.now, k)
-	k.await(2 * interval)
+	k.await(2 * longest) // the interval of another swarm can be longer than that of this one
 	c.say.Action, c.say.InfoHash = wire.WSAnnounce, r.InfoHash
 	c.say.Interval, c.say.MinInterval = inSeconds(interval), inSeconds(min(c.reply.MinInterval, interval))
 	c.say.Complete, c.say.Incomplete, c.say.Downloaded = int(c.reply.Seeders), int(c.reply.Leechers), int(c.reply.Completed)
@@ -129,10 +141,11 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	}
 	c.out = wire.AppendWSReply(c.out[:0], &c.say)
 	k.reply(c.out)
-	ss.n.offers.Add(uint64(len(c.deliveries)))
 	for i := range c.deliveries {
 		d := &c.deliveries[i]
-		d.to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Offer: d.offer.SDP, OfferID: d.offer.ID, PeerID: r.PeerID}))
+		if d.to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Offer: d.offer.SDP, OfferID: d.offer.ID, PeerID: r.PeerID}), maxQueuedOffers) {
+			ss.n.offers.Add(1)
+		}
 		*d = delivery{}
 	}
 }
@@ -149,7 +162,7 @@ func (ss *sockets) meet(k *socket, c *socketCall) *Refusal {
 	shard := ss.meetings.shard(&r.InfoHash)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	a := k.attendee(&r.InfoHash)
+	a := k.swarms.find(&r.InfoHash)
 	if a != nil && (a.at < 0 || a.id != r.PeerID) {
 		ss.drop(shard, k, a)
 		a = nil
@@ -167,8 +180,10 @@ func (ss *sockets) meet(k *socket, c *socketCall) *Refusal {
 			return refuseSwarms
 		}
 		a = &attendee{socket: k, hash: r.InfoHash, id: r.PeerID, seed: count.Seed, twice: r.Twice}
-		k.swarms = append(k.swarms, a)
-		shard.join(a)
+		k.swarms.add(a)
+		if old := shard.join(a); old != nil && old != k {
+			ss.check(old)
+		}
 		entered = true
 		count.Completed = count.Seed && r.Event == tracker.EventCompleted
 	default:
@@ -179,6 +194,7 @@ func (ss *sockets) meet(k *socket, c *socketCall) *Refusal {
 	count.Completed = count.Completed && !r.Twice
 	m := shard.swarms[r.InfoHash]
 	if m != nil {
+		shard.expire(c.now, m)
 		count.Seeders, count.Leechers = m.seeders, m.leechers
 	}
 	_ = ss.s.store.CountSockets(c.now, &count, &c.reply) // with swarm.ErrFull the reply is valid
@@ -195,14 +211,7 @@ func (ss *sockets) meet(k *socket, c *socketCall) *Refusal {
 
 // mayJoin counts one more swarm of a client, and returns false if it is in too many.
 func (ss *sockets) mayJoin(k *socket) bool {
-	switch n := len(k.swarms); {
-	case n >= maxSwarms:
-		return false
-	case n >= ownSwarms && ss.spare.Add(1) > maxSpare:
-		ss.spare.Add(-1)
-		return false
-	}
-	return true
+	return len(k.swarms.list) < ownSwarms || ss.spare.take(fairpool.Prefix(k.from))
 }
 
 // mayOffer returns how many of n offers of a client may be handed out.
@@ -221,22 +230,15 @@ func (ss *sockets) drop(shard *meetingShard, k *socket, a *attendee) {
 		m.remove(a)
 		shard.forget(a.hash, m)
 	}
-	for i := range k.swarms {
-		if k.swarms[i] == a {
-			last := len(k.swarms) - 1
-			k.swarms[i], k.swarms[last] = k.swarms[last], nil
-			k.swarms = k.swarms[:last]
-			break
-		}
-	}
-	if len(k.swarms) >= ownSwarms {
-		ss.spare.Add(-1)
+	k.swarms.remove(a)
+	if len(k.swarms.list) >= ownSwarms {
+		ss.spare.free(fairpool.Prefix(k.from))
 	}
 }
 
 // part removes the peer of a client from a swarm, if it is there, and tells the store.
 func (ss *sockets) part(now time.Time, k *socket, ih spate.InfoHash) {
-	a := k.attendee(&ih)
+	a := k.swarms.find(&ih)
 	if a == nil {
 		return
 	}
@@ -255,8 +257,8 @@ func (ss *sockets) part(now time.Time, k *socket, ih spate.InfoHash) {
 // depart removes the peers of a client from all swarms.
 func (ss *sockets) depart(k *socket) {
 	now := ss.s.now()
-	for len(k.swarms) > 0 {
-		ss.part(now, k, k.swarms[len(k.swarms)-1].hash)
+	for len(k.swarms.list) > 0 {
+		ss.part(now, k, k.swarms.list[len(k.swarms.list)-1].hash)
 	}
 }
 
@@ -275,8 +277,9 @@ func (ss *sockets) answer(k *socket, c *socketCall) {
 	if to == nil {
 		return // the offer has expired, or its client has gone
 	}
-	ss.n.answers.Add(1)
-	to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Answer: r.Answer, OfferID: r.AnswerTo, PeerID: r.PeerID}))
+	if to.send(signal(&wire.WSReply{InfoHash: r.InfoHash, Answer: r.Answer, OfferID: r.AnswerTo, PeerID: r.PeerID}), maxQueuedAnswers) {
+		ss.n.answers.Add(1)
+	}
 }
 
 // scrape answers a scrape.

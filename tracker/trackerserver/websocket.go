@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -23,8 +22,9 @@ import (
 )
 
 // A WebSocket client takes these steps: ServeHTTP calls upgrade; accept gives it a slot and starts
-// serve, which reads its messages; sockethandle.go handles them; meeting.go decides which clients
-// get its offers; socket.go sends.
+// serve, which reads its messages; sockethandle.go handles them; joined.go lists its
+// swarms; meeting.go decides which clients get its offers; pending.go knows which offers can be
+// answered; socket.go sends.
 
 // DefaultMaxSockets is the default of Options.MaxSockets.
 const DefaultMaxSockets = 20_000
@@ -40,10 +40,11 @@ type sockets struct {
 	n        *counters
 	offers   *limiter // limits the offers of a network
 	meetings meetings
-	calls    sync.Pool    // pool of *socketCall
-	spare    atomic.Int64 // number of swarms of clients beyond their first ones, see ownSwarms
+	calls    sync.Pool // pool of *socketCall
+	spare    spareSwarms
+	pongTime time.Duration // pongTime; a test sets another one
 
-	running sync.WaitGroup // counts the clients that have a slot
+	running sync.WaitGroup // counts the clients that have a slot, and the goroutines of check
 
 	mu     sync.Mutex // guards the fields below
 	pool   *fairpool.Pool[*socket]
@@ -61,7 +62,7 @@ func newSockets(s *Server) (*sockets, error) {
 		n = DefaultMaxSockets
 	}
 	ss := &sockets{
-		s: s, n: s.newCounters(), all: map[*socket]struct{}{}, offers: newLimiter(o.Limit, o.Now()),
+		s: s, n: s.newCounters(), all: map[*socket]struct{}{}, offers: newLimiter(o.Limit, o.Now()), pongTime: pongTime,
 		pool: fairpool.New[*socket](fairpool.Options{Slots: n, Grace: firstTime, Pause: socketGrace}),
 	}
 	ss.calls.New = func() any { return new(socketCall) }

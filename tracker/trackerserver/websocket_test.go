@@ -309,27 +309,6 @@ func TestFloodOfOffersDisturbsNobody(t *testing.T) {
 	}
 }
 
-// TestSlowWebSocketClientIsDropped checks that a client that does not read delays nobody, and is
-// disconnected when too much waits for it.
-func TestSlowWebSocketClientIsDropped(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, Options{})
-	addr := serveHTTP(t, s)
-	slow := dialWS(t, addr, "/announce", 1)
-	slow.announce(wire.WSRequest{Left: 5})
-	var k *socket
-	s.sockets.mu.Lock()
-	for k = range s.sockets.all {
-	}
-	s.sockets.mu.Unlock()
-	message := make([]byte, 32<<10)
-	for range 1024 { // more than the buffers of the connection hold
-		k.send(message)
-	}
-	eventually(t, "the client leaves", func() bool { return s.Counts().Sockets == 0 })
-	slow.closed()
-}
-
 func TestMalformedWebSocketMessagesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Options{})

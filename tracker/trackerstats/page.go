@@ -138,15 +138,15 @@ func (st *Statistics) page(r *Report, week bool) *page {
 	p.Families = []share{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
 	total := uint64(0)
 	for _, c := range r.Clients {
-		total += c.Announces
+		total += c.Peers
 	}
 	const programs = 7
 	rest := share{"other", "others", 0, total}
 	for i, c := range r.Clients {
 		if i < programs && c.Name != "other" {
-			p.Programs = append(p.Programs, share{"client", c.Name, c.Announces, total})
+			p.Programs = append(p.Programs, share{"client", c.Name, c.Peers, total})
 		} else {
-			rest.N += c.Announces
+			rest.N += c.Peers
 		}
 	}
 	if rest.N > 0 {

@@ -104,10 +104,10 @@ func New(o Options) *Statistics {
 	return &Statistics{opts: o, started: now, clients: newClientCounts(now), series: newSeries(now)}
 }
 
-// Observe counts an announce. It takes no lock and allocates nothing.
+// Observe counts the peer of an announce. It takes no lock and allocates nothing.
 func (st *Statistics) Observe(o *tracker.Observation) {
 	if !o.Refused {
-		st.clients.current.Load().add(clientMark(&o.Request.PeerID))
+		st.clients.add(countedPeer{o.Request.PeerID, cmp.Or(o.Release, o.Request.InfoHash)})
 	}
 }
 

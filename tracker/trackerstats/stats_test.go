@@ -111,9 +111,9 @@ func TestReport(t *testing.T) {
 	}
 	var names []string
 	for _, c := range r.Clients {
-		names = append(names, fmt.Sprint(c.Name, c.Announces, c.Versions))
+		names = append(names, fmt.Sprint(c.Name, c.Peers, c.Versions))
 	}
-	if got := strings.Join(names, " "); got != "Transmission3 map[4.0.5:1 4.0.6:2] aria21 map[1.36:1] other1 map[]" {
+	if got := strings.Join(names, " "); got != "Transmission2 map[4.0.5:1 4.0.6:1] aria21 map[1.36:1] other1 map[]" {
 		t.Error(got)
 	}
 }

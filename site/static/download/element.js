@@ -4,6 +4,7 @@
 import { Session, possible } from "./session.js";
 import { Panel } from "./ui.js";
 import { target } from "./target.js";
+import { build, describe, webURL } from "./embed.js";
 
 const style = new CSSStyleSheet();
 style.replaceSync(`
@@ -34,19 +35,19 @@ class SpateDownload extends HTMLElement {
     this.load(shadow).catch(() => {}); // the content of the element stays
   }
 
-  // load takes the button, the panel and the texts from /r/NAME/inpage.
+  // load takes the texts and the addresses from /r/NAME/inpage.
   async load(shadow) {
-    const src = new URL(this.getAttribute("src"), document.baseURI).href.replace(/\/$/, "");
+    const src = webURL(this.getAttribute("src")?.replace(/\/$/, ""), document.baseURI);
+    if (!src) throw new Error("src is no web address");
     const r = await fetch(`${src}/inpage`, { referrerPolicy: "no-referrer" });
-    const page = new DOMParser().parseFromString(await r.text(), "text/html");
-    const root = page.querySelector("[data-download]"), button = page.querySelector("[data-act=start]");
-    if (!r.ok || !root || !button) throw new Error("not a release page");
-    const options = await target(root.dataset, src);
-    for (const link of root.querySelectorAll("a[href]")) link.href = new URL(link.getAttribute("href"), src).href;
+    const found = describe(new DOMParser().parseFromString(await r.text(), "text/html"), src);
+    if (!r.ok || !found) throw new Error("not a release page");
+    const options = await target(found.attributes, src);
+    const { start, root } = build(found);
     const box = document.createElement("div");
-    box.append(button);
+    box.append(start);
     const slot = shadow.querySelector("slot");
-    const panel = new Panel(root, { button, link: slot });
+    const panel = new Panel(root, { button: start, link: slot });
     panel.attach(new Session({ ...options, worker }, (m) => panel.message(m)));
     shadow.adoptedStyleSheets = [style];
     shadow.append(box, root);

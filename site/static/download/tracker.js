@@ -14,7 +14,7 @@ export class Tracker {
     Object.assign(this, { url, ends });
     this.retry = retryLeast;
     this.event = "started";
-    this.peers = -1; // other peers that the tracker knows
+    this.peers = -1; // other peers that could take offers, as far as the tracker says
     this.failure = "";
     this.connect();
   }
@@ -79,7 +79,8 @@ export class Tracker {
     this.failure = typeof m["failure reason"] === "string" ? m["failure reason"] : "";
     if (this.failure) this.peers = Math.max(0, this.peers);
     if (m.interval > 0) this.interval = Math.min(3600, Math.max(20, m.interval));
-    if (Number.isInteger(m.complete) && Number.isInteger(m.incomplete)) this.peers = Math.max(0, m.complete + m.incomplete - 1);
+    if (Number.isInteger(m.takers) && m.takers >= 0) this.peers = m.takers; // an addition of spate's tracker
+    else if (Number.isInteger(m.complete) && Number.isInteger(m.incomplete)) this.peers = Math.max(0, m.complete + m.incomplete - 1);
     if (typeof m.offer?.sdp === "string" && typeof m.offer_id === "string" && typeof m.peer_id === "string") this.ends.offer(this, m.peer_id, m.offer_id, m.offer.sdp);
     else if (typeof m.answer?.sdp === "string" && typeof m.offer_id === "string") this.ends.answer(m.offer_id, m.answer.sdp);
     this.ends.counted();

@@ -1,0 +1,48 @@
+// Tests of what a page takes from another host: from a tracker, and for <spate-download>.
+import { test } from "node:test";
+import assert from "node:assert/strict";
+
+const from = (name) => import(new URL(`../../static/download/${name}.js`, import.meta.url));
+const { build, webURL } = await from("embed");
+const { Tracker } = await from("tracker");
+
+// Element is the part of a DOM that build needs.
+class Element {
+  constructor(name) {
+    Object.assign(this, { name, attributes: new Map(), children: [], content: name === "template" ? new Element("fragment") : undefined });
+  }
+  setAttribute(key, value) { this.attributes.set(key, value); }
+  append(...children) { this.children.push(...children); }
+  all() { return [this, ...(this.content?.all() ?? []), ...this.children.flatMap((c) => (c instanceof Element ? c.all() : []))]; }
+}
+
+test("texts of another host never become markup or scripts", () => {
+  globalThis.document = { createElement: (name) => new Element(name) };
+  const evil = '"><img src=x onerror=alert(1)><script>alert(1)</script>';
+  const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
+  const { start, root } = build({ words, messages: [["done", evil]], plain: "https://host.example/d/x", single: false });
+  const all = [...start.all(), ...root.all()], names = new Set(all.map((e) => e.name));
+  for (const name of names) assert.ok(["div", "p", "a", "button", "span", "details", "summary", "ul", "canvas", "label", "input", "template", "fragment"].includes(name), name);
+  for (const e of all) {
+    assert.ok(!("innerHTML" in e));
+    for (const [key, value] of e.attributes) assert.ok(!key.startsWith("on") && (key === "aria-label" || !value.includes("alert")), key);
+  }
+  assert.ok(all.some((e) => e.children.includes(evil)), "the texts are missing");
+  for (const act of ["start", "save", "folder", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
+});
+
+test("links of another host are web addresses", () => {
+  assert.equal(webURL("/d/x", "https://host.example/r/x"), "https://host.example/d/x");
+  for (const bad of ["javascript:alert(1)", " JavaScript:alert(1)", "data:text/html,x", "blob:https://a/b", "", null, undefined, "http://["]) assert.equal(webURL(bad, "https://host.example/r/x"), "", String(bad));
+});
+
+test("the page counts the peers that can take offers, if the tracker says so", () => {
+  globalThis.WebSocket = class { };
+  const counts = [];
+  const tracker = new Tracker("wss://t.example", { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), counted: () => counts.push(tracker.peers) });
+  for (const m of [{ complete: 5, incomplete: 3 }, { complete: 5, incomplete: 3, takers: 0 }, { complete: 5, incomplete: 3, takers: 2 }, { complete: 5, incomplete: 3, takers: -1 }, { complete: 5, incomplete: 3, takers: "9" }]) {
+    tracker.message(JSON.stringify(m));
+  }
+  tracker.closed = true;
+  assert.deepEqual(counts, [7, 0, 2, 7, 7]);
+});
