@@ -166,7 +166,8 @@ func (t *Torrent) tickHolesLocked(now time.Time) {
 	}
 	for addr, h := range t.holes.known {
 		if !h.met && h.again < maxAskAgain && !h.at.IsZero() && now.Sub(h.at) >= askAgainAfter && t.holes.direct[addr] == nil {
-			if t.rendezvousLocked(addr, now); h.at.Equal(now) {
+			t.rendezvousLocked(addr, now)
+			if h.at.Equal(now) {
 				h.again++
 			}
 		}
