@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,9 +21,12 @@ func (h *host) nft(rules string) {
 
 // TestHolePunching checks that an origin behind a router that forwards no port serves getters behind
 // other routers through holes, with the help of one reachable peer that cannot pass on the data in
-// this time (BEP 55). The router of the origin drops its packets to the getters until a direct dial
-// has failed, because two peers that hear of each other at once connect by dialling at the same
-// time.
+// this time (BEP 55).
+//
+// Two peers that dial each other at the same time need no relay. So the router of the origin drops
+// the packets of all direct dials to the getters for the whole test. It knows them by the TCP that
+// spate dials before uTP: a punch uses uTP alone, and its last packet goes out later than the router
+// remembers the last packet of TCP.
 func TestHolePunching(t *testing.T) {
 	t.Parallel()
 	on := newHomes(t, "r:open", "o:masq", "a:masq", "b:full")
@@ -31,38 +35,38 @@ func TestHolePunching(t *testing.T) {
 	path := noise(t, filepath.Join(t.TempDir(), "file.bin"), 5<<20+12345)
 	torrent := path + ".torrent"
 	on("o1").run("create", path, "-a", "http://44.1.0.10:6969/announce", "-o", torrent, "--format", "v1")
-	on("r1").spate("get", torrent, "-o", t.TempDir(), "--up", "10k", "--down", "40k")
+	// At this rate the relay is no seed within the patience of all steps, and nobody has the data from it.
+	on("r1").spate("get", torrent, "-o", t.TempDir(), "--up", "2k", "--down", "4k")
 	eventually(t, "the relay has announced", func() bool {
 		b, err := os.ReadFile(announces)
 		return err == nil && strings.Contains(string(b), "started")
 	})
-	on("o-gw").nft(`table inet hold {
-	chain forward { type filter hook forward priority -10; policy accept;
-		ip daddr { 44.1.3.1, 44.1.4.1 } drop
+	on("o-gw").nft(`table inet direct {
+	set lately {
+		type ipv4_addr
+		flags dynamic, timeout
+		timeout 2500ms
+	}
+	chain forward {
+		type filter hook forward priority -10; policy accept;
+		ip daddr != { 44.1.3.1, 44.1.4.1 } accept
+		ct status seen-reply accept
+		meta l4proto tcp update @lately { ip daddr } drop
+		ip daddr @lately drop
 	}
 }`)
 	origin, _ := on("o1").serve("seed", torrent, "-vv")
-	dirs, getters := map[string]string{}, []*proc{origin}
+	dirs, peers := map[string]string{}, []*proc{origin}
 	for _, name := range []string{"a1", "b1"} {
 		dirs[name] = t.TempDir()
-		getters = append(getters, on(name).spate("get", torrent, "-o", dirs[name], "--seed", "forever", "-vv"))
+		peers = append(peers, on(name).spate("get", torrent, "-o", dirs[name], "--seed", "forever", "-vv"))
 	}
-	says := func(what string) func() bool {
-		return func() bool {
-			for _, p := range getters {
-				if strings.Contains(p.log.String(), what) {
-					return true
-				}
-			}
-			return false
-		}
-	}
-	eventually(t, "a peer asks the relay", says("asked for an introduction"))
-	on("o-gw").nft("delete table inet hold")
 	for name, dir := range dirs {
 		eventually(t, name+" has the data", func() bool { return sameData(path, filepath.Join(dir, "file.bin")) })
 	}
-	if !says("connected through a hole")() {
-		t.Error("no connection through a hole")
+	for _, line := range []string{"asked for an introduction", "connected through a hole"} {
+		if !slices.ContainsFunc(peers, func(p *proc) bool { return strings.Contains(p.log.String(), line) }) {
+			t.Errorf("no peer says %q", line)
+		}
 	}
 }

@@ -73,7 +73,11 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	}
 	switch {
 	case t != nil:
-		newConn(t, nc, hs, addr, true).run()
+		c := newConn(t, nc, hs, addr, true)
+		if c.peer.punched {
+			t.log.Debug("connected through a hole", "peer", addr)
+		}
+		c.run()
 		return
 	case f != nil:
 		kept, err := f.fetchOver(s.ctx, nc, hs, addr, true)

@@ -314,6 +314,30 @@ func TestRendezvousAfterDirectDial(t *testing.T) {
 	})
 }
 
+// TestRelayIsAskedAgain checks that a relay is asked again after a minute for a peer that was not
+// reached through a hole, and only a few times between direct dials.
+func TestRelayIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	withHoleSession(t, func(t *testing.T, h *holeSession) {
+		relay, hidden := h.peer("44.1.0.1", 7001, theirHolepunch), at("44.5.0.1", 7000)
+		h.net.Host(hidden.Addr(), simnet.Link{}).SetDown(true)
+		relay.send(peerwire.AppendPEX(nil, extPEX, &peerwire.PEXMessage{Added: []netip.AddrPort{hidden}, Flags: []peerwire.PEXFlags{peerwire.PEXHolepunch}}))
+		asked := func(minutes int) (n int) {
+			for range minutes {
+				n += len(relay.said(time.Minute))
+				relay.send(peerwire.AppendKeepAlive(nil))
+			}
+			return n
+		}
+		if n := asked(3); n != 3 {
+			t.Errorf("the relay was asked %d times in three minutes, want 3", n)
+		}
+		if n := asked(30); n > maxAskAgain+5 {
+			t.Errorf("the relay was asked %d more times in half an hour, want at most %d", n, maxAskAgain+5)
+		}
+	})
+}
+
 // TestRelayWithoutSupportIsNotAsked checks that a peer that has turned holepunch messages off is sent
 // none: its message number 0 would make them extension handshakes (BEP 10).
 func TestRelayWithoutSupportIsNotAsked(t *testing.T) {

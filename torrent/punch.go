@@ -26,6 +26,10 @@ const (
 	// directPatience limits a direct dial to a peer with a relay. Most peers that can be reached
 	// answer the first or the second packet, which uTP and TCP send within 1.4 seconds.
 	directPatience = 4 * time.Second
+	// A hole can fail because packets were lost or one side was late. So a relay is asked again,
+	// later than punchEvery, because the relay and the peer count that time from later on.
+	askAgainAfter = punchEvery + 5*time.Second
+	maxAskAgain   = 3 // for each address; later, a relay is asked after each direct dial that failed
 )
 
 // holes are what a torrent knows of the way to peers behind routers. Torrent.mu guards it. The zero
@@ -41,6 +45,7 @@ type hole struct {
 	asked  *conn     // the relay that was asked last
 	at     time.Time // when it was asked
 	met    bool      // a peer at the host has been connected, at whichever port
+	again  int       // how often a relay was asked again without another direct dial
 }
 
 // directDial is a dial without a relay.
@@ -150,12 +155,21 @@ func (c *conn) rendezvousFailedLocked(addr netip.AddrPort, now time.Time) {
 	c.t.rendezvousLocked(addr, now)
 }
 
-// tickHolesLocked ends direct dials that a relay can replace.
+// tickHolesLocked ends direct dials that a relay can replace, and asks relays again for peers that
+// were not reached.
 func (t *Torrent) tickHolesLocked(now time.Time) {
 	for addr, d := range t.holes.direct {
 		if now.Sub(d.since) >= directPatience && t.holes.known[addr] != nil {
 			d.cut = true
 			d.stop()
+		}
+	}
+	for addr, h := range t.holes.known {
+		if !h.met && h.again < maxAskAgain && !h.at.IsZero() && now.Sub(h.at) >= askAgainAfter && t.holes.direct[addr] == nil {
+			t.rendezvousLocked(addr, now)
+			if h.at.Equal(now) {
+				h.again++
+			}
 		}
 	}
 }
@@ -170,7 +184,7 @@ func (s *holes) meet(addr netip.Addr) {
 // inVain returns the number of addresses for which a relay was asked in vain.
 func (s *holes) inVain(now time.Time) (n int) {
 	for _, h := range s.known {
-		if !h.met && !h.at.IsZero() && now.Sub(h.at) >= 2*punchTimeout {
+		if !h.met && (h.again > 0 || !h.at.IsZero() && now.Sub(h.at) >= 2*punchTimeout) {
 			n++
 		}
 	}

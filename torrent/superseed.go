@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"bytes"
 	"time"
 
 	"spate/peerwire"
@@ -160,7 +161,11 @@ func (c *conn) sentWholeLocked(piece uint32) {
 	if t.passedOn == nil {
 		t.passedOn = choker.NewPassedOn(t.info.PieceLength)
 	}
-	t.passedOn.Sent(uint32(c.id), piece, t.super.Alone(c.id, int(piece)), time.Now())
+	now := time.Now()
+	t.passedOn.Sent(uint32(c.id), piece, t.super.Alone(c.id, int(piece)), now)
+	if bytes.Equal(c.peer.id[:3], t.s.opt.PeerID[:3]) { // spate unchokes others within a second
+		t.passedOn.SetPrompt(uint32(c.id), now)
+	}
 }
 
 // keepsLocked reports whether the peer passes on nothing. It is false for a peer that may pass

@@ -30,7 +30,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.rates.down.update(now, t.count.downloaded.Load())
 	running := t.status.state == StateDownloading || t.status.state == StateSeeding
 	t.tickSuperSeedLocked(now)
-	t.adjustPatienceLocked()
+	t.adjustPatienceLocked(now)
 	t.tickParkedLocked(now)
 	t.tickHolesLocked(now)
 	free, wanted := false, false
@@ -162,16 +162,25 @@ func (t *Torrent) candidatesLocked(now time.Time) []choker.Peer {
 	return t.slots.candidates
 }
 
+// A download is stalled if no payload arrived for stalledAfter.
+const (
+	stalledAfter = 10 * time.Second
+	steadyWeight = 0.05 // weight of the last second in rates.steady
+)
+
 // adjustPatienceLocked sets the time without a block after which a peer counts as snubbing.
 // It is longer on a slow line with many peers, where the outstanding blocks of all peers
-// take longer to arrive.
-func (t *Torrent) adjustPatienceLocked() {
+// take longer to arrive. A stall does not make it longer, because the line is not the reason.
+func (t *Torrent) adjustPatienceLocked(now time.Time) {
 	pending := 0
 	for _, c := range t.peerConns.byID {
 		if c != nil {
 			pending += t.pick.PendingOf(c.id)
 		}
 	}
-	drain := 2 * float64(pending*picker.BlockSize) / max(1, t.rates.down.rate)
+	if now.Sub(t.rates.received) < stalledAfter {
+		t.rates.steady += steadyWeight * (t.rates.down.rate - t.rates.steady)
+	}
+	drain := 2 * float64(pending*picker.BlockSize) / max(1, t.rates.down.rate, t.rates.steady)
 	t.patience = max(snubbedAfter, min(idleTimeout, time.Duration(drain*float64(time.Second))))
 }

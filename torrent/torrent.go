@@ -84,6 +84,7 @@ type rates struct {
 	up, down  meter
 	received  time.Time // when payload last arrived, as tick has seen it, or the download began
 	downBytes int64     // payload received until then
+	steady    float64   // bytes a second that arrive, over about half a minute in which some did
 }
 
 // lifetime ends the goroutines of a torrent.

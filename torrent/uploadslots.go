@@ -230,7 +230,7 @@ func (t *Torrent) holdBackLocked(now time.Time) {
 	if !t.super.Active() || now.Sub(t.slots.fullAt) > fullFor {
 		return
 	}
-	held := choker.HoldBack(t.slots.candidates)
+	held := choker.HoldBack(t.slots.candidates, now)
 	for i := range t.slots.candidates {
 		if p := &t.slots.candidates[i]; held.Has(p.ID) {
 			p.Interested = false

@@ -9,7 +9,10 @@ import (
 const (
 	passedOnHalf = time.Minute      // half-life of the bytes that are counted
 	passTime     = 20 * time.Second // in which a peer should pass a piece on; some programs choose whom to serve every ten seconds
+	promptTime   = 8 * time.Second  // the same for a peer of SetPrompt that has promptParts pieces alone
+	keepTurn     = 30 * time.Second // from the time at which HoldBack last let a peer be unchoked to its next turn
 	keepsBelow   = 0.25             // share that is passed on below which a peer keeps its pieces
+	promptParts  = 16               // pieces of the last passTime from which on promptTime holds; a peer with few may wait for its own slow line
 	provingParts = 8                // pieces that a peer had alone from which on its share is known
 	maxSole      = 1 << 16          // pieces that only one peer has which are remembered
 	// vouchFor is the factor by which the bytes that a peer's announcements count for others may
@@ -43,6 +46,7 @@ type passedOnPeer struct {
 	recent  []solePiece         // pieces that are not in alone yet, in the order of their time
 	sent    int64               // sent to the peer in whole pieces
 	vouched int64               // counted for other peers because this peer announced them
+	prompt  bool                // see SetPrompt
 }
 
 type solePiece struct {
@@ -66,8 +70,12 @@ func (o *PassedOn) peer(id uint32, now time.Time) *passedOnPeer {
 		f := math.Exp2(-float64(d) / float64(passedOnHalf))
 		p.alone, p.passed, p.at = p.alone*f, p.passed*f, now
 	}
+	within := passTime
+	if p.prompt && len(p.recent) >= promptParts {
+		within = promptTime
+	}
 	n := 0
-	for n < len(p.recent) && now.Sub(p.recent[n].at) >= passTime {
+	for n < len(p.recent) && now.Sub(p.recent[n].at) >= within {
 		if from, ok := o.sole[p.recent[n].piece]; ok && from == id {
 			p.count(float64(o.length), 0)
 		}
@@ -83,6 +91,10 @@ func (p *passedOnPeer) count(alone, passed float64) {
 	p.passed += passed
 	p.parts++
 }
+
+// SetPrompt records that the peer's program serves others without waiting for a turn, so that
+// it shows within seconds whether it passes on pieces.
+func (o *PassedOn) SetPrompt(id uint32, now time.Time) { o.peer(id, now).prompt = true }
 
 // Sent records that we have sent a whole piece to a peer. alone means that no other peer that
 // passes pieces on has it.
@@ -148,8 +160,9 @@ func (o *PassedOn) Keeps(id uint32, now time.Time) bool {
 
 // HoldBack returns the peers that a seed with a full uplink does not serve now: those that keep
 // their pieces, except the one of them that was unchoked least recently, so that each has its turn.
-// It returns none if no other peer is interested.
-func HoldBack(peers []Peer) Set {
+// A peer has a turn once in half a minute at most. HoldBack returns none if no other peer is
+// interested.
+func HoldBack(peers []Peer, now time.Time) Set {
 	var held Set
 	longest, others := -1, false
 	for i := range peers {
@@ -167,6 +180,8 @@ func HoldBack(peers []Peer) Set {
 	if longest < 0 || !others {
 		return Set{}
 	}
-	held.words[peers[longest].ID>>6] &^= 1 << (peers[longest].ID & 63)
+	if now.Sub(peers[longest].UnchokedAt) >= keepTurn {
+		held.words[peers[longest].ID>>6] &^= 1 << (peers[longest].ID & 63)
+	}
 	return held
 }

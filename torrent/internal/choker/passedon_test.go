@@ -95,7 +95,26 @@ func TestPassedOnIsBounded(t *testing.T) {
 	}
 }
 
-// TestHoldBack checks which peers a full seed does not serve.
+// TestPromptPeersAreJudgedSooner checks that a peer that passes on nothing is known after eight
+// seconds if its program would pass on pieces at once.
+func TestPromptPeersAreJudgedSooner(t *testing.T) {
+	t.Parallel()
+	o, now := NewPassedOn(100), time.Unix(1_800_000_000, 0)
+	o.SetPrompt(0, now)
+	for piece := range uint32(2 * promptParts) {
+		o.Sent(piece%2, piece, true, now)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{{promptTime - time.Second, "false false"}, {promptTime, "true false"}, {passTime, "true true"}} {
+		if got := fmt.Sprint(o.Keeps(0, now.Add(c.after)), o.Keeps(1, now.Add(c.after))); got != c.want {
+			t.Errorf("after %v the prompt peer and the other keep their pieces: %s, want %s", c.after, got, c.want)
+		}
+	}
+}
+
+// TestHoldBack checks which peers a full seed does not serve 40 seconds after the time 0.
 func TestHoldBack(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(1_800_000_000+int64(s), 0) }
 	passes, keeps := Peer{Interested: true}, Peer{Interested: true, Keeps: true}
@@ -110,12 +129,14 @@ func TestHoldBack(t *testing.T) {
 		"nobody keeps":            {[]Peer{with(passes, 0, at(0)), with(passes, 1, at(0))}, "[]"},
 		"all keep":                {[]Peer{with(keeps, 0, at(0)), with(keeps, 70, at(1))}, "[]"},
 		"one keeps":               {[]Peer{with(passes, 0, at(0)), with(keeps, 70, at(1))}, "[]"},
+		"its turn is over":        {[]Peer{with(passes, 0, at(0)), with(keeps, 70, at(11))}, "[70]"},
+		"both turns are over":     {[]Peer{with(passes, 0, at(0)), with(keeps, 70, at(11)), with(keeps, 1, at(21))}, "[70 1]"},
 		"the longest wait ends":   {[]Peer{with(passes, 0, at(0)), with(keeps, 70, at(2)), with(keeps, 1, at(1)), with(keeps, 2, at(3))}, "[70 2]"},
 		"never unchoked":          {[]Peer{with(passes, 0, at(0)), with(keeps, 70, at(2)), with(keeps, 1, time.Time{})}, "[70]"},
 		"others are uninterested": {[]Peer{{ID: 0}, with(keeps, 70, at(2)), with(keeps, 1, at(1))}, "[]"},
 	} {
 		var got []uint32
-		held := HoldBack(c.peers)
+		held := HoldBack(c.peers, at(40))
 		for _, p := range c.peers {
 			if held.Has(p.ID) {
 				got = append(got, p.ID)
