@@ -33,7 +33,9 @@ export class Download {
     this.complete = false;
     this.down = new Rate();
     this.up = new Rate();
-    this.problem = null; // {code, text}: why the download cannot go on
+    this.problem = null; // {code}: why the download cannot go on, a message of the page
+    this.over = false; // after stop
+    this.proved = 0; // share of the pieces of earlier sessions that are checked, while proving
     this.checking = 0; // pieces whose hash is computed
     this.writes = [];
     this.writing = null;
@@ -90,8 +92,9 @@ export class Download {
     this.hooks.changed();
   }
 
-  // stop ends everything.
+  // stop ends everything. Nothing is stored after it resolves.
   async stop() {
+    this.over = true;
     this.pause();
     clearInterval(this.timer);
     this.timer = null;
@@ -198,6 +201,7 @@ export class Download {
     this.checking++;
     const good = await this.torrent.check(piece.index, piece.data);
     this.checking--;
+    if (this.over) return;
     if (!good) {
       this.bytes.wasted += piece.size;
       this.suspects.failed(piece);
@@ -216,22 +220,38 @@ export class Download {
       if (this.picker.missing > this.writes.length) await new Promise((done) => setTimeout(done, gatherTime));
       const batch = this.writes;
       this.writes = [];
+      if (this.over) return;
       try {
         await this.store.put(this.torrent.key, batch);
       } catch (err) {
-        for (const [i] of batch) this.picker.drop(i);
-        this.fail(err.name === "QuotaExceededError" ? "full" : "store", err.message);
+        for (const [i] of [...batch, ...this.writes.splice(0)]) this.picker.drop(i);
+        this.fail(problemOf(err));
         return;
       }
-      for (const [i, data] of batch) {
-        this.picker.stored(i);
-        this.served.keep(i, data);
-        for (const p of this.peers.values()) p.tell(i);
-      }
+      for (const [i, data] of batch) this.gain(i, data);
       for (const done of this.waiters.splice(0)) done();
       this.useWeb();
       this.finish();
     }
+  }
+
+  // gain records that a piece is stored, and tells the peers.
+  gain(i, data) {
+    this.picker.stored(i);
+    if (data) this.served.keep(i, data);
+    for (const p of this.peers.values()) p.tell(i);
+  }
+
+  // found records that pieces were stored by someone else: pieces of a file of the visitor, or of
+  // another tab. They are checked before they are used.
+  found(indexes) {
+    for (const i of indexes) {
+      if (this.picker.have[i]) continue;
+      for (const [b, asked] of this.picker.active.get(i)?.asked.entries() ?? []) for (const p of asked.keys()) p.unask?.(this.picker.active.get(i), b);
+      this.unproved.add(i);
+      this.gain(i, null);
+    }
+    this.kick();
   }
 
   // room resolves when the buffers of pieces are not full.
@@ -240,8 +260,8 @@ export class Download {
     return new Promise((done) => this.waiters.push(done));
   }
 
-  fail(code, text) {
-    this.problem = { code, text };
+  fail(code) {
+    this.problem = { code };
     this.pause();
   }
 
@@ -255,8 +275,19 @@ export class Download {
   async finish() {
     if (this.picker.missing > 0 || this.complete || this.proving) return;
     this.proving = true;
-    for (const i of [...this.unproved]) if (this.picker.wanted[i]) await this.served.prove(i);
-    this.proving = false;
+    const old = [...this.unproved].filter((i) => this.picker.wanted[i]);
+    try {
+      for (const [n, i] of old.entries()) {
+        this.proved = n / old.length;
+        await this.served.prove(i);
+        if (this.over) return;
+      }
+    } catch (err) {
+      this.fail(problemOf(err));
+      return;
+    } finally {
+      this.proving = false;
+    }
     if (this.picker.missing > 0) {
       this.kick();
       return;
@@ -297,6 +328,7 @@ export class Download {
     for (const p of [...this.peers.values()]) this.guard(p, () => p.tick(now));
     const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, 0);
     if (rate >= slow || this.paused) this.slowSince = now;
+    for (const p of this.peers.values()) this.serve(p);
     this.turn++;
     if (this.turn % chokeTime === 0) this.rechoke();
     if (this.turn % recordTime === 0 && this.given !== this.givenBefore) this.record();
@@ -321,7 +353,11 @@ export class Download {
   // record stores what was given, beside the name and size for the list of downloads.
   async record() {
     this.givenBefore = this.given;
-    const record = await this.store.record(this.torrent.key);
-    if (record) await this.store.setRecord({ ...record, given: this.given, changed: Date.now() });
+    try {
+      await this.store.change(this.torrent.key, { given: this.given, changed: Date.now() });
+    } catch {} // it is written again later
   }
 }
+
+// problemOf returns the code of the problem that an error of the store is.
+export const problemOf = (err) => (err.name === "QuotaExceededError" ? "full" : err.name === "Removed" ? "removed" : "store");

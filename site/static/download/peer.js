@@ -24,7 +24,7 @@ export class Peer {
     this.wants = this.wanted = false; // whether the peer is interested in us, and we in it
     this.asked = new Map(); // blocks that we asked for: "piece:block" -> [piece, block]
     this.queue = []; // blocks that the peer asked for: [piece, begin, length]
-    this.credit = 1 << 20; // bytes that the connection may still take
+    this.credit = 256 << 10; // bytes that may still wait in the connection
     this.depth = maxDepth;
     this.down = new Rate();
     this.up = new Rate();

@@ -4,7 +4,7 @@
 const gatherTime = 1000; // milliseconds for candidates
 const connectTime = 25_000; // milliseconds from an answer to an open channel
 const offerTime = 60_000; // milliseconds that an offer waits for an answer
-const high = 1 << 20, low = 1 << 18; // bytes that wait in a channel
+const high = 256 << 10, low = 64 << 10; // bytes that wait in a channel
 const mostPeers = 30, mostOffers = 5;
 
 // Connections has the connections of a download. ends has opened(id, who), data(id, buffer),
