@@ -167,7 +167,7 @@ async function repairs() {
   check(kept, "a file that is dropped beside the box takes the browser away from the page");
   await page.locator("[data-own] summary").click();
   await page.locator("[data-own-file]").setInputFiles({ name: "mine", mimeType: "", buffer: damaged });
-  await page.getByText(/^1 of [0-9,]+ pieces are wrong, at bytes/).waitFor();
+  await page.locator("[data-own-say]", { hasText: /^1 of [0-9,]+ pieces are wrong, at bytes/ }).waitFor();
   await shot(page, "own");
   await saved(page, "repair", () => start(page).click());
   const bytes = asked.reduce((n, [from, to]) => n + to - from + 1, 0);
