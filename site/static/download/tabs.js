@@ -24,6 +24,7 @@ export class Lead {
     this.id = Math.random();
     this.channel = new BroadcastChannel(channelName(name));
     this.channel.onmessage = ({ data }) => this.message(data);
+    this.looked = performance.now(); // time of the last look
     this.timer = setInterval(() => this.look(), times.beat);
   }
 
@@ -43,7 +44,12 @@ export class Lead {
   beat() { this.channel.postMessage({ lead: this.id, since: this.since }); }
 
   look() {
-    const now = performance.now(), { claim, dead } = this.times;
+    const now = performance.now(), { beat, claim, dead } = this.times;
+    if (now - this.looked > 3 * beat) { // this tab stood still, and others perhaps too: it listens first
+      if (this.heard > -Infinity) this.heard = now;
+      this.claimTime = now;
+    }
+    this.looked = now;
     if (this.leading) {
       this.beat();
       return;

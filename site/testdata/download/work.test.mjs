@@ -11,7 +11,7 @@ const { Lead } = await from("tabs");
 const { checkFile } = await from("own");
 const { parse } = await from("metainfo");
 
-const times = { beat: 20, dead: 150, claim: 30 }; // milliseconds
+const times = { beat: 40, dead: 400, claim: 80 }; // milliseconds
 
 // site serves the torrent of a random file, and the file, in ranges, until hold(begin) is true.
 function site(size = 300_000, hold = () => false) {
