@@ -125,6 +125,7 @@ async function exchanges() {
   check(/you gave back (0\.9|1\.0) of it/.test(gave), `the page that gave everything says ${gave}`);
   await tab.locator("button[data-act=save]").waitFor();
   await saved(tab, "second tab", () => tab.locator("button[data-act=save]").click());
+  taker.on("dialog", (d) => d.accept());
   await taker.locator("[data-kept] summary").click();
   await taker.getByRole("button", { name: /^Delete:/ }).click();
   await start(taker).waitFor();
@@ -135,7 +136,7 @@ async function exchanges() {
 // A page that sends wrong data is dropped, and the download is complete nevertheless.
 async function lies() {
   const liar = await visitor("liar");
-  await changeModule(liar, "served.js", "bytes.subarray(begin, begin + length)", "new Uint8Array(length)");
+  await changeModule(liar, "served.js", "[i, begin], bytes)", "[i, begin], new Uint8Array(length))");
   await liar.goto(url);
   await saved(liar, "liar", () => start(liar).click());
   const page = await visitor("victim");
@@ -143,7 +144,7 @@ async function lies() {
   await page.route(/\/d\//, (route) => (held ? held.push(route) : route.continue())); // until the liar was asked
   await page.goto(url);
   const done = saved(page, "victim", () => start(page).click());
-  await page.waitForFunction(() => /wrong data were dropped/.test(document.querySelector("[data-detail]").textContent));
+  await page.waitForFunction(() => /wrong data was dropped/.test(document.querySelector("[data-detail]").textContent));
   await page.unroute(/\/d\//);
   for (const route of held) await route.continue();
   await done;
@@ -158,9 +159,15 @@ async function repairs() {
   await start(page).waitFor();
   const damaged = Buffer.from(data), at = Math.floor(data.length / 2);
   damaged[at] ^= 1;
+  const kept = await page.evaluate(() => {
+    const event = new DragEvent("dragover", { bubbles: true, cancelable: true, dataTransfer: new DataTransfer() });
+    event.dataTransfer.items.add(new File(["x"], "x"));
+    return !document.body.dispatchEvent(event);
+  });
+  check(kept, "a file that is dropped beside the box takes the browser away from the page");
   await page.locator("[data-own] summary").click();
   await page.locator("[data-own-file]").setInputFiles({ name: "mine", mimeType: "", buffer: damaged });
-  await page.getByText(/^1 of [0-9,]+ pieces are wrong, at bytes/).waitFor();
+  await page.locator("[data-own-say]", { hasText: /^1 of [0-9,]+ pieces are wrong, at bytes/ }).waitFor();
   await shot(page, "own");
   await saved(page, "repair", () => start(page).click());
   const bytes = asked.reduce((n, [from, to]) => n + to - from + 1, 0);
@@ -189,6 +196,10 @@ async function embeds() {
   check((await element.getByText("they see your network address").count()) === 1, "the element does not say what others see");
   check(!(await element.getByText("plain", { exact: true }).isVisible()), "the element shows its fallback beside the button");
   await saved(page, "embed", () => element.locator("button[data-act=start]").click());
+  const workers = page.workers().length;
+  await page.evaluate(() => document.querySelector("spate-download").remove());
+  for (let n = 0; page.workers().length > 0 && n < 1000; n++) await page.waitForTimeout(20);
+  check(workers === 1 && page.workers().length === 0, `${workers} workers, and ${page.workers().length} after the element was removed`);
   await page.context().close();
   server.close();
 }

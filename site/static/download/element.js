@@ -14,6 +14,8 @@ style.replaceSync(`
 .button.main { display: inline-flex; align-items: center; gap: .5rem; background: #0a6870; color: #fff; }
 .small { font-size: .875em; opacity: .85; margin: .6rem 0 0; }
 .tell { font-weight: 600; margin: 0; }
+.vh { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+:focus-visible { outline: 3px solid #0a6870; outline-offset: 2px; }
 .acts-in { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0 0; }
 [role=progressbar] { height: .75rem; margin-top: .6rem; border-radius: .4rem; overflow: hidden; background: #0a687033; }
 canvas { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
@@ -29,10 +31,22 @@ function worker() {
 
 class SpateDownload extends HTMLElement {
   connectedCallback() {
-    if (this.shadowRoot || possible()) return;
-    const shadow = this.attachShadow({ mode: "open" });
-    shadow.append(document.createElement("slot"));
+    if ((this.shadowRoot && !this.ended) || possible()) return;
+    this.ended = false;
+    const shadow = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    shadow.replaceChildren(document.createElement("slot"));
     this.load(shadow).catch(() => {}); // the content of the element stays
+  }
+
+  // disconnectedCallback ends the download when the element has left the page. An element that is
+  // only moved is back at once.
+  disconnectedCallback() {
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      this.ended = true;
+      this.session?.end();
+      this.session = null;
+    });
   }
 
   // load takes the texts and the addresses from /r/NAME/inpage.
@@ -48,7 +62,9 @@ class SpateDownload extends HTMLElement {
     box.append(start);
     const slot = shadow.querySelector("slot");
     const panel = new Panel(root, { button: start, link: slot });
-    panel.attach(new Session({ ...options, worker }, (m) => panel.message(m)));
+    if (!this.isConnected) return;
+    this.session = new Session({ ...options, worker }, (m) => panel.message(m));
+    panel.attach(this.session);
     shadow.adoptedStyleSheets = [style];
     shadow.append(box, root);
   }

@@ -48,7 +48,9 @@ export function build(d) {
   const messages = make("template", { "data-messages": true });
   messages.content.append(...d.messages.map(([name, text]) => make("p", { "data-m": name }, text)));
   root.append(make("div", { class: "panel", "data-if": "active", hidden: true },
-    make("p", { class: "tell", role: "status", "data-say": true }),
+    make("p", { class: "tell", tabindex: "-1", "data-say": true }),
+    make("p", { class: "vh", role: "status", "data-said": true }),
+    make("p", { class: "tell", role: "alert", "data-trouble": true, hidden: true }),
     make("div", { role: "progressbar", "aria-label": w.bar, "aria-valuemin": "0", "aria-valuemax": "100", "data-bar": true }, make("canvas", { width: "200", height: "1", "data-map": true })),
     make("p", { class: "small", "data-detail": true }),
     make("ul", { class: "saves", "data-saves": true, hidden: true }),

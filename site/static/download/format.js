@@ -21,6 +21,8 @@ export class Messages {
     for (const e of root.querySelector("template[data-messages]").content.querySelectorAll("[data-m]")) this.texts.set(e.dataset.m, e.textContent);
   }
 
+  has(name) { return this.texts.has(name); }
+
   // get returns a text with values in the places of {name}.
   get(name, values = {}) { return (this.texts.get(name) ?? name).replace(/\{(\w+)\}/g, (_, key) => values[key] ?? ""); }
 

@@ -23,7 +23,9 @@ export class Kept {
       button.className = "textual";
       button.textContent = messages.get("delete");
       button.setAttribute("aria-label", `${messages.get("delete")}: ${d.name}`);
-      button.addEventListener("click", () => session.do(d.key === current ? { do: "remove" } : { do: "delete", key: d.key }));
+      button.addEventListener("click", () => {
+        if (d.stored < d.size || this.panel.sure()) session.do(d.key === current ? { do: "remove" } : { do: "delete", key: d.key });
+      });
       line.append(link, ` ${messages.get("stored", { have: bytes(d.stored), size: bytes(d.size) })} `, button);
       return line;
     }));

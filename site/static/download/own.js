@@ -3,12 +3,13 @@
 const batchBytes = 4 << 20; // stored at once
 
 // checkFile compares a File with a file of the torrent, stores its good pieces, [index,
-// bytes] each, with put, and calls progress with the share that is checked. Pieces that reach into other files cannot be
-// checked. It resolves to {pieces, good, wrong}, where wrong has the ranges of bytes
-// [from, to) of the file that differ or are missing.
+// bytes] each, with put, and calls progress with the share that is checked. It resolves to
+// {pieces, good, wrong, unchecked, size, want}: wrong has the ranges of bytes [from, to) of the file
+// that differ or are missing, and unchecked is the number of bytes in pieces that reach into other
+// files, which cannot be checked.
 export async function checkFile(file, torrent, index, put, progress) {
   const f = torrent.files[index], row = torrent.piecesOf(index);
-  const found = { pieces: 0, good: 0, wrong: [], size: file.size, want: f.length };
+  const found = { pieces: 0, good: 0, wrong: [], unchecked: 0, size: file.size, want: f.length };
   if (!row) return found;
   let told = 0, good = [], goodBytes = 0;
   const store = async () => {
@@ -18,21 +19,27 @@ export async function checkFile(file, torrent, index, put, progress) {
   };
   for (let i = row[0]; i <= row[1]; i++) {
     const at = i * torrent.pieceLength - f.offset, size = torrent.pieceSize(i);
+    const from = Math.max(0, at), to = Math.min(f.length, at + size);
     if (Date.now() - told > 200) {
       told = Date.now();
       progress((i - row[0]) / (row[1] - row[0] + 1));
     }
-    const bytes = await whole(file, torrent, f, i, at, size);
-    if (!bytes) continue;
+    if (shared(torrent, f, i, size)) {
+      found.unchecked += to - from;
+      continue;
+    }
     found.pieces++;
-    if (await torrent.check(i, bytes)) {
+    // A file that ends before does not have the piece, even if the rest is zeros.
+    const bytes = file.size >= to && new Uint8Array(size);
+    if (bytes) bytes.set(new Uint8Array(await file.slice(from, to).arrayBuffer()), from - at);
+    if (bytes && (await torrent.check(i, bytes))) {
       found.good++;
       good.push([i, bytes]);
       goodBytes += bytes.length;
       if (goodBytes >= batchBytes) await store();
       continue;
     }
-    const from = Math.max(0, at), to = Math.min(f.length, at + size), last = found.wrong.at(-1);
+    const last = found.wrong.at(-1);
     if (last && last[1] === from) last[1] = to;
     else found.wrong.push([from, to]);
   }
@@ -41,15 +48,8 @@ export async function checkFile(file, torrent, index, put, progress) {
   return found;
 }
 
-// whole returns the bytes of piece i of the torrent, which begins at byte at of the file. It
-// returns null if other files have a part of the piece; pad files are zeros.
-async function whole(file, torrent, f, i, at, size) {
-  const bytes = new Uint8Array(size);
-  for (const part of torrent.parts(i * torrent.pieceLength, size)) {
-    const other = torrent.files[part.file];
-    if (other !== f && !other.pad) return null;
-  }
-  const from = Math.max(0, at), to = Math.min(file.size, f.length, at + size);
-  if (to > from) bytes.set(new Uint8Array(await file.slice(from, to).arrayBuffer()), from - at);
-  return bytes;
-}
+// shared reports whether another file has a part of a piece. Pad files are zeros.
+const shared = (torrent, f, i, size) => torrent.parts(i * torrent.pieceLength, size).some((part) => {
+  const other = torrent.files[part.file];
+  return other !== f && !other.pad;
+});

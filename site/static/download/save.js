@@ -18,6 +18,11 @@ export async function saveFolder(files, name, blob) {
     let folder = top;
     for (const p of parts) folder = await folder.getDirectoryHandle(p, { create: true });
     const out = await (await folder.getFileHandle(base, { create: true })).createWritable();
-    await (await blob(f.i)).stream().pipeTo(out);
+    const data = await blob(f.i);
+    if (!data) {
+      await out.abort();
+      throw new Error(`${f.path} is not stored any more`);
+    }
+    await data.stream().pipeTo(out);
   }
 }

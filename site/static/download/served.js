@@ -2,6 +2,7 @@
 import * as wire from "./wire.js";
 
 const keptBytes = 32 << 20;
+const most = 4 << 20; // bytes a second that are given to all peers together
 
 export class Served {
   constructor(download) {
@@ -9,6 +10,8 @@ export class Served {
     this.kept = new Map(); // index -> bytes, the last used one at the end
     this.bytes = 0;
     this.busy = new Set(); // peers that are served now
+    this.budget = most; // bytes that may be given now
+    this.filled = 0; // time until which the budget was filled
   }
 
   // keep keeps the bytes of a stored piece, and forgets old ones.
@@ -43,16 +46,38 @@ export class Served {
     return bytes;
   }
 
-  // serve sends the blocks that a peer has asked for, as its connection takes them.
+  // block resolves to bytes of a stored piece, or to null. Of a piece that was checked, only they
+  // are read.
+  async block(i, begin, length) {
+    const { store, torrent, unproved } = this.download;
+    if (unproved.has(i) || this.kept.has(i)) return (await this.prove(i))?.subarray(begin, begin + length) ?? null;
+    const bytes = await store.read(torrent.key, i, begin, length);
+    if (bytes?.length === length) return bytes;
+    await this.prove(i); // it is lost
+    return null;
+  }
+
+  // fill adds to the budget what the time allows.
+  fill() {
+    const now = this.download.now();
+    this.budget = Math.min(most, this.budget + (now - this.filled) * most);
+    this.filled = now;
+  }
+
+  // serve sends the blocks that a peer has asked for, as its connection takes them and the budget
+  // allows. It is called again at least once a second.
   async serve(peer) {
     if (this.busy.has(peer)) return;
     this.busy.add(peer);
     const { download } = this;
-    while (peer.queue.length > 0 && peer.credit > 0 && !peer.choking && download.peers.has(peer.id)) {
+    this.fill();
+    while (peer.queue.length > 0 && peer.credit > 0 && this.budget > 0 && !peer.choking && download.peers.has(peer.id)) {
       const [i, begin, length] = peer.queue.shift();
-      const bytes = await this.prove(i);
-      if (!bytes || !download.peers.has(peer.id)) break;
-      const m = wire.message(wire.piece, [i, begin], bytes.subarray(begin, begin + length));
+      const bytes = await this.block(i, begin, length).catch(() => null);
+      if (!bytes || peer.choking || !download.peers.has(peer.id)) break;
+      this.fill();
+      this.budget -= length;
+      const m = wire.message(wire.piece, [i, begin], bytes);
       peer.credit -= m.length;
       peer.up.add(length);
       download.up.add(length);

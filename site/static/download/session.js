@@ -1,6 +1,7 @@
 // A download as the page sees it: the worker, the trackers and the connections to peers.
 import { Connections } from "./webrtc.js";
 import { Tracker } from "./tracker.js";
+import { channelName } from "./tabs.js";
 
 const client = "-Sw0100-"; // start of the peer ids
 
@@ -19,14 +20,34 @@ export class Session {
     this.options = options;
     this.on = on;
     this.trackers = [];
+    this.ended = new AbortController();
     this.worker = options.worker();
     this.worker.onmessage = ({ data }) => this.message(data);
-    this.worker.onerror = (event) => on({ is: "failed", text: event.message || "the worker did not start", name: "Error" });
+    this.worker.onerror = () => on({ is: "failed", code: "failed" });
     this.waiting = new Map(); // index of a file -> functions that wait for its Blob
     const { torrent, data, byPath, page } = options;
-    this.do({ do: "open", torrent, data, byPath, page, client, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
-    addEventListener("pagehide", () => this.disconnect());
-    addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); });
+    this.do({ do: "open", torrent, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
+    const { signal } = this.ended;
+    addEventListener("pagehide", () => this.leave(), { signal });
+    addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); }, { signal });
+  }
+
+  // leave lets another tab lead at once, because the browser may freeze or end this one.
+  leave() {
+    this.disconnect();
+    if (!this.leading) return;
+    const channel = new BroadcastChannel(channelName(this.opened.channel));
+    channel.postMessage({ bye: true });
+    channel.close();
+  }
+
+  // end ends the session: the worker and all connections.
+  end() {
+    if (this.ended.signal.aborted) return;
+    this.ended.abort();
+    this.leave();
+    this.worker.terminate();
+    for (const list of this.waiting.values()) for (const done of list) done(null);
   }
 
   do(message, transfer = []) { this.worker.postMessage(message, transfer); }
@@ -48,6 +69,7 @@ export class Session {
         this.leading = true;
         this.connect();
         break;
+      case "follow":
       case "removed":
         this.leading = false;
         this.disconnect();
@@ -78,10 +100,10 @@ export class Session {
   left() { return this.opened.size - (this.state?.have ?? 0); }
 
   connect() {
-    if (this.trackers.length > 0 || typeof RTCPeerConnection === "undefined") return;
+    if (this.trackers.length > 0 || this.ended.signal.aborted || typeof RTCPeerConnection === "undefined") return;
     const { infoHash, peerId } = this.opened;
     this.connections = new Connections(this.options.stun, {
-      opened: (id) => this.do({ do: "connected", id }),
+      opened: (id, who) => this.do({ do: "connected", id, who }),
       data: (id, data) => this.do({ do: "data", id, data }, [data]),
       closed: (id) => this.do({ do: "closed", id }),
       sent: (id, n) => this.do({ do: "sent", id, n }),
@@ -94,10 +116,10 @@ export class Session {
       },
       offers: (n) => this.connections.makeOffers(n),
       offer: async (tracker, peerId, offerId, sdp) => {
-        const answer = await this.connections?.accept(sdp);
+        const answer = await this.connections?.accept(sdp, peerId);
         if (answer) tracker.answer(peerId, offerId, answer);
       },
-      answer: (offerId, sdp) => this.connections?.answered(offerId, sdp),
+      answer: (peerId, offerId, sdp) => this.connections?.answered(offerId, sdp, peerId),
       counted: () => {
         const counts = this.trackers.map((t) => t.peers);
         this.do({ do: "tracked", peers: counts.some((n) => n < 0) ? Math.max(-1, ...counts) : Math.max(0, ...counts) });

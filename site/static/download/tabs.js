@@ -1,46 +1,100 @@
 // Several tabs are one download: one of them, the leader, has the connections. The others show
-// its state and take over when it ends.
+// its state and take over when it ends. The tabs agree over a BroadcastChannel, which pages at http
+// addresses have too, and which notices a leader that the browser has frozen.
 
-const beat = 1000; // milliseconds between signs of life
-const dead = 3500; // without a sign of life, after which another tab takes over
+const usual = { beat: 1000, dead: 3500, claim: 300 }; // milliseconds, see below
 
-// lead resolves when this tab is the leader for a name. It resolves at once if there is none.
-// Pages at http addresses have no Web Locks and agree over a BroadcastChannel.
-export function lead(name) {
-  if (navigator.locks) return new Promise((done) => navigator.locks.request(name, () => { done(); return new Promise(() => {}); }));
-  return byChannel(name);
-}
+// channelName returns the name of the channel on which the tabs agree who leads.
+export const channelName = (name) => `${name}/leader`;
 
-function byChannel(name) {
-  const channel = new BroadcastChannel(name + "/leader");
-  const id = Math.random();
-  let leading = false, heard = 0;
-  return new Promise((done) => {
-    // A claim that nobody contradicts within the time of a beat makes a leader. Of several
-    // tabs that claim at once, the one with the smallest number wins.
-    let claimed = 0;
-    channel.onmessage = ({ data }) => {
-      if (leading) channel.postMessage({ lead: id });
-      else if (data.lead !== undefined || data.claim < id) {
-        heard = performance.now();
-        claimed = 0;
+// Lead is one tab. The leader gives a sign of life each beat. After a time without one, dead, a tab
+// that seeks to lead claims it, and leads if nobody contradicts within the time claim. If two lead
+// nevertheless, such as when a frozen one wakes, the one that began last stays.
+export class Lead {
+  leading = false;
+  seeking = false;
+  since = 0; // when this tab claimed
+  claimed = false;
+  heard = -Infinity; // time of the last sign of a leader
+
+  // ends has won() and lost(), and silent(), which is called when the leader of others has ended.
+  constructor(name, ends, times = usual) {
+    this.ends = ends;
+    this.times = times;
+    this.id = Math.random();
+    this.channel = new BroadcastChannel(channelName(name));
+    this.channel.onmessage = ({ data }) => this.message(data);
+    this.looked = performance.now(); // time of the last look
+    this.timer = setInterval(() => this.look(), times.beat);
+  }
+
+  // seek lets this tab lead when nobody does.
+  seek() {
+    this.seeking = true;
+    this.look();
+  }
+
+  end() {
+    clearInterval(this.timer);
+    clearTimeout(this.soon);
+    if (this.leading) this.channel.postMessage({ bye: true });
+    this.channel.close();
+  }
+
+  beat() { this.channel.postMessage({ lead: this.id, since: this.since }); }
+
+  look() {
+    const now = performance.now(), { beat, claim, dead } = this.times;
+    if (now - this.looked > 3 * beat) { // this tab stood still, and others perhaps too: it listens first
+      if (this.heard > -Infinity) this.heard = now;
+      this.claimTime = now;
+    }
+    this.looked = now;
+    if (this.leading) {
+      this.beat();
+      return;
+    }
+    if (now - this.heard <= dead) return;
+    if (this.heard > -Infinity) {
+      this.heard = -Infinity;
+      this.ends.silent();
+    }
+    if (!this.seeking) return;
+    if (!this.claimed) {
+      this.claimed = true;
+      this.claimTime = now;
+      this.since = Date.now();
+      this.channel.postMessage({ claim: this.id });
+    } else if (now - this.claimTime >= claim) {
+      this.claimed = false;
+      this.leading = true;
+      this.beat();
+      this.ends.won();
+      return;
+    }
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.look(), claim + 20);
+  }
+
+  message(m) {
+    if (m.bye) {
+      if (this.leading) return;
+      this.heard = Math.min(this.heard, performance.now() - this.times.dead - 1);
+      this.look();
+    } else if (m.claim !== undefined) {
+      if (this.leading) this.beat();
+      else if (m.claim < this.id) this.claimed = false;
+    } else if (m.lead !== undefined) {
+      if (this.leading) {
+        if (m.since < this.since || (m.since === this.since && m.lead > this.id)) {
+          this.beat(); // the other one yields
+          return;
+        }
+        this.leading = false;
+        this.ends.lost();
       }
-    };
-    const look = () => {
-      const now = performance.now();
-      if (leading) channel.postMessage({ lead: id });
-      else if (claimed > 0 && now - claimed > 300) {
-        leading = true;
-        channel.postMessage({ lead: id });
-        done();
-      } else if (claimed === 0 && now - heard > dead) {
-        claimed = now;
-        channel.postMessage({ claim: id });
-        setTimeout(look, 350);
-      }
-    };
-    heard = -dead;
-    setInterval(look, beat);
-    look();
-  });
+      this.claimed = false;
+      this.heard = performance.now();
+    }
+  }
 }

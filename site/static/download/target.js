@@ -29,5 +29,5 @@ export async function target(attributes, base) {
 // metered reports whether the browser says that the line costs by volume.
 function metered() {
   const c = navigator.connection;
-  return Boolean(c && (c.saveData || c.type === "cellular"));
+  return Boolean(c && (c.saveData || c.metered || c.type === "cellular"));
 }

@@ -1,12 +1,15 @@
 // The panel of a download in a release page.
-import { bytes, Messages, number } from "./format.js";
+import { bytes, Messages } from "./format.js";
 import { draw } from "./map.js";
 import { FileChoice } from "./choice.js";
 import { OwnFile } from "./ownfile.js";
 import { Kept } from "./kept.js";
 import { saveFile, saveFolder } from "./save.js";
+import { details, Teller, words } from "./words.js";
 
 const keepGiving = "spate-keep-giving"; // key of localStorage
+
+const shown = (e) => e.getClientRects().length > 0;
 
 // Panel shows a download and its buttons. root is the element of download.html; outside has the
 // button that starts it, the plain link that the button replaces, and the folded parts below.
@@ -15,6 +18,7 @@ export class Panel {
     this.root = root;
     this.outside = outside;
     this.messages = new Messages(root);
+    this.teller = new Teller(this.one("[data-say]"), this.one("[data-said]"));
     this.state = null;
     this.saved = false;
     for (const b of [...root.querySelectorAll("[data-act]"), outside.button]) {
@@ -50,13 +54,14 @@ export class Panel {
         this.show(m);
         break;
       case "failed":
-        this.failed(m.text);
+        this.failed(m);
         break;
       case "removed":
         this.saved = false;
         break;
       case "checking":
       case "checked":
+      case "unchecked":
         this.own?.message(m);
         break;
       case "list":
@@ -73,13 +78,23 @@ export class Panel {
     if (selected) button.focus();
   }
 
-  // failed shows why the download in the page does not work, and the plain link again.
-  failed(text) {
-    if (!this.opened) return; // the plain link is still there
+  // failed shows why the download in the page does not work, and the plain link again. Before
+  // the panel is shown, the link is still there.
+  failed({ code, text }) {
+    if (this.opened) this.trouble(this.messages.has(code) ? code : "failed", text);
+  }
+
+  // trouble shows what went wrong, the next step and the plain link.
+  trouble(code, text = "") {
     this.one('[data-if="active"]').hidden = false;
-    this.one("[data-say]").textContent = this.messages.get("failed", { text });
+    const line = this.one("[data-trouble]");
+    line.textContent = this.messages.get(code, { text });
+    line.hidden = false;
     this.plain();
   }
+
+  // sure asks before data that are complete are deleted.
+  sure() { return confirm(this.messages.get("sure")); }
 
   plain() {
     this.outside.button.parentElement.hidden = false;
@@ -89,6 +104,7 @@ export class Panel {
 
   act(name) {
     const { session } = this;
+    this.one("[data-trouble]").hidden = true;
     switch (name) {
       case "start":
       case "start-again":
@@ -98,15 +114,19 @@ export class Panel {
       case "pause":
         session.do({ do: "pause" });
         break;
-      case "remove":
       case "delete":
+        if (this.sure()) session.do({ do: "remove" });
+        break;
+      case "remove":
         session.do({ do: "remove" });
         break;
       case "save":
         this.save();
         break;
       case "folder":
-        saveFolder(this.chosenFiles(), this.opened.name, (i) => session.file(i)).catch(() => {});
+        saveFolder(this.chosenFiles(), this.opened.name, (i) => session.file(i)).catch((err) => {
+          if (err.name !== "AbortError") this.trouble(err.name === "QuotaExceededError" ? "noroom" : "unsaved"); // an AbortError: the visitor chose no folder
+        });
         break;
     }
   }
@@ -124,7 +144,11 @@ export class Panel {
 
   async saveOne(f) {
     const blob = await this.session.file(f.i);
-    if (blob) saveFile(blob, f.path.split("/").at(-1));
+    if (!blob) {
+      this.trouble("lost");
+      return;
+    }
+    saveFile(blob, f.path.split("/").at(-1));
     this.saved = true;
   }
 
@@ -137,8 +161,20 @@ export class Panel {
     this.outside.button.disabled = chosen === 0;
   }
 
+  // show shows a state. If it hides the button that has the focus, another one gets it.
   show(s) {
-    const before = this.state, focused = this.root.getRootNode().activeElement;
+    const focused = this.focused();
+    this.draw(s);
+    if (focused && !shown(focused)) [this.outside.button, ...this.root.querySelectorAll("[data-act]"), this.one("[data-say]")].find(shown)?.focus();
+  }
+
+  // focused returns the button of the download that has the focus, or undefined.
+  focused() {
+    return [this.outside.button, ...this.root.querySelectorAll("[data-act]")].find((b) => b.getRootNode().activeElement === b);
+  }
+
+  draw(s) {
+    const before = this.state;
     this.state = s;
     const active = s.elsewhere || s.phase === "running" || s.phase === "proving" || s.phase === "problem" || (s.phase === "done" && s.have > 0) || (s.phase === "paused" && s.have > 0);
     const fresh = !active || (s.phase === "paused" && !this.wasActive);
@@ -152,13 +188,13 @@ export class Panel {
       return;
     }
     if (s.phase === "problem") this.plain();
-    this.words(s);
+    this.teller.tell(words(s, this.messages, navigator.onLine !== false), s.phase);
+    this.one("[data-detail]").textContent = details(s, this.messages);
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
     bar.setAttribute("aria-valuenow", Math.floor(percent));
     bar.hidden = s.phase === "done";
     draw(this.one("[data-map]"), s.map);
     this.buttons(s);
-    if (focused?.dataset.act && focused.hidden) this.root.querySelector("[data-act]:not([hidden])")?.focus(); // the keyboard stays where it was
     if (s.phase === "done" && before && before.phase !== "done") this.done();
   }
 
@@ -186,27 +222,6 @@ export class Panel {
     button.addEventListener("click", () => this.saveOne(f));
     line.append(button, ` ${bytes(f.length)}`);
     return line;
-  }
-
-  // words writes the state in words.
-  words(s) {
-    const m = this.messages, values = { have: bytes(s.have), size: bytes(s.size), rate: bytes(s.rate) };
-    let text;
-    if (s.phase === "problem") text = m.get(s.problem.code, { ...values, text: s.problem.text });
-    else if (s.phase !== "running") text = m.get(s.phase, values);
-    else if (s.rate >= 1) text = m.get("running", { ...values, left: m.time((s.size - s.have) / s.rate) });
-    else if (s.webProblem && s.webAgain > 1 && s.peers === 0) text = m.get("busy", { ...values, n: number(s.webAgain) });
-    else text = m.get(s.have > 0 ? "slow" : "waiting", values);
-    const say = this.one("[data-say]");
-    if (say.textContent !== text) say.textContent = text;
-    const detail = [];
-    if (s.peers > 0) detail.push(m.get(s.peers === 1 ? "peer" : "peers", { n: number(s.peers) }));
-    if (s.fromWeb > 0) detail.push(m.get("origin", { bytes: bytes(s.fromWeb) }));
-    if (s.given > 0 && s.have > 0) detail.push(m.get("gave", { ratio: number(s.given / s.have, 1) }));
-    if (s.upRate >= 1) detail.push(m.get("giving", { rate: bytes(s.upRate) }));
-    if (s.banned > 0) detail.push(m.get("banned", { n: number(s.banned) }));
-    if (s.elsewhere) detail.push(m.get("elsewhere"));
-    this.one("[data-detail]").textContent = detail.join(" · ");
   }
 
   // done saves the file that the visitor has clicked for in this page, and asks once whether the
