@@ -38,3 +38,19 @@ func TestPageDownloadsFromSeed(t *testing.T) {
 	}
 	p.line("a finished download", func(s string) bool { return strings.Contains(s, `"event":"finished"`) })
 }
+
+// TestDownloadInFirefox downloads releases in their pages in Firefox: from the publisher's seed over
+// WebRTC, over HTTP with a reload, and from another page.
+func TestDownloadInFirefox(t *testing.T) {
+	t.Parallel()
+	need(t, "firefox-esr")
+	tools := webTools(t)
+	l := newLAN(t, 3)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 3_000_000)
+	_, seed := l.Hosts[0].serve("publish", file)
+	_, web := l.Hosts[1].serve("publish", file, "--piece-length", "16KiB", "--no-webrtc", "--up", "1MB")
+	visit := l.Hosts[2].start("node", filepath.Join(tools, "firefoxdownload.mjs"), seed.PageURL, web.PageURL, file)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("firefoxdownload.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}
