@@ -1,14 +1,15 @@
 // A download in the worker: it connects the picker, the peers, the web server and the store.
 import { choose } from "./choker.js";
-import { blockSize, equal } from "./hash.js";
+import { equal } from "./hash.js";
 import { WebSource } from "./http.js";
 import { Peer } from "./peer.js";
 import { Picker } from "./picker.js";
 import { Rate } from "./rate.js";
 import { Served } from "./served.js";
+import { Suspects } from "./suspects.js";
 
 // Times in seconds.
-const waitForPeers = 2.5; // after which the web server is asked, if a tracker may know peers
+const waitForPeers = 2.5; // without a block from peers, after which the web server is asked
 const slowTime = 10; // with a low rate from peers, after which the web server is asked for any piece
 const chokeTime = 10;
 const recordTime = 10;
@@ -24,7 +25,7 @@ export class Download {
   constructor(torrent, store, peerId, hooks) {
     Object.assign(this, { torrent, store, peerId, hooks });
     this.peers = new Map();
-    this.banned = new Set(); // peer ids in text
+    this.banned = new Set(); // ids of the peers that sent wrong data: those that the tracker told, or else those of their connections
     this.paused = true;
     this.sharing = true;
     this.tracked = 0; // number of other peers that the tracker knows; -1 before its first answer
@@ -36,7 +37,7 @@ export class Download {
     this.checking = 0; // pieces whose hash is computed
     this.writes = [];
     this.writing = null;
-    this.bad = new Map(); // of pieces that failed: index -> {data, from}
+    this.suspects = new Suspects(this);
     this.turn = 0;
     this.lucky = null;
     this.waiters = [];
@@ -69,10 +70,11 @@ export class Download {
   // start begins or continues. url(i) returns the URL of file i at the web server, or is null.
   start(url) {
     if (url && !this.web) this.web = new WebSource(this, url);
+    this.web?.again();
     this.problem = null;
     this.paused = false;
     this.began = this.now();
-    this.slowSince = this.now();
+    this.slowSince = this.lastBlock = this.now();
     this.timer ??= setInterval(() => this.tick(), 1000);
     this.kick();
   }
@@ -113,7 +115,8 @@ export class Download {
 
   // Connections.
 
-  connected(id) { this.peers.set(id, new Peer(this, id, (bytes) => this.hooks.send(id, bytes), () => this.drop(id))); }
+  // connected begins a connection. who is the peer's id as the tracker told it, in text, or "".
+  connected(id, who = "") { this.peers.set(id, new Peer(this, id, who, (bytes) => this.hooks.send(id, bytes), () => this.drop(id))); }
 
   arrived(id, bytes) {
     const peer = this.peers.get(id);
@@ -140,14 +143,17 @@ export class Download {
 
   // shaken checks a peer after its handshake.
   shaken(peer) {
-    if (this.banned.has(String(peer.peerId))) throw new Error("this peer sent wrong data");
-    for (const p of this.peers.values()) if (p !== peer && p.peerId && equal(p.peerId, peer.peerId)) throw new Error("connected already");
+    if (this.banned.has(peer.who)) throw new Error("this peer sent wrong data");
+    // What a peer says of itself counts only where no tracker told who it is, so that nobody
+    // keeps another peer out.
+    const same = (p) => (p.who && peer.who ? p.who === peer.who : p.peerId && equal(p.peerId, peer.peerId));
+    for (const p of this.peers.values()) if (p !== peer && same(p)) throw new Error("connected already");
     if (this.peers.size <= 8) this.rechoke(); // in a larger swarm the peer waits for the next turn
   }
 
   ban(peer) {
     if (!(peer instanceof Peer)) return;
-    this.banned.add(String(peer.peerId));
+    this.banned.add(peer.who || peer.id);
     this.drop(peer.id);
   }
 
@@ -164,12 +170,13 @@ export class Download {
 
   received(source, i, block, data) {
     this.bytes.peers += data.length;
+    this.lastBlock = this.now();
     this.take(source, i, block, data);
   }
 
   // fromWeb takes a block from the web server. A server without ranges sends all blocks.
   fromWeb(source, i, block, data) {
-    if (!this.picker.needs(i)) return;
+    if (!this.picker.needs(i) || this.web.barred(i)) return;
     if (!this.picker.active.has(i)) this.picker.start(i);
     this.bytes.web += data.length;
     this.take(source, i, block, data);
@@ -192,10 +199,13 @@ export class Download {
     const good = await this.torrent.check(piece.index, piece.data);
     this.checking--;
     if (!good) {
-      this.wrong(piece);
+      this.bytes.wasted += piece.size;
+      this.suspects.failed(piece);
+      this.kick();
       return;
     }
-    this.blame(piece);
+    this.suspects.good(piece);
+    this.web?.proved(piece);
     this.writes.push([piece.index, piece.data]);
     this.writing ??= this.write().finally(() => { this.writing = null; });
   }
@@ -235,30 +245,10 @@ export class Download {
     this.pause();
   }
 
-  // wrong handles a piece whose hash is wrong. If one source sent all of it, that source is
-  // banned. Otherwise one source sends all of it again, which shows who sent the bad blocks.
-  wrong(piece) {
-    this.bytes.wasted += piece.size;
-    const sources = new Set(piece.from);
-    if (sources.size > 1 && !this.bad.has(piece.index)) this.bad.set(piece.index, { data: piece.data.slice(), from: piece.from });
-    piece.restart();
-    if (sources.size === 1) {
-      const [source] = sources;
-      if (source.web) source.web.failed(new Error("the server sends other data than the torrent has"));
-      this.ban(source);
-    } else piece.only = [...sources].find((s) => s instanceof Peer && this.peers.has(s.id)) ?? null;
-    this.kick();
-  }
-
-  // blame bans the peers whose blocks differ from the good ones.
-  blame(piece) {
-    const bad = this.bad.get(piece.index);
-    if (!bad) return;
-    this.bad.delete(piece.index);
-    bad.from.forEach((source, b) => {
-      const from = piece.begin(b), to = from + piece.length(b);
-      if (!equal(bad.data.subarray(from, to), piece.data.subarray(from, to))) this.ban(source);
-    });
+  // guilty handles a source that sent wrong data.
+  guilty(source, index) {
+    if (source === this.web) source.lied(index);
+    else this.ban(source);
   }
 
   // finish checks the pieces of earlier sessions when nothing is missing, and reports the end.
@@ -288,13 +278,14 @@ export class Download {
   useWeb() {
     const { web, picker } = this, now = this.now();
     if (!web || this.paused || picker.missing === 0) return;
-    const sources = [...this.peers.values()].filter((p) => p.wanted);
-    const alone = sources.length === 0;
-    if (alone && this.tracked !== 0 && now - this.began < waitForPeers) return;
-    const any = alone || now - this.slowSince > slowTime;
+    const peers = [...this.peers.values()];
+    // Peers that choke, or that have sent nothing for some time, are as good as none.
+    const alone = now - this.lastBlock >= waitForPeers || (this.tracked === 0 && !peers.some((p) => p.wanted));
+    if (!alone && !peers.some((p) => p.helps(now))) return;
+    const unseen = !alone && now - this.slowSince <= slowTime;
     const most = alone ? 2 : 1;
     while (web.running < most) {
-      if (!web.run(alone ? runAlone : runBeside, (i) => any || picker.availability[i] === 0, now)) break;
+      if (!web.run(alone ? runAlone : runBeside, unseen, now)) break;
     }
   }
 
@@ -302,6 +293,7 @@ export class Download {
     const now = this.now();
     this.down.tick();
     this.up.tick();
+    this.suspects.tick(now);
     for (const p of [...this.peers.values()]) this.guard(p, () => p.tick(now));
     const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, 0);
     if (rate >= slow || this.paused) this.slowSince = now;

@@ -3,12 +3,14 @@ import { blockSize } from "./hash.js";
 
 const stall = 30; // seconds without data after which a request ends
 const longest = 600; // most seconds that a server can make us wait
+const mostLies = 4; // times of wrong pieces after which a server is asked no more
 
 // later is an error after which the server is asked again only after some seconds.
 class Later extends Error {
-  constructor(why, seconds) {
+  constructor(why, seconds, busy = false) {
     super(why);
     this.seconds = seconds;
+    this.busy = busy;
   }
 }
 
@@ -28,7 +30,9 @@ export class WebSource {
     this.failures = 0;
     this.running = 0;
     this.ranges = true; // whether the server answers with ranges
-    this.problem = ""; // why the server sends nothing now
+    this.problem = ""; // why the server sends nothing now: "busy", "gone" or "wrong"
+    this.lies = 0; // times that it sent wrong pieces without a good one between them
+    this.wrong = new Map(); // index -> number of times that it sent the piece wrong
     this.abort = new AbortController();
   }
 
@@ -41,17 +45,50 @@ export class WebSource {
     this.abort = new AbortController();
   }
 
-  // run fetches a row of pieces of at most bytes, of those for which fits returns true. It
-  // returns whether there was one.
-  run(bytes, fits, now) {
-    if (now < this.notBefore || (!this.ranges && this.running > 0)) return false;
+  // ended reports whether the server is asked no more, because it sent wrong data again and again.
+  get ended() { return this.lies >= mostLies; }
+
+  // barred reports whether the server is not asked for a piece, because it has sent it wrong twice.
+  barred(i) { return this.wrong.get(i) >= 2; }
+
+  // usable reports whether the server may be asked for a piece in the next seconds.
+  usable(i) { return !this.ended && this.ranges && !this.barred(i) && this.notBefore < this.download.now() + 5; }
+
+  // lied is called when a piece from the server has a wrong hash.
+  lied(i) {
+    this.stop();
+    if (this.problem === "wrong" && this.download.now() < this.notBefore) return; // asked for before the last time
+    this.wrong.set(i, (this.wrong.get(i) ?? 0) + 1);
+    this.lies++;
+    this.failures = this.lies + 1;
+    this.failed(new Error("the server sends other data than the torrent has"), "wrong");
+  }
+
+  // proved is called for a good piece.
+  proved(piece) {
+    if (!piece.from.some((source) => source.web === this)) return;
+    this.lies = 0;
+    if (this.problem === "wrong") this.problem = "";
+  }
+
+  // again forgets what the server did, because the visitor wants it to be asked.
+  again() {
+    this.lies = this.failures = this.notBefore = 0;
+    this.wrong.clear();
+    this.problem = "";
+  }
+
+  // run fetches a row of pieces of at most bytes: of all, or with unseen of those that no peer
+  // has. It returns whether there was one.
+  run(bytes, unseen, now) {
+    if (now < this.notBefore || this.ended || (!this.ranges && this.running > 0)) return false;
     const { picker, torrent } = this.download;
     const source = {}; // each request is a source of its own, so that it can be forgotten alone
     source.unask = () => {};
     source.web = this;
     let begin = 0, end = torrent.length;
     if (this.ranges) {
-      const row = picker.pickRun(source, bytes, fits);
+      const row = picker.pickRun(source, bytes, unseen, now);
       if (!row) return false;
       const piece = picker.active.get(row[0]);
       begin = row[0] * torrent.pieceLength + blockSize * piece.from.indexOf(null);
@@ -59,6 +96,7 @@ export class WebSource {
     }
     this.running++;
     this.fetch(source, begin, end).then(() => {
+      if (this.problem === "wrong") return; // only good pieces show that it is better now
       this.failures = 0;
       this.problem = "";
     }, (err) => this.failed(err)).finally(() => {
@@ -68,10 +106,10 @@ export class WebSource {
     return true;
   }
 
-  failed(err) {
+  failed(err, problem = err instanceof Later && err.busy ? "busy" : "gone") {
     if (err.name === "AbortError") return;
     this.failures++;
-    this.problem = err.message;
+    this.problem = problem;
     const wait = err instanceof Later ? err.seconds : Math.min(60, 2 ** this.failures);
     this.notBefore = this.download.now() + wait * (1 + Math.random() / 5); // not all pages at once
   }
@@ -99,7 +137,7 @@ export class WebSource {
     try {
       const headers = { Range: `bytes=${part.from}-${part.from + part.length - 1}` };
       const r = await fetch(this.url(part.file), { headers, signal: own.signal, cache: "no-store", referrerPolicy: "no-referrer" });
-      if (r.status === 503 || r.status === 429) throw new Later(`the server answers ${r.status}`, retryAfter(r.headers.get("Retry-After"), Date.now()));
+      if (r.status === 503 || r.status === 429) throw new Later(`the server answers ${r.status}`, retryAfter(r.headers.get("Retry-After"), Date.now()), true);
       if (r.status !== 206 && r.status !== 200) throw new Later(`the server answers ${r.status}`, 60);
       if (r.status === 200 && part.from > 0) {
         own.abort();

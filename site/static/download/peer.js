@@ -8,13 +8,15 @@ import * as wire from "./wire.js";
 const maxAsked = 128; // requests of a peer that wait for an answer
 const maxDepth = 200; // requests to a peer that wait for an answer
 const silence = 120; // seconds after which a silent connection ends
-const snub = 20; // seconds without an asked block after which the block is asked from others
+const snub = 20; // seconds of waiting without a block after which the peer is asked for nothing
+const rest = 40; // seconds after which such a peer is tried again
 
 // Peer is a connection. download has the callbacks that its methods call.
 export class Peer {
-  // send(bytes) passes bytes to the connection and close() ends it.
-  constructor(download, id, send, close) {
-    Object.assign(this, { download, id, send, close });
+  // who is the peer's id as the tracker told it, or "". send(bytes) passes bytes to the connection
+  // and close() ends it.
+  constructor(download, id, who, send, close) {
+    Object.assign(this, { download, id, who, send, close });
     this.reader = new wire.Reader(Math.max(blockSize + 9, Math.ceil(download.torrent.count / 8) + 1, 1 << 18));
     this.has = null; // pieces of the peer, once the handshake has come
     this.hasCount = 0;
@@ -26,7 +28,10 @@ export class Peer {
     this.depth = maxDepth;
     this.down = new Rate();
     this.up = new Rate();
-    this.seen = this.useful = 0; // times of the last bytes and of the last asked block
+    this.seen = 0; // time of the last bytes
+    this.waited = 0; // seconds for which requests waited since the last block that was asked for
+    this.notBefore = 0; // time before which the peer is asked for nothing
+    this.cursor = this.version = 0; // the first piece that may be interesting, at a version of the picker
     this.spoke = 0;
     send(wire.handshake(download.torrent.infoHash, download.peerId));
   }
@@ -48,7 +53,6 @@ export class Peer {
     if (equal(h.peerId, download.peerId)) throw new Error("this is us");
     this.peerId = h.peerId;
     this.has = new Uint8Array(download.torrent.count);
-    this.useful = now;
     if (h.extended) this.send(wire.message(wire.extended, [], extensionHandshake()));
     this.send(wire.message(wire.bitfield, [], wire.packBits(download.picker.have)));
     download.shaken(this);
@@ -64,7 +68,6 @@ export class Peer {
         break;
       case wire.unchoke:
         this.choked = false;
-        this.useful = now;
         break;
       case wire.interested:
         this.wants = true;
@@ -108,8 +111,21 @@ export class Peer {
     if (this.has[i]) return;
     this.has[i] = 1;
     this.hasCount++;
-    this.download.picker.announced(i, 1);
+    this.cursor = Math.min(this.cursor, i);
+    this.download.picker.announced(i, 1, this);
   }
+
+  // interesting reports whether the peer has a piece that is needed.
+  interesting() {
+    const { picker } = this.download;
+    if (this.version !== picker.version) this.cursor = 0;
+    this.version = picker.version;
+    this.cursor = picker.next((i) => this.has[i] === 1, this.cursor);
+    return this.cursor < this.has.length;
+  }
+
+  // helps reports whether the peer may send blocks.
+  helps(now) { return this.wanted && !this.choked && now >= this.notBefore; }
 
   extensions(body) {
     const offered = decode(body);
@@ -130,7 +146,7 @@ export class Peer {
     if (body.length < 9) throw new Error("a bad piece message");
     const i = wire.number(body, 0), begin = wire.number(body, 4), block = begin / blockSize;
     if (!this.asked.delete(`${i}:${block}`)) return; // it came after a choke or a cancel
-    this.useful = now;
+    this.waited = 0;
     const data = body.subarray(8);
     if (data.length !== Math.min(blockSize, this.download.torrent.pieceSize(i) - begin)) { // we asked for a whole block
       this.download.ban(this);
@@ -149,13 +165,13 @@ export class Peer {
     const depth = Math.min(this.depth, 16 + Math.ceil((2 * this.down.value) / blockSize));
     const room = depth - this.asked.size;
     if (this.wanted && !paused && room < Math.min(8, depth / 2)) return;
-    const wanted = !paused && picker.missing > 0 && picker.interesting((i) => this.has[i] === 1);
+    const wanted = !paused && picker.missing > 0 && this.interesting();
     if (wanted !== this.wanted) {
       this.wanted = wanted;
       this.say(wire.message(wanted ? wire.interested : wire.notInterested), now);
     }
-    if (this.choked || !wanted || now - this.useful > snub) return;
-    const messages = picker.pick(this, (i) => this.has[i] === 1, room).map(([piece, block]) => {
+    if (this.choked || !wanted || now < this.notBefore) return;
+    const messages = picker.pick(this, (i) => this.has[i] === 1, room, now).map(([piece, block]) => {
       this.asked.set(`${piece.index}:${block}`, [piece.index, block]);
       return wire.message(wire.request, [piece.index, piece.begin(block), piece.length(block)]);
     });
@@ -193,10 +209,13 @@ export class Peer {
     if (this.seen === 0) this.seen = now;
     if (now - this.seen > (this.has ? silence : 20)) throw new Error("the peer is silent");
     if (now - this.spoke > silence / 2) this.say(wire.keepAlive(), now);
-    if (this.asked.size > 0 && now - this.useful > snub) {
+    if (this.asked.size > 0) this.waited++;
+    if (this.waited > snub) {
+      this.waited = 0;
+      this.notBefore = now + rest;
       this.asked.clear();
       this.download.picker.forget(this);
-    } else if (this.asked.size === 0 && now - this.useful > 2 * snub) this.useful = now; // try it again
+    }
     this.ask(now);
   }
 

@@ -1,13 +1,16 @@
 // The picker decides which blocks to ask which source for. It is a plain data structure
-// without connections or clocks.
+// without connections or clocks: its callers pass the time in seconds.
 import { blockSize } from "./hash.js";
+import { Pool } from "./pool.js";
 
 // Limits of the pieces that are fetched at the same time. Their buffers are in memory.
 const maxActive = 256;
 const maxActiveBytes = 64 << 20;
 const endgameCopies = 3; // sources that are asked for one block in the endgame
+const late = 10; // seconds after which a request to a peer no longer keeps others from the block
 
-// Piece is a piece that is being fetched. only is the source that alone may send it, or null.
+// Piece is a piece that is being fetched. only is the source that alone may send it, or null: a
+// peer, or a web server, whose requests have it in their field web.
 class Piece {
   constructor(index, size) {
     this.index = index;
@@ -20,7 +23,7 @@ class Piece {
   // restart forgets the blocks.
   restart() {
     this.from = new Array(this.blocks).fill(null); // source of each block that has come
-    this.asked = Array.from({ length: this.blocks }, () => new Set());
+    this.asked = Array.from({ length: this.blocks }, () => new Map()); // source -> time of the request
     this.left = this.blocks;
     this.only = null;
   }
@@ -28,6 +31,15 @@ class Piece {
   // begin and length of a block in the piece, in bytes.
   begin(block) { return block * blockSize; }
   length(block) { return Math.min(blockSize, this.size - block * blockSize); }
+
+  // allows says whether a source may send the piece.
+  allows(source) { return !this.only || this.only === source || this.only === source.web; }
+
+  // free says whether nobody, or only peers that do not answer, are asked for a block.
+  free(block, now) {
+    for (const time of this.asked[block].values()) if (now - time < late) return false;
+    return true;
+  }
 }
 
 // Picker picks the blocks of a torrent. A source is any object; has(i) says whether a source has
@@ -39,9 +51,11 @@ export class Picker {
     this.torrent = torrent;
     this.have = have;
     this.wanted = wanted;
-    this.availability = new Uint16Array(torrent.count);
+    this.pool = new Pool(torrent.count);
     this.active = new Map();
     this.activeBytes = 0;
+    this.version = 0; // counts the times that pieces become needed
+    this.barren = new WeakMap(); // source -> version at which the pool had nothing for it
     this.recount();
   }
 
@@ -49,17 +63,23 @@ export class Picker {
   recount() {
     this.missing = 0;
     for (let i = 0; i < this.have.length; i++) if (this.wanted[i] && !this.have[i]) this.missing++;
+    this.pool.fill((i) => this.needs(i) && !this.active.has(i));
+    this.version++;
   }
 
-  // announced records that a peer has a piece, or with -1 that it has gone.
-  announced(i, change) { this.availability[i] += change; }
+  // announced records that a source has a piece, or with -1 that it has gone.
+  announced(i, change, source) {
+    this.pool.announced(i, change);
+    if (source) this.barren.delete(source);
+  }
 
   needs(i) { return this.wanted[i] === 1 && this.have[i] === 0; }
 
-  // interesting reports whether a source has a piece that is needed.
-  interesting(has) {
-    for (let i = 0; i < this.have.length; i++) if (this.needs(i) && has(i)) return true;
-    return false;
+  // next returns the first needed piece that a source has, from piece i on, or the number of
+  // pieces. Until version changes, the pieces before it do not become needed.
+  next(has, i) {
+    while (i < this.have.length && !(this.needs(i) && has(i))) i++;
+    return i;
   }
 
   // start begins to fetch a piece.
@@ -67,82 +87,88 @@ export class Picker {
     const piece = new Piece(i, this.torrent.pieceSize(i));
     this.active.set(i, piece);
     this.activeBytes += piece.size;
+    this.pool.remove(i);
     return piece;
   }
 
   // pick returns up to room blocks to ask source for, as [piece, block] pairs, and records that
-  // it is asked: first those of pieces that have begun, then those of the rarest piece, and at
+  // it is asked: first those of pieces that have begun, then those of the rarest pieces, and at
   // the end blocks that others were asked for too.
-  pick(source, has, room) {
+  pick(source, has, room, now = 0) {
     const out = [];
     const take = (piece, fits) => {
-      if (piece.left === 0 || !has(piece.index) || (piece.only && piece.only !== source)) return;
+      if (piece.left === 0 || !has(piece.index) || !piece.allows(source)) return;
       for (let b = 0; b < piece.blocks && out.length < room; b++) {
-        if (piece.from[b] === null && fits(piece.asked[b])) {
-          piece.asked[b].add(source);
+        if (piece.from[b] === null && !piece.asked[b].has(source) && fits(piece, b)) {
+          piece.asked[b].set(source, now);
           out.push([piece, b]);
         }
       }
     };
+    const free = (piece, b) => piece.free(b, now);
     for (const piece of this.active.values()) {
       if (out.length >= room) return out;
-      take(piece, (asked) => asked.size === 0);
+      take(piece, free);
     }
-    while (out.length < room) {
-      const i = this.rarest(has);
-      if (i < 0) break;
-      take(this.start(i), (asked) => asked.size === 0);
-    }
+    this.begin(source, has, () => out.length < room, (piece) => take(piece, free));
     if (out.length === 0 && this.active.size === this.missing) {
-      for (const piece of this.active.values()) take(piece, (asked) => asked.size < endgameCopies && !asked.has(source));
+      for (const piece of this.active.values()) take(piece, (_, b) => piece.asked[b].size < endgameCopies);
     }
     return out;
+  }
+
+  // begin begins the rarest pieces that a source has, while more() returns true, and passes each
+  // to use. It looks at each piece of the pool at most once, and at none if nothing has changed
+  // since there was none for the source.
+  begin(source, has, more, use) {
+    if (this.barren.get(source) === this.version) return;
+    const { pool } = this;
+    let left = pool.size;
+    for (let at = 0; more() && at < pool.size && left > 0; left--) {
+      if (!this.room()) return;
+      const i = pool.order[at];
+      if (has(i)) use(this.start(i)); // another piece takes its place
+      else at++;
+    }
+    if (more()) this.barren.set(source, this.version);
   }
 
   // room reports whether another piece may be begun.
   room() { return this.active.size < maxActive && (this.activeBytes < maxActiveBytes || this.active.size < 2); }
 
-  // rarest returns a piece that the fewest peers have, of those that are needed and not begun,
-  // or -1. It is a random one of several.
-  rarest(has) {
-    if (!this.room()) return -1;
-    let best = -1, rarity = Infinity, same = 0;
-    for (let i = 0; i < this.have.length; i++) {
-      if (!this.needs(i) || this.active.has(i) || this.availability[i] > rarity || !has(i)) continue;
-      same = this.availability[i] < rarity ? 1 : same + 1;
-      rarity = this.availability[i];
-      if (Math.random() * same < 1) best = i;
-    }
-    return best;
-  }
-
   // pickRun begins a row of pieces, of at least one piece and otherwise at most bytes, that a
-  // web server is asked for in one range. fits(i) says whether it should send piece i. It
-  // returns null or the first and the last piece. The range begins at the first missing block.
-  pickRun(source, bytes, fits) {
-    const free = (i) => this.needs(i) && fits(i) && (!this.active.has(i) || this.idle(this.active.get(i), source));
-    const n = this.have.length, from = Math.floor(Math.random() * n);
+  // web server is asked for in one range: of all pieces, or with unseen of those that no peer has.
+  // It returns null or the first and the last piece. The range begins at the first missing block.
+  pickRun(source, bytes, unseen, now = 0) {
+    const { pool } = this;
+    const fits = (i) => !source.web?.barred(i) && (!unseen || pool.availability[i] === 0 || (source.web && this.active.get(i)?.only === source.web));
+    const free = (i) => this.needs(i) && fits(i) && (this.active.has(i) ? this.idle(this.active.get(i), source, now) : this.room());
     let first = -1;
-    for (let k = 0; k < n && first < 0; k++) {
-      const i = (from + k) % n;
-      if (free(i) && (this.active.has(i) || this.room())) first = i;
+    for (const i of this.active.keys()) {
+      if (!free(i)) continue;
+      first = i;
+      break;
+    }
+    if (first < 0 && pool.size > 0) {
+      const i = pool.order[Math.floor(Math.random() * (unseen ? pool.ends[0] : pool.size))];
+      if (i !== undefined && free(i)) first = i;
     }
     if (first < 0) return null;
     let last = first, total = 0;
-    for (let i = first; i < n && free(i); i++) {
+    for (let i = first; i < this.have.length && free(i); i++) {
       total += this.torrent.pieceSize(i);
-      if (i > first && (total > bytes || !this.room())) break;
+      if (i > first && total > bytes) break;
       last = i;
       const piece = this.active.get(i) ?? this.start(i);
-      for (let b = 0; b < piece.blocks; b++) if (piece.from[b] === null) piece.asked[b].add(source);
+      for (let b = 0; b < piece.blocks; b++) if (piece.from[b] === null) piece.asked[b].set(source, Infinity);
     }
     return [first, last];
   }
 
-  // idle reports whether a piece lacks blocks that nobody is asked for.
-  idle(piece, source) {
-    if (piece.left === 0 || (piece.only && piece.only !== source)) return false;
-    return piece.asked.every((asked) => asked.size === 0);
+  // idle reports whether a piece lacks blocks, and none of them is on its way.
+  idle(piece, source, now) {
+    if (piece.left === 0 || !piece.allows(source)) return false;
+    return piece.asked.every((_, b) => piece.free(b, now));
   }
 
   // received stores a block. It returns null if the block is not needed, otherwise the piece and
@@ -150,29 +176,25 @@ export class Picker {
   received(source, i, block, data) {
     const piece = this.active.get(i);
     if (!piece || piece.left === 0 || block >= piece.blocks || data.length !== piece.length(block) || piece.from[block] !== null) return null;
-    if (piece.only && piece.only !== source) return null;
+    if (!piece.allows(source)) return null;
     piece.data.set(data, piece.begin(block));
     piece.from[block] = source;
     piece.left--;
-    const others = [...piece.asked[block]].filter((s) => s !== source);
+    const others = [...piece.asked[block].keys()].filter((s) => s !== source);
     piece.asked[block].clear();
     return { piece, others };
   }
 
-  // forget withdraws the requests to a source, or only that for a block of a piece.
-  forget(source, i, block) {
-    for (const piece of i === undefined ? this.active.values() : [this.active.get(i)]) {
-      if (!piece) continue;
-      if (block === undefined) for (const asked of piece.asked) asked.delete(source);
-      else piece.asked[block]?.delete(source);
-      if (i === undefined && piece.only === source) piece.only = null;
-    }
+  // forget withdraws the requests to a source.
+  forget(source) {
+    for (const piece of this.active.values()) for (const asked of piece.asked) asked.delete(source);
   }
 
   // stored records that a piece was checked and stored.
   stored(i) {
     if (this.needs(i)) this.missing--;
     this.have[i] = 1;
+    this.pool.remove(i);
     this.drop(i);
   }
 
@@ -180,6 +202,7 @@ export class Picker {
   lost(i) {
     if (this.have[i] === 1 && this.wanted[i] === 1) this.missing++;
     this.have[i] = 0;
+    this.again(i);
   }
 
   // drop ends the fetching of a piece.
@@ -188,5 +211,13 @@ export class Picker {
     if (!piece) return;
     this.active.delete(i);
     this.activeBytes -= piece.size;
+    this.again(i);
+  }
+
+  // again returns a piece to the pool if it is needed.
+  again(i) {
+    if (!this.needs(i) || this.active.has(i)) return;
+    this.pool.add(i);
+    this.version++;
   }
 }

@@ -81,7 +81,7 @@ export class Session {
     if (this.trackers.length > 0 || typeof RTCPeerConnection === "undefined") return;
     const { infoHash, peerId } = this.opened;
     this.connections = new Connections(this.options.stun, {
-      opened: (id) => this.do({ do: "connected", id }),
+      opened: (id, who) => this.do({ do: "connected", id, who }),
       data: (id, data) => this.do({ do: "data", id, data }, [data]),
       closed: (id) => this.do({ do: "closed", id }),
       sent: (id, n) => this.do({ do: "sent", id, n }),
@@ -94,10 +94,10 @@ export class Session {
       },
       offers: (n) => this.connections.makeOffers(n),
       offer: async (tracker, peerId, offerId, sdp) => {
-        const answer = await this.connections?.accept(sdp);
+        const answer = await this.connections?.accept(sdp, peerId);
         if (answer) tracker.answer(peerId, offerId, answer);
       },
-      answer: (offerId, sdp) => this.connections?.answered(offerId, sdp),
+      answer: (peerId, offerId, sdp) => this.connections?.answered(offerId, sdp, peerId),
       counted: () => {
         const counts = this.trackers.map((t) => t.peers);
         this.do({ do: "tracked", peers: counts.some((n) => n < 0) ? Math.max(-1, ...counts) : Math.max(0, ...counts) });

@@ -7,7 +7,7 @@ const lonely = 30; // seconds between announces while there are few peers
 // Tracker announces a torrent to one tracker and passes on the offers and answers of peers.
 //
 // ends has infoHash, peerId, state() -> {left, downloaded, uploaded, hungry}, offers(n) which
-// resolves to [{id, sdp}], offer(tracker, peerId, offerId, sdp), answer(offerId, sdp), and
+// resolves to [{id, sdp}], offer(tracker, peerId, offerId, sdp), answer(peerId, offerId, sdp), and
 // counted(tracker, peers).
 export class Tracker {
   constructor(url, ends) {
@@ -81,7 +81,7 @@ export class Tracker {
     if (m.interval > 0) this.interval = Math.min(3600, Math.max(20, m.interval));
     if (Number.isInteger(m.complete) && Number.isInteger(m.incomplete)) this.peers = Math.max(0, m.complete + m.incomplete - 1);
     if (typeof m.offer?.sdp === "string" && typeof m.offer_id === "string" && typeof m.peer_id === "string") this.ends.offer(this, m.peer_id, m.offer_id, m.offer.sdp);
-    else if (typeof m.answer?.sdp === "string" && typeof m.offer_id === "string") this.ends.answer(m.offer_id, m.answer.sdp);
+    else if (typeof m.answer?.sdp === "string" && typeof m.offer_id === "string") this.ends.answer(typeof m.peer_id === "string" ? m.peer_id : "", m.offer_id, m.answer.sdp);
     this.ends.counted();
   }
 

@@ -7,7 +7,7 @@ const offerTime = 60_000; // milliseconds that an offer waits for an answer
 const high = 1 << 20, low = 1 << 18; // bytes that wait in a channel
 const mostPeers = 30, mostOffers = 5;
 
-// Connections has the connections of a download. ends has opened(id), data(id, buffer),
+// Connections has the connections of a download. ends has opened(id, who), data(id, buffer),
 // closed(id) and sent(id, bytes).
 export class Connections {
   constructor(stun, ends) {
@@ -23,7 +23,7 @@ export class Connections {
 
   create() {
     const id = this.next++, pc = new RTCPeerConnection(this.config);
-    const c = { id, pc, channel: null, open: false, queue: [] };
+    const c = { id, pc, channel: null, open: false, queue: [], who: "" };
     this.all.set(id, c);
     pc.onconnectionstatechange = () => { if (pc.connectionState === "failed" || pc.connectionState === "closed") this.close(id); };
     return c;
@@ -55,10 +55,11 @@ export class Connections {
     return made.filter(Boolean);
   }
 
-  // answered takes the answer to one of our offers.
-  async answered(offerId, sdp) {
+  // answered takes the answer to one of our offers from the peer that the tracker calls who.
+  async answered(offerId, sdp, who) {
     const c = this.all.get(this.offers.get(offerId));
     if (!c || !this.offers.delete(offerId)) return;
+    c.who = who;
     this.expire(c, connectTime);
     try {
       await c.pc.setRemoteDescription({ type: "answer", sdp });
@@ -68,9 +69,10 @@ export class Connections {
   }
 
   // accept resolves to the answer to the offer of a peer, or to null.
-  async accept(sdp) {
+  async accept(sdp, who) {
     if (this.all.size >= mostPeers + mostOffers) return null;
     const c = this.create();
+    c.who = who;
     this.expire(c, connectTime);
     c.pc.ondatachannel = ({ channel }) => this.channel(c, channel);
     try {
@@ -91,7 +93,7 @@ export class Connections {
     channel.bufferedAmountLowThreshold = low;
     channel.onopen = () => {
       c.open = true;
-      this.ends.opened(c.id);
+      this.ends.opened(c.id, c.who);
     };
     channel.onmessage = ({ data }) => { if (data instanceof ArrayBuffer) this.ends.data(c.id, data); };
     channel.onclose = () => this.close(c.id);

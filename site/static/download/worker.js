@@ -156,7 +156,7 @@ const handlers = {
   open,
   start: command, pause: command, share: command, remove: command,
   // Connections of the window.
-  connected: ({ id }) => download.connected(id),
+  connected: ({ id, who }) => download.connected(id, who),
   data: ({ id, data }) => download.arrived(id, new Uint8Array(data)),
   closed: ({ id }) => download.drop(id),
   sent: ({ id, n }) => download.sent(id, n),
