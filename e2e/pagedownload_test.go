@@ -54,3 +54,17 @@ func TestDownloadInFirefox(t *testing.T) {
 		t.Errorf("firefoxdownload.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }
+
+// TestInterruptedPageDownload kills a browser during a download in a page, and gives another too
+// little room. Both downloads go on with the stored pieces.
+func TestInterruptedPageDownload(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 4_000_000)
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--up", "2M")
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "interrupted.mjs"), r.PageURL, file)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("interrupted.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}
