@@ -48,7 +48,7 @@ func TestDownloadInFirefox(t *testing.T) {
 	l := newLAN(t, 3)
 	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 3_000_000)
 	_, seed := l.Hosts[0].serve("publish", file)
-	_, web := l.Hosts[1].serve("publish", file, "--piece-length", "16KiB", "--no-webrtc", "--up", "1MB")
+	_, web := l.Hosts[1].serve("publish", file, "--piece-length", "16KiB", "--no-webrtc", "--up", "2M")
 	visit := l.Hosts[2].start("node", filepath.Join(tools, "firefoxdownload.mjs"), seed.PageURL, web.PageURL, file)
 	if code := visit.wait(); code != 0 {
 		t.Errorf("firefoxdownload.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
