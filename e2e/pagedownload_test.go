@@ -38,3 +38,33 @@ func TestPageDownloadsFromSeed(t *testing.T) {
 	}
 	p.line("a finished download", func(s string) bool { return strings.Contains(s, `"event":"finished"`) })
 }
+
+// TestDownloadInFirefox downloads releases in their pages in Firefox: from the publisher's seed over
+// WebRTC, over HTTP with a reload, and from another page.
+func TestDownloadInFirefox(t *testing.T) {
+	t.Parallel()
+	need(t, "firefox-esr")
+	tools := webTools(t)
+	l := newLAN(t, 3)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 3_000_000)
+	_, seed := l.Hosts[0].serve("publish", file)
+	_, web := l.Hosts[1].serve("publish", file, "--piece-length", "16KiB", "--no-webrtc", "--up", "2M")
+	visit := l.Hosts[2].start("node", filepath.Join(tools, "firefoxdownload.mjs"), seed.PageURL, web.PageURL, file)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("firefoxdownload.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}
+
+// TestInterruptedPageDownload kills a browser during a download in a page, and gives another too
+// little room. Both downloads go on with the stored pieces.
+func TestInterruptedPageDownload(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 4_000_000)
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--up", "2M")
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "interrupted.mjs"), r.PageURL, file)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("interrupted.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}

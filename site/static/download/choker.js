@@ -1,6 +1,6 @@
 // The choker decides which peers are served (BEP 3). It is called every ten seconds.
 
-const slots = 4;
+export const slots = 4; // peers that are served at the same time
 
 // choose returns the peers to unchoke: those that send us most, or, once the download is
 // complete, those that take most, and a random one of the others, so that newcomers get a

@@ -1,5 +1,5 @@
 // A download in the worker: it connects the picker, the peers, the web server and the store.
-import { choose } from "./choker.js";
+import { choose, slots } from "./choker.js";
 import { equal } from "./hash.js";
 import { WebSource } from "./http.js";
 import { Peer } from "./peer.js";
@@ -16,8 +16,9 @@ const recordTime = 10;
 const gatherTime = 50; // milliseconds for which pieces are collected before they are stored
 
 const slow = 64 << 10; // bytes a second from peers
-const runAlone = 4 << 20; // bytes of a request to the web server without peers
+const runAlone = 4 << 20; // most bytes of a request to the web server without peers
 const runBeside = 1 << 20; // and with peers
+const runFirst = 1 << 18; // and the first time, if peers may send soon
 
 // Download downloads a torrent into a store and gives it to peers. hooks has send(peer, bytes),
 // close(peer) and changed().
@@ -28,6 +29,7 @@ export class Download {
     this.banned = new Set(); // ids of the peers that sent wrong data: those that the tracker told, or else those of their connections
     this.paused = true;
     this.sharing = true;
+    this.silentRuns = 0; // requests to the web server since the last block from a peer
     this.tracked = 0; // number of other peers that the tracker knows; -1 before its first answer
     this.bytes = { peers: 0, web: 0, wasted: 0 }; // of this session
     this.complete = false;
@@ -142,6 +144,7 @@ export class Download {
     this.peers.delete(id);
     peer.gone();
     this.hooks.close(id);
+    this.fillSlots();
   }
 
   // shaken checks a peer after its handshake.
@@ -174,6 +177,7 @@ export class Download {
   received(source, i, block, data) {
     this.bytes.peers += data.length;
     this.lastBlock = this.now();
+    this.silentRuns = 0;
     this.take(source, i, block, data);
   }
 
@@ -310,13 +314,16 @@ export class Download {
     const { web, picker } = this, now = this.now();
     if (!web || this.paused || picker.missing === 0) return;
     const peers = [...this.peers.values()];
-    // Peers that choke, or that have sent nothing for some time, are as good as none.
-    const alone = now - this.lastBlock >= waitForPeers || (this.tracked === 0 && !peers.some((p) => p.wanted));
-    if (!alone && !peers.some((p) => p.helps(now))) return;
-    const unseen = !alone && now - this.slowSince <= slowTime;
-    const most = alone ? 2 : 1;
+    const nobody = this.tracked === 0 && !peers.some((p) => p.wanted);
+    // Peers that choke, or that have sent nothing for some time, are as good as none. But they may
+    // send again, so that the server is asked for little at first. A piece that no peer shows may
+    // come from peers: the only seed of a swarm shows its pieces one after another.
+    const silent = now - this.lastBlock >= waitForPeers;
+    if (!nobody && !silent && now - this.slowSince < slowTime) return;
+    const most = nobody ? 2 : 1, bytes = nobody ? runAlone : silent ? Math.min(runAlone, runFirst << this.silentRuns) : runBeside;
     while (web.running < most) {
-      if (!web.run(alone ? runAlone : runBeside, unseen, now)) break;
+      if (!web.run(bytes, false, now)) break;
+      this.silentRuns = Math.min(8, this.silentRuns + 1);
     }
   }
 
@@ -341,8 +348,18 @@ export class Download {
     const { unchoke, lucky } = choose(peers, this.complete, Math.floor(this.turn / chokeTime), this.lucky);
     this.lucky = lucky;
     const open = this.sharing ? unchoke : [];
-    // A free slot is open to all, so that a newcomer does not wait for the next turn.
-    for (const p of peers) p.setChoking(!(open.includes(p) || (this.sharing && peers.length <= 4)));
+    for (const p of peers) p.setChoking(!(open.includes(p) || (this.sharing && peers.length <= slots)));
+    this.fillSlots();
+  }
+
+  // fillSlots serves peers that want pieces while slots are free, so that they do not wait for the
+  // next turn. It is called whenever a peer begins or ceases to want pieces, or has gone.
+  fillSlots() {
+    if (!this.sharing) return;
+    const peers = [...this.peers.values()].filter((p) => p.has !== null && p.wants), waiting = peers.filter((p) => p.choking);
+    for (let free = slots - (peers.length - waiting.length); free > 0 && waiting.length > 0; free--) {
+      waiting.splice(Math.floor(Math.random() * waiting.length), 1)[0].setChoking(false);
+    }
   }
 
   share(on) {

@@ -71,9 +71,11 @@ export class Peer {
         break;
       case wire.interested:
         this.wants = true;
+        download.fillSlots();
         break;
       case wire.notInterested:
         this.wants = false;
+        download.fillSlots();
         break;
       case wire.have: {
         const i = wire.number(body, 0);
@@ -171,7 +173,7 @@ export class Peer {
       this.say(wire.message(wanted ? wire.interested : wire.notInterested), now);
     }
     if (this.choked || !wanted || now < this.notBefore) return;
-    const messages = picker.pick(this, (i) => this.has[i] === 1, room, now).map(([piece, block]) => {
+    const messages = picker.pick(this, (i) => this.has[i] === 1, room, now, this.asked.size === 0).map(([piece, block]) => {
       this.asked.set(`${piece.index}:${block}`, [piece.index, block]);
       return wire.message(wire.request, [piece.index, piece.begin(block), piece.length(block)]);
     });

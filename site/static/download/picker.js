@@ -6,6 +6,7 @@ import { Pool } from "./pool.js";
 // Limits of the pieces that are fetched at the same time. Their buffers are in memory.
 const maxActive = 256;
 const maxActiveBytes = 64 << 20;
+const endgameAtOnce = 4; // blocks that a source without requests is asked for in the endgame
 const endgameCopies = 3; // sources that are asked for one block in the endgame
 const late = 10; // seconds after which a request to a peer no longer keeps others from the block
 
@@ -93,8 +94,9 @@ export class Picker {
 
   // pick returns up to room blocks to ask source for, as [piece, block] pairs, and records that
   // it is asked: first those of pieces that have begun, then those of the rarest pieces, and at
-  // the end blocks that others were asked for too.
-  pick(source, has, room, now = 0) {
+  // the end, if the source has nothing else to send, a few blocks that others were asked for too.
+  // idle says whether the source has nothing else to send.
+  pick(source, has, room, now = 0, idle = true) {
     const out = [];
     const take = (piece, fits) => {
       if (piece.left === 0 || !has(piece.index) || !piece.allows(source)) return;
@@ -111,7 +113,8 @@ export class Picker {
       take(piece, free);
     }
     this.begin(source, has, () => out.length < room, (piece) => take(piece, free));
-    if (out.length === 0 && this.active.size === this.missing) {
+    if (idle && out.length === 0 && this.active.size === this.missing) {
+      room = Math.min(room, endgameAtOnce);
       for (const piece of this.active.values()) take(piece, (_, b) => piece.asked[b].size < endgameCopies);
     }
     return out;

@@ -20,8 +20,9 @@ test("the picker takes the rarest piece, finishes pieces, and doubles requests o
   assert.deepEqual(p.pick(b, everything, 1).map(([q, n]) => [q.index, n]), [[2, 1]]);
   const rest = p.pick(a, everything, 100);
   assert.equal(rest.length, 6);
-  const more = p.pick(b, everything, 100); // all blocks are asked for
-  assert.equal(more.length, 7);
+  assert.equal(p.pick(b, everything, 100, 0, false).length, 0); // all blocks are asked for, and b has others to send
+  const more = p.pick(b, everything, 100);
+  assert.equal(more.length, 4);
   const got = p.received(b, 2, 0, new Uint8Array(16384));
   assert.deepEqual(got.others, [a]);
   assert.equal(p.received(a, 2, 0, new Uint8Array(16384)), null);
