@@ -112,7 +112,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 		t.pick.PeerJoined(c.id, have.Clone())
 	}
 	if t.pick.PeerIsSeed(c.id) {
-		t.super.OtherSeed(time.Now())
+		t.sawSeedLocked(time.Now())
 	}
 	return c.knowsMoreLocked()
 }
@@ -155,7 +155,7 @@ func (c *conn) knowsMoreLocked() error {
 		if c.ext.listens.IsValid() {
 			c.listLocked().SetSeed(c.ext.listens, true)
 		}
-		c.t.super.Completed(time.Now())
+		c.t.completedLocked(time.Now())
 		if c.neitherNeedsLocked(time.Now()) {
 			return errBothSeeds
 		}

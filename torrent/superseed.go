@@ -36,8 +36,33 @@ func (t *Torrent) foundSeeds(complete int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.status.state == StateSeeding && complete > 1 {
-		t.super.OtherSeed(time.Now())
+		t.sawSeedLocked(time.Now())
 	}
+}
+
+// sawSeedLocked tells the super-seeder that another seed was seen. If this side has sent as much as
+// the torrent, the seed may be a peer that completed its download here and connects again.
+func (t *Torrent) sawSeedLocked(now time.Time) {
+	if t.downloadedNothingLocked() && t.count.uploaded.Load() >= t.info.TotalLength() {
+		t.super.Completed(now)
+	} else {
+		t.super.OtherSeed(now)
+	}
+}
+
+// completedLocked tells the super-seeder that a connected peer now has every piece. For a torrent
+// that has downloaded pieces itself, this is a seed like any other, because it is not the first seed.
+func (t *Torrent) completedLocked(now time.Time) {
+	if t.downloadedNothingLocked() {
+		t.super.Completed(now)
+	} else {
+		t.super.OtherSeed(now)
+	}
+}
+
+// downloadedNothingLocked reports whether the torrent seeds data that did not come from its swarm.
+func (t *Torrent) downloadedNothingLocked() bool {
+	return t.status.state == StateSeeding && t.count.downloaded.Load() == 0
 }
 
 // hidesPiecesLocked decides, when a peer joins, whether it is shown pieces one by one

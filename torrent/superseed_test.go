@@ -1,8 +1,13 @@
 package torrent
 
 import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
 	"testing"
 
+	"spate/metainfo"
 	"spate/peerwire"
 	"spate/storage"
 )
@@ -73,5 +78,56 @@ func TestWriterOfGonePeerChangesNothing(t *testing.T) {
 	gone.writtenLocked([]upload{{piece: shown, length: 1 << 14}})
 	if tor.pick.PeerHas(1, int(shown)) {
 		t.Error("blocks of the peer that is gone count for the new peer")
+	}
+}
+
+// TestReturningSeed checks that super-seeding goes on when a seed is seen after this side has sent as
+// much as the torrent: a peer with every piece that connects, or one that a tracker counts. Before
+// that, such a seed has its data from elsewhere, and peers are told of all pieces.
+func TestReturningSeed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sent  bool // a peer has downloaded the torrent before
+		first peerwire.ID
+	}{"after a copy": {true, peerwire.HaveNone}, "before": {false, peerwire.HaveAll}} {
+		for _, tracker := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, tracker %t", name, tracker), func(t *testing.T) {
+				t.Parallel()
+				data, mi := noiseTorrent(t, 100<<14, 1<<14)
+				withSimSession(t, Options{}, func(sim *simSession) {
+					tor := added(t, sim.s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+					if c.sent {
+						sim.download(mi, data)
+					}
+					if tracker {
+						tor.foundSeeds(2)
+					} else {
+						seed := sim.dial(mi.Hash())
+						seed.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
+						seed.dropped()
+					}
+					p := sim.dial(mi.Hash())
+					p.await(c.first)
+				})
+			})
+		}
+	}
+}
+
+// download downloads the torrent of the session in a session of another host.
+func (sim *simSession) download(mi *metainfo.MetaInfo, data []byte) {
+	host := sim.host()
+	s, err := NewSession(Options{Network: host, Bind: host.Addr(), PeerPort: 6881, Seed: 2})
+	if err != nil {
+		sim.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(sim.t.Context())
+	var run sync.WaitGroup
+	defer run.Wait()
+	defer cancel()
+	run.Go(func() { s.Run(ctx) })
+	tor := added(sim.t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{sim.s.Addr()}})
+	if err := tor.Wait(ctx); err != nil {
+		sim.t.Fatal(err)
 	}
 }

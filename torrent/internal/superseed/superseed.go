@@ -11,7 +11,8 @@
 // is shown one piece, so that it can become interested.
 //
 // A peer that stays the only one is told of all pieces, because it has no other peer to pass
-// pieces on to. All peers are told of all pieces when none of them has asked for anything for
+// pieces on to. It is not if another peer has completed its download lately: that one is probably
+// still a seed, with which this one has no connection because neither needs the other. All peers are told of all pieces when none of them has asked for anything for
 // some time, so that no swarm stops.
 //
 // A [Seed] is a plain data structure: no lock, no clock, no goroutine, no socket.
@@ -23,7 +24,7 @@
 //	Request, Cancel             the peer requested a block, or took the request back
 //	Writing, Written, Drained   blocks are being written, were written, none is left
 //	Has, Lacks                  the peer has a piece, or no longer has it
-//	OtherSeed, Completed        another seed was seen, or a peer completed its download
+//	OtherSeed, Completed        another seed was seen that had the data before, or has it from here
 //	SentOutside                 a piece was sent to some peer over HTTP
 //	SetKeeps                    the peer passes on nothing, or does after all
 //	Choked, Unchoked            the caller choked or unchoked the peer
@@ -68,8 +69,6 @@ type Swarm interface {
 	Availability(piece int) int
 	// PeerHas reports whether the peer has the piece.
 	PeerHas(id picker.PeerID, piece int) bool
-	// Seeds is the number of peers that have every piece.
-	Seeds() int
 }
 
 // Pieces describes the pieces of the torrent.
@@ -155,17 +154,11 @@ func (s *Seed) Hides(id picker.PeerID) bool {
 // OtherSeed records that another seed was seen that had the data before.
 func (s *Seed) OtherSeed(now time.Time) { s.otherSeen = now }
 
-// Completed records that a peer has completed its download. The pieces of the others stay hidden
-// from the peers that are shown pieces one by one: the new seed helps them, and a seed that told
-// them of all pieces at this moment would send much of the data again. Peers that join later are
-// told of all pieces.
+// Completed records that a peer has completed its download, or that a seed was seen that may have
+// its data from this swarm. Pieces stay hidden from the other peers, and from those that join
+// later: the new seed helps them, and a seed that told them of all pieces would send much of the
+// data again.
 func (s *Seed) Completed(now time.Time) { s.doneSeen = now }
-
-// onlySeed reports whether the torrent is complete and, as far as is known, no other
-// peer is a seed.
-func (s *Seed) onlySeed(complete bool, now time.Time) bool {
-	return s.firstSeed(complete, now) && now.Sub(s.doneSeen) > otherSeedFor && s.swarm.Seeds() == 0
-}
 
 // firstSeed reports whether the torrent is complete and, as far as is known, all other seeds have
 // their data from this swarm.
@@ -183,7 +176,7 @@ type Joining struct {
 // Join decides whether a peer that joins is shown pieces one by one. If it reports
 // false, the caller tells the peer of all pieces.
 func (s *Seed) Join(j Joining, now time.Time) bool {
-	if !s.onlySeed(j.Complete, now) {
+	if !s.firstSeed(j.Complete, now) {
 		return false
 	}
 	if s.shown == nil {
@@ -372,7 +365,7 @@ func (s *Seed) Leave(id picker.PeerID) {
 
 // Tick is called about once a second with the number of peers. It ends
 // super-seeding when there is a seed that did not complete in this swarm, when one peer has stayed
-// alone, or when no peer has sent a request for some time. The caller then calls Show and Rest for
+// alone and no peer has completed its download, or when no peer has sent a request for some time. The caller then calls Show and Rest for
 // every peer.
 func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	if s.shown == nil {
@@ -386,7 +379,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 		s.aloneSince = now
 	}
 	s.hiding = 0
-	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
+	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait && now.Sub(s.doneSeen) > otherSeedFor
 	still := now.Sub(s.movedAt) >= stillWait
 	only, hidden := s.firstSeed(complete, now), false
 	s.anyPasses = false
@@ -404,7 +397,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 		}
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait
 	}
-	if !hidden && !s.onlySeed(complete, now) {
+	if !hidden && !s.firstSeed(complete, now) || peers == 0 && now.Sub(s.doneSeen) > otherSeedFor {
 		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen, doneSeen: s.doneSeen, own: s.own, other: s.other, carriers: s.carriers}
 	}
 	s.tellOther(peers)

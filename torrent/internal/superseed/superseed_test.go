@@ -423,8 +423,8 @@ func TestEndOfSuperSeeding(t *testing.T) {
 }
 
 // TestCompletedPeer checks that the pieces stay hidden from the other peers after one has completed
-// its download, that a peer which joins later is told of all pieces, and that this ends with a seed
-// that had the data before.
+// its download, and from a peer that joins later, also while it is the only one, and that this ends
+// with a seed that had the data before.
 func TestCompletedPeer(t *testing.T) {
 	t.Parallel()
 	s, w, now := newSeed(t, 100, 3)
@@ -442,12 +442,24 @@ func TestCompletedPeer(t *testing.T) {
 	if pieces, _ := s.Show(1, Link{}, now); len(pieces) == 0 {
 		t.Error("a peer is shown no piece after another has completed its download")
 	}
-	if s.Join(Joining{ID: 3, Connected: now, Complete: true}, now) {
-		t.Error("pieces are hidden from a peer that joins later")
+	for i := range picker.PeerID(3) {
+		s.Leave(i)
+		w.PeerLeft(i)
+	}
+	w.PeerJoined(3, bitfield.New(100))
+	if !s.Join(Joining{ID: 3, Connected: now, Complete: true}, now) {
+		t.Error("a peer that joins later is told of all pieces")
+	}
+	for range 3 {
+		now = now.Add(time.Second)
+		s.Tick(1, true, now)
+	}
+	if !s.Hides(3) {
+		t.Error("a peer that is alone with the seed is told of all pieces although another has completed its download")
 	}
 	s.OtherSeed(now)
-	s.Tick(3, true, now.Add(time.Second))
-	if s.Hides(1) || s.Hides(2) {
+	s.Tick(1, true, now.Add(time.Second))
+	if s.Hides(3) {
 		t.Error("pieces are hidden beside a seed that had the data before")
 	}
 }
