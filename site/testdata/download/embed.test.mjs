@@ -18,14 +18,14 @@ class Element {
 
 test("texts of another host never become markup or scripts", () => {
   globalThis.document = { createElement: (name) => new Element(name) };
-  const evil = '"><img src=x onerror=alert(1)><script>alert(1)</script>';
+  const evil = '"><img src=x onerror=steal(1)><script>steal(1)</script>';
   const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
   const { start, root } = build({ words, messages: [["done", evil]], plain: "https://host.example/d/x", single: false });
   const all = [...start.all(), ...root.all()], names = new Set(all.map((e) => e.name));
   for (const name of names) assert.ok(["div", "p", "a", "button", "span", "details", "summary", "ul", "canvas", "label", "input", "template", "fragment"].includes(name), name);
   for (const e of all) {
     assert.ok(!("innerHTML" in e));
-    for (const [key, value] of e.attributes) assert.ok(!key.startsWith("on") && (key === "aria-label" || !value.includes("alert")), key);
+    for (const [key, value] of e.attributes) assert.ok(!key.startsWith("on") && (key === "aria-label" || !value.includes("steal")), key);
   }
   assert.ok(all.some((e) => e.children.includes(evil)), "the texts are missing");
   for (const act of ["start", "save", "folder", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
