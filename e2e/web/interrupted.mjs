@@ -75,7 +75,7 @@ await page.goto(url);
 const cdp = await context.newCDPSession(page), { origin } = new URL(url);
 await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_500_000 });
 await page.locator("button[data-act=start]").click();
-await page.getByText("The browser has no room for more").waitFor();
+await page.locator("[data-say]", { hasText: "The browser has no room for more" }).waitFor();
 check(await page.locator("a.button.main").isVisible(), "no room: the plain link is hidden");
 before = await stored(page);
 await cdp.send("Storage.overrideQuotaForOrigin", { origin });
