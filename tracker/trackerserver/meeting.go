@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/tracker/wire"
 )
 
@@ -184,10 +185,10 @@ type delivery struct {
 // which there is no peer are left out. The caller holds mu.
 func (s *meetingShard) handOut(now time.Time, m *meeting, a *attendee, offers []wire.WSOffer, out []delivery) []delivery {
 	n := len(m.peers)
-	start := rand.IntN(n)
+	start, from := rand.IntN(n), fairpool.Prefix(a.socket.from)
 	for i := 0; i < min(n, maxLooks) && len(offers) > 0; i++ {
 		p := m.peers[(start+i)%n]
-		if p.socket == a.socket || p.seed && a.seed || !p.socket.accepts(now) {
+		if p.socket == a.socket || p.seed && a.seed || !p.socket.taken.take(now, from) {
 			continue
 		}
 		for len(offers) > 0 {

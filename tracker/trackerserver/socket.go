@@ -32,12 +32,11 @@ const (
 	maxMalformed = 16
 )
 
-// The rates at which a client may send messages, may make offers that are handed out, and is
-// handed offers of others: the time for each in the long run, and how many at once.
+// The rates at which a client may send messages and may make offers that are handed out: the time
+// for each in the long run, and how many at once.
 const (
 	messageStep, messageBurst = 20 * time.Millisecond, 500
 	offerStep, offerBurst     = 500 * time.Millisecond, 100
-	takeStep, takeBurst       = 200 * time.Millisecond, 50
 )
 
 // socket is a client that is connected over WebSocket. One goroutine reads its messages, in
@@ -57,50 +56,13 @@ type socket struct {
 	messages  bucket
 	offers    bucket
 
-	taken    atomic.Int64 // what is paid of the offers of others, see bucket
-	checking atomic.Bool  // see check
+	taken    takenOffers
+	checking atomic.Bool // see check
 
 	mu      sync.Mutex
 	queue   [][]byte // messages that wait to be sent; guarded by mu
 	queued  int      // bytes that wait, with those that write took from queue; guarded by mu
 	writing bool     // a goroutine writes; guarded by mu
-}
-
-// bucket limits a rate: it is the time, in nanoseconds since 1970, up to which all events are paid.
-type bucket int64
-
-// take counts an event, or returns how long it must wait.
-func (b *bucket) take(now time.Time, step time.Duration, burst int) time.Duration {
-	t := now.UnixNano()
-	paid := max(int64(*b), t) + int64(step)
-	if over := time.Duration(paid - t - int64(burst)*int64(step)); over > 0 {
-		return over
-	}
-	*b = bucket(paid)
-	return 0
-}
-
-// pay counts an event in any case, and returns how long it must wait.
-func (b *bucket) pay(now time.Time, step time.Duration, burst int) time.Duration {
-	t := now.UnixNano()
-	paid := max(int64(*b), t) + int64(step)
-	*b = bucket(paid)
-	return max(0, time.Duration(paid-t-int64(burst)*int64(step)))
-}
-
-// accepts counts an offer of another client, and reports whether the socket takes it. It can be
-// called concurrently.
-func (k *socket) accepts(now time.Time) bool {
-	for {
-		old := k.taken.Load()
-		b := bucket(old)
-		if b.take(now, takeStep, takeBurst) > 0 {
-			return false
-		}
-		if k.taken.CompareAndSwap(old, int64(b)) {
-			return true
-		}
-	}
 }
 
 // interval returns the longest interval that the client is told.
