@@ -11,11 +11,14 @@ type Delivery struct {
 }
 
 // Delivery returns the delivery of a release of size bytes in the given number of files.
-// [Counts.Direct] counts files, so downloads over HTTP are copies only if there is one file.
+// [Counts.Direct] counts files, so downloads over HTTP are copies only if there is one file, or if
+// they are archives of all files.
 func (c Counts) Delivery(size int64, files int) Delivery {
 	d := Delivery{Finished: c.Completed}
 	if files == 1 {
 		d.Finished += c.Direct
+	} else {
+		d.Finished += c.Archives
 	}
 	if size <= 0 {
 		return d

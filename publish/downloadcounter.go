@@ -119,13 +119,24 @@ func (c *Counter) recordWanted(ctx context.Context, r *Release) (*Release, error
 // Direct counts a complete download of a file over HTTP. The count is durable when Direct
 // returns.
 func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
+	c.direct(ctx, ih, Counts{Direct: 1})
+}
+
+// Archive counts a complete download of an archive of all files over HTTP. The count is durable when
+// Archive returns.
+func (c *Counter) Archive(ctx context.Context, ih spate.InfoHash) {
+	c.direct(ctx, ih, Counts{Direct: 1, Archives: 1})
+}
+
+// direct counts a complete download over HTTP.
+func (c *Counter) direct(ctx context.Context, ih spate.InfoHash, add Counts) {
 	now := c.now()
-	if err := c.catalog.Count(ctx, ih, now, Counts{Direct: 1}); err != nil {
+	if err := c.catalog.Count(ctx, ih, now, add); err != nil {
 		c.log.Error("publish: counting a download failed", "info_hash", ih, "err", err)
 		return
 	}
 	var f Finish
-	if r, err := c.catalog.Find(ctx, ih); err == nil && r.NumFiles == 1 {
+	if r, err := c.catalog.Find(ctx, ih); err == nil && (r.NumFiles == 1 || add.Archives > 0) {
 		f.Downloads = 1
 		if r, err = c.recordWanted(ctx, r); err != nil {
 			c.log.Error("publish: recording the begin of the first download failed", "release", r.Ref(), "err", err)
@@ -136,7 +147,7 @@ func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 	}
 	c.mu.Lock()
 	if t := c.known[ih]; t != nil {
-		t.total.Direct++
+		t.total = t.total.Add(add)
 		t.untold.Downloads += f.Downloads
 		t.untold.FirstCopy = max(t.untold.FirstCopy, f.FirstCopy)
 		t.first = t.first || f.FirstCopy > 0

@@ -143,24 +143,30 @@ func TestFirstCopyCountsFromTheFirstDownload(t *testing.T) {
 }
 
 // TestDirectDownloadIsTheFirstCopy checks that the time of a first copy over HTTP begins with its
-// download.
+// download. A file of a tree is no copy, and an archive of all files is one.
 func TestDirectDownloadIsTheFirstCopy(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := NewMemory()
-		r := &Release{Name: "a", HashV1: spate.InfoHash{1}, Published: time.Now(), NumFiles: 1, Files: []File{{}}}
-		if err := c.Put(t.Context(), r, Torrents{}); err != nil {
-			t.Fatal(err)
-		}
-		none := Sources{Completed: func(spate.InfoHash) int64 { return 0 }, Sent: func(spate.InfoHash) (int64, int64) { return 0, 0 }}
-		counter := NewCounter(c, none, time.Now, nil)
-		time.Sleep(time.Hour)
-		counter.Wanted(r.HashV1)
-		time.Sleep(7 * time.Second)
-		counter.Direct(t.Context(), r.HashV1)
-		if got, _ := c.Get(t.Context(), "a"); got.FirstCopy != 7*time.Second {
-			t.Errorf("the first copy took %v, want 7s", got.FirstCopy)
-		}
-	})
+	for _, c := range []struct {
+		files int
+		count func(*Counter, context.Context, spate.InfoHash)
+		want  time.Duration
+	}{{1, (*Counter).Direct, 7 * time.Second}, {3, (*Counter).Direct, 0}, {3, (*Counter).Archive, 7 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			catalog := NewMemory()
+			r := &Release{Name: "a", HashV1: spate.InfoHash{1}, Published: time.Now(), NumFiles: c.files, Files: make([]File, c.files)}
+			if err := catalog.Put(t.Context(), r, Torrents{}); err != nil {
+				t.Fatal(err)
+			}
+			none := Sources{Completed: func(spate.InfoHash) int64 { return 0 }, Sent: func(spate.InfoHash) (int64, int64) { return 0, 0 }}
+			counter := NewCounter(catalog, none, time.Now, nil)
+			time.Sleep(time.Hour)
+			counter.Wanted(r.HashV1)
+			time.Sleep(7 * time.Second)
+			c.count(counter, t.Context(), r.HashV1)
+			if got, _ := catalog.Get(t.Context(), "a"); got.FirstCopy != c.want {
+				t.Errorf("%d files: the first copy took %v, want %v", c.files, got.FirstCopy, c.want)
+			}
+		})
+	}
 }
 
 // TestDelivery checks the copies and the saved bytes of a release.
@@ -174,6 +180,7 @@ func TestDelivery(t *testing.T) {
 		{Counts{Completed: 12, SeedBytes: 1000, HTTPBytes: 100}, 1000, 3, Delivery{12, 1.1, 10900}},
 		{Counts{Completed: 1, Direct: 5, SeedBytes: 1000, HTTPBytes: 5000}, 1000, 1, Delivery{6, 6, 0}},
 		{Counts{Direct: 5, HTTPBytes: 500}, 1000, 10, Delivery{0, 0.5, 0}}, // five of ten files
+		{Counts{Completed: 1, Direct: 7, Archives: 2, HTTPBytes: 2500}, 1000, 10, Delivery{3, 2.5, 500}},
 		{Counts{Completed: 3}, 0, 1, Delivery{Finished: 3}},
 		{Counts{Completed: 1 << 40}, 1 << 40, 1, Delivery{Finished: 1 << 40}}, // the bytes do not fit
 	} {

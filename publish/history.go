@@ -5,7 +5,8 @@ import "time"
 // Counts are the total downloads and bytes of a release since it was first published.
 type Counts struct {
 	Completed int64 `json:"completed"`  // downloads whose end was announced to the tracker
-	Direct    int64 `json:"direct"`     // files that were downloaded completely over HTTP
+	Direct    int64 `json:"direct"`     // files and archives that were downloaded completely over HTTP
+	Archives  int64 `json:"archives"`   // those of Direct that were archives of all files
 	SeedBytes int64 `json:"seed_bytes"` // bytes sent to peers by the publisher's seed
 	HTTPBytes int64 `json:"http_bytes"` // bytes sent over HTTP by the site
 }
@@ -18,7 +19,7 @@ func (c Counts) OriginBytes() int64 { return c.SeedBytes + c.HTTPBytes }
 
 // Add returns the sum of c and d.
 func (c Counts) Add(d Counts) Counts {
-	return Counts{c.Completed + d.Completed, c.Direct + d.Direct, c.SeedBytes + d.SeedBytes, c.HTTPBytes + d.HTTPBytes}
+	return Counts{c.Completed + d.Completed, c.Direct + d.Direct, c.Archives + d.Archives, c.SeedBytes + d.SeedBytes, c.HTTPBytes + d.HTTPBytes}
 }
 
 // Day holds the counts of one day.

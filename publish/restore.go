@@ -226,6 +226,11 @@ func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 // reserveNamed returns the releases that ref names, and reserves their slug until release is called.
 func (p *Publisher) reserveNamed(ctx context.Context, ref string) (list []*Release, release func(), err error) {
 	if list, err = p.Named(ctx, ref); err != nil {
+		free, busy := p.reserve(ParseRef(ref).Slug)
+		if busy != nil {
+			return nil, nil, busy // it is being published
+		}
+		free()
 		return nil, nil, err
 	}
 	slug := list[0].Slug

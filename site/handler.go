@@ -101,6 +101,9 @@ type Options struct {
 	// Direct is called with the main info-hash of a release after a visitor has downloaded
 	// a complete file of it; nil: no call. It must return quickly.
 	Direct func(spate.InfoHash)
+	// Archive is called in the same way after a visitor has downloaded a complete archive of all
+	// files of a release.
+	Archive func(spate.InfoHash)
 
 	// ClientAddr returns the address of the visitor who sent a request, or the zero Addr if
 	// it is unknown; nil selects the address of the connection. The limits below are shared

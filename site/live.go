@@ -90,7 +90,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	n.HTTPBytes = s.Sent(rel.Hash())
 	// The catalog has the sums of all runs, but is updated only every few seconds.
 	if t, err := s.catalog.Total(ctx, rel.Hash()); err == nil {
-		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
+		n.Completed, n.Direct, n.Archives = max(n.Completed, t.Completed), t.Direct, t.Archives
 		n.SeedBytes, n.HTTPBytes = max(n.SeedBytes, t.SeedBytes), max(n.HTTPBytes, t.HTTPBytes)
 	}
 	d := n.Delivery(rel.Size, rel.NumFiles)

@@ -84,8 +84,8 @@ func (s *Site) sendZip(out *sender, r *http.Request, rel *publish.Release, layou
 		s.opts.Log.Warn("site: an archive was not sent completely", "release", rel.Name, "err", content.err)
 		panic(http.ErrAbortHandler) // break the connection, so that the client does not take the archive for complete
 	}
-	if whole := out.status == http.StatusOK && out.err == nil && out.total == layout.size && r.Method == http.MethodGet; whole && s.opts.Direct != nil {
-		s.opts.Direct(rel.Hash())
+	if whole := out.status == http.StatusOK && out.err == nil && out.total == layout.size && r.Method == http.MethodGet; whole && s.opts.Archive != nil {
+		s.opts.Archive(rel.Hash())
 	}
 }
 

@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"spate"
 	"spate/internal/ratelimit"
 	"spate/publish"
 )
@@ -38,10 +40,15 @@ var zipSamples = map[string]string{"a.txt": "hello", "empty": "", "dir/söhne & 
 // TestZip checks the archive of a tree with three programs that read archives.
 func TestZip(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, Options{})
+	var archives, direct atomic.Int32
+	f := newFixture(t, Options{Archive: func(spate.InfoHash) { archives.Add(1) }, Direct: func(spate.InfoHash) { direct.Add(1) }})
 	f.archived(t, "My tree", zipSamples)
 	resp := f.get("GET", "/z/My%20tree.zip")
 	data := body(t, resp)
+	body(t, f.get("HEAD", "/z/My%20tree.zip"))
+	if archives.Load() != 1 || direct.Load() != 0 {
+		t.Errorf("%d archives and %d files counted, want 1 and 0", archives.Load(), direct.Load())
+	}
 	h := resp.Header
 	if resp.StatusCode != 200 || h.Get("Content-Type") != "application/zip" || h.Get("Content-Disposition") != `attachment; filename="My tree.zip"` || h.Get("Accept-Ranges") != "bytes" ||
 		h.Get("Content-Length") != fmt.Sprint(len(data)) || !strings.HasPrefix(h.Get("ETag"), `"`) || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {

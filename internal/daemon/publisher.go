@@ -137,7 +137,8 @@ func (p *Publisher) open(ctx context.Context) error {
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
-	options.Open, options.Begun, options.Direct, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.direct, p.trackerNode.server.ClientAddr, env.Log
+	options.Direct, options.Archive = p.direct, p.archive
+	options.Open, options.Begun, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.trackerNode.server.ClientAddr, env.Log
 	options.Uplink = p.session.httpUplink()
 	options.WebSocketPath, options.STUNPort = "/announce", p.stunPort()
 	p.site, err = site.New(p.publisher.Catalog(), options)
@@ -400,5 +401,8 @@ func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
 	return seed, p.site.Sent(ih)
 }
 
-// direct counts a complete download over HTTP.
+// direct counts a complete download of a file over HTTP.
 func (p *Publisher) direct(ih spate.InfoHash) { p.counter.Direct(context.Background(), ih) }
+
+// archive counts a complete download of an archive of all files over HTTP.
+func (p *Publisher) archive(ih spate.InfoHash) { p.counter.Archive(context.Background(), ih) }

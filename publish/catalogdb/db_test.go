@@ -285,13 +285,15 @@ func TestBackup(t *testing.T) {
 func TestOlderSchema(t *testing.T) {
 	t.Parallel()
 	const (
-		undo7 = "DROP TABLE addresses"
+		undo8 = "ALTER TABLE history DROP COLUMN archives"
+		undo7 = undo8 + "; DROP TABLE addresses"
 		undo6 = undo7 + "; ALTER TABLE releases DROP COLUMN wanted"
 		undo5 = undo6 + "; ALTER TABLE torrents DROP COLUMN v2_hashes; ALTER TABLE releases DROP COLUMN has_v2_hashes; ALTER TABLE releases DROP COLUMN sig_v2_hashes"
 		undo4 = undo5 + "; ALTER TABLE files DROP COLUMN ctime"
 		undo3 = undo4 + "; ALTER TABLE releases DROP COLUMN skipped"
 	)
 	for older, c := range map[int]struct{ undo, lost string }{
+		7: {undo8, ""},
 		6: {undo7, ""},
 		5: {undo6, ""},
 		4: {undo5, "V2Hashes:v"},
@@ -313,7 +315,7 @@ func TestOlderSchema(t *testing.T) {
 			}
 			want = strings.ReplaceAll(want, field, zero)
 		}
-		if older == 6 {
+		if older >= 6 {
 			want = dump(t, d)
 		}
 		if _, err := d.sql.Exec(fmt.Sprint(c.undo, "; PRAGMA user_version = ", older)); err != nil {

@@ -10,15 +10,15 @@ import (
 	"spate/publish"
 )
 
-const countSQL = `INSERT INTO history VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET completed = completed + excluded.completed,
-direct = direct + excluded.direct, seed_bytes = seed_bytes + excluded.seed_bytes, http_bytes = http_bytes + excluded.http_bytes`
+const countSQL = `INSERT INTO history (hash, day, completed, direct, archives, seed_bytes, http_bytes) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET completed = completed + excluded.completed,
+direct = direct + excluded.direct, archives = archives + excluded.archives, seed_bytes = seed_bytes + excluded.seed_bytes, http_bytes = http_bytes + excluded.http_bytes`
 
 // Count implements [publish.Catalog].
 func (d *DB) Count(ctx context.Context, ih spate.InfoHash, now time.Time, c publish.Counts) error {
 	d.write.Lock()
 	defer d.write.Unlock()
 	err := d.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, countSQL, ih[:], now.UTC().Format(time.DateOnly), c.Completed, c.Direct, c.SeedBytes, c.HTTPBytes)
+		_, err := tx.ExecContext(ctx, countSQL, ih[:], now.UTC().Format(time.DateOnly), c.Completed, c.Direct, c.Archives, c.SeedBytes, c.HTTPBytes)
 		return err
 	})
 	if err == nil {
@@ -39,7 +39,7 @@ func (d *DB) addTotal(ih spate.InfoHash, c publish.Counts) {
 
 // loadTotals reads the total counts of all info-hashes.
 func (d *DB) loadTotals(ctx context.Context) error {
-	rows, err := d.sql.QueryContext(ctx, "SELECT hash, SUM(completed), SUM(direct), SUM(seed_bytes), SUM(http_bytes) FROM history GROUP BY hash")
+	rows, err := d.sql.QueryContext(ctx, "SELECT hash, SUM(completed), SUM(direct), SUM(archives), SUM(seed_bytes), SUM(http_bytes) FROM history GROUP BY hash")
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (d *DB) loadTotals(ctx context.Context) error {
 		var ih spate.InfoHash
 		var hash sql.RawBytes
 		var c publish.Counts
-		if err := rows.Scan(&hash, &c.Completed, &c.Direct, &c.SeedBytes, &c.HTTPBytes); err != nil {
+		if err := rows.Scan(&hash, &c.Completed, &c.Direct, &c.Archives, &c.SeedBytes, &c.HTTPBytes); err != nil {
 			return err
 		}
 		copy(ih[:], hash)
@@ -70,7 +70,7 @@ func (d *DB) History(ctx context.Context, ih spate.InfoHash, since time.Time) (h
 	if !ih.IsZero() {
 		of, args = "WHERE hash = ? ", []any{ih[:]}
 	}
-	rows, err := d.sql.QueryContext(ctx, "SELECT day, SUM(completed), SUM(direct), SUM(seed_bytes), SUM(http_bytes) FROM history "+
+	rows, err := d.sql.QueryContext(ctx, "SELECT day, SUM(completed), SUM(direct), SUM(archives), SUM(seed_bytes), SUM(http_bytes) FROM history "+
 		of+"GROUP BY day ORDER BY day", args...)
 	if err != nil {
 		return h, fmt.Errorf("catalog: %w", err)
@@ -79,7 +79,7 @@ func (d *DB) History(ctx context.Context, ih spate.InfoHash, since time.Time) (h
 	first := since.UTC().Format(time.DateOnly)
 	for rows.Next() {
 		var day publish.Day
-		if err := rows.Scan(&day.Date, &day.Completed, &day.Direct, &day.SeedBytes, &day.HTTPBytes); err != nil {
+		if err := rows.Scan(&day.Date, &day.Completed, &day.Direct, &day.Archives, &day.SeedBytes, &day.HTTPBytes); err != nil {
 			return h, fmt.Errorf("catalog: %w", err)
 		}
 		h.Total = h.Total.Add(day.Counts)
@@ -104,17 +104,21 @@ func salvage(ctx context.Context, path string) (out []historyRow) {
 		return nil
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, "SELECT hash, day, completed, direct, seed_bytes, http_bytes FROM history")
+	const query = "SELECT hash, day, completed, direct, %s, seed_bytes, http_bytes FROM history"
+	rows, err := db.QueryContext(ctx, fmt.Sprintf(query, "archives"))
+	if err != nil { // an older schema
+		rows, err = db.QueryContext(ctx, fmt.Sprintf(query, "0"))
+	}
 	if err != nil {
 		return nil
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var h historyRow
-		if rows.Scan(&h.hash, &h.day, &h.c.Completed, &h.c.Direct, &h.c.SeedBytes, &h.c.HTTPBytes) != nil {
+		if rows.Scan(&h.hash, &h.day, &h.c.Completed, &h.c.Direct, &h.c.Archives, &h.c.SeedBytes, &h.c.HTTPBytes) != nil {
 			return out
 		}
-		if _, err := time.Parse(time.DateOnly, h.day); err == nil && len(h.hash) == 20 && min(h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes) >= 0 {
+		if _, err := time.Parse(time.DateOnly, h.day); err == nil && len(h.hash) == 20 && min(h.c.Completed, h.c.Direct, h.c.Archives, h.c.SeedBytes, h.c.HTTPBytes) >= 0 {
 			out = append(out, h)
 		}
 	}
@@ -125,7 +129,7 @@ func salvage(ctx context.Context, path string) (out []historyRow) {
 func (d *DB) restoreHistory(ctx context.Context, rows []historyRow) error {
 	err := d.tx(ctx, func(tx *sql.Tx) error {
 		for _, h := range rows {
-			if _, err := tx.ExecContext(ctx, countSQL, h.hash, h.day, h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes); err != nil {
+			if _, err := tx.ExecContext(ctx, countSQL, h.hash, h.day, h.c.Completed, h.c.Direct, h.c.Archives, h.c.SeedBytes, h.c.HTTPBytes); err != nil {
 				return err
 			}
 		}

@@ -93,6 +93,8 @@ CREATE TABLE addresses ( -- also those of slugs that have no release any more
   nice BLOB PRIMARY KEY,
   slug BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE history ADD COLUMN archives INTEGER NOT NULL DEFAULT 0; -- part of direct
 `}
 
 // NewerError is returned if a newer version of the program has written the database.

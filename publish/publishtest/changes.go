@@ -81,7 +81,7 @@ func testChanges(t *testing.T, c publish.Catalog) {
 func testCounts(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r, other := put(t, c, Release("a", "1", "", day0)), Release("b", "1", "", day0)
-	one := publish.Counts{Completed: 1, Direct: 2, SeedBytes: 1 << 40, HTTPBytes: 4}
+	one := publish.Counts{Completed: 1, Direct: 2, Archives: 1, SeedBytes: 1 << 40, HTTPBytes: 4}
 	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // these times are on three days, because day0 is a second before midnight
 		if err := c.Count(ctx, r.Hash(), at, one); err != nil {
 			t.Fatal(err)
