@@ -244,7 +244,8 @@ func randoms(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // random is the script command "random FILE BYTES [SEED]". It writes pseudorandom bytes, the
-// same for the same seed.
+// same for the same seed. Without one, the script is the seed: processes of other scripts with the
+// same torrent would be peers.
 func random(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: random FILE BYTES [SEED]")
@@ -253,6 +254,9 @@ func random(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var seed [32]byte
 	copy(seed[:], strings.Join(args[1:], " "))
+	if len(args) == 2 {
+		copy(seed[:], args[1]+" "+ts.Name())
+	}
 	b := make([]byte, n)
 	rand.NewChaCha8(seed).Read(b)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
