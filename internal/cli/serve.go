@@ -156,6 +156,9 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 			return c, err
 		}
 	}
+	if c.Events, err = a.eventRunner(); err != nil {
+		return c, err
+	}
 	if opt.apiListen != "" {
 		c.API, err = bound("--api", opt.apiListen, "6969", opt.session.bind.Addr)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/onevent"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -37,6 +38,8 @@ type Config struct {
 	// SocketGroup is the group whose members may use the socket too. nil: only the user of the
 	// daemon may.
 	SocketGroup *int
+
+	Events *onevent.Runner // does what the settings say for events; may be nil
 }
 
 // WatchedFolder is a folder whose entries are published.
@@ -81,6 +84,7 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
+	d.Publisher.conf.Finished, d.Publisher.conf.Session.OnReach = d.tellFinish(c.Finished), d.tellReach(c.Session.OnReach)
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -223,6 +227,8 @@ func (d *Daemon) work(ctx context.Context) error {
 		part(f.Run)
 	}
 	part(d.checkHourly)
+	part(d.conf.Events.Run)
+	part(d.tellTorrents)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
@@ -238,7 +244,7 @@ func (d *Daemon) openFolders() error {
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks, Names: d.conf.Names,
-			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.observer.Changed, Log: d.env.Log,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.changed, Log: d.env.Log,
 		})
 		if err != nil {
 			return err
@@ -263,7 +269,7 @@ func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path s
 	defer cancel(nil)
 	defer context.AfterFunc(d.life, func() { cancel(errors.New("the publisher stops")) })()
 	return d.Publisher.Publish(ctx, r, func(path string, r *publish.Release) error {
-		d.observer.Changed("published", r)
+		d.changed("published", r)
 		return done(path, r)
 	})
 }
@@ -312,7 +318,7 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 		return NotFound(ref, err)
 	}
 	for _, r := range list {
-		d.observer.Changed("withdrawn", r)
+		d.changed("withdrawn", r)
 	}
 	return nil
 }
