@@ -258,7 +258,7 @@ func (s *tree) OpenFile(ctx context.Context, name string, flag int, _ os.FileMod
 	if err != nil {
 		return nil, err
 	}
-	return entry{n, ctx, s, path.Clean("/"+name)}, nil
+	return entry{n, ctx, s, path.Clean("/" + name)}, nil
 }
 
 // entry implements [webdav.File] for an entry of the tree, as far as PROPFIND needs it.
