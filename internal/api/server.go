@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,7 @@ type Backend interface {
 	Withdraw(ctx context.Context, ref string) error
 	Backup(ctx context.Context, path string) error
 	DialBack(ctx context.Context) reach.DialBack
+	TorrentBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -90,6 +92,16 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"POST /v1/check":               s.check,
 		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
+
+		"GET /v1/torrents":                   s.torrents,
+		"POST /v1/torrents":                  s.addTorrent,
+		"GET /v1/torrents/{ref}":             s.torrent,
+		"PATCH /v1/torrents/{ref}":           s.changeTorrent,
+		"DELETE /v1/torrents/{ref}":          s.removeTorrent,
+		"GET /v1/torrents/{ref}/peers":       s.torrentPeers,
+		"POST /v1/torrents/{ref}/move":       s.moveTorrent,
+		"POST /v1/torrents/{ref}/recheck":    s.recheckTorrent,
+		"POST /v1/torrents/{ref}/reannounce": s.reannounceTorrent,
 	}
 }
 
@@ -184,12 +196,15 @@ func done(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// read decodes the body of a request: one JSON object with known fields.
-func read(r *http.Request, v any) error {
+// read decodes the body of a request: one JSON object with known fields, of at most maxBody bytes.
+func read(r *http.Request, v any) error { return readUpTo(r, v, maxBody) }
+
+// readUpTo is read for a request of at most most bytes.
+func readUpTo(r *http.Request, v any, most int64) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
 		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
 	}
-	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	d := json.NewDecoder(io.LimitReader(r.Body, most))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
@@ -235,7 +250,16 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	l := List{Text: q.Get("q"), Group: q.Get("group"), Latest: q.Get("latest") == "true"}
-	for name, n := range map[string]*int{"offset": &l.Offset, "limit": &l.Limit} {
+	if err := readPage(q, &l.Offset, &l.Limit); err != nil {
+		return err
+	}
+	v, err := s.backend.Releases(r.Context(), l)
+	return send(w, r, v, err)
+}
+
+// readPage reads the parameters offset and limit of a list.
+func readPage(q url.Values, offset, limit *int) error {
+	for name, n := range map[string]*int{"offset": offset, "limit": limit} {
 		if q.Get(name) == "" {
 			continue
 		}
@@ -244,8 +268,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 			return &Error{Code: BadRequest, Message: name + " is not a number of 0 or more"}
 		}
 	}
-	v, err := s.backend.Releases(r.Context(), l)
-	return send(w, r, v, err)
+	return nil
 }
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
@@ -35,6 +36,21 @@ func (f *fake) Withdraw(_ context.Context, ref string) error {
 }
 func (f *fake) Change(_ context.Context, ref string, c Change) error {
 	return &Error{Code: NotFound, Message: "no release " + ref}
+}
+func (f *fake) Torrents(context.Context, daemon.TorrentList) (Torrents, error) {
+	return Torrents{}, nil
+}
+func (f *fake) Torrent(context.Context, string) (daemon.TorrentDetails, error) {
+	return daemon.TorrentDetails{}, nil
+}
+func (f *fake) TorrentPeers(context.Context, string) ([]Peer, error) { return []Peer{}, nil }
+func (f *fake) AddTorrent(_ context.Context, a AddTorrent) (daemon.TorrentInfo, error) {
+	f.did = append(f.did, "add "+a.Source)
+	return daemon.TorrentInfo{Name: a.Source}, nil
+}
+func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
+	f.did = append(f.did, "remove "+ref)
+	return nil
 }
 func (f *fake) Snapshot(context.Context) (Snapshot, error) { return Snapshot{}, nil }
 func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
@@ -85,13 +101,13 @@ func TestAdmission(t *testing.T) {
 func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
-		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers"}
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
 		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" { // an endless stream
 			t.Errorf("the route %s has no example in this test", pattern)
 		} else if path != "" {
-			contenttest.Content(t, s, path, contenttest.Exempt{Method: strings.HasPrefix(path, "/v1/releases")})
+			contenttest.Content(t, s, path, contenttest.Exempt{Method: !strings.HasPrefix(path, "/v1/status")})
 		}
 	}
 }
@@ -113,6 +129,11 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/watch?every=1ns", "", 400, BadRequest},
 		{"GET", "/v1/releases?limit=-1", "", 400, BadRequest},
 		{"GET", "/v2/status", "", 404, NotFound},
+		{"POST", "/v1/torrents", `{}`, 400, BadRequest},
+		{"POST", "/v1/torrents", `{"source":"a","torrent":"ZA=="}`, 400, BadRequest},
+		{"POST", "/v1/torrents", `{"path":"/etc/passwd"}`, 400, BadRequest},
+		{"DELETE", "/v1/torrents/a?data=yes", "", 400, BadRequest},
+		{"GET", "/v1/torrents/a/move", "", 405, BadMethod},
 		{"GET", "/v1/releases/../../status", "", 0, ""},
 		{"PUT", "/v1/status", "", 405, BadMethod},
 		{"GET", "/v1/backup", "", 405, BadMethod},

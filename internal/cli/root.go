@@ -60,11 +60,17 @@ func (a *app) verbs() []*cobra.Command {
 		a.doctorCmd(),
 		a.topCmd(),
 		a.btCmd(),
+		a.addCmd(),
 		a.listCmd(),
 		a.statusCmd(),
-		a.withdrawCmd(),
 		a.pauseCmd(),
 		a.resumeCmd(),
+		a.removeCmd(),
+		a.withdrawCmd(),
+		a.setCmd(),
+		a.moveCmd(),
+		a.recheckCmd(),
+		a.reannounceCmd(),
 		a.versionCmd(),
 	}
 }

@@ -33,6 +33,9 @@ type serveOptions struct {
 	apiListen      string
 	apiGroup       string
 	names          string // --version-pattern
+	downloadDirs   []string
+	maxDownloads   int
+	maxSeeds       int
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -44,8 +47,8 @@ func (a *app) serveCmd() *cobra.Command {
 becomes a release once it is complete, a change of it becomes a new version, and a
 removal withdraws it. A .torrent is seeded from the data beside it, and NAME.md
 contains the notes of NAME. serve keeps its state in --state and hashes nothing
-twice. publish, list, status, withdraw, pause, resume and top use the daemon through
-a socket in --state, or with --api over the network with a token of serve token.
+twice. publish, add, list, status, pause and other verbs use the daemon through a
+socket in --state, or with --api over the network with a token of serve token.
 --reuse-port replaces a serve with the same --state that was started with it.
 
 Each entry is a release of its own, unless --version-pattern matches its whole name:
@@ -78,6 +81,9 @@ The entry that is published last is the newest version.`,
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
 	opt.addTracker(f)
+	f.StringArrayVar(&opt.downloadDirs, "download-dir", nil, "store added torrents in `DIR`, or with LABEL=DIR those of a label; repeatable")
+	f.IntVar(&opt.maxDownloads, "max-downloads", 0, "download at most `N` torrents at a time; 0: all")
+	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` complete torrents at a time; 0: all")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
@@ -151,6 +157,9 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if c.Folders, err = parseWatch(opt.watch); err != nil {
 		return c, err
 	}
+	if c.Torrents, err = opt.torrents(); err != nil {
+		return c, err
+	}
 	if opt.apiGroup != "" {
 		if c.SocketGroup, err = groupID(opt.apiGroup); err != nil {
 			return c, err
@@ -163,6 +172,31 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 		c.API, err = bound("--api", opt.apiListen, "6969", opt.session.bind.Addr)
 	}
 	return c, err
+}
+
+// torrents returns the configuration of the torrents that are added.
+func (opt *serveOptions) torrents() (c daemon.TorrentsConfig, err error) {
+	c = daemon.TorrentsConfig{MaxDownloads: opt.maxDownloads, MaxSeeds: opt.maxSeeds}
+	if c.MaxDownloads < 0 || c.MaxSeeds < 0 {
+		return c, fault.Usagef("--max-downloads and --max-seeds must not be negative")
+	}
+	for _, v := range opt.downloadDirs {
+		d := daemon.DownloadFolder{Dir: v}
+		if label, dir, ok := strings.Cut(v, "="); ok && !strings.ContainsAny(label, `/\\`) {
+			d = daemon.DownloadFolder{Label: label, Dir: dir}
+		}
+		if d.Dir == "" {
+			return c, fault.UsageHint("write DIR or LABEL=DIR", "--download-dir %q names no directory", v)
+		}
+		if d.Dir, err = filepath.Abs(d.Dir); err != nil {
+			return c, err
+		}
+		if err := os.MkdirAll(d.Dir, 0o777); err != nil {
+			return c, err
+		}
+		c.Folders = append(c.Folders, d)
+	}
+	return c, nil
 }
 
 // groupID returns the number of the group that --api-group names.
@@ -183,7 +217,7 @@ func groupID(name string) (*int, error) {
 // answerAPI returns the function that makes the handler of a daemon's API.
 func answerAPI(log *slog.Logger) daemon.APIHandler {
 	return func(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
-		return api.NewServer(api.NewBackend(d), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
+		return api.NewServer(api.NewBackend(d, access.Token != nil), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
 	}
 }
 
@@ -289,4 +323,9 @@ func (v *serveView) Changed(what string, r *publish.Release) {
 	default:
 		v.app.Notef("%s %s", what, r.Ref())
 	}
+}
+
+// TorrentChanged prints a change of an added torrent.
+func (v *serveView) TorrentChanged(what string, i *daemon.TorrentInfo) {
+	v.app.printTorrentChange(what, i)
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Names       *publish.NamePattern // makes entries of folders versions of one release; nil: none
 	FollowLinks bool                 // follow links that lead out of a folder
 
+	Torrents TorrentsConfig // the torrents that are added
+
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
 	Socket string     // path of the socket of the API
@@ -57,6 +59,10 @@ type Observer interface {
 	// Changed is called for each release that is published or withdrawn. what is
 	// "published" or "withdrawn". It may be called concurrently.
 	Changed(what string, r *publish.Release)
+	// TorrentChanged is called for each change of an added torrent. what is "added", "metadata",
+	// "completed", "finished", "paused", "resumed", "moved", "removed" or "failed". It may be called
+	// concurrently.
+	TorrentChanged(what string, i *TorrentInfo)
 }
 
 // Daemon is a [Publisher] with a catalog on disk, watched folders and an API.
@@ -68,7 +74,8 @@ type Daemon struct {
 	db       *catalogdb.DB
 	folders  []*publish.Folder
 	observer Observer
-	apiAddr  string // address of the API on the network, or ""
+	torrents *Torrents // nil for a publisher in the foreground
+	apiAddr  string    // address of the API on the network, or ""
 
 	restored publish.Restored
 	checks   checks
@@ -80,7 +87,11 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if c.KeepDir == "" {
 		c.KeepDir = filepath.Join(c.State, "versions")
 	}
-	if err := checkOutside(c.Folders, c.State, c.KeepDir); err != nil {
+	outside := []string{c.State, c.KeepDir}
+	for _, f := range c.Torrents.Folders {
+		outside = append(outside, f.Dir)
+	}
+	if err := checkOutside(c.Folders, outside...); err != nil {
 		return nil, err
 	}
 	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
@@ -100,6 +111,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 		env.Warnf("resume data of old releases was not removed: %v", err)
 	}
 	if err := d.Publisher.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.openTorrents(c.Torrents); err != nil {
 		return nil, err
 	}
 	if err := removeSocket(c.Socket); err != nil {
@@ -229,6 +243,7 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.checkHourly)
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
+	part(d.torrents.Run)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
