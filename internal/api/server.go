@@ -6,15 +6,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
@@ -118,31 +116,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit returns an error if the sender of r may not use the API.
 func (s *Server) admit(r *http.Request) error {
-	if s.opt.Token == nil {
-		return nil
-	}
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		return &Error{Code: Unauthorized, Message: "requests from web pages are refused"}
-	}
-	if !s.knownHost(r.Host) {
-		return &Error{Code: Unauthorized, Message: "the Host header is neither an address nor a name of this machine"}
-	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !s.opt.Token([]byte(token)) {
-		return &Error{Code: Unauthorized, Message: "a valid token is needed"}
+	access := daemon.APIAccess{Token: s.opt.Token, Hosts: s.opt.Hosts}
+	if no := access.Refuse(r); no != nil {
+		return &Error{Code: Unauthorized, Message: no.Why}
 	}
 	return nil
-}
-
-// knownHost reports whether the Host header is an address or a known name. It protects against
-// web pages that make their own name resolve to this machine (DNS rebinding).
-func (s *Server) knownHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || slices.Contains(s.opt.Hosts, host)
 }
 
 // statusOf maps the codes of errors to status codes of HTTP.

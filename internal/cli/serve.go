@@ -19,6 +19,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/internal/termsafe"
+	"spate/internal/transmission"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -32,6 +33,7 @@ type serveOptions struct {
 	keepDir        string
 	apiListen      string
 	apiGroup       string
+	rpcListen      string // --transmission-rpc
 	names          string // --version-pattern
 	downloadDirs   []string
 	maxDownloads   int
@@ -85,6 +87,7 @@ The entry that is published last is the newest version.`,
 	f.IntVar(&opt.maxDownloads, "max-downloads", 0, "download at most `N` torrents at a time; 0: all")
 	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` complete torrents at a time; 0: all")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
+	f.StringVar(&opt.rpcListen, "transmission-rpc", "", "answer Transmission's RPC on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
@@ -167,6 +170,12 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	}
 	if c.Events, err = a.eventRunner(); err != nil {
 		return c, err
+	}
+	if opt.rpcListen != "" {
+		if c.RPC, err = bound("--transmission-rpc", opt.rpcListen, "9091", opt.session.bind.Addr); err != nil {
+			return c, err
+		}
+		c.AnswerRPC = transmission.Handler
 	}
 	if opt.apiListen != "" {
 		c.API, err = bound("--api", opt.apiListen, "6969", opt.session.bind.Addr)
@@ -272,7 +281,7 @@ func (v *serveView) Ready() error {
 	base, _ := d.BaseURL()
 	e := readyEvent{
 		Event: "ready", PageURL: publish.Absolute(base, "/"), HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(),
-		PeerAddr: d.PeerAddr(), Torrents: total, Socket: filepath.Join(d.State(), api.SocketName), APIAddr: d.APIAddr(),
+		PeerAddr: d.PeerAddr(), Torrents: total, Socket: filepath.Join(d.State(), api.SocketName), APIAddr: d.APIAddr(), RPCAddr: d.RPCAddr(),
 	}
 	for _, tier := range d.Announce() {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)

@@ -37,6 +37,9 @@ type Config struct {
 	Answer APIHandler // makes the handler of the API
 	Socket string     // path of the socket of the API
 
+	RPC       string     // HOST:PORT for the RPC protocol of Transmission; empty: off
+	AnswerRPC APIHandler // makes its handler
+
 	// SocketGroup is the group whose members may use the socket too. nil: only the user of the
 	// daemon may.
 	SocketGroup *int
@@ -76,6 +79,7 @@ type Daemon struct {
 	observer Observer
 	torrents *Torrents // nil for a publisher in the foreground
 	apiAddr  string    // address of the API on the network, or ""
+	rpcAddr  string    // address of the Transmission RPC, or ""
 
 	restored publish.Restored
 	checks   checks
@@ -163,6 +167,9 @@ func (d *Daemon) Now() time.Time { return d.env.Now() }
 
 // APIAddr returns the address of the API on the network, or "".
 func (d *Daemon) APIAddr() string { return d.apiAddr }
+
+// RPCAddr returns the address of the RPC protocol of Transmission, or "".
+func (d *Daemon) RPCAddr() string { return d.rpcAddr }
 
 // checkOutside returns an error if one of dirs is inside a watched folder, because its
 // content would be published.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"spate/internal/fault"
@@ -37,6 +38,18 @@ func (f *folderRules) folderFor(label string) string {
 		}
 	}
 	return other
+}
+
+// Folders returns the directories in and below which a caller of another machine may store torrents.
+// The first is that of torrents without a label.
+func (t *Torrents) Folders() []string {
+	list := []string{t.folders.folderFor("")}
+	for _, f := range t.folders.folders {
+		if !slices.Contains(list, f.Dir) {
+			list = append(list, f.Dir)
+		}
+	}
+	return list
 }
 
 // choose returns the directory for a torrent. dir is an absolute path, or empty for the default. A

@@ -89,6 +89,9 @@ type progressOf struct{ done, total int64 }
 // maxChecks is how many torrents are checked and opened at the same time.
 const maxChecks = 2
 
+// Limits returns how many torrents download and seed at the same time; 0: no limit.
+func (t *Torrents) Limits() (downloads, seeds int) { return t.conf.MaxDownloads, t.conf.MaxSeeds }
+
 // openTorrents loads the added torrents of a daemon. [Torrents.Run] runs them.
 func (d *Daemon) openTorrents(c TorrentsConfig) error {
 	state, err := filepath.Abs(d.conf.State)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,7 +38,9 @@ type Server struct {
 	opt      Options
 	ids      *ids
 	id       string // of the session
-	methods  map[string]method
+	// addPaused says that added torrents do not start, as the last session_set asked.
+	addPaused atomic.Bool
+	methods   map[string]method
 }
 
 // method answers requests of one method. The keys are those of 4.1.

@@ -45,7 +45,7 @@ func (s *Server) sessionGet(_ context.Context, p params) (object, error) {
 		"script_torrent_done_seeding_enabled": false, "script_torrent_done_seeding_filename": "",
 		"seed_queue_enabled": i.MaxSeeds > 0, "seed_queue_size": i.MaxSeeds, "seed_ratio_limit": 0, "seed_ratio_limited": false, "sequential_download": false, "session_id": s.id,
 		"speed_limit_down": i.Down / kilo, "speed_limit_down_enabled": i.Down > 0, "speed_limit_up": i.Up / kilo, "speed_limit_up_enabled": i.Up > 0,
-		"start_added_torrents": true, "tcp_enabled": i.TCP, "trash_original_torrent_files": false, "utp_enabled": i.UTP, "version": "3.00 (spate " + i.Version + ")",
+		"start_added_torrents": !s.addPaused.Load(), "tcp_enabled": i.TCP, "trash_original_torrent_files": false, "utp_enabled": i.UTP, "version": "3.00 (spate " + i.Version + ")",
 		"units": object{
 			"speed_units": []string{"B/s", "kB/s", "MB/s", "GB/s", "TB/s"}, "speed_bytes": 1000,
 			"size_units": []string{"B", "kB", "MB", "GB", "TB"}, "size_bytes": 1000,
@@ -64,12 +64,14 @@ func (s *Server) sessionGet(_ context.Context, p params) (object, error) {
 	return out, nil
 }
 
-// sessionSet answers session_set. Only the limits of the rates change while the daemon runs.
+// sessionSet answers session_set. Only the limits of the rates, and whether added torrents start, change
+// while the daemon runs.
 func (s *Server) sessionSet(_ context.Context, p params) (object, error) {
 	for name, raw := range p {
 		switch {
 		case strings.HasPrefix(name, "script_") && !isZero(raw):
 			return nil, unsupported(name, "no program can be set over the network; [[on]] in spate.toml runs programs")
+		case name == "start_added_torrents":
 		case strings.HasPrefix(name, "speed_limit_") || isZero(raw) && strings.HasPrefix(name, "script_"):
 		default:
 			return nil, unsupported(name, "it is a setting of spate.toml, and holds until the daemon is started again")
@@ -84,6 +86,11 @@ func (s *Server) sessionSet(_ context.Context, p params) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	start := !s.addPaused.Load()
+	if _, err := p.get("start_added_torrents", &start); err != nil {
+		return nil, err
+	}
+	s.addPaused.Store(!start)
 	s.session.SetRates(up, down)
 	return nil, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/internal/units"
 )
 
 // params are the parameters of a request, with the keys of 4.1.
@@ -177,6 +178,7 @@ func (s *Server) torrentAdd(ctx context.Context, p params) (object, error) {
 		paused, sequential      bool
 		labels                  []string
 	}
+	q.paused = s.addPaused.Load()
 	for name, to := range map[string]any{
 		"filename": &q.filename, "metainfo": &q.metainfo, "download_dir": &q.dir, "paused": &q.paused, "labels": &q.labels, "sequential_download": &q.sequential,
 	} {
@@ -452,7 +454,7 @@ func fileRules(files []daemon.TorrentFile, want []string) ([]daemon.FileRule, er
 		}
 	}
 	if len(want)-count[most] > maxFileRules {
-		return nil, unsupported("so many different files", fmt.Sprintf("at most %d files can differ from the others", maxFileRules))
+		return nil, unsupported("so many different files", "at most "+units.Plural(maxFileRules, "file")+" can differ from the others")
 	}
 	rules := []daemon.FileRule{{Pattern: "**", Priority: most}}
 	for n, w := range want {

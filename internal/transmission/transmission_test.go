@@ -80,7 +80,9 @@ func (f *fake) Reannounce(_ context.Context, ref string) error {
 	return nil
 }
 
-func (f *fake) record(format string, args ...any) { f.done = append(f.done, fmt.Sprintf(format, args...)) }
+func (f *fake) record(format string, args ...any) {
+	f.done = append(f.done, fmt.Sprintf(format, args...))
+}
 
 // Info implements [Session].
 func (f *fake) Info() SessionInfo {
