@@ -103,7 +103,13 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
 	t.event = func(what string, i *TorrentInfo) { d.observer.TorrentChanged(what, i) }
-	list, err := t.store.load(d.env.Warnf)
+	d.torrents = t
+	return t.load()
+}
+
+// load reads the records of all torrents.
+func (t *Torrents) load() error {
+	list, err := t.store.load(t.env.Warnf)
 	if err != nil {
 		return fault.WithSetting(err, "state")
 	}
@@ -112,7 +118,6 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		t.by[r.InfoHash] = e
 		t.order = append(t.order, e)
 	}
-	d.torrents = t
 	return nil
 }
 
