@@ -14,7 +14,7 @@ const fewFlags = 14
 var firstFlags = map[string]string{
 	"publish": "public-url up release release-version variant notes listen domain sign state",
 	"serve":   "watch public-url up listen domain title sign older-versions api state",
-	"get":     "output select seed up down timeout force verify-key sequential tui",
+	"get":     "output select seed up down timeout force verify-key sequential daemon tui",
 	"seed":    "data up down peer peer-port seed-mode force state",
 	"create":  "output announce format piece-length web-seed private comment name exclude each",
 	"edit":    "output announce web-seed comment name private",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -36,6 +37,7 @@ type serveOptions struct {
 	rpcListen      string // --transmission-rpc
 	names          string // --version-pattern
 	downloadDirs   []string
+	addFrom        []string
 	maxDownloads   int
 	maxSeeds       int
 }
@@ -84,6 +86,7 @@ The entry that is published last is the newest version.`,
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
 	opt.addTracker(f)
 	f.StringArrayVar(&opt.downloadDirs, "download-dir", nil, "store added torrents in `DIR`, or with LABEL=DIR those of a label; repeatable")
+	f.StringArrayVar(&opt.addFrom, "add-from", nil, "add the .torrent and .magnet files in `DIR`, or in LABEL=DIR; repeatable")
 	f.IntVar(&opt.maxDownloads, "max-downloads", 0, "download at most `N` torrents at a time; 0: all")
 	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` complete torrents at a time; 0: all")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
@@ -189,23 +192,44 @@ func (opt *serveOptions) torrents() (c daemon.TorrentsConfig, err error) {
 	if c.MaxDownloads < 0 || c.MaxSeeds < 0 {
 		return c, fault.Usagef("--max-downloads and --max-seeds must not be negative")
 	}
+	for _, v := range opt.addFrom {
+		label, dir, err := labelledDir("--add-from", v)
+		if err != nil {
+			return c, err
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return c, cmp.Or(err, fault.Usagef("--add-from %s is not a directory", dir))
+		}
+		c.Drops = append(c.Drops, daemon.DropFolder{Label: label, Dir: dir})
+	}
 	for _, v := range opt.downloadDirs {
-		d := daemon.DownloadFolder{Dir: v}
-		if label, dir, ok := strings.Cut(v, "="); ok && !strings.ContainsAny(label, `/\\`) {
-			d = daemon.DownloadFolder{Label: label, Dir: dir}
-		}
-		if d.Dir == "" {
-			return c, fault.UsageHint("write DIR or LABEL=DIR", "--download-dir %q names no directory", v)
-		}
-		if d.Dir, err = filepath.Abs(d.Dir); err != nil {
+		label, dir, err := labelledDir("--download-dir", v)
+		if err != nil {
 			return c, err
 		}
-		if err := os.MkdirAll(d.Dir, 0o777); err != nil {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return c, err
 		}
-		c.Folders = append(c.Folders, d)
+		c.Folders = append(c.Folders, daemon.DownloadFolder{Label: label, Dir: dir})
 	}
 	return c, nil
+}
+
+// labelledDir returns the parts of a value DIR or LABEL=DIR of a flag. A value with a slash before the
+// equals sign is a path.
+func labelledDir(flag, v string) (label, dir string, err error) {
+	dir = v
+	if before, after, ok := strings.Cut(v, "="); ok && before != "" && !strings.ContainsAny(before, `/\`) {
+		label, dir = before, after
+	}
+	if blank(dir) {
+		return "", "", fault.UsageHint("write DIR or LABEL=DIR", "%s %q names no directory", flag, v)
+	}
+	if err := (&daemon.TorrentOptions{Label: label}).Check(); err != nil {
+		return "", "", err
+	}
+	dir, err = filepath.Abs(dir)
+	return label, dir, err
 }
 
 // groupID returns the number of the group that --api-group names.

@@ -95,6 +95,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	for _, f := range c.Torrents.Folders {
 		outside = append(outside, f.Dir)
 	}
+	for _, f := range c.Torrents.Drops {
+		outside = append(outside, f.Dir)
+	}
 	if err := checkOutside(c.Folders, outside...); err != nil {
 		return nil, err
 	}

@@ -119,11 +119,14 @@ func (t *Torrents) applyChange(e *addedTorrent, c *TorrentChange) error {
 	t.mu.Lock()
 	r, phase := e.rec, e.phase
 	t.mu.Unlock()
-	tor := t.session.Torrent(r.InfoHash)
-	switch {
-	case phase == phaseDormant && (c.Up != nil || c.Down != nil || c.Files != nil || c.Select != nil):
+	if phase == phaseDormant && (c.Up != nil || c.Down != nil || c.Files != nil || c.Select != nil) {
 		return t.stopHeld(e, phaseQueued) // Run starts it as a torrent that has limits
-	case phase != phaseRunning || tor == nil:
+	}
+	if phase != phaseRunning {
+		return nil
+	}
+	tor := t.session.Torrent(r.InfoHash)
+	if tor == nil {
 		return nil
 	}
 	tor.SetRates(r.Up, r.Down)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"time"
 
 	"spate/torrent"
@@ -41,15 +42,19 @@ func (t *Torrents) Details(ref string) (TorrentDetails, error) {
 	}
 	t.mu.Lock()
 	d.TorrentInfo = t.infoLocked(e)
-	r := e.rec
+	r, phase := e.rec, e.phase
 	t.mu.Unlock()
 	if !r.Known {
 		return d, nil
 	}
-	if tor := t.session.Torrent(r.InfoHash); tor != nil {
+	var tor *torrent.Torrent
+	if phase == phaseRunning || phase == phaseDormant {
+		tor = t.session.Torrent(r.InfoHash)
+	}
+	if tor != nil {
 		for _, f := range tor.Files() {
 			if !f.Pad {
-				d.Files = append(d.Files, TorrentFile{Path: f.Path, Length: f.Length, Done: f.Done, Priority: priorityName(f.Priority)})
+				d.Files = append(d.Files, TorrentFile{Path: cmp.Or(f.Path, tor.MetaInfo().Info.Name), Length: f.Length, Done: f.Done, Priority: priorityName(f.Priority)})
 			}
 		}
 		for _, tr := range tor.Stats().Trackers {

@@ -21,6 +21,7 @@ type TorrentsConfig struct {
 	Folders      []DownloadFolder // none: the directory "downloads" of the state
 	MaxDownloads int              // downloads at the same time; 0: no limit
 	MaxSeeds     int              // seeds at the same time; 0: no limit
+	Drops        []DropFolder     // folders whose .torrent files and magnet links are added
 }
 
 // Torrents are the torrents that were added to a daemon: it downloads them, and seeds them
@@ -39,6 +40,8 @@ type Torrents struct {
 	conf    TorrentsConfig
 	sources source.Resolver
 	state   string
+	rescan  time.Duration // of the folders of conf.Drops; 0: the default
+	settle  time.Duration
 	taken   func(spate.InfoHash) (release string) // the release that has a torrent, or ""
 	event   func(what string, i *TorrentInfo)     // called for each change that users want to read
 
@@ -102,11 +105,18 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		env: d.env, session: d.session, store: torrentStore{filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state, conf: c,
 		folders: folderRules{folders: c.Folders, unnamed: filepath.Join(state, "downloads"), state: state, watched: d.conf.Folders},
 		sources: source.Resolver{Bind: d.conf.Session.Options.Bind, Log: d.env.Log, Notef: d.env.Notef},
-		work:    make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), by: map[spate.InfoHash]*addedTorrent{},
+		rescan:  d.conf.Rescan, settle: d.conf.Settle,
+		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), by: map[spate.InfoHash]*addedTorrent{},
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
 	t.event = func(what string, i *TorrentInfo) { d.observer.TorrentChanged(what, i) }
-	list, err := t.store.load(d.env.Warnf)
+	d.torrents = t
+	return t.load()
+}
+
+// load reads the records of all torrents.
+func (t *Torrents) load() error {
+	list, err := t.store.load(t.env.Warnf)
 	if err != nil {
 		return fault.WithSetting(err, "state")
 	}
@@ -115,7 +125,6 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		t.by[r.InfoHash] = e
 		t.order = append(t.order, e)
 	}
-	d.torrents = t
 	return nil
 }
 
@@ -152,6 +161,9 @@ func (t *Torrents) Run(ctx context.Context) error {
 	t.mu.Unlock()
 	defer t.tasks.Wait()
 	t.resumeOperations(ctx)
+	if err := t.runDrops(ctx, t.rescan, t.settle); err != nil {
+		return err
+	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
