@@ -14,6 +14,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/fault"
+	"spate/internal/fileserver"
 	"spate/internal/reach"
 	"spate/maker"
 	"spate/publish"
@@ -280,3 +281,6 @@ func toAPI(err error) error {
 	}
 	return &Error{Code: code, Message: strings.TrimSpace(fault.Message(err)), Hint: fault.HintOf(err)}
 }
+
+// Files implements [Backend].
+func (b backend) Files() fileserver.Source { return b.d.Files() }

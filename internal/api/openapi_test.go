@@ -32,7 +32,11 @@ func TestOpenAPI(t *testing.T) {
 	routes := NewServer(&fake{}, ServerOptions{}).routes()
 	delete(routes, "/")
 	slices.Sort(described)
-	if got := slices.Sorted(maps.Keys(routes)); !slices.Equal(got, described) {
+	var got []string
+	for _, route := range slices.Sorted(maps.Keys(routes)) {
+		got = append(got, strings.Replace(route, "...}", "}", 1)) // a path of several elements
+	}
+	if !slices.Equal(got, described) {
 		t.Errorf("the server answers\n%s\nand the document describes\n%s", strings.Join(got, "\n"), strings.Join(described, "\n"))
 	}
 }

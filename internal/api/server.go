@@ -14,6 +14,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
 	"spate/publish"
@@ -35,6 +36,8 @@ type Backend interface {
 	Withdraw(ctx context.Context, ref string) error
 	Backup(ctx context.Context, path string) error
 	DialBack(ctx context.Context) reach.DialBack
+	// Files returns the files of all releases and added torrents.
+	Files() fileserver.Source
 	TorrentBackend
 }
 
@@ -72,6 +75,7 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 			}
 		})
 	}
+	s.mux.Handle(davPath+"/", fileserver.NewWebDAV(b.Files(), davPath))
 	return s
 }
 
@@ -91,15 +95,17 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
 
-		"GET /v1/torrents":                   s.torrents,
-		"POST /v1/torrents":                  s.addTorrent,
-		"GET /v1/torrents/{ref}":             s.torrent,
-		"PATCH /v1/torrents/{ref}":           s.changeTorrent,
-		"DELETE /v1/torrents/{ref}":          s.removeTorrent,
-		"GET /v1/torrents/{ref}/peers":       s.torrentPeers,
-		"POST /v1/torrents/{ref}/move":       s.moveTorrent,
-		"POST /v1/torrents/{ref}/recheck":    s.recheckTorrent,
-		"POST /v1/torrents/{ref}/reannounce": s.reannounceTorrent,
+		"GET /v1/torrents":                       s.torrents,
+		"POST /v1/torrents":                      s.addTorrent,
+		"GET /v1/torrents/{ref}":                 s.torrent,
+		"PATCH /v1/torrents/{ref}":               s.changeTorrent,
+		"DELETE /v1/torrents/{ref}":              s.removeTorrent,
+		"GET /v1/torrents/{ref}/peers":           s.torrentPeers,
+		"GET /v1/torrents/{ref}/files/{path...}": s.file,
+		"GET /v1/torrents/{ref}/playlist.m3u8":   s.playlist,
+		"POST /v1/torrents/{ref}/move":           s.moveTorrent,
+		"POST /v1/torrents/{ref}/recheck":        s.recheckTorrent,
+		"POST /v1/torrents/{ref}/reannounce":     s.reannounceTorrent,
 	}
 }
 
@@ -146,7 +152,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf[e.Code]
 	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

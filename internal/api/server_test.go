@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/fileserver"
 	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
 )
@@ -74,6 +77,8 @@ func TestAdmission(t *testing.T) {
 		"IPv6":               {"[::1]:6970", [2]string{}, "Bearer good", 204},
 		"none":               {"127.0.0.1", [2]string{}, "", 401},
 		"a bad token":        {"127.0.0.1", [2]string{}, "Bearer bad", 403},
+		"a password":         {"127.0.0.1", [2]string{}, "Basic YW55Omdvb2Q=", 204},
+		"a bad password":     {"127.0.0.1", [2]string{}, "Basic YW55OmJhZA==", 403},
 		"another scheme":     {"127.0.0.1", [2]string{}, "Basic good", 403},
 		"a web page":         {"127.0.0.1", [2]string{"Origin", "http://127.0.0.1"}, "Bearer good", 403},
 		"a web page's image": {"127.0.0.1", [2]string{"Sec-Fetch-Site", "cross-site"}, "Bearer good", 403},
@@ -101,7 +106,8 @@ func TestAdmission(t *testing.T) {
 func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
-		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers"}
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
+		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
 		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" { // an endless stream
@@ -203,4 +209,29 @@ func TestClient(t *testing.T) {
 	if _, err := NewRemote("ftp://x", ""); err == nil {
 		t.Error("NewRemote accepted an FTP URL")
 	}
+}
+
+func (f *fake) Files() fileserver.Source { return oneFile{} }
+
+// oneFile is a source with one torrent of one file.
+type oneFile struct{}
+
+func (oneFile) Torrents(context.Context) ([]fileserver.Torrent, error) {
+	return []fileserver.Torrent{{ID: "a", Name: "film.mkv", Single: true, Size: 4}}, nil
+}
+
+func (oneFile) Torrent(context.Context, string) (fileserver.Torrent, error) {
+	return fileserver.Torrent{ID: "a", Name: "film.mkv", Single: true, Size: 4}, nil
+}
+
+func (oneFile) Files(context.Context, string) ([]fileserver.FileInfo, error) { return nil, nil }
+
+func (oneFile) Open(_ context.Context, _, path string) (io.ReadSeekCloser, error) {
+	if path != "film.mkv" {
+		return nil, fs.ErrNotExist
+	}
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{strings.NewReader("film"), io.NopCloser(nil)}, nil
 }

@@ -6,6 +6,8 @@ package fileserver
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,21 +16,37 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"spate"
-	"spate/metainfo"
 	"spate/torrent"
 )
 
-// Source finds torrents. Its methods are called concurrently.
+// Torrent is a torrent whose files are served.
+type Torrent struct {
+	ID     string // names it for a Source: its info-hash in hex
+	Name   string // safe as the name of a file
+	Single bool   // it is one file, called Name
+	Size   int64  // bytes of that file
+	Added  time.Time
+}
+
+// FileInfo is a file of a torrent that is no single file.
+type FileInfo struct {
+	Path   string // below the directory of the torrent, separated by slashes
+	Length int64
+}
+
+// Source is where the files come from. Its methods are called concurrently. They return an error that
+// wraps [fs.ErrNotExist] for what is not there.
 type Source interface {
-	// Torrents returns the torrents whose files are served.
-	Torrents(ctx context.Context) ([]*torrent.Torrent, error)
-	// Torrent returns one of them. It returns an error that wraps [fs.ErrNotExist] if there is none.
-	Torrent(ctx context.Context, h spate.InfoHash) (*torrent.Torrent, error)
+	Torrents(ctx context.Context) ([]Torrent, error)
+	// Torrent returns one of them.
+	Torrent(ctx context.Context, id string) (Torrent, error)
+	// Files returns the files of a torrent that have content of their own.
+	Files(ctx context.Context, id string) ([]FileInfo, error)
+	// Open opens a file. path is the name of the torrent for a single file.
+	Open(ctx context.Context, id, path string) (io.ReadSeekCloser, error)
 }
 
 // tail is the number of bytes at the end of a media file that are downloaded with its beginning,
@@ -38,21 +56,16 @@ const tail = 1 << 20
 // stalledRead is how long a request waits for missing data before it fails.
 const stalledRead = 2 * time.Minute
 
-// File answers a request for a file of a torrent with its content. name is the path of the file in
-// the torrent, separated by slashes.
-func File(w http.ResponseWriter, r *http.Request, t *torrent.Torrent, name string) error {
-	i, ok := find(t, name)
-	if !ok {
-		return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	f, err := open(r.Context(), t, i)
+// File answers a request for a file of a torrent with its content. name is the path of the file.
+func File(w http.ResponseWriter, r *http.Request, src Source, id, name string) error {
+	f, err := src.Open(r.Context(), id, name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	h := w.Header()
 	h.Set("Content-Type", typeOf(name))
-	h.Set("ETag", etag(t, i))
+	h.Set("ETag", etag(id, name))
 	h.Set("Cache-Control", "private, no-cache")
 	// A torrent can contain pages: nothing in them may run or reach this server.
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'")
@@ -61,33 +74,10 @@ func File(w http.ResponseWriter, r *http.Request, t *torrent.Torrent, name strin
 	return nil
 }
 
-// find returns the index of the file of a torrent with a path.
-func find(t *torrent.Torrent, name string) (int, bool) {
-	info := &t.MetaInfo().Info
-	for i := range info.Files {
-		if served(&info.Files[i]) && pathOf(t, i) == name {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-// served reports whether f has content of its own.
-func served(f *metainfo.File) bool { return f.Attr&metainfo.AttrPad == 0 && !f.IsSymlink() }
-
-// pathOf returns the path of a file: its name in a torrent of one file, and otherwise the path below
-// the directory of the torrent.
-func pathOf(t *torrent.Torrent, i int) string {
-	info := &t.MetaInfo().Info
-	if p := info.Files[i].Path; len(p) > 0 {
-		return strings.Join(p, "/")
-	}
-	return info.Name
-}
-
 // etag returns the validator of a file: its bytes never change.
-func etag(t *torrent.Torrent, i int) string {
-	return `"` + t.InfoHash().String() + "-" + strconv.Itoa(i) + `"`
+func etag(id, name string) string {
+	sum := sha256.Sum256([]byte(id + "/" + name))
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // typeOf returns the media type by the name alone, because the first bytes may be missing.
@@ -118,12 +108,17 @@ type reader struct {
 // errStalled is the error of a read whose data does not come.
 var errStalled = errors.New("the missing data did not arrive in time")
 
-// open returns a reader for a file of t. It fails for a file that lacks data and is not wanted, because
-// that data does not come.
-func open(ctx context.Context, t *torrent.Torrent, i int) (*reader, error) {
+// Open returns a reader for a file of a torrent that runs, which waits for missing data, and fetches it
+// next. It fails for a file that lacks data and is not wanted, because that data does not come. name is
+// the path of the file.
+func Open(ctx context.Context, t *torrent.Torrent, name string) (io.ReadSeekCloser, error) {
+	i, ok := find(t, name)
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
 	if !t.Whole() {
 		if f := t.Files()[i]; f.Priority == torrent.PrioritySkip && f.Done < f.Length {
-			return nil, fmt.Errorf("%w: %s", torrent.ErrNotWanted, pathOf(t, i))
+			return nil, fmt.Errorf("%w: %s", torrent.ErrNotWanted, name)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -134,7 +129,7 @@ func open(ctx context.Context, t *torrent.Torrent, i int) (*reader, error) {
 	}
 	r := &reader{Reader: f, stall: time.AfterFunc(stalledRead, func() { cancel(errStalled) })}
 	r.stall.Stop()
-	if isMedia(pathOf(t, i)) && f.Size() > 2*tail && !t.Whole() {
+	if isMedia(name) && f.Size() > 2*tail && !t.Whole() {
 		if r.end, err = t.NewReader(ctx, i); err != nil {
 			r.Close()
 			return nil, err
@@ -175,14 +170,29 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// sorted returns the files of t that are served, by path.
-func sorted(t *torrent.Torrent) []int {
-	var list []int
-	for i := range t.MetaInfo().Info.Files {
-		if served(&t.MetaInfo().Info.Files[i]) {
-			list = append(list, i)
+// find returns the index of the file of a torrent with a path.
+func find(t *torrent.Torrent, name string) (int, bool) {
+	info := &t.MetaInfo().Info
+	for i := range info.Files {
+		f := &info.Files[i]
+		path := f.DisplayPath()
+		if f.Path == nil {
+			path = t.Name()
+		}
+		if !f.Pad() && !f.IsSymlink() && path == name {
+			return i, true
 		}
 	}
-	slices.SortFunc(list, func(a, b int) int { return cmp.Compare(pathOf(t, a), pathOf(t, b)) })
-	return list
+	return 0, false
+}
+
+// sorted returns the files of a torrent by path.
+func sorted(ctx context.Context, src Source, t *Torrent) ([]FileInfo, error) {
+	if t.Single {
+		return []FileInfo{{t.Name, t.Size}}, nil
+	}
+	list, err := src.Files(ctx, t.ID)
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b FileInfo) int { return cmp.Compare(a.Path, b.Path) })
+	return list, err
 }

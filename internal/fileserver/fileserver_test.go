@@ -3,6 +3,7 @@ package fileserver
 import (
 	"bytes"
 	"context"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
@@ -24,15 +25,43 @@ import (
 	"spate/torrent"
 )
 
-// source is a list of torrents.
+// source is a list of torrents that run.
 type source []*torrent.Torrent
 
-func (s source) Torrents(context.Context) ([]*torrent.Torrent, error) { return s, nil }
-
-func (s source) Torrent(_ context.Context, h spate.InfoHash) (*torrent.Torrent, error) {
+func (s source) Torrents(context.Context) ([]Torrent, error) {
+	var list []Torrent
 	for _, t := range s {
-		if t.InfoHash() == h {
+		info := &t.MetaInfo().Info
+		list = append(list, Torrent{ID: t.InfoHash().String(), Name: t.Name(), Single: info.Files[0].Path == nil, Size: info.Files[0].Length, Added: time.Unix(1e9, 0)})
+	}
+	return list, nil
+}
+
+func (s source) Torrent(ctx context.Context, id string) (Torrent, error) {
+	list, _ := s.Torrents(ctx)
+	for _, t := range list {
+		if t.ID == id {
 			return t, nil
+		}
+	}
+	return Torrent{}, fs.ErrNotExist
+}
+
+func (s source) Files(_ context.Context, id string) (list []FileInfo, _ error) {
+	for _, t := range s {
+		if t.InfoHash().String() == id {
+			for _, f := range t.MetaInfo().Info.Files {
+				list = append(list, FileInfo{f.DisplayPath(), f.Length})
+			}
+		}
+	}
+	return list, nil
+}
+
+func (s source) Open(ctx context.Context, id, path string) (io.ReadSeekCloser, error) {
+	for _, t := range s {
+		if t.InfoHash().String() == id {
+			return Open(ctx, t, path)
 		}
 	}
 	return nil, fs.ErrNotExist
@@ -126,7 +155,7 @@ func serve(h http.HandlerFunc, method, target string, header ...string) *httptes
 // fileOf returns a handler that serves one file.
 func fileOf(t *torrent.Torrent, name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := File(w, r, t, name); err != nil {
+		if err := File(w, r, source{t}, t.InfoHash().String(), name); err != nil {
 			http.Error(w, err.Error(), Status(err))
 		}
 	}
@@ -285,7 +314,11 @@ func TestPlaylist(t *testing.T) {
 		defer w.end()
 		s, _ := w.session(simnet.Link{})
 		tor := w.seeded(s, mi, dir)
-		got := serve(func(w http.ResponseWriter, r *http.Request) { Playlist(w, r, tor, "key=K") }, "GET", "/")
+		got := serve(func(w http.ResponseWriter, r *http.Request) {
+			if err := Playlist(w, r, source{tor}, tor.InfoHash().String(), "key=K"); err != nil {
+				t.Error(err)
+			}
+		}, "GET", "/")
 		want := "#EXTM3U\n#EXTINF:-1,a?\nfiles/a%3F.ogg?key=K\n#EXTINF:-1,b #2\nfiles/b%20%232.mp3?key=K\n#EXTINF:-1,c\nfiles/x/c.mkv?key=K\n"
 		if got.Body.String() != want {
 			t.Errorf("%s", got.Body)

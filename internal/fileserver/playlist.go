@@ -9,16 +9,23 @@ import (
 	"strings"
 
 	"spate/internal/httpcontent"
-	"spate/torrent"
 )
 
 // Playlist answers with an M3U8 playlist of the media files of a torrent, by path. Their URLs are
 // relative: files/PATH, with the query, which may be "".
-func Playlist(w http.ResponseWriter, r *http.Request, t *torrent.Torrent, query string) {
+func Playlist(w http.ResponseWriter, r *http.Request, src Source, id, query string) error {
+	t, err := src.Torrent(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	list, err := sorted(r.Context(), src, &t)
+	if err != nil {
+		return err
+	}
 	var out bytes.Buffer
 	out.WriteString("#EXTM3U\n")
-	for _, i := range sorted(t) {
-		name := pathOf(t, i)
+	for _, f := range list {
+		name := f.Path
 		if !isMedia(name) {
 			continue
 		}
@@ -27,6 +34,7 @@ func Playlist(w http.ResponseWriter, r *http.Request, t *torrent.Torrent, query 
 	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	httpcontent.Send(w, r, "audio/x-mpegurl; charset=utf-8", out.Bytes())
+	return nil
 }
 
 // title returns the title of an entry, which is the rest of a line.

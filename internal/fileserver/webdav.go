@@ -1,6 +1,7 @@
 package fileserver
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"net/http"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/net/webdav"
-
-	"spate/torrent"
 )
 
 // maxPropfind limits the body of a PROPFIND request, in bytes.
@@ -66,7 +65,7 @@ func (d *WebDAV) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil {
-		err = File(w, r, n.torrent, pathOf(n.torrent, n.file))
+		err = File(w, r, d.src, n.torrent.ID, n.path)
 	}
 	if err != nil {
 		http.Error(w, http.StatusText(Status(err)), Status(err))
@@ -78,21 +77,16 @@ func (d *WebDAV) get(w http.ResponseWriter, r *http.Request) {
 type node struct {
 	name    string
 	dir     bool
-	torrent *torrent.Torrent // nil at the top
-	prefix  string           // of the paths below a directory in the torrent, "" or with a slash at the end
-	file    int              // index of a file
+	torrent *Torrent // nil at the top
+	path    string   // of a file in the torrent, or of a directory with a slash at its end; "" at the top of the torrent
+	size    int64
 }
 
 func (n node) Name() string { return n.name }
 func (n node) IsDir() bool  { return n.dir }
 func (n node) Sys() any     { return nil }
 
-func (n node) Size() int64 {
-	if n.dir {
-		return 0
-	}
-	return n.torrent.MetaInfo().Info.Files[n.file].Length
-}
+func (n node) Size() int64 { return n.size }
 
 func (n node) Mode() fs.FileMode {
 	if n.dir {
@@ -102,10 +96,10 @@ func (n node) Mode() fs.FileMode {
 }
 
 func (n node) ModTime() time.Time {
-	if n.torrent == nil || n.torrent.MetaInfo().CreationDate.IsZero() {
+	if n.torrent == nil || n.torrent.Added.IsZero() {
 		return time.Unix(0, 0)
 	}
-	return n.torrent.MetaInfo().CreationDate
+	return n.torrent.Added
 }
 
 // ContentType implements [webdav.ContentTyper].
@@ -116,7 +110,7 @@ func (n node) ETag(context.Context) (string, error) {
 	if n.dir {
 		return "", webdav.ErrNotImplemented
 	}
-	return etag(n.torrent, n.file), nil
+	return etag(n.torrent.ID, n.path), nil
 }
 
 // top returns the entries at the top of the tree, by name.
@@ -126,32 +120,23 @@ func top(ctx context.Context, src Source) ([]node, error) {
 		return nil, err
 	}
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b *torrent.Torrent) int {
-		if c := strings.Compare(a.Name(), b.Name()); c != 0 {
-			return c
-		}
-		ha, hb := a.InfoHash(), b.InfoHash()
-		return slices.Compare(ha[:], hb[:])
+	slices.SortFunc(list, func(a, b Torrent) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
-	nodes := make([]node, 0, len(list))
-	for i, t := range list {
-		name := t.Name()
-		if i > 0 && list[i-1].Name() == name {
+	nodes := make([]node, len(list))
+	for i := range list {
+		t := &list[i]
+		name := t.Name
+		if i > 0 && list[i-1].Name == name {
 			ext := path.Ext(name)
-			name = strings.TrimSuffix(name, ext) + " (" + t.InfoHash().String()[:8] + ")" + ext
+			name = strings.TrimSuffix(name, ext) + " (" + t.ID[:min(8, len(t.ID))] + ")" + ext
 		}
-		nodes = append(nodes, root(t, name))
+		nodes[i] = node{name: name, torrent: t, dir: true}
+		if t.Single {
+			nodes[i] = node{name: name, torrent: t, path: t.Name, size: t.Size}
+		}
 	}
 	return nodes, nil
-}
-
-// root returns the entry of a torrent at the top.
-func root(t *torrent.Torrent, name string) node {
-	files := t.MetaInfo().Info.Files
-	if len(files) == 1 && len(files[0].Path) == 0 {
-		return node{name: name, torrent: t}
-	}
-	return node{name: name, torrent: t, dir: true}
 }
 
 // children returns the entries of a directory, by name.
@@ -159,9 +144,13 @@ func (n node) children(ctx context.Context, src Source) ([]node, error) {
 	if n.torrent == nil {
 		return top(ctx, src)
 	}
+	list, err := sorted(ctx, src, n.torrent)
+	if err != nil {
+		return nil, err
+	}
 	var nodes []node
-	for _, i := range sorted(n.torrent) {
-		rest, ok := strings.CutPrefix(pathOf(n.torrent, i), n.prefix)
+	for _, f := range list {
+		rest, ok := strings.CutPrefix(f.Path, n.path)
 		if !ok {
 			continue
 		}
@@ -169,9 +158,9 @@ func (n node) children(ctx context.Context, src Source) ([]node, error) {
 		if last := len(nodes) - 1; deeper && last >= 0 && nodes[last].dir && nodes[last].name == name {
 			continue
 		}
-		child := node{name: name, torrent: n.torrent, dir: deeper, file: i}
+		child := node{name: name, torrent: n.torrent, dir: deeper, path: f.Path, size: f.Length}
 		if deeper {
-			child.prefix = n.prefix + name + "/"
+			child.path, child.size = n.path+name+"/", 0
 		}
 		nodes = append(nodes, child)
 	}
