@@ -307,9 +307,16 @@ func (t *Torrents) leave(e *addedTorrent, ih spate.InfoHash) error {
 		e.download = nil
 	}
 	if st != nil && st.State != torrent.StateChecking {
+		completed := false
 		err = cmp.Or(err, t.update(e, func(r *torrentRecord) {
 			r.Length, r.Done, r.Downloaded, r.Uploaded = st.BytesTotal, st.BytesDone, st.Downloaded, st.Uploaded
+			if st.State == torrent.StateSeeding && r.Completed.IsZero() { // since Run looked last
+				r.Completed, completed = t.env.Now().UTC(), true
+			}
 		}))
+		if completed && err == nil {
+			t.tell("completed", e)
+		}
 	}
 	if errors.Is(err, errRemoved) {
 		err = nil
