@@ -64,7 +64,7 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 		}
 	}
 	add(browsers, false)
-	if s.opt.WebRTC != nil && !private {
+	if s.opt.WebRTC != nil && !private && (s.opt.Signals == nil || s.opt.Signals(hash)) {
 		for _, url := range s.opt.SignalTrackers {
 			if !slices.ContainsFunc(browsers, func(tier []string) bool { return slices.Contains(tier, url) }) {
 				add([][]string{{url}}, true)

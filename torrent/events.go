@@ -90,6 +90,7 @@ func (t *Torrent) emitLocked(e Event) {
 		close(t.events.wake)
 		t.events.wake = nil
 	}
+	t.s.events.tell(t, e)
 	if len(t.events.subs) == 0 {
 		return
 	}

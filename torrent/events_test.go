@@ -2,6 +2,7 @@ package torrent_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,8 @@ func TestEvents(t *testing.T) {
 		s := w.session(simnet.Link{}, torrent.Options{})
 		store := &fullDisk{Storage: storage.NewMemoryLike(data)}
 		store.full.Store(true)
+		whole, dropping := s.Subscribe(100), s.Subscribe(1)
+		defer dropping.Close()
 		tor := w.add(s, mi, torrent.AddOptions{Storage: store, Stopped: true})
 		all, one := tor.Subscribe(100), tor.Subscribe(1)
 		closed := tor.Subscribe(0)
@@ -61,6 +64,23 @@ func TestEvents(t *testing.T) {
 			if states[i] != want[i] {
 				t.Errorf("states %v, want %v", states, want)
 			}
+		}
+		whole.Close()
+		whole.Close()
+		var told []torrent.State
+		toldDone := 0
+		for e := range whole.Events() {
+			switch {
+			case e.Torrent != tor || e.Kind == torrent.EventPiece:
+				t.Errorf("the session tells %+v", e)
+			case e.Kind == torrent.EventDone:
+				toldDone++
+			default:
+				told = append(told, e.State)
+			}
+		}
+		if !slices.Equal(told, states) || toldDone != 1 || dropping.Dropped() != int64(len(told)) {
+			t.Errorf("the session tells %v and done %d times, and dropped %d", told, toldDone, dropping.Dropped())
 		}
 		n := 0
 		for range one.Events() {

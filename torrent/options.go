@@ -80,6 +80,9 @@ type Options struct {
 	// SignalTrackers are the URLs of WebSocket trackers to which every torrent that is not private
 	// is announced, in addition to its own trackers. They need WebRTC.
 	SignalTrackers []string
+	// Signals reports whether the torrent with an info-hash is announced to SignalTrackers. It must
+	// be safe for concurrent use and quick. Nil: all are.
+	Signals func(spate.InfoHash) bool
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver

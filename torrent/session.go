@@ -62,6 +62,7 @@ type Session struct {
 	punches punches
 
 	channels channels
+	events   sessionEvents
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc

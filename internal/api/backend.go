@@ -14,6 +14,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/fault"
+	"spate/internal/fileserver"
 	"spate/internal/reach"
 	"spate/maker"
 	"spate/publish"
@@ -21,10 +22,15 @@ import (
 	"spate/torrent"
 )
 
-// NewBackend returns a backend for a daemon of this process.
-func NewBackend(d *daemon.Daemon) Backend { return backend{d} }
+// NewBackend returns a backend for a daemon of this process. remote means that its callers may be on
+// other machines: they may not make the daemon use the network of this machine, nor write where they
+// want.
+func NewBackend(d *daemon.Daemon, remote bool) Backend { return backend{d, remote} }
 
-type backend struct{ d *daemon.Daemon }
+type backend struct {
+	d      *daemon.Daemon
+	remote bool
+}
 
 // Status implements [Backend].
 func (b backend) Status(ctx context.Context) (Status, error) {
@@ -53,6 +59,10 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 			folder.Refused = append(folder.Refused, Refused{Name: name, Error: st.Refused[name]})
 		}
 		s.Folders = append(s.Folders, folder)
+	}
+	if t, err := d.Torrents(); err == nil {
+		totals := t.Totals()
+		s.Torrents = &totals
 	}
 	snap, err := b.Snapshot(ctx)
 	s.Totals = snap.Totals
@@ -159,8 +169,13 @@ func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
 	if err != nil {
 		return nil, notFound(ref, err)
 	}
+	return peersOf(b.peers(r)), nil
+}
+
+// peersOf converts the connected peers of a torrent.
+func peersOf(list []peer) []Peer {
 	out := []Peer{}
-	for _, p := range b.peers(r) {
+	for _, p := range list {
 		have := p.Have
 		if math.IsNaN(have) {
 			have = 0
@@ -170,7 +185,7 @@ func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
 			UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: p.twin,
 		})
 	}
-	return out, nil
+	return out
 }
 
 // Snapshot implements [Backend].
@@ -266,3 +281,6 @@ func toAPI(err error) error {
 	}
 	return &Error{Code: code, Message: strings.TrimSpace(fault.Message(err)), Hint: fault.HintOf(err)}
 }
+
+// Files implements [Backend].
+func (b backend) Files() fileserver.Source { return b.d.Files() }

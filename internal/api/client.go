@@ -169,7 +169,7 @@ func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Sn
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	limit := readLimit
 	switch {
-	case path == "/v1/backup":
+	case path == "/v1/backup", strings.HasPrefix(path, "/v1/torrents/") && strings.HasSuffix(path, "/move"):
 		limit = backupLimit
 	case method != http.MethodGet && path != "/v1/dialback" && path != "/v1/check":
 		limit = changeLimit

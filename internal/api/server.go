@@ -6,15 +6,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
-	"slices"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
 	"spate/publish"
@@ -36,6 +36,9 @@ type Backend interface {
 	Withdraw(ctx context.Context, ref string) error
 	Backup(ctx context.Context, path string) error
 	DialBack(ctx context.Context) reach.DialBack
+	// Files returns the files of all releases and added torrents.
+	Files() fileserver.Source
+	TorrentBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -72,6 +75,7 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 			}
 		})
 	}
+	s.mux.Handle(davPath+"/", fileserver.NewWebDAV(b.Files(), davPath))
 	return s
 }
 
@@ -90,6 +94,18 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"POST /v1/check":               s.check,
 		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
+
+		"GET /v1/torrents":                       s.torrents,
+		"POST /v1/torrents":                      s.addTorrent,
+		"GET /v1/torrents/{ref}":                 s.torrent,
+		"PATCH /v1/torrents/{ref}":               s.changeTorrent,
+		"DELETE /v1/torrents/{ref}":              s.removeTorrent,
+		"GET /v1/torrents/{ref}/peers":           s.torrentPeers,
+		"GET /v1/torrents/{ref}/files/{path...}": s.file,
+		"GET /v1/torrents/{ref}/playlist.m3u8":   s.playlist,
+		"POST /v1/torrents/{ref}/move":           s.moveTorrent,
+		"POST /v1/torrents/{ref}/recheck":        s.recheckTorrent,
+		"POST /v1/torrents/{ref}/reannounce":     s.reannounceTorrent,
 	}
 }
 
@@ -106,31 +122,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit returns an error if the sender of r may not use the API.
 func (s *Server) admit(r *http.Request) error {
-	if s.opt.Token == nil {
-		return nil
-	}
-	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		return &Error{Code: Unauthorized, Message: "requests from web pages are refused"}
-	}
-	if !s.knownHost(r.Host) {
-		return &Error{Code: Unauthorized, Message: "the Host header is neither an address nor a name of this machine"}
-	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !s.opt.Token([]byte(token)) {
-		return &Error{Code: Unauthorized, Message: "a valid token is needed"}
+	access := daemon.APIAccess{Token: s.opt.Token, Hosts: s.opt.Hosts}
+	if no := access.Refuse(r); no != nil {
+		return &Error{Code: Unauthorized, Message: no.Why}
 	}
 	return nil
-}
-
-// knownHost reports whether the Host header is an address or a known name. It protects against
-// web pages that make their own name resolve to this machine (DNS rebinding).
-func (s *Server) knownHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || slices.Contains(s.opt.Hosts, host)
 }
 
 // statusOf maps the codes of errors to status codes of HTTP.
@@ -156,7 +152,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf[e.Code]
 	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -184,12 +180,15 @@ func done(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// read decodes the body of a request: one JSON object with known fields.
-func read(r *http.Request, v any) error {
+// read decodes the body of a request: one JSON object with known fields, of at most maxBody bytes.
+func read(r *http.Request, v any) error { return readUpTo(r, v, maxBody) }
+
+// readUpTo is read for a request of at most most bytes.
+func readUpTo(r *http.Request, v any, most int64) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
 		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
 	}
-	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	d := json.NewDecoder(io.LimitReader(r.Body, most))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
@@ -235,7 +234,16 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	l := List{Text: q.Get("q"), Group: q.Get("group"), Latest: q.Get("latest") == "true"}
-	for name, n := range map[string]*int{"offset": &l.Offset, "limit": &l.Limit} {
+	if err := readPage(q, &l.Offset, &l.Limit); err != nil {
+		return err
+	}
+	v, err := s.backend.Releases(r.Context(), l)
+	return send(w, r, v, err)
+}
+
+// readPage reads the parameters offset and limit of a list.
+func readPage(q url.Values, offset, limit *int) error {
+	for name, n := range map[string]*int{"offset": offset, "limit": limit} {
 		if q.Get(name) == "" {
 			continue
 		}
@@ -244,8 +252,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 			return &Error{Code: BadRequest, Message: name + " is not a number of 0 or more"}
 		}
 	}
-	v, err := s.backend.Releases(r.Context(), l)
-	return send(w, r, v, err)
+	return nil
 }
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) error {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/fileserver"
 	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
 )
@@ -36,6 +40,21 @@ func (f *fake) Withdraw(_ context.Context, ref string) error {
 func (f *fake) Change(_ context.Context, ref string, c Change) error {
 	return &Error{Code: NotFound, Message: "no release " + ref}
 }
+func (f *fake) Torrents(context.Context, daemon.TorrentList) (Torrents, error) {
+	return Torrents{}, nil
+}
+func (f *fake) Torrent(context.Context, string) (daemon.TorrentDetails, error) {
+	return daemon.TorrentDetails{}, nil
+}
+func (f *fake) TorrentPeers(context.Context, string) ([]Peer, error) { return []Peer{}, nil }
+func (f *fake) AddTorrent(_ context.Context, a AddTorrent) (daemon.TorrentInfo, error) {
+	f.did = append(f.did, "add "+a.Source)
+	return daemon.TorrentInfo{Name: a.Source}, nil
+}
+func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
+	f.did = append(f.did, "remove "+ref)
+	return nil
+}
 func (f *fake) Snapshot(context.Context) (Snapshot, error) { return Snapshot{}, nil }
 func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
 	each(Event{Event: "published", Path: p.Paths[0], Release: &publish.ReleaseInfo{Ref: "a~1"}})
@@ -58,6 +77,8 @@ func TestAdmission(t *testing.T) {
 		"IPv6":               {"[::1]:6970", [2]string{}, "Bearer good", 204},
 		"none":               {"127.0.0.1", [2]string{}, "", 401},
 		"a bad token":        {"127.0.0.1", [2]string{}, "Bearer bad", 403},
+		"a password":         {"127.0.0.1", [2]string{}, "Basic YW55Omdvb2Q=", 204},
+		"a bad password":     {"127.0.0.1", [2]string{}, "Basic YW55OmJhZA==", 403},
 		"another scheme":     {"127.0.0.1", [2]string{}, "Basic good", 403},
 		"a web page":         {"127.0.0.1", [2]string{"Origin", "http://127.0.0.1"}, "Bearer good", 403},
 		"a web page's image": {"127.0.0.1", [2]string{"Sec-Fetch-Site", "cross-site"}, "Bearer good", 403},
@@ -85,13 +106,14 @@ func TestAdmission(t *testing.T) {
 func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
-		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers"}
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
+		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
 		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" { // an endless stream
 			t.Errorf("the route %s has no example in this test", pattern)
 		} else if path != "" {
-			contenttest.Content(t, s, path, contenttest.Exempt{Method: strings.HasPrefix(path, "/v1/releases")})
+			contenttest.Content(t, s, path, contenttest.Exempt{Method: !strings.HasPrefix(path, "/v1/status")})
 		}
 	}
 }
@@ -113,6 +135,11 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/watch?every=1ns", "", 400, BadRequest},
 		{"GET", "/v1/releases?limit=-1", "", 400, BadRequest},
 		{"GET", "/v2/status", "", 404, NotFound},
+		{"POST", "/v1/torrents", `{}`, 400, BadRequest},
+		{"POST", "/v1/torrents", `{"source":"a","torrent":"ZA=="}`, 400, BadRequest},
+		{"POST", "/v1/torrents", `{"path":"/etc/passwd"}`, 400, BadRequest},
+		{"DELETE", "/v1/torrents/a?data=yes", "", 400, BadRequest},
+		{"GET", "/v1/torrents/a/move", "", 405, BadMethod},
 		{"GET", "/v1/releases/../../status", "", 0, ""},
 		{"PUT", "/v1/status", "", 405, BadMethod},
 		{"GET", "/v1/backup", "", 405, BadMethod},
@@ -182,4 +209,29 @@ func TestClient(t *testing.T) {
 	if _, err := NewRemote("ftp://x", ""); err == nil {
 		t.Error("NewRemote accepted an FTP URL")
 	}
+}
+
+func (f *fake) Files() fileserver.Source { return oneFile{} }
+
+// oneFile is a source with one torrent of one file.
+type oneFile struct{}
+
+func (oneFile) Torrents(context.Context) ([]fileserver.Torrent, error) {
+	return []fileserver.Torrent{{ID: "a", Name: "film.mkv", Single: true, Size: 4}}, nil
+}
+
+func (oneFile) Torrent(context.Context, string) (fileserver.Torrent, error) {
+	return fileserver.Torrent{ID: "a", Name: "film.mkv", Single: true, Size: 4}, nil
+}
+
+func (oneFile) Files(context.Context, string) ([]fileserver.FileInfo, error) { return nil, nil }
+
+func (oneFile) Open(_ context.Context, _, path string) (io.ReadSeekCloser, error) {
+	if path != "film.mkv" {
+		return nil, fs.ErrNotExist
+	}
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{strings.NewReader("film"), io.NopCloser(nil)}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/reach"
 	"spate/internal/uplink"
@@ -33,6 +34,8 @@ type Status struct {
 	WebSeed string   `json:"web_seed,omitempty"`
 	Folders []Folder `json:"folders"`
 	Totals  Totals   `json:"totals"`
+	// Torrents are sums over the added torrents. They are absent for publish in the foreground.
+	Torrents *daemon.TorrentTotals `json:"torrents,omitempty"`
 	// Reach says whether others on the internet can connect.
 	Reach reach.Status `json:"reachable"`
 	// Uplink is the limit of all senders, and where it comes from.

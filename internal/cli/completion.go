@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/daemon"
 	"spate/internal/termsafe"
 )
 
@@ -22,7 +23,7 @@ var flagValues = map[string][]string{
 
 // extensions holds the extensions of the files that a shell completes as arguments of a verb.
 var extensions = map[string][]string{
-	"get": {"torrent", "meta4", "magnet"}, "show": {"torrent", "magnet"}, "verify": {"torrent"}, "edit": {"torrent"}, "magnet": {"torrent"}, "seed": {"torrent"},
+	"get": {"torrent", "meta4", "magnet"}, "add": {"torrent", "meta4", "magnet"}, "show": {"torrent", "magnet"}, "verify": {"torrent"}, "edit": {"torrent"}, "magnet": {"torrent"}, "seed": {"torrent"},
 	"announce": {"torrent"}, "scrape": {"torrent"},
 }
 
@@ -50,7 +51,7 @@ func (a *app) completions(cmd *cobra.Command) {
 			}
 			return extensions[name], cobra.ShellCompDirectiveFilterFileExt
 		}
-	case groupOf(name) == "serve" && name != "list":
+	case groupOf(name) == "serve" && name != "list" && name != "add":
 		cmd.ValidArgsFunction = a.completeReleases
 	case name == "list" || name == "top" || name == "version" || name == "tracker" || name == "serve":
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -63,10 +64,14 @@ func (a *app) completions(cmd *cobra.Command) {
 // completeTime bounds the time that a completion waits for the daemon.
 const completeTime = time.Second
 
-// completeReleases returns the names of the releases of the daemon that begin with a word.
+// onlyTorrents are the verbs whose arguments are never releases.
+var onlyTorrents = map[string]bool{"remove": true, "set": true, "move": true, "recheck": true, "reannounce": true}
+
+// completeReleases returns the names of the releases and added torrents of the daemon that begin with
+// a word.
 func (a *app) completeReleases(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	const nothing = cobra.ShellCompDirectiveNoFileComp
-	if cmd.Name() == "status" && len(args) > 0 {
+	if (cmd.Name() == "status" || cmd.Name() == "move") && len(args) > 0 {
 		return nil, nothing
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
@@ -76,15 +81,25 @@ func (a *app) completeReleases(cmd *cobra.Command, args []string, word string) (
 		state = a.Getenv(varOf("state"))
 	}
 	states := a.daemonStates(state)
-	list, err := api.New(states[0], states[1:]...).Releases(ctx, api.List{Limit: topReleases})
-	if err != nil {
-		return nil, nothing
-	}
-	var refs []string
-	for _, r := range list.Releases {
-		if strings.HasPrefix(r.Ref, word) && termsafe.Line(r.Ref) == r.Ref {
-			refs = append(refs, r.Ref)
+	c := api.New(states[0], states[1:]...)
+	var names []string
+	if cmd.Name() != "withdraw" {
+		list, err := c.Torrents(ctx, daemon.TorrentList{Limit: topReleases})
+		if err != nil {
+			return nil, nothing
+		}
+		for _, t := range list.Torrents {
+			names = append(names, t.Name)
 		}
 	}
-	return refs, nothing
+	if !onlyTorrents[cmd.Name()] {
+		list, err := c.Releases(ctx, api.List{Limit: topReleases})
+		if err != nil {
+			return nil, nothing
+		}
+		for _, r := range list.Releases {
+			names = append(names, r.Ref)
+		}
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, word) || termsafe.Line(n) != n }), nothing
 }

@@ -40,6 +40,7 @@ type getOptions struct {
 
 func (a *app) getCmd() *cobra.Command {
 	var opt getOptions
+	var byDaemon bool
 	cmd := &cobra.Command{
 		Use:   "get SOURCE...",
 		Short: "fetch from a release page, a .torrent or its URL",
@@ -58,7 +59,12 @@ https://.`,
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
 		Args: need(1, -1, "a SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if byDaemon {
+				return a.getByDaemon(cmd.Context(), args, &opt, cmd.Flags().Changed("seed"))
+			}
+			return a.get(cmd.Context(), args, &opt)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR` or file; -: standard output")
@@ -68,6 +74,7 @@ https://.`,
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after this `TIME` without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files with other data")
 	verifyKeyFlag(f, &opt.key)
+	f.BoolVar(&byDaemon, "daemon", false, "let a running spate serve do it, and show its progress")
 	f.BoolVar(&opt.tui, "tui", false, "show files, pieces, peers and rates on a screen")
 	opt.sessionFlags.add(f)
 	return cmd

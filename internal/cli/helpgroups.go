@@ -14,7 +14,7 @@ const fewFlags = 14
 var firstFlags = map[string]string{
 	"publish": "public-url up release release-version variant notes listen domain sign state",
 	"serve":   "watch public-url up listen domain title sign older-versions api state",
-	"get":     "output select seed up down timeout force verify-key sequential tui",
+	"get":     "output select seed up down timeout force verify-key sequential daemon tui",
 	"seed":    "data up down peer peer-port seed-mode force state",
 	"create":  "output announce format piece-length web-seed private comment name exclude each",
 	"edit":    "output announce web-seed comment name private",
@@ -26,7 +26,7 @@ var flagGroups = []struct{ title, names string }{
 	{"The torrent", "announce format piece-length web-seed private comment source name created-by no-date include exclude hidden collection similar update-url"},
 	{"The page", "version-pattern release release-version variant group notes title theme follow-links host http-up no-v1-twin"},
 	{"Peers", "up down seed-mode encryption peer peer-port bind no-pex no-lsd lsd-group transport no-utp no-portmap gateway no-dht dht-bootstrap"},
-	{"Tracker and web server", "listen udp public-url no-guess log log-privacy interval announce-budget access-log proxy proxy-protocol public-metrics tracker-dht reuse-port api api-group"},
+	{"Tracker and web server", "listen udp public-url no-guess log log-privacy interval announce-budget access-log proxy proxy-protocol public-metrics tracker-dht reuse-port api api-group transmission-rpc"},
 	{"HTTPS", "tls-cert tls-key domain redirect acme-email acme-ca acme-ca-roots"},
 }
 

@@ -50,6 +50,7 @@ type readyEvent struct {
 	Torrents  int           `json:"torrents,omitempty"`
 	Socket    string        `json:"socket,omitempty"`   // path of the socket of the API
 	APIAddr   string        `json:"api_addr,omitempty"` // address of the API on the network
+	RPCAddr   string        `json:"rpc_addr,omitempty"` // address of the Transmission RPC
 }
 
 // describe sets the fields that come from a torrent.

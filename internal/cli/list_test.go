@@ -17,21 +17,21 @@ func TestReleaseTableFitsTheTerminal(t *testing.T) {
 	r.TotalLength, r.Completed, r.SeedBytes = 1_500_000_000, 1234, 22_000_000_000
 	list := []publish.ReleaseInfo{r, {Ref: "中文名称中文名称中文名称中文名称中文.iso~1", Live: publish.Live{State: publish.StateChecking}}}
 	for _, width := range []int{80, 100, 60} {
-		for line := range strings.Lines(releaseTable(list, width)) {
+		for line := range strings.Lines(listTable(list, nil, width)) {
 			if n := ansi.StringWidth(strings.TrimRight(line, "\n")); n > max(width, 62) {
 				t.Errorf("in %d columns a line has %d:\n%s", width, n, line)
 			}
 		}
 	}
-	if got := releaseTable(list, 80); !strings.Contains(got, "debian-l") || !strings.Contains(got, "~amd64  ") {
+	if got := listTable(list, nil, 80); !strings.Contains(got, "debian-l") || !strings.Contains(got, "~amd64  ") {
 		t.Errorf("the name lost an end:\n%s", got)
 	}
 	for _, width := range []int{0, 200} {
-		if got := releaseTable(list, width); !strings.Contains(got, r.Ref+"  ") {
+		if got := listTable(list, nil, width); !strings.Contains(got, r.Ref+"  ") {
 			t.Errorf("in %d columns, the name is cut:\n%s", width, got)
 		}
 	}
-	if got := releaseTable(nil, 80); got != "" {
+	if got := listTable(nil, nil, 80); got != "" {
 		t.Errorf("without releases the table is %q", got)
 	}
 }

@@ -355,3 +355,6 @@ func (a *app) printPublished(e releaseEvent) error {
 	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
 		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
 }
+
+// TorrentChanged is not called for a publisher, which downloads no torrents.
+func (v *publishView) TorrentChanged(string, *daemon.TorrentInfo) {}

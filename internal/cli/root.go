@@ -13,6 +13,7 @@ import (
 	"spate"
 	"spate/internal/classic"
 	"spate/internal/fault"
+	"spate/internal/onevent"
 	"spate/internal/term"
 )
 
@@ -21,7 +22,8 @@ import (
 type app struct {
 	*term.Terminal
 	env    Env
-	config string // --config
+	config string         // --config
+	on     []onevent.Rule // of the settings file
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
@@ -58,11 +60,17 @@ func (a *app) verbs() []*cobra.Command {
 		a.doctorCmd(),
 		a.topCmd(),
 		a.btCmd(),
+		a.addCmd(),
 		a.listCmd(),
 		a.statusCmd(),
-		a.withdrawCmd(),
 		a.pauseCmd(),
 		a.resumeCmd(),
+		a.removeCmd(),
+		a.withdrawCmd(),
+		a.setCmd(),
+		a.moveCmd(),
+		a.recheckCmd(),
+		a.reannounceCmd(),
 		a.versionCmd(),
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // TestSampleSettings checks that docs/spate.toml has every flag of serve and site export, and only
-// valid settings.
+// valid settings and rules for events.
 func TestSampleSettings(t *testing.T) {
 	b, err := os.ReadFile("../../docs/spate.toml")
 	if err != nil {
@@ -22,15 +22,22 @@ func TestSampleSettings(t *testing.T) {
 		if name, _, ok := strings.Cut(line, " = "); ok && strings.HasPrefix(line, "# ") && !strings.Contains(name[2:], " ") {
 			line = line[2:]
 		}
+		if strings.HasPrefix(line, "# [[") {
+			line = line[2:]
+		}
 		lines = append(lines, line)
 	}
-	var tree map[string]map[string]any
+	var tree map[string]any
 	if err := toml.Unmarshal([]byte(strings.Join(lines, "")), &tree); err != nil {
 		t.Fatal(err)
 	}
+	if rules, err := parseOn("spate.toml", tree, b); err != nil || len(rules) != 2 {
+		t.Errorf("%d rules: %v", len(rules), err)
+	}
 	for table, cmd := range map[string]*cobra.Command{"serve": newApp(Env{}).serveCmd(), "site": newApp(Env{}).siteExportCmd()} {
+		settings, _ := tree[table].(map[string]any)
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			v, ok := tree[table][f.Name]
+			v, ok := settings[f.Name]
 			if f.Hidden && !ok {
 				return
 			}
@@ -39,9 +46,9 @@ func TestSampleSettings(t *testing.T) {
 			} else if err := setFlag(cmd.Flags(), f, v); err != nil {
 				t.Errorf("%s: %v", f.Name, err)
 			}
-			delete(tree[table], f.Name)
+			delete(settings, f.Name)
 		})
-		for name := range tree[table] {
+		for name := range settings {
 			t.Errorf("%s has no --%s", table, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/internal/termsafe"
+	"spate/internal/transmission"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -32,7 +34,12 @@ type serveOptions struct {
 	keepDir        string
 	apiListen      string
 	apiGroup       string
+	rpcListen      string // --transmission-rpc
 	names          string // --version-pattern
+	downloadDirs   []string
+	addFrom        []string
+	maxDownloads   int
+	maxSeeds       int
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -44,8 +51,8 @@ func (a *app) serveCmd() *cobra.Command {
 becomes a release once it is complete, a change of it becomes a new version, and a
 removal withdraws it. A .torrent is seeded from the data beside it, and NAME.md
 contains the notes of NAME. serve keeps its state in --state and hashes nothing
-twice. publish, list, status, withdraw, pause, resume and top use the daemon through
-a socket in --state, or with --api over the network with a token of serve token.
+twice. publish, add, list, status, pause and other verbs use the daemon through a
+socket in --state, or with --api over the network with a token of serve token.
 --reuse-port replaces a serve with the same --state that was started with it.
 
 Each entry is a release of its own, unless --version-pattern matches its whole name:
@@ -78,7 +85,12 @@ The entry that is published last is the newest version.`,
 	opt.site.add(f, "--watch and --theme")
 	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
 	opt.addTracker(f)
+	f.StringArrayVar(&opt.downloadDirs, "download-dir", nil, "store added torrents in `DIR`, or with LABEL=DIR those of a label; repeatable")
+	f.StringArrayVar(&opt.addFrom, "add-from", nil, "add the .torrent and .magnet files in `DIR`, or in LABEL=DIR; repeatable")
+	f.IntVar(&opt.maxDownloads, "max-downloads", 0, "download at most `N` torrents at a time; 0: all")
+	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` complete torrents at a time; 0: all")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
+	f.StringVar(&opt.rpcListen, "transmission-rpc", "", "answer Transmission's RPC on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
@@ -151,15 +163,73 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if c.Folders, err = parseWatch(opt.watch); err != nil {
 		return c, err
 	}
+	if c.Torrents, err = opt.torrents(); err != nil {
+		return c, err
+	}
 	if opt.apiGroup != "" {
 		if c.SocketGroup, err = groupID(opt.apiGroup); err != nil {
 			return c, err
 		}
 	}
+	if c.Events, err = a.eventRunner(); err != nil {
+		return c, err
+	}
+	if opt.rpcListen != "" {
+		if c.RPC, err = bound("--transmission-rpc", opt.rpcListen, "9091", opt.session.bind.Addr); err != nil {
+			return c, err
+		}
+		c.AnswerRPC = transmission.Handler
+	}
 	if opt.apiListen != "" {
 		c.API, err = bound("--api", opt.apiListen, "6969", opt.session.bind.Addr)
 	}
 	return c, err
+}
+
+// torrents returns the configuration of the torrents that are added.
+func (opt *serveOptions) torrents() (c daemon.TorrentsConfig, err error) {
+	c = daemon.TorrentsConfig{MaxDownloads: opt.maxDownloads, MaxSeeds: opt.maxSeeds}
+	if c.MaxDownloads < 0 || c.MaxSeeds < 0 {
+		return c, fault.Usagef("--max-downloads and --max-seeds must not be negative")
+	}
+	for _, v := range opt.addFrom {
+		label, dir, err := labelledDir("--add-from", v)
+		if err != nil {
+			return c, err
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return c, cmp.Or(err, fault.Usagef("--add-from %s is not a directory", dir))
+		}
+		c.Drops = append(c.Drops, daemon.DropFolder{Label: label, Dir: dir})
+	}
+	for _, v := range opt.downloadDirs {
+		label, dir, err := labelledDir("--download-dir", v)
+		if err != nil {
+			return c, err
+		}
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return c, err
+		}
+		c.Folders = append(c.Folders, daemon.DownloadFolder{Label: label, Dir: dir})
+	}
+	return c, nil
+}
+
+// labelledDir returns the parts of a value DIR or LABEL=DIR of a flag. A value with a slash before the
+// equals sign is a path.
+func labelledDir(flag, v string) (label, dir string, err error) {
+	dir = v
+	if before, after, ok := strings.Cut(v, "="); ok && before != "" && !strings.ContainsAny(before, `/\`) {
+		label, dir = before, after
+	}
+	if blank(dir) {
+		return "", "", fault.UsageHint("write DIR or LABEL=DIR", "%s %q names no directory", flag, v)
+	}
+	if err := (&daemon.TorrentOptions{Label: label}).Check(); err != nil {
+		return "", "", err
+	}
+	dir, err = filepath.Abs(dir)
+	return label, dir, err
 }
 
 // groupID returns the number of the group that --api-group names.
@@ -180,7 +250,7 @@ func groupID(name string) (*int, error) {
 // answerAPI returns the function that makes the handler of a daemon's API.
 func answerAPI(log *slog.Logger) daemon.APIHandler {
 	return func(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
-		return api.NewServer(api.NewBackend(d), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
+		return api.NewServer(api.NewBackend(d, access.Token != nil), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
 	}
 }
 
@@ -235,7 +305,7 @@ func (v *serveView) Ready() error {
 	base, _ := d.BaseURL()
 	e := readyEvent{
 		Event: "ready", PageURL: publish.Absolute(base, "/"), HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(),
-		PeerAddr: d.PeerAddr(), Torrents: total, Socket: filepath.Join(d.State(), api.SocketName), APIAddr: d.APIAddr(),
+		PeerAddr: d.PeerAddr(), Torrents: total, Socket: filepath.Join(d.State(), api.SocketName), APIAddr: d.APIAddr(), RPCAddr: d.RPCAddr(),
 	}
 	for _, tier := range d.Announce() {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
@@ -286,4 +356,9 @@ func (v *serveView) Changed(what string, r *publish.Release) {
 	default:
 		v.app.Notef("%s %s", what, r.Ref())
 	}
+}
+
+// TorrentChanged prints a change of an added torrent.
+func (v *serveView) TorrentChanged(what string, i *daemon.TorrentInfo) {
+	v.app.printTorrentChange(what, i)
 }

@@ -71,19 +71,31 @@ func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(
 
 func (a *app) statusCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
-		Use:   "status [RELEASE]",
-		Short: "show the state of a spate serve or of a release",
-		Long: `Show the state of a spate serve: its releases, what it sends, and what it could not
-publish. With RELEASE, named as list shows it, show the state of that release.`,
+		Use:   "status [NAME]",
+		Short: "show the state of a spate serve, a release or a torrent",
+		Long: `Show the state of a spate serve: its releases and torrents, what it sends, and what it
+could not publish. With NAME, as list shows it, show the state of that release, or of
+that torrent that was added.`,
 		Example: `  spate status
   spate status debian.iso`,
-	}, 0, 1, "one RELEASE", func(ctx context.Context, c *api.Client, args []string) error {
+	}, 0, 1, "one NAME", func(ctx context.Context, c *api.Client, args []string) error {
 		if len(args) == 0 {
 			s, err := c.Status(ctx)
 			if err != nil {
 				return err
 			}
 			return a.printStatus(s)
+		}
+		added, err := isTorrent(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		if added {
+			t, err := c.Torrent(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.printTorrent(t)
 		}
 		r, err := c.Release(ctx, args[0])
 		if err != nil {
@@ -114,6 +126,7 @@ func (a *app) printStatus(s api.Status) error {
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"reachable", s.Reach.String()}, {"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
+		{"torrents", torrentTotalWords(s.Torrents)},
 		{"downloads", cmp.Or(storyWords(daemon.Story{Downloading: t.Leechers, Sent: t.OriginBytes(), Delivery: t.Delivery}), "none yet")},
 		{"delivered", deliveredWords(t.Counts)},
 		{"swarms", fmt.Sprintf("%s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Peers, "peer"))},
@@ -228,21 +241,33 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 
 func (a *app) pauseCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
-		Use: "pause RELEASE...", Short: "stop sending a release of a spate serve; it stays listed",
-		Long: `Stop sending releases of a spate serve to peers and over HTTP. They stay listed and
-tracked, so that peers can still fetch them from each other.`,
-	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
-		paused := true
-		return a.each(refs, "paused", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
+		Use: "pause NAME...", Short: "stop a torrent, or stop sending a release; it stays listed",
+		Long: `Stop torrents that were added to a spate serve, or stop sending releases to peers and
+over HTTP. Paused releases stay listed and tracked, so that peers can still fetch them
+from each other.`,
+	}, 1, -1, "a NAME", func(ctx context.Context, c *api.Client, refs []string) error {
+		return a.each(refs, "paused", func(ref string) error { return setPaused(ctx, c, ref, true) })
 	})
 }
 
 func (a *app) resumeCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
-		Use: "resume RELEASE...", Short: "send a paused release again",
-		Long: "Send paused releases to peers and over HTTP again.",
-	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
-		paused := false
-		return a.each(refs, "resumed", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
+		Use: "resume NAME...", Short: "start a paused torrent, or send a paused release again",
+		Long: `Start torrents again that are paused, have failed, or have reached the goal of their
+seeding. Send paused releases to peers and over HTTP again.`,
+	}, 1, -1, "a NAME", func(ctx context.Context, c *api.Client, refs []string) error {
+		return a.each(refs, "resumed", func(ref string) error { return setPaused(ctx, c, ref, false) })
 	})
+}
+
+// setPaused pauses or resumes the torrent or the releases that ref names.
+func setPaused(ctx context.Context, c *api.Client, ref string, paused bool) error {
+	added, err := isTorrent(ctx, c, ref)
+	switch {
+	case err != nil:
+		return err
+	case added:
+		return c.ChangeTorrent(ctx, ref, daemon.TorrentChange{Paused: &paused})
+	}
+	return c.Change(ctx, ref, api.Change{Paused: &paused})
 }

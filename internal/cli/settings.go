@@ -45,6 +45,9 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if err := checkSettings(cmd.Root(), path, tree, raw); err != nil {
 		return err
 	}
+	if a.on, err = parseOn(path, tree, raw); err != nil {
+		return err
+	}
 	type layer struct {
 		keys   []string // of the table in the file
 		values map[string]any
@@ -144,17 +147,23 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 		return path, nil, nil, &fault.Error{Code: fault.Usage, Err: fmt.Errorf("settings: %w", err)}
 	}
 	kind := filetrust.Power
-	if hasToken(tree) {
+	if hasSecret(tree) {
 		kind = filetrust.Secret
 	}
 	return path, tree, b, filetrust.Check(path, kind, a.Warnf)
 }
 
-// hasToken reports whether settings contain the token of an API, which is a secret.
-func hasToken(tree map[string]any) bool {
-	for name, v := range tree {
-		if table, ok := v.(map[string]any); name == "api-token" || ok && hasToken(table) {
-			return true
+// hasSecret reports whether settings contain a secret: the token of an API, or the key that signs
+// what is posted for an event.
+func hasSecret(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, hasSecret)
+	case map[string]any:
+		for name, one := range v {
+			if name == "api-token" || name == "secret" || hasSecret(one) {
+				return true
+			}
 		}
 	}
 	return false
@@ -196,6 +205,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 		table, isTable := v.(map[string]any)
 		var err error
 		switch {
+		case k == onKey: // parseOn checks it
 		case k == "preset" && isTable:
 			for _, name := range slices.Sorted(maps.Keys(table)) {
 				preset, ok := table[name].(map[string]any)

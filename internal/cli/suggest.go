@@ -17,7 +17,7 @@ import (
 // otherWords maps words that other programs use for a verb or a flag to those of spate.
 var otherWords = map[string]string{
 	"download": "get", "fetch": "get", "add": "publish", "share": "publish", "make": "create", "info": "show", "inspect": "show",
-	"check": "verify", "remove": "withdraw", "rm": "withdraw", "delete": "withdraw", "unpublish": "withdraw", "ls": "list", "daemon": "serve", "watch": "top",
+	"check": "verify", "rm": "remove", "delete": "remove", "unpublish": "withdraw", "ls": "list", "daemon": "serve", "watch": "top",
 	"diagnose": "doctor", "out": "output", "dir": "output", "upload": "up", "download-limit": "down", "port": "peer-port", "trackers": "announce", "tracker": "announce",
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,6 +26,11 @@ all variants of one version. On a terminal withdraw says how many releases these
 and asks, unless --yes or --json is given. To withdraw an entry of a watched folder,
 remove it from the folder.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
+		for _, ref := range refs {
+			if added, err := isTorrent(ctx, c, ref); err != nil || added {
+				return cmp.Or(err, fault.UsageHint("spate remove "+ref, "%s was added, not published", ref))
+			}
+		}
 		if dryRun {
 			return a.withdrawnBy(ctx, c, refs)
 		}

@@ -62,16 +62,29 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		}
 	}
 	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
-	if d.conf.API == "" {
+	if d.conf.API == "" && d.conf.RPC == "" {
 		return nil
 	}
-	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
+	access, err := d.networkAccess()
 	if err != nil {
 		return err
 	}
-	s, err := (&ListenConfig{HTTP: d.conf.API, NoUDP: true, Who: "the API", Setting: "api"}).open(ctx)
+	if d.conf.API != "" {
+		if d.apiAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.API, "the API", "api", d.conf.Answer(d, access)}); err != nil {
+			return err
+		}
+	}
+	if d.conf.RPC != "" {
+		d.rpcAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.RPC, "the Transmission RPC", "transmission-rpc", d.conf.AnswerRPC(d, access)})
+	}
+	return err
+}
+
+// networkAccess returns who may control the daemon over the network: holders of a token.
+func (d *Daemon) networkAccess() (APIAccess, error) {
+	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
 	if err != nil {
-		return err
+		return APIAccess{}, err
 	}
 	check := func(token []byte) bool {
 		if err := tokens.Reload(); err != nil { // load the tokens for each request, because they change while the daemon runs
@@ -81,17 +94,33 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		_, ok := tokens.Check(token)
 		return ok
 	}
-	h := d.conf.Answer(d, APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())})
+	return APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())}, nil
+}
+
+// network is a way to control the daemon over the network.
+type network struct {
+	addr    string // HOST:PORT
+	who     string // for messages
+	setting string // that names addr
+	answer  http.Handler
+}
+
+// serveOnNetwork serves n and returns the address.
+func (d *Daemon) serveOnNetwork(ctx context.Context, part func(func(context.Context) error), n network) (string, error) {
+	s, err := (&ListenConfig{HTTP: n.addr, NoUDP: true, Who: n.who, Setting: n.setting}).open(ctx)
+	if err != nil {
+		return "", err
+	}
 	listener := d.trackerNode.server.Bound(s.http)
 	if d.trackerNode.tls != nil {
 		listener = tls.NewListener(listener, d.trackerNode.tls)
 	} else if !s.httpAddr().Addr().IsLoopback() {
-		d.env.Warnf("the API on %s is not encrypted: others on the network can read the token", s.httpAddr())
+		d.env.Warnf("%s on %s is not encrypted: others on the network can read the token", n.who, s.httpAddr())
 	}
-	d.apiAddr = s.httpAddr().String()
-	d.env.Notef("the API is at %s and requires a token", d.apiAddr)
-	part(func(ctx context.Context) error { return serveStreams(ctx, listener, h) })
-	return nil
+	addr := s.httpAddr().String()
+	d.env.Notef("%s is at %s and requires a token", n.who, addr)
+	part(func(ctx context.Context) error { return serveStreams(ctx, listener, n.answer) })
+	return addr, nil
 }
 
 // serveStreams serves an API until ctx ends. The end of ctx also ends its streams. A request

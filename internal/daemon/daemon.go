@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/onevent"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -30,13 +31,20 @@ type Config struct {
 	Names       *publish.NamePattern // makes entries of folders versions of one release; nil: none
 	FollowLinks bool                 // follow links that lead out of a folder
 
+	Torrents TorrentsConfig // the torrents that are added
+
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
 	Socket string     // path of the socket of the API
 
+	RPC       string     // HOST:PORT for the RPC protocol of Transmission; empty: off
+	AnswerRPC APIHandler // makes its handler
+
 	// SocketGroup is the group whose members may use the socket too. nil: only the user of the
 	// daemon may.
 	SocketGroup *int
+
+	Events *onevent.Runner // does what the settings say for events; may be nil
 }
 
 // WatchedFolder is a folder whose entries are published.
@@ -54,6 +62,10 @@ type Observer interface {
 	// Changed is called for each release that is published or withdrawn. what is
 	// "published" or "withdrawn". It may be called concurrently.
 	Changed(what string, r *publish.Release)
+	// TorrentChanged is called for each change of an added torrent. what is "added", "metadata",
+	// "completed", "finished", "paused", "resumed", "moved", "removed" or "failed". It may be called
+	// concurrently.
+	TorrentChanged(what string, i *TorrentInfo)
 }
 
 // Daemon is a [Publisher] with a catalog on disk, watched folders and an API.
@@ -65,7 +77,9 @@ type Daemon struct {
 	db       *catalogdb.DB
 	folders  []*publish.Folder
 	observer Observer
-	apiAddr  string // address of the API on the network, or ""
+	torrents *Torrents // nil for a publisher in the foreground
+	apiAddr  string    // address of the API on the network, or ""
+	rpcAddr  string    // address of the Transmission RPC, or ""
 
 	restored publish.Restored
 	checks   checks
@@ -77,10 +91,18 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if c.KeepDir == "" {
 		c.KeepDir = filepath.Join(c.State, "versions")
 	}
-	if err := checkOutside(c.Folders, c.State, c.KeepDir); err != nil {
+	outside := []string{c.State, c.KeepDir}
+	for _, f := range c.Torrents.Folders {
+		outside = append(outside, f.Dir)
+	}
+	for _, f := range c.Torrents.Drops {
+		outside = append(outside, f.Dir)
+	}
+	if err := checkOutside(c.Folders, outside...); err != nil {
 		return nil, err
 	}
 	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
+	d.Publisher.conf.Finished, d.Publisher.conf.Session.OnReach = d.tellFinish(c.Finished), d.tellReach(c.Session.OnReach)
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -96,6 +118,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 		env.Warnf("resume data of old releases was not removed: %v", err)
 	}
 	if err := d.Publisher.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.openTorrents(c.Torrents); err != nil {
 		return nil, err
 	}
 	if err := removeSocket(c.Socket); err != nil {
@@ -145,6 +170,9 @@ func (d *Daemon) Now() time.Time { return d.env.Now() }
 
 // APIAddr returns the address of the API on the network, or "".
 func (d *Daemon) APIAddr() string { return d.apiAddr }
+
+// RPCAddr returns the address of the RPC protocol of Transmission, or "".
+func (d *Daemon) RPCAddr() string { return d.rpcAddr }
 
 // checkOutside returns an error if one of dirs is inside a watched folder, because its
 // content would be published.
@@ -223,6 +251,9 @@ func (d *Daemon) work(ctx context.Context) error {
 		part(f.Run)
 	}
 	part(d.checkHourly)
+	part(d.conf.Events.Run)
+	part(d.tellTorrents)
+	part(d.torrents.Run)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
@@ -238,7 +269,7 @@ func (d *Daemon) openFolders() error {
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks, Names: d.conf.Names,
-			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.observer.Changed, Log: d.env.Log,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Written: d.writes, OnChange: d.changed, Log: d.env.Log,
 		})
 		if err != nil {
 			return err
@@ -263,7 +294,7 @@ func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path s
 	defer cancel(nil)
 	defer context.AfterFunc(d.life, func() { cancel(errors.New("the publisher stops")) })()
 	return d.Publisher.Publish(ctx, r, func(path string, r *publish.Release) error {
-		d.observer.Changed("published", r)
+		d.changed("published", r)
 		return done(path, r)
 	})
 }
@@ -312,7 +343,7 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 		return NotFound(ref, err)
 	}
 	for _, r := range list {
-		d.observer.Changed("withdrawn", r)
+		d.changed("withdrawn", r)
 	}
 	return nil
 }

@@ -133,8 +133,10 @@ func (m *metadataSearch) hopeless(st *torrent.MetadataStats) bool {
 // DownloadConfig configures the download of a torrent.
 type DownloadConfig struct {
 	State string // directory of resume data and locks
-	Dir   string // directory that will contain the data
-	Name  string // name of the data in Dir
+	// ResumeDir is the directory of the resume data; empty: one in State, which depends on the path.
+	ResumeDir string
+	Dir       string // directory that will contain the data
+	Name      string // name of the data in Dir
 
 	Force bool // overwrite files with other data
 	// Reuse selects the files that are copied from elsewhere below Dir if their data is there under
@@ -145,6 +147,7 @@ type DownloadConfig struct {
 	PlainSeed  bool             // do not super-seed
 	Sequential bool             // fetch the pieces in order
 	Peers      []netip.AddrPort // peers to connect to besides those of trackers
+	Up, Down   int64            // limits in bytes a second; 0: none
 }
 
 // Download is the download of a torrent.
@@ -170,6 +173,9 @@ func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c Dow
 	var err error
 	if d.claim, err = env.ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
 		return nil, err
+	}
+	if d.conf.ResumeDir == "" {
+		d.conf.ResumeDir = d.claim.ResumeDir
 	}
 	if d.Verified, err = d.check(ctx, env, progress); err == nil && !d.Verified {
 		err = d.reuse(ctx, env, progress)
@@ -207,8 +213,8 @@ func (d *Download) Release() { d.claim.Release() }
 func (d *Download) Start(s *Session, selected func([]string) bool) error {
 	c := &d.conf
 	add := torrent.AddOptions{
-		ResumeDir: d.claim.ResumeDir, Within: c.Within, Verified: d.Verified, PlainSeed: c.PlainSeed, Sequential: c.Sequential,
-		Force: c.Force, Select: selected, Peers: c.Peers,
+		ResumeDir: c.ResumeDir, Within: c.Within, Verified: d.Verified, PlainSeed: c.PlainSeed, Sequential: c.Sequential,
+		Force: c.Force, Select: selected, Peers: c.Peers, Up: c.Up, Down: c.Down,
 	}
 	var err error
 	if add.Dir, err = filepath.Abs(c.Dir); err != nil {
@@ -224,7 +230,7 @@ func (d *Download) Start(s *Session, selected func([]string) bool) error {
 // check checks the data at the path. It returns true if the data is complete.
 func (d *Download) check(ctx context.Context, env *Env, progress func() (update func(done, total int64), finish func())) (verified bool, err error) {
 	known := false
-	rec, err := storage.LoadResume(d.claim.ResumeDir, d.MetaInfo.Hash())
+	rec, err := storage.LoadResume(d.conf.ResumeDir, d.MetaInfo.Hash())
 	var damaged *storage.CorruptError
 	if errors.As(err, &damaged) {
 		env.Warnf("%v; the data is checked", err)

@@ -158,6 +158,10 @@ func (p *Publisher) openSession(ctx context.Context) error {
 	c.Options.OwnTracker = p.own.has
 	if !c.NoWebRTC {
 		c.Options.SignalTrackers = []string{p.ownSignalTracker()}
+		c.Options.Signals = func(ih spate.InfoHash) bool { // the tracker of this process does not track added torrents
+			_, allowed := p.trackerNode.server.Note(ih)
+			return allowed
+		}
 	}
 	if c.PortMap != nil {
 		ports := *c.PortMap

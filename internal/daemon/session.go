@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"spate/internal/fault"
@@ -51,6 +52,7 @@ type SessionConfig struct {
 
 // Session is an engine that runs until [Session.Stop].
 type Session struct {
+	up, down atomic.Int64 // limits that the user gave; 0: none
 	*torrent.Session
 	Local bool // the session finds peers on the local network
 	DHT   bool // the session finds peers by the DHT
@@ -61,7 +63,6 @@ type Session struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	tracker *trackerclient.Client
-	up      int64     // limit that the user gave; 0: none
 	ports   *ports    // mappings at the router; nil: none
 	seen    *seenAddr // the address that trackers see
 	asks    dialBacks // what peers say that were asked to connect
@@ -133,7 +134,9 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, noTCP: opt.NoTCP, tracker: trk, up: opt.Up, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, noTCP: opt.NoTCP, tracker: trk, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
+	d.up.Store(opt.Up)
+	d.down.Store(opt.Down)
 	if c.PortMap != nil {
 		d.site = c.PortMap.site
 	}

@@ -21,6 +21,7 @@ var stateEntries = []struct {
 	{"tracker", fs.ModeDir}, {"tracker/*", 0},
 	{"publish", fs.ModeDir}, {"publish/*", 0},
 	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
+	{"torrents", fs.ModeDir}, {"torrents/*", 0}, {"downloads", fs.ModeDir},
 	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
 	{"ports", fs.ModeDir}, {"ports/*.lock", 0}, {"ports/*.json", 0},
 	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},

@@ -27,9 +27,10 @@ import (
 // quietObserver ignores the events of a daemon, and closes ready.
 type quietObserver struct{ ready chan struct{} }
 
-func (o quietObserver) Ready() error                     { close(o.ready); return nil }
-func (o quietObserver) Show(ctx context.Context) error   { <-ctx.Done(); return nil }
-func (o quietObserver) Changed(string, *publish.Release) {}
+func (o quietObserver) Ready() error                        { close(o.ready); return nil }
+func (o quietObserver) Show(ctx context.Context) error      { <-ctx.Done(); return nil }
+func (o quietObserver) Changed(string, *publish.Release)    {}
+func (o quietObserver) TorrentChanged(string, *TorrentInfo) {}
 
 // runDaemon runs a daemon with a state directory while f runs, and returns its warnings.
 func runDaemon(t *testing.T, state string, f func(*Daemon)) (warnings []string, err error) {

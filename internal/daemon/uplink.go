@@ -11,9 +11,10 @@ import (
 
 // Uplink returns what the session knows about the uplink.
 func (s *Session) Uplink() uplink.Status {
+	up := s.up.Load()
 	switch {
-	case s.up > 0:
-		return uplink.Status{Mode: uplink.Given, Limit: s.up}
+	case up > 0:
+		return uplink.Status{Mode: uplink.Given, Limit: up}
 	case s.line == nil:
 		return uplink.Status{Mode: uplink.Off}
 	}

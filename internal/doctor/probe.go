@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate/internal/atomicfile"
+	"spate/internal/diskspace"
 )
 
 // syncSize is the number of bytes of the file whose writing is measured.
@@ -15,7 +16,7 @@ const syncSize = 64 << 10
 // disk takes, and removes the file.
 func ProbeDir(name, path string) Dir {
 	d := Dir{Name: name, Path: path}
-	d.Total, d.Free = diskSpace(path)
+	d.Total, d.Free = diskspace.Of(path)
 	d.Sync, d.Err = timeSync(path)
 	return d
 }

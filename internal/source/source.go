@@ -90,7 +90,7 @@ func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	}
 	if path == arg {
 		if hosts := schemeless(arg); hosts != nil {
-			return r.resolveEither(ctx, hosts)
+			return r.resolveEither(ctx, hosts, netguard.ToChosen)
 		}
 	}
 	if almostHash.MatchString(arg) {
@@ -118,12 +118,12 @@ func schemeless(arg string) []string {
 
 // resolveEither finds the torrent of the first of two URLs that has one. The error is that of the
 // first URL.
-func (r *Resolver) resolveEither(ctx context.Context, urls []string) (*Source, error) {
-	src, err := r.resolveURL(ctx, urls[0], netguard.ToChosen)
+func (r *Resolver) resolveEither(ctx context.Context, urls []string, within netguard.Reach) (*Source, error) {
+	src, err := r.resolveURL(ctx, urls[0], within)
 	if err == nil || ctx.Err() != nil {
 		return src, err
 	}
-	if src, other := r.resolveURL(ctx, urls[1], netguard.ToChosen); other == nil {
+	if src, other := r.resolveURL(ctx, urls[1], within); other == nil {
 		return src, nil
 	}
 	return nil, err

@@ -1,10 +1,11 @@
-package doctor
+// Package diskspace asks the system for the space on a file system.
+package diskspace
 
 import "golang.org/x/sys/windows"
 
-// diskSpace returns the size of the file system of a directory and the bytes that this user can
+// Of returns the size of the file system of a directory and the bytes that this user can
 // still write, or zeros if they are unknown.
-func diskSpace(dir string) (total, free uint64) {
+func Of(dir string) (total, free uint64) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, 0

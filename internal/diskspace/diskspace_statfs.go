@@ -1,12 +1,13 @@
 //go:build linux || darwin || freebsd
 
-package doctor
+// Package diskspace asks the system for the space on a file system.
+package diskspace
 
 import "golang.org/x/sys/unix"
 
-// diskSpace returns the size of the file system of a directory and the bytes that this user can
+// Of returns the size of the file system of a directory and the bytes that this user can
 // still write, or zeros if they are unknown.
-func diskSpace(dir string) (total, free uint64) {
+func Of(dir string) (total, free uint64) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"spate/internal/daemon"
+	"spate/internal/torrentfile"
+)
+
+// AddTorrent asks for a torrent: POST /v1/torrents. Either Source or Torrent is set.
+type AddTorrent struct {
+	Source  string `json:"source,omitempty"`  // an http(s) URL, a magnet link or an info-hash; never a path
+	Torrent []byte `json:"torrent,omitempty"` // the .torrent, in base64
+	Magnet  string `json:"magnet,omitempty"`  // the magnet link that Torrent comes from
+	Direct  string `json:"direct,omitempty"`  // URL of the data at the server that Torrent comes from
+	Dir     string `json:"dir,omitempty"`     // absolute path of the directory for the data
+	Paused  bool   `json:"paused,omitempty"`
+	Key     string `json:"key,omitempty"` // minisign key that must have signed the torrent; "off" accepts all
+	daemon.TorrentOptions
+}
+
+// Torrents is a page of the list of added torrents: GET /v1/torrents.
+type Torrents struct {
+	Total    int                  `json:"total"`
+	Torrents []daemon.TorrentInfo `json:"torrents"`
+}
+
+// Move asks for the move of the data of a torrent: POST /v1/torrents/{ref}/move.
+type Move struct {
+	Dir string `json:"dir"` // absolute path
+}
+
+// TorrentBackend is the part of a [Backend] with the added torrents.
+type TorrentBackend interface {
+	Torrents(ctx context.Context, l daemon.TorrentList) (Torrents, error)
+	Torrent(ctx context.Context, ref string) (daemon.TorrentDetails, error)
+	TorrentPeers(ctx context.Context, ref string) ([]Peer, error)
+	AddTorrent(ctx context.Context, t AddTorrent) (daemon.TorrentInfo, error)
+	ChangeTorrent(ctx context.Context, ref string, c daemon.TorrentChange) error
+	RemoveTorrent(ctx context.Context, ref string, data bool) error
+	MoveTorrent(ctx context.Context, ref, dir string) error
+	RecheckTorrent(ctx context.Context, ref string) error
+	ReannounceTorrent(ctx context.Context, ref string) error
+}
+
+// maxAdd limits the size of a request with a .torrent in base64, in bytes.
+const maxAdd = torrentfile.MaxSize/3*4 + maxBody
+
+func (s *Server) torrents(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	l := daemon.TorrentList{Text: q.Get("q"), Label: q.Get("label"), State: q.Get("state")}
+	if err := readPage(q, &l.Offset, &l.Limit); err != nil {
+		return err
+	}
+	v, err := s.backend.Torrents(r.Context(), l)
+	return send(w, r, v, err)
+}
+
+func (s *Server) torrent(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.Torrent(r.Context(), r.PathValue("ref"))
+	return send(w, r, v, err)
+}
+
+func (s *Server) torrentPeers(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.TorrentPeers(r.Context(), r.PathValue("ref"))
+	return send(w, r, v, err)
+}
+
+func (s *Server) addTorrent(w http.ResponseWriter, r *http.Request) error {
+	var t AddTorrent
+	if err := readUpTo(r, &t, maxAdd); err != nil {
+		return err
+	}
+	if (t.Source == "") == (len(t.Torrent) == 0) {
+		return &Error{Code: BadRequest, Message: "the request must have either a source or a torrent"}
+	}
+	v, err := s.backend.AddTorrent(r.Context(), t)
+	return send(w, r, v, err)
+}
+
+func (s *Server) changeTorrent(w http.ResponseWriter, r *http.Request) error {
+	var c daemon.TorrentChange
+	if err := read(r, &c); err != nil {
+		return err
+	}
+	return done(w, s.backend.ChangeTorrent(r.Context(), r.PathValue("ref"), c))
+}
+
+func (s *Server) removeTorrent(w http.ResponseWriter, r *http.Request) error {
+	data := r.URL.Query().Get("data")
+	if data != "" && data != "true" && data != "false" {
+		return &Error{Code: BadRequest, Message: "data is neither true nor false"}
+	}
+	return done(w, s.backend.RemoveTorrent(r.Context(), r.PathValue("ref"), data == "true"))
+}
+
+func (s *Server) moveTorrent(w http.ResponseWriter, r *http.Request) error {
+	var m Move
+	if err := read(r, &m); err != nil {
+		return err
+	}
+	return done(w, s.backend.MoveTorrent(r.Context(), r.PathValue("ref"), m.Dir))
+}
+
+func (s *Server) recheckTorrent(w http.ResponseWriter, r *http.Request) error {
+	return done(w, s.backend.RecheckTorrent(r.Context(), r.PathValue("ref")))
+}
+
+func (s *Server) reannounceTorrent(w http.ResponseWriter, r *http.Request) error {
+	return done(w, s.backend.ReannounceTorrent(r.Context(), r.PathValue("ref")))
+}
