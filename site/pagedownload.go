@@ -16,6 +16,7 @@ import (
 type pageDownload struct {
 	Module  string // link to the module that starts the download
 	Torrent string // link to the .torrent
+	V2      string // link to the v2 hashes that the .torrent may leave out, or ""
 	Data    string // link to the file, or, with a slash at the end, to the folder of a tree; "" if Files is set
 	Files   string // link to the JSON of the release, which names the URLs of all files; or ""
 	Plain   string // link that downloads without the swarm, or ""
@@ -38,6 +39,9 @@ func (s *Site) pageDownloadOf(rel *publish.Release, page *releasePage) *pageDown
 	d := &pageDownload{
 		Module: s.modulePath("main.js"), Torrent: page.Torrent, Plain: page.Download, Single: rel.Single, Size: page.Size,
 		WebSockets: jsonList(s.webSockets(rel)), STUN: "[]",
+	}
+	if rel.HasV2Hashes {
+		d.V2 = s.path(publish.V2HashesPath(page.Ref))
 	}
 	if d.Plain == "" {
 		d.Plain = page.Zip

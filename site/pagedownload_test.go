@@ -73,7 +73,7 @@ func TestModulePolicy(t *testing.T) {
 	}
 }
 
-var downloadAttributes = regexp.MustCompile(`<div class="inpage" data-download data-torrent="([^"]*)" data-data="([^"]*)" data-files="([^"]*)" data-websocket="([^"]*)" data-stun="([^"]*)" hidden>`)
+var downloadAttributes = regexp.MustCompile(`<div class="inpage" data-download data-torrent="([^"]*)" data-v2="([^"]*)" data-data="([^"]*)" data-files="([^"]*)" data-websocket="([^"]*)" data-stun="([^"]*)" hidden>`)
 
 // TestPageDownloadAttributes checks what a release page tells its script.
 func TestPageDownloadAttributes(t *testing.T) {
@@ -81,11 +81,12 @@ func TestPageDownloadAttributes(t *testing.T) {
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "example.org", Path: "/get"}, WebSocketPath: "/announce", STUNPort: 6881})
 	sample(t, f.catalog, sparse(t, 1000, f.dir, "one.iso"), func(r *publish.Release) {
 		r.Announce = append(r.Announce, []string{"wss://other.example/announce"})
+		r.Format, r.HashV2, r.HasV2Hashes = "v1", [32]byte{}, true
 	})
 	f.tree(t, "tree", "sub/a.txt")
 	for path, want := range map[string][]string{
-		"/get/r/one.iso": {"/get/t/one.iso.torrent", "/get/d/one.iso", "", `["/get/announce","wss://other.example/announce"]`, `[":6881"]`},
-		"/get/r/tree":    {"/get/t/tree.torrent", "/get/d/tree/", "", `["/get/announce"]`, `[":6881"]`},
+		"/get/r/one.iso": {"/get/t/one.iso.torrent", "/get/t/one.iso.v2", "/get/d/one.iso", "", `["/get/announce","wss://other.example/announce"]`, `[":6881"]`},
+		"/get/r/tree":    {"/get/t/tree.torrent", "", "/get/d/tree/", "", `["/get/announce"]`, `[":6881"]`},
 	} {
 		got := downloadAttributes.FindStringSubmatch(body(t, f.get("GET", path)))
 		if got == nil {
@@ -98,7 +99,7 @@ func TestPageDownloadAttributes(t *testing.T) {
 			}
 		}
 		var list []string
-		if err := json.Unmarshal([]byte(html.UnescapeString(got[4])), &list); err != nil {
+		if err := json.Unmarshal([]byte(html.UnescapeString(got[5])), &list); err != nil {
 			t.Error(err)
 		}
 	}

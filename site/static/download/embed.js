@@ -15,8 +15,8 @@ export function describe(page, src) {
   for (const [name, selector] of Object.entries(wordsOf)) words[name] = textIn(root.querySelector(selector));
   words.bar = root.querySelector("[data-bar]")?.getAttribute("aria-label") ?? "";
   const messages = [...(root.querySelector("template[data-messages]")?.content.querySelectorAll("[data-m]") ?? [])].map((e) => [e.dataset.m, e.textContent]);
-  const { torrent, data, files, websocket, stun } = root.dataset;
-  return { attributes: { torrent, data, files, websocket, stun }, words, messages, plain: webURL(root.querySelector("[data-plain]")?.getAttribute("href"), src), single: !root.querySelector(".pick") };
+  const { torrent, v2, data, files, websocket, stun } = root.dataset;
+  return { attributes: { torrent, v2, data, files, websocket, stun }, words, messages, plain: webURL(root.querySelector("[data-plain]")?.getAttribute("href"), src), single: !root.querySelector(".pick") };
 }
 
 // textIn returns the text at the start of an element or else all of it, without what follows it, such as a link.

@@ -29,6 +29,13 @@ class Piece {
     this.only = null;
   }
 
+  // again forgets one block.
+  again(block) {
+    this.from[block] = null;
+    this.asked[block].clear();
+    this.left++;
+  }
+
   // begin and length of a block in the piece, in bytes.
   begin(block) { return block * blockSize; }
   length(block) { return Math.min(blockSize, this.size - block * blockSize); }

@@ -14,7 +14,7 @@ export async function target(attributes, base) {
     }
   };
   const options = {
-    page: base, torrent: absolute(attributes.torrent), data: null, byPath: null,
+    page: base, torrent: absolute(attributes.torrent), v2: attributes.v2 ? absolute(attributes.v2) : "", data: null, byPath: null,
     trackers: list(attributes.websocket).map((u) => absolute(u).replace(/^http/, "ws")),
     stun: list(attributes.stun).map((s) => (s.startsWith(":") ? `stun:${new URL(base).hostname}${s}` : s)),
     metered: metered(),

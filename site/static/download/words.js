@@ -8,6 +8,7 @@ export function words(s, m, online) {
   const values = { have: bytes(s.have), size: bytes(s.size), rate: bytes(s.rate) };
   if (s.phase === "problem") return m.get(s.problem.code, values);
   if (s.phase === "proving") return m.get("proving", { percent: Math.floor(100 * s.proved) });
+  if (s.phase === "done" && s.sha256) return m.get("done256", values);
   if (s.phase !== "running") return m.get(s.phase, values);
   if (s.rate >= 1) return m.get("running", { ...values, left: m.time((s.size - s.have) / s.rate) });
   if (!online) return m.get("offline", values);

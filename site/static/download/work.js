@@ -24,6 +24,13 @@ class Failure extends Error {
 }
 const as = (code) => (err) => { throw new Failure(code, err); };
 
+// load resolves to the bytes of a file of the site.
+async function load(url) {
+  const r = await fetch(url, { referrerPolicy: "no-referrer" });
+  if (!r.ok) throw new Error(String(r.status));
+  return new Uint8Array(await r.arrayBuffer());
+}
+
 // peerId returns a random peer id in the style of BEP 20.
 function peerId(prefix) {
   const id = crypto.getRandomValues(new Uint8Array(20));
@@ -60,10 +67,9 @@ export class Work {
   async open(options) {
     this.options = options;
     this.sharing = options.share !== false;
-    const r = await fetch(options.torrent, { referrerPolicy: "no-referrer" }).catch(as("network"));
-    if (!r.ok) throw new Failure("network", new Error(String(r.status)));
-    const bytes = new Uint8Array(await r.arrayBuffer().catch(as("network")));
+    const bytes = await load(options.torrent).catch(as("network"));
     const torrent = this.torrent = await parse(bytes).catch(as("torrent"));
+    if (torrent.v1 && !torrent.layer && options.v2) await torrent.readBeside(await load(options.v2).catch(() => null)); // else SHA-1 is enough
     this.peerId = peerId(options.client);
     this.store ??= await Store.open().catch(as("storage"));
     const record = await this.store.record(torrent.key);
