@@ -15,7 +15,9 @@ func TestDownloadInPage(t *testing.T) {
 	tools := webTools(t)
 	l := newLAN(t, 2)
 	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 12_000_000)
-	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--http-up", "0", "--no-webrtc")
+	key := filepath.Join(t.TempDir(), "site.key")
+	command(t, spateBin, "keys", "new", key)
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--http-up", "0", "--no-webrtc", "--sign", key)
 	base := "http://" + l.Hosts[0].IP + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':'):]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "download.mjs"), base+"/r/system.iso", file, os.Getenv("SPATE_SHOTS"))
 	if code := visit.wait(); code != 0 {

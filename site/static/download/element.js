@@ -57,6 +57,8 @@ class SpateDownload extends HTMLElement {
     const found = describe(new DOMParser().parseFromString(await r.text(), "text/html"), src);
     if (!r.ok || !found) throw new Error("not a release page");
     const options = await target(found.attributes, src);
+    const key = this.getAttribute("key")?.trim(); // the publisher's key, as this page knows it
+    if (key) options.signed = { ...options.signed, key, must: true };
     const { start, root } = build(found);
     const box = document.createElement("div");
     box.append(start);

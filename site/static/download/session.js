@@ -25,8 +25,8 @@ export class Session {
     this.worker.onmessage = ({ data }) => this.message(data);
     this.worker.onerror = () => on({ is: "failed", code: "failed" });
     this.waiting = new Map(); // index of a file -> functions that wait for its Blob
-    const { torrent, v2, data, byPath, page } = options;
-    this.do({ do: "open", torrent, v2, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
+    const { torrent, v2, signed, data, byPath, page } = options;
+    this.do({ do: "open", torrent, v2, signed, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
     const { signal } = this.ended;
     addEventListener("pagehide", () => this.leave(), { signal });
     addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); }, { signal });

@@ -5,7 +5,7 @@ import { FileChoice } from "./choice.js";
 import { OwnFile } from "./ownfile.js";
 import { Kept } from "./kept.js";
 import { saveFile, saveFolder } from "./save.js";
-import { details, Teller, words } from "./words.js";
+import { details, proof, Teller, words } from "./words.js";
 
 const keepGiving = "spate-keep-giving"; // key of localStorage
 
@@ -190,6 +190,8 @@ export class Panel {
     if (s.phase === "problem") this.plain();
     this.teller.tell(words(s, this.messages, navigator.onLine !== false), s.phase);
     this.one("[data-detail]").textContent = details(s, this.messages);
+    this.one("[data-proof]").textContent = proof(s, this.messages);
+    this.one("[data-proof]").hidden = s.phase !== "done" || !s.signature;
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
     bar.setAttribute("aria-valuenow", Math.floor(percent));
     bar.hidden = s.phase === "done";

@@ -29,6 +29,12 @@ export function details(s, m) {
   return out.join(" · ");
 }
 
+// proof returns what the check of the publisher's signature has found, for a complete download.
+export function proof({ phase, signature }, m) {
+  if (phase !== "done" || !signature) return "";
+  return signature.is === "good" ? m.get("signed", { key: signature.key }) : m.get("unproved");
+}
+
 // Teller writes texts that change often: at once where they are seen, and seldom where they are
 // said. A new kind of text is said at once.
 export class Teller {

@@ -8,6 +8,7 @@ import { Download, problemOf } from "./download.js";
 import { Store } from "./store.js";
 import { report } from "./report.js";
 import { checkFile } from "./own.js";
+import { check, keyId } from "./signature.js";
 import { Lead } from "./tabs.js";
 
 const reportTime = 400; // milliseconds
@@ -29,6 +30,23 @@ async function load(url) {
   const r = await fetch(url, { referrerPolicy: "no-referrer" });
   if (!r.ok) throw new Error(String(r.status));
   return new Uint8Array(await r.arrayBuffer());
+}
+
+const text = (bytes) => new TextDecoder().decode(bytes);
+
+// checkSigned resolves to what is known of the signature of a .torrent: {is, key}, where is is "good",
+// "wrong", or "unknown" if it could not be loaded, or to null if there is none. signed is that of
+// target: with must, what is not signed is as wrong as what is signed by somebody else.
+async function checkSigned(signed, torrent) {
+  if (!signed) return null;
+  let is = signed.must ? "wrong" : "unknown", of = {};
+  try {
+    const found = text(await load(signed.torrent));
+    is = "wrong";
+    of = check(signed.key, torrent, found);
+    if (!of.release || of.release === signed.ref) is = "good";
+  } catch {}
+  return { is, key: is === "good" ? keyId(signed.key) : "", ...of };
 }
 
 // peerId returns a random peer id in the style of BEP 20.
@@ -69,7 +87,8 @@ export class Work {
     this.sharing = options.share !== false;
     const bytes = await load(options.torrent).catch(as("network"));
     const torrent = this.torrent = await parse(bytes).catch(as("torrent"));
-    if (torrent.v1 && !torrent.layer && options.v2) await torrent.readBeside(await load(options.v2).catch(() => null)); // else SHA-1 is enough
+    this.signature = await checkSigned(options.signed, bytes);
+    if (torrent.v1 && !torrent.layer && options.v2) await torrent.readBeside(await this.v2Hashes().catch(() => null)); // else SHA-1 is enough
     this.peerId = peerId(options.client);
     this.store ??= await Store.open().catch(as("storage"));
     const record = await this.store.record(torrent.key);
@@ -96,6 +115,14 @@ export class Work {
     if (record?.running) this.lead.seek();
   }
 
+  // v2Hashes resolves to the v2 hashes that the .torrent leaves out. If it was signed, they must be too.
+  async v2Hashes() {
+    const { v2, signed } = this.options, hashes = await load(v2);
+    if (this.signature?.is !== "good") return hashes;
+    const of = check(signed.key, hashes, text(await load(signed.v2)));
+    return of.release === this.signature.release && of.published === this.signature.published ? hashes : null;
+  }
+
   // wantedPieces returns the pieces of the chosen files, or of all for null.
   wantedPieces(files) {
     const { torrent } = this, wanted = new Uint8Array(torrent.count).fill(files ? 0 : 1);
@@ -118,6 +145,7 @@ export class Work {
       changed: () => { if (this.download === next) this.tell(); },
     });
     next.tracked = this.options.tracked ? -1 : 0;
+    next.signature = this.signature;
     await next.load(this.wantedPieces(record?.files));
     this.download = next;
   }
@@ -153,6 +181,10 @@ export class Work {
   // begin downloads in this tab.
   async begin({ files = null, share = this.sharing }) {
     const { torrent, store } = this;
+    if (this.signature?.is === "wrong") {
+      this.download.fail("forged");
+      return;
+    }
     if (this.download.problem?.code === "removed") await this.prepare();
     const record = { key: torrent.key, name: torrent.name, size: torrent.size, page: this.options.page, torrent: torrent.bytes, given: this.download.given, changed: Date.now(), files, running: true };
     try {
