@@ -29,6 +29,7 @@ export class Session {
     this.do({ do: "open", torrent, v2, signed, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
     const { signal } = this.ended;
     addEventListener("pagehide", () => this.leave(), { signal });
+    addEventListener("online", () => { for (const t of this.trackers) t.online(); }, { signal });
     addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); }, { signal });
   }
 

@@ -295,6 +295,12 @@ export class Work {
     this.download.useWeb();
   }
 
+  // offline shows at once that nothing comes, because the browser has no network.
+  offline() {
+    for (const rate of [this.download?.down, this.download?.up]) rate?.reset();
+    this.tell();
+  }
+
   // file sends a file as a Blob that refers to the stored pieces, or null.
   async file({ index }) {
     const blob = await this.store.file(this.torrent, index).catch(() => null);

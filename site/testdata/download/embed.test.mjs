@@ -46,3 +46,22 @@ test("the page counts the peers that can take offers, if the tracker says so", (
   tracker.closed = true;
   assert.deepEqual(counts, [7, 0, 2, 7, 7]);
 });
+
+test("a tracker is connected again at once when there is a network again", () => {
+  const sockets = [];
+  globalThis.WebSocket = class {
+    constructor() { sockets.push(this); }
+    close() { this.readyState = 3; }
+  };
+  const tracker = new Tracker("wss://t.example", { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), counted() {}, state: () => ({}) });
+  sockets[0].onclose(); // it would connect in some seconds
+  tracker.online();
+  assert.equal(sockets.length, 2);
+  sockets[1].readyState = 1; // open, but to the network before
+  tracker.online();
+  assert.deepEqual([sockets.length, sockets[1].readyState, sockets[1].onclose], [3, 3, null]);
+  tracker.socket = null;
+  tracker.close();
+  tracker.online();
+  assert.equal(sockets.length, 3);
+});

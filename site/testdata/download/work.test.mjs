@@ -243,3 +243,16 @@ test("of several tabs that seek at once one leads", async () => {
   await until("one leads", () => tabs.filter((t) => t.leading).length === 1 && tabs.every((t) => t.leading || t.heard > 0));
   for (const t of tabs) t.end();
 });
+
+test("without a network the rate is zero at once", async () => {
+  install();
+  site(300_000, (begin) => begin > 0);
+  const a = new Tab();
+  await a.opened();
+  a.do("start");
+  await a.reaches("running");
+  a.work.download.down.value = 5000;
+  a.work.offline();
+  assert.equal(a.state.rate, 0);
+  await end(a);
+});
