@@ -67,7 +67,7 @@ func TestModulePolicy(t *testing.T) {
 	f.release(t, "one.iso", 1000)
 	for path, want := range map[string]bool{"/r/one.iso": true, "/static/download/" + f.modules + "/worker.js": true, "/": false, "/static/site.js": false, "/none": false} {
 		got := f.get("GET", path).Header.Get("Content-Security-Policy")
-		if has := strings.Contains(got, "connect-src 'self' http: https: ws: wss:; worker-src 'self'"); has != want || !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "unsafe") {
+		if has := strings.Contains(got, "connect-src 'self' http: https: ws: wss:; worker-src 'self'"); has != want || !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "media-src 'self' blob:;") != want || strings.Contains(got, "unsafe") {
 			t.Errorf("%s has the policy %q; other hosts allowed: want %v", path, got, want)
 		}
 	}

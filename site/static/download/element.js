@@ -18,6 +18,8 @@ style.replaceSync(`
 :focus-visible { outline: 3px solid #0a6870; outline-offset: 2px; }
 .acts-in { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0 0; }
 [role=progressbar] { height: .75rem; margin-top: .6rem; border-radius: .4rem; overflow: hidden; background: #0a687033; }
+video { width: 100%; }
+audio { display: block; width: 100%; }
 canvas { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
 ul { list-style: none; padding: 0; max-height: 18rem; overflow: auto; }
 .textual { border: 0; background: none; color: inherit; font: inherit; text-decoration: underline; cursor: pointer; min-height: 2.75rem; }

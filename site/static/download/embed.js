@@ -3,7 +3,7 @@
 
 // wordsOf are the texts, by the selector of their element in download.html.
 const wordsOf = {
-  before: '[data-if="before"]', plain: "[data-plain]", choose: ".pick summary", save: '[data-act="save"]', folder: '[data-act="folder"]',
+  before: '[data-if="before"]', plain: "[data-plain]", choose: ".pick summary", save: '[data-act="save"]', folder: '[data-act="folder"]', play: '[data-act="play"]',
   pause: '[data-act="pause"]', again: '[data-act="start-again"]', remove: '[data-act="remove"]', delete: '[data-act="delete"]', keep: '[data-if="keep"] label',
 };
 
@@ -55,8 +55,9 @@ export function build(d) {
     make("p", { class: "small", "data-detail": true }),
     make("p", { class: "small", "data-proof": true, hidden: true }),
     make("ul", { class: "saves", "data-saves": true, hidden: true }),
+    make("div", { class: "player", "data-player": true, hidden: true }),
     make("p", { class: "acts-in" },
-      button("save", w.save, { "data-main": true, hidden: true }), button("folder", w.folder, { hidden: true }), button("pause", w.pause, { hidden: true }),
+      button("save", w.save, { "data-main": true, hidden: true }), button("folder", w.folder, { hidden: true }), button("play", w.play, { hidden: true }), button("pause", w.pause, { hidden: true }),
       button("start-again", w.again, { hidden: true }), button("remove", w.remove), button("delete", w.delete, { hidden: true })),
     make("p", { class: "small", "data-if": "keep", hidden: true }, make("label", {}, make("input", { type: "checkbox", "data-keep": true }), ` ${w.keep}`))), messages);
   return { start: button("start", make("span", { "data-label": true }, w.label), { "data-main": true, hidden: true }), root };

@@ -82,6 +82,9 @@ export class Session {
         for (const done of this.waiting.get(m.index) ?? []) done(m.blob);
         this.waiting.delete(m.index);
         return;
+      case "part":
+        this.parted?.(m);
+        return;
     }
     this.on(m);
   }
@@ -134,6 +137,14 @@ export class Session {
     this.trackers = [];
     this.connections?.closeAll();
     this.connections = null;
+  }
+
+  // part resolves to {blob, whole}: the start of a file that is here. blob is null if nothing is.
+  part(index) {
+    return new Promise((done) => {
+      this.parted = done;
+      this.do({ do: "part", index });
+    });
   }
 
   // file resolves to a file of the download as a Blob, or to null.

@@ -4,6 +4,7 @@ import { draw } from "./map.js";
 import { FileChoice } from "./choice.js";
 import { OwnFile } from "./ownfile.js";
 import { Kept } from "./kept.js";
+import { Player, playable } from "./media.js";
 import { saveFile, saveFolder } from "./save.js";
 import { details, proof, Teller, words } from "./words.js";
 
@@ -58,6 +59,7 @@ export class Panel {
         break;
       case "removed":
         this.saved = false;
+        this.stopPlayer();
         break;
       case "checking":
       case "checked":
@@ -120,6 +122,9 @@ export class Panel {
       case "remove":
         session.do({ do: "remove" });
         break;
+      case "play":
+        this.play();
+        break;
       case "save":
         this.save();
         break;
@@ -129,6 +134,25 @@ export class Panel {
         });
         break;
     }
+  }
+
+  // play plays the first file that the browser can play, while it comes.
+  play() {
+    const file = playable(this.chosenFiles()), box = this.one("[data-player]");
+    if (!file) return;
+    const line = document.createElement("p");
+    line.className = "small";
+    const slot = document.createElement("div");
+    box.replaceChildren(slot, line);
+    box.hidden = false;
+    this.player = new Player(this.session, file, slot, (waits) => { line.textContent = waits ? this.messages.get("playwaits") : ""; });
+    this.buttons(this.state);
+  }
+
+  stopPlayer() {
+    this.player?.end();
+    this.player = null;
+    this.one("[data-player]").hidden = true;
   }
 
   chosenFiles() {
@@ -197,6 +221,7 @@ export class Panel {
     bar.hidden = s.phase === "done";
     draw(this.one("[data-map]"), s.map);
     this.buttons(s);
+    this.player?.more(performance.now());
     if (s.phase === "done" && before && before.phase !== "done") this.done();
   }
 
@@ -204,6 +229,7 @@ export class Panel {
     const done = s.phase === "done", single = this.chosenFiles().length === 1;
     this.button("save").hidden = !(done && single);
     this.button("folder").hidden = !(done && !single && globalThis.showDirectoryPicker);
+    this.button("play").hidden = Boolean(this.player) || s.elsewhere || s.phase === "problem" || s.have === 0 || !playable(this.chosenFiles());
     this.button("remove").hidden = done;
     this.button("delete").hidden = !done;
     this.button("pause").hidden = done || s.phase === "paused" || s.phase === "problem";

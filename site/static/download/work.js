@@ -14,7 +14,7 @@ import { Lead } from "./tabs.js";
 const reportTime = 400; // milliseconds
 
 // Messages that do not wait for those before them.
-const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "own"]);
+const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "part", "own"]);
 
 // Failure is an error with the code of a message of the page.
 class Failure extends Error {
@@ -305,6 +305,19 @@ export class Work {
   async file({ index }) {
     const blob = await this.store.file(this.torrent, index).catch(() => null);
     this.say({ is: "file", index, blob });
+  }
+
+  // part sends the start of a file that is here and checked, to be played, and lets the rest of the
+  // file come in its order.
+  async part({ index }) {
+    const { torrent, download, store } = this, row = torrent.piecesOf(index), { picker, served, unproved } = download;
+    let blob = null, end = row?.[0];
+    try {
+      while (row && end <= row[1] && picker.have[end] && (!unproved.has(end) || (await served.prove(end)))) end++;
+      if (row && end > row[0]) blob = await store.file(torrent, index, end);
+      if (row) picker.row = { next: end, last: row[1] };
+    } catch {} // it is asked for again
+    this.say({ is: "part", index, blob, whole: Boolean(row) && end > row[1] });
   }
 
   // own checks a file of the visitor and stores its good pieces. While it does, they have a record.

@@ -19,7 +19,7 @@ class Element {
 test("texts of another host never become markup or scripts", () => {
   globalThis.document = { createElement: (name) => new Element(name) };
   const evil = '"><img src=x onerror=steal(1)><script>steal(1)</script>';
-  const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
+  const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "play", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
   const { start, root } = build({ words, messages: [["done", evil]], plain: "https://host.example/d/x", single: false });
   const all = [...start.all(), ...root.all()], names = new Set(all.map((e) => e.name));
   for (const name of names) assert.ok(["div", "p", "a", "button", "span", "details", "summary", "ul", "canvas", "label", "input", "template", "fragment"].includes(name), name);
@@ -28,7 +28,7 @@ test("texts of another host never become markup or scripts", () => {
     for (const [key, value] of e.attributes) assert.ok(!key.startsWith("on") && (key === "aria-label" || !value.includes("steal")), key);
   }
   assert.ok(all.some((e) => e.children.includes(evil)), "the texts are missing");
-  for (const act of ["start", "save", "folder", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
+  for (const act of ["start", "save", "folder", "play", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
 });
 
 test("links of another host are web addresses", () => {
