@@ -1,5 +1,5 @@
 // The panel of a download in a release page.
-import { bytes, Messages } from "./format.js";
+import { bytes, Messages, number } from "./format.js";
 import { draw } from "./map.js";
 import { FileChoice } from "./choice.js";
 import { OwnFile } from "./ownfile.js";
@@ -59,6 +59,7 @@ export class Panel {
         break;
       case "removed":
         this.saved = false;
+        this.foldered = "";
         this.stopPlayer();
         break;
       case "checking":
@@ -129,12 +130,25 @@ export class Panel {
         this.save();
         break;
       case "folder":
-        saveFolder(this.chosenFiles(), this.opened.name, (i) => session.file(i)).catch((err) => {
-          if (err.name !== "AbortError") this.trouble(err.name === "QuotaExceededError" ? "noroom" : "unsaved"); // an AbortError: the visitor chose no folder
-        });
+        this.saveAll();
         break;
     }
   }
+
+  // saveAll saves the chosen files into a folder, and tells how many are there.
+  async saveAll() {
+    const files = this.chosenFiles(), all = number(files.length);
+    try {
+      await saveFolder(files, this.opened.name, (i) => this.session.file(i), (n) => {
+        this.foldered = this.messages.get("foldered", { n: number(n), all });
+        this.detail();
+      });
+    } catch (err) {
+      if (err.name !== "AbortError") this.trouble(err.name === "QuotaExceededError" ? "noroom" : "unsaved"); // an AbortError: the visitor chose no folder
+    }
+  }
+
+  detail() { this.one("[data-detail]").textContent = [details(this.state, this.messages), this.foldered].filter(Boolean).join(" · "); }
 
   // play plays the first file that the browser can play, while it comes.
   play() {
@@ -213,7 +227,7 @@ export class Panel {
     }
     if (s.phase === "problem") this.plain();
     this.teller.tell(words(s, this.messages, navigator.onLine !== false), s.phase);
-    this.one("[data-detail]").textContent = details(s, this.messages);
+    this.detail();
     this.one("[data-proof]").textContent = proof(s, this.messages);
     this.one("[data-proof]").hidden = s.phase !== "done" || !s.signature;
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
