@@ -29,7 +29,11 @@ export class Session {
     this.do({ do: "open", torrent, v2, signed, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
     const { signal } = this.ended;
     addEventListener("pagehide", () => this.leave(), { signal });
-    addEventListener("online", () => { for (const t of this.trackers) t.online(); }, { signal });
+    addEventListener("online", () => {
+      for (const t of this.trackers) t.online();
+      this.do({ do: "online" });
+    }, { signal });
+    addEventListener("offline", () => this.do({ do: "offline" }), { signal });
     addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); }, { signal });
   }
 

@@ -14,7 +14,7 @@ import { Lead } from "./tabs.js";
 const reportTime = 400; // milliseconds
 
 // Messages that do not wait for those before them.
-const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "part", "own"]);
+const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "part", "own", "online", "offline"]);
 
 // Failure is an error with the code of a message of the page.
 class Failure extends Error {
@@ -295,7 +295,10 @@ export class Work {
     this.download.useWeb();
   }
 
-  // offline shows at once that nothing comes, because the browser has no network.
+  // online and offline are called when the browser finds a network or loses it.
+  online() { this.download?.online(); }
+
+  // offline shows at once that nothing comes.
   offline() {
     for (const rate of [this.download?.down, this.download?.up]) rate?.reset();
     this.tell();
