@@ -5,7 +5,7 @@ const kinds = {
   mp4: "video/mp4", m4v: "video/mp4", webm: "video/webm", ogv: "video/ogg", mp3: "audio/mpeg", m4a: "audio/mp4",
   ogg: "audio/ogg", oga: "audio/ogg", opus: "audio/ogg", flac: "audio/flac", wav: "audio/wav",
 };
-const least = 256 << 10; // bytes more than before, or the whole rest, for which it goes on
+const least = { audio: 256 << 10, video: 2 << 20 }; // bytes more than before, or the whole rest, for which it goes on
 const between = 1000; // milliseconds between two attempts
 
 // playable returns the first of files, {i, path, length} each, that the browser can play, with its
@@ -23,9 +23,10 @@ export function playable(files) {
 export class Player {
   constructor(session, file, slot, say) {
     Object.assign(this, { session, file, say, size: 0, at: 0, whole: false, waits: true, asked: -Infinity });
-    const e = this.element = document.createElement(file.type.split("/")[0]);
+    const kind = file.type.split("/")[0], e = this.element = document.createElement(kind);
+    this.least = least[kind];
     e.controls = e.autoplay = true;
-    e.addEventListener("timeupdate", () => { if (!this.waits) this.at = e.currentTime; });
+    e.addEventListener("timeupdate", () => { if (!this.waits && !e.ended) this.at = e.currentTime; }); // at the end of a part, it may be that of the whole
     for (const name of ["ended", "error"]) e.addEventListener(name, () => this.wait());
     slot.replaceChildren(e);
     slot.hidden = false;
@@ -45,7 +46,7 @@ export class Player {
     if (!this.waits || now - this.asked < between) return;
     this.asked = now;
     const { blob, whole } = await this.session.part(this.file.i);
-    if (!blob || (!whole && blob.size < this.size + least)) return;
+    if (!blob || (!whole && blob.size < this.size + this.least)) return;
     const { element } = this;
     if (element.src) URL.revokeObjectURL(element.src);
     this.size = blob.size;
