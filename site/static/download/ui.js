@@ -164,7 +164,8 @@ export class Panel {
   }
 
   stopPlayer() {
-    this.player?.end();
+    if (!this.player) return;
+    this.player.end();
     this.player = null;
     this.one("[data-player]").hidden = true;
   }
@@ -228,8 +229,8 @@ export class Panel {
     if (s.phase === "problem") this.plain();
     this.teller.tell(words(s, this.messages, navigator.onLine !== false), s.phase);
     this.detail();
-    this.one("[data-proof]").textContent = proof(s, this.messages);
-    this.one("[data-proof]").hidden = s.phase !== "done" || !s.signature;
+    const line = this.one("[data-proof]"), says = proof(s, this.messages); // a theme may lack the line, or the button "play"
+    if (line) Object.assign(line, { textContent: says, hidden: says === "" });
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
     bar.setAttribute("aria-valuenow", Math.floor(percent));
     bar.hidden = s.phase === "done";
@@ -243,7 +244,8 @@ export class Panel {
     const done = s.phase === "done", single = this.chosenFiles().length === 1;
     this.button("save").hidden = !(done && single);
     this.button("folder").hidden = !(done && !single && globalThis.showDirectoryPicker);
-    this.button("play").hidden = Boolean(this.player) || s.elsewhere || s.phase === "problem" || s.have === 0 || !playable(this.chosenFiles());
+    const play = this.button("play");
+    if (play) play.hidden = Boolean(this.player) || s.elsewhere || s.phase === "problem" || s.have === 0 || !playable(this.chosenFiles());
     this.button("remove").hidden = done;
     this.button("delete").hidden = !done;
     this.button("pause").hidden = done || s.phase === "paused" || s.phase === "problem";
