@@ -15,7 +15,9 @@ func TestDownloadInPage(t *testing.T) {
 	tools := webTools(t)
 	l := newLAN(t, 2)
 	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 12_000_000)
-	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--http-up", "0", "--no-webrtc")
+	key := filepath.Join(t.TempDir(), "site.key")
+	command(t, spateBin, "keys", "new", key)
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--http-up", "0", "--no-webrtc", "--sign", key)
 	base := "http://" + l.Hosts[0].IP + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':'):]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "download.mjs"), base+"/r/system.iso", file, os.Getenv("SPATE_SHOTS"))
 	if code := visit.wait(); code != 0 {
@@ -66,5 +68,27 @@ func TestInterruptedPageDownload(t *testing.T) {
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "interrupted.mjs"), r.PageURL, file)
 	if code := visit.wait(); code != 0 {
 		t.Errorf("interrupted.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+}
+
+// TestPlayWhileDownloading plays music in a page while it comes, to its end.
+func TestPlayWhileDownloading(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	file := noise(t, filepath.Join(t.TempDir(), "tone.wav"), 3_000_000)
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := "RIFF\xb8\xc6\x2d\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x02\x00\x80\xbb\x00\x00\x00\xee\x02\x00\x04\x00\x10\x00data\x94\xc6\x2d\x00" // 48 kHz, 16 bits, two channels
+	if _, err := f.WriteAt([]byte(header), 0); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	_, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--no-webrtc")
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "media.mjs"), r.PageURL)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("media.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"spate/internal/httpcontent"
@@ -47,6 +48,10 @@ var assetKinds = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".woff2": "font/woff2",
 }
 
+// commentLine matches the text of a line that is only a comment. The modules are served without
+// these lines, a fifth of what a visitor loads. The empty lines that stay keep the line numbers.
+var commentLine = regexp.MustCompile(`(?m)^[ \t]*//.*$`)
+
 // loadAssets reads the files in static/ and static/download/: the embedded ones, and those of the
 // theme, which may replace them. The names of the result begin below static/.
 func loadAssets(files layered) (map[string]asset, error) {
@@ -69,6 +74,9 @@ func loadAssets(files layered) (map[string]asset, error) {
 			data, err := fs.ReadFile(fsys, name)
 			if err != nil {
 				return nil, err
+			}
+			if fsys == fs.FS(embedded) && strings.HasPrefix(base, moduleDir) {
+				data = commentLine.ReplaceAll(data, nil)
 			}
 			sum := sha256.Sum256(data)
 			assets[base] = asset{data, kind, hex.EncodeToString(sum[:6])}

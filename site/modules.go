@@ -15,8 +15,8 @@ const moduleDir = "download/"
 
 // downloadPolicy is the content security policy of release pages and of the modules, because a
 // worker has the policy of its own file: it allows connections to trackers and to peers' web
-// servers on any host.
-var downloadPolicy = strings.Replace(policy, "connect-src 'self'", "connect-src 'self' http: https: ws: wss:; worker-src 'self'", 1)
+// servers on any host. Videos and music of the download are played from Blobs.
+var downloadPolicy = strings.NewReplacer("connect-src 'self'", "connect-src 'self' http: https: ws: wss:; worker-src 'self'", "media-src 'self'", "media-src 'self' blob:").Replace(policy)
 
 // moduleLabel returns the label of the modules: the start of a hash over all of them.
 func moduleLabel(assets map[string]asset) string {

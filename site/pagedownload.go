@@ -9,6 +9,7 @@ import (
 
 	"spate/internal/httpcontent"
 	"spate/publish"
+	"spate/signature"
 )
 
 // pageDownload holds what the script of a release page needs to download the release in the page,
@@ -16,6 +17,8 @@ import (
 type pageDownload struct {
 	Module  string // link to the module that starts the download
 	Torrent string // link to the .torrent
+	V2      string // link to the v2 hashes that the .torrent may leave out, or ""
+	Signed  string // JSON of pageSignature, or ""
 	Data    string // link to the file, or, with a slash at the end, to the folder of a tree; "" if Files is set
 	Files   string // link to the JSON of the release, which names the URLs of all files; or ""
 	Plain   string // link that downloads without the swarm, or ""
@@ -25,6 +28,14 @@ type pageDownload struct {
 	STUN   string
 	Single bool
 	Size   string
+}
+
+// pageSignature holds what the script needs to check the signatures of a release.
+type pageSignature struct {
+	Key     string `json:"key"`          // public key in the format of minisign
+	Ref     string `json:"ref"`          // full reference of the release, which the signatures name
+	Torrent string `json:"torrent"`      // link to the signature of the .torrent
+	V2      string `json:"v2,omitempty"` // link to that of the v2 hashes
 }
 
 // viaPage is the query of the requests that the script of a page sends for data.
@@ -38,6 +49,16 @@ func (s *Site) pageDownloadOf(rel *publish.Release, page *releasePage) *pageDown
 	d := &pageDownload{
 		Module: s.modulePath("main.js"), Torrent: page.Torrent, Plain: page.Download, Single: rel.Single, Size: page.Size,
 		WebSockets: jsonList(s.webSockets(rel)), STUN: "[]",
+	}
+	if rel.HasV2Hashes {
+		d.V2 = s.path(publish.V2HashesPath(page.Ref))
+	}
+	if key, err := signature.ParsePublicKey(rel.Signatures.PublicKey); err == nil && rel.Signatures.Torrent != "" {
+		sig := pageSignature{Key: key.String(), Ref: rel.Ref(), Torrent: s.path(publish.TorrentPath(page.Ref) + signature.Extension)}
+		if rel.Signatures.V2Hashes != "" {
+			sig.V2 = s.path(publish.V2HashesPath(page.Ref) + signature.Extension)
+		}
+		d.Signed = jsonText(sig)
 	}
 	if d.Plain == "" {
 		d.Plain = page.Zip
@@ -112,9 +133,14 @@ func jsonList(list []string) string {
 	if len(list) == 0 {
 		return "[]"
 	}
-	b, err := json.Marshal(list)
+	return jsonText(list)
+}
+
+// jsonText returns the JSON of v, which has only strings.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return "[]" // strings always have a JSON form
+		return "" // strings always have a JSON form
 	}
 	return string(b)
 }

@@ -48,6 +48,10 @@ func TestModulesAreSmall(t *testing.T) {
 	zip := gzip.NewWriter(&all)
 	for _, name := range append(moduleNames(s.assets), "site.css", "site.js") {
 		zip.Write(s.assets[name].data)
+		source, err := embedded.ReadFile("static/" + name)
+		if err != nil || bytes.Count(source, []byte("\n")) != bytes.Count(s.assets[name].data, []byte("\n")) {
+			t.Errorf("%s has other lines than its source (%v)", name, err)
+		}
 	}
 	zip.Close()
 	if all.Len() > maxScripts {
@@ -63,7 +67,7 @@ func TestModulePolicy(t *testing.T) {
 	f.release(t, "one.iso", 1000)
 	for path, want := range map[string]bool{"/r/one.iso": true, "/static/download/" + f.modules + "/worker.js": true, "/": false, "/static/site.js": false, "/none": false} {
 		got := f.get("GET", path).Header.Get("Content-Security-Policy")
-		if has := strings.Contains(got, "connect-src 'self' http: https: ws: wss:; worker-src 'self'"); has != want || !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "unsafe") {
+		if has := strings.Contains(got, "connect-src 'self' http: https: ws: wss:; worker-src 'self'"); has != want || !strings.Contains(got, "script-src 'self'") || strings.Contains(got, "media-src 'self' blob:;") != want || strings.Contains(got, "unsafe") {
 			t.Errorf("%s has the policy %q; other hosts allowed: want %v", path, got, want)
 		}
 	}
@@ -73,19 +77,22 @@ func TestModulePolicy(t *testing.T) {
 	}
 }
 
-var downloadAttributes = regexp.MustCompile(`<div class="inpage" data-download data-torrent="([^"]*)" data-data="([^"]*)" data-files="([^"]*)" data-websocket="([^"]*)" data-stun="([^"]*)" hidden>`)
+var downloadAttributes = regexp.MustCompile(`<div class="inpage" data-download data-torrent="([^"]*)" data-v2="([^"]*)" data-signed="([^"]*)" data-data="([^"]*)" data-files="([^"]*)" data-websocket="([^"]*)" data-stun="([^"]*)" hidden>`)
 
 // TestPageDownloadAttributes checks what a release page tells its script.
 func TestPageDownloadAttributes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "example.org", Path: "/get"}, WebSocketPath: "/announce", STUNPort: 6881})
+	const key = "RWSHP0df2xikvaPKLc8ybsutrX4L1XIvU77KVJVguTK1i8QcKb6wEOKw"
 	sample(t, f.catalog, sparse(t, 1000, f.dir, "one.iso"), func(r *publish.Release) {
 		r.Announce = append(r.Announce, []string{"wss://other.example/announce"})
+		r.Format, r.HashV2, r.HasV2Hashes = "v1", [32]byte{}, true
+		r.Signatures = publish.Signatures{PublicKey: key, Torrent: "sig", V2Hashes: "sig"}
 	})
 	f.tree(t, "tree", "sub/a.txt")
 	for path, want := range map[string][]string{
-		"/get/r/one.iso": {"/get/t/one.iso.torrent", "/get/d/one.iso", "", `["/get/announce","wss://other.example/announce"]`, `[":6881"]`},
-		"/get/r/tree":    {"/get/t/tree.torrent", "/get/d/tree/", "", `["/get/announce"]`, `[":6881"]`},
+		"/get/r/one.iso": {"/get/t/one.iso.torrent", "/get/t/one.iso.v2", `{"key":"` + key + `","ref":"one.iso~1","torrent":"/get/t/one.iso.torrent.minisig","v2":"/get/t/one.iso.v2.minisig"}`, "/get/d/one.iso", "", `["/get/announce","wss://other.example/announce"]`, `[":6881"]`},
+		"/get/r/tree":    {"/get/t/tree.torrent", "", "", "/get/d/tree/", "", `["/get/announce"]`, `[":6881"]`},
 	} {
 		got := downloadAttributes.FindStringSubmatch(body(t, f.get("GET", path)))
 		if got == nil {
@@ -98,7 +105,7 @@ func TestPageDownloadAttributes(t *testing.T) {
 			}
 		}
 		var list []string
-		if err := json.Unmarshal([]byte(html.UnescapeString(got[4])), &list); err != nil {
+		if err := json.Unmarshal([]byte(html.UnescapeString(got[6])), &list); err != nil {
 			t.Error(err)
 		}
 	}

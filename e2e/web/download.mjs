@@ -95,6 +95,8 @@ async function reloads() {
   await page.reload();
   await page.locator("button[data-act=save]").waitFor();
   await saved(page, "reload", () => page.locator("button[data-act=save]").click());
+  const says = `${await page.locator("[data-say]").textContent()} ${await page.locator("[data-proof]").textContent()}`;
+  check(/SHA-256 hash .*key [0-9A-F]{16} is right/.test(says), `a complete and signed download says ${says}`);
   for (const [from, to] of after) {
     const again = had.filter((i) => i * pieceLength < to && (i + 1) * pieceLength > from);
     check(again.length === 0, `pieces ${again.slice(0, 5)} were asked for again after the reload, in ${from}-${to}`);

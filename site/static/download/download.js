@@ -2,6 +2,7 @@
 import { choose, slots } from "./choker.js";
 import { equal } from "./hash.js";
 import { WebSource } from "./http.js";
+import { Leaves } from "./leaves.js";
 import { Peer } from "./peer.js";
 import { Picker } from "./picker.js";
 import { Rate } from "./rate.js";
@@ -42,6 +43,7 @@ export class Download {
     this.writes = [];
     this.writing = null;
     this.suspects = new Suspects(this);
+    this.leaves = new Leaves(this);
     this.turn = 0;
     this.lucky = null;
     this.waiters = [];
@@ -207,15 +209,20 @@ export class Download {
     this.checking--;
     if (this.over) return;
     if (!good) {
-      this.bytes.wasted += piece.size;
-      this.suspects.failed(piece);
-      this.kick();
+      if (!this.leaves.ask(piece)) this.failed(piece);
       return;
     }
     this.suspects.good(piece);
     this.web?.proved(piece);
     this.writes.push([piece.index, piece.data]);
     this.writing ??= this.write().finally(() => { this.writing = null; });
+  }
+
+  // failed fetches a wrong piece again.
+  failed(piece) {
+    this.bytes.wasted += piece.size;
+    this.suspects.failed(piece);
+    this.kick();
   }
 
   // write stores the checked pieces, and those that come meanwhile.
@@ -332,6 +339,7 @@ export class Download {
     this.down.tick();
     this.up.tick();
     this.suspects.tick(now);
+    this.leaves.tick(now);
     for (const p of [...this.peers.values()]) this.guard(p, () => p.tick(now));
     const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, 0);
     if (rate >= slow || this.paused) this.slowSince = now;

@@ -18,6 +18,8 @@ style.replaceSync(`
 :focus-visible { outline: 3px solid #0a6870; outline-offset: 2px; }
 .acts-in { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0 0; }
 [role=progressbar] { height: .75rem; margin-top: .6rem; border-radius: .4rem; overflow: hidden; background: #0a687033; }
+video { width: 100%; }
+audio { display: block; width: 100%; }
 canvas { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
 ul { list-style: none; padding: 0; max-height: 18rem; overflow: auto; }
 .textual { border: 0; background: none; color: inherit; font: inherit; text-decoration: underline; cursor: pointer; min-height: 2.75rem; }
@@ -57,6 +59,8 @@ class SpateDownload extends HTMLElement {
     const found = describe(new DOMParser().parseFromString(await r.text(), "text/html"), src);
     if (!r.ok || !found) throw new Error("not a release page");
     const options = await target(found.attributes, src);
+    const key = this.getAttribute("key")?.trim(); // the publisher's key, as this page knows it
+    if (key) options.signed = { ...options.signed, key, must: true };
     const { start, root } = build(found);
     const box = document.createElement("div");
     box.append(start);

@@ -3,7 +3,7 @@
 
 // wordsOf are the texts, by the selector of their element in download.html.
 const wordsOf = {
-  before: '[data-if="before"]', plain: "[data-plain]", choose: ".pick summary", save: '[data-act="save"]', folder: '[data-act="folder"]',
+  before: '[data-if="before"]', plain: "[data-plain]", choose: ".pick summary", save: '[data-act="save"]', folder: '[data-act="folder"]', play: '[data-act="play"]',
   pause: '[data-act="pause"]', again: '[data-act="start-again"]', remove: '[data-act="remove"]', delete: '[data-act="delete"]', keep: '[data-if="keep"] label',
 };
 
@@ -15,8 +15,8 @@ export function describe(page, src) {
   for (const [name, selector] of Object.entries(wordsOf)) words[name] = textIn(root.querySelector(selector));
   words.bar = root.querySelector("[data-bar]")?.getAttribute("aria-label") ?? "";
   const messages = [...(root.querySelector("template[data-messages]")?.content.querySelectorAll("[data-m]") ?? [])].map((e) => [e.dataset.m, e.textContent]);
-  const { torrent, data, files, websocket, stun } = root.dataset;
-  return { attributes: { torrent, data, files, websocket, stun }, words, messages, plain: webURL(root.querySelector("[data-plain]")?.getAttribute("href"), src), single: !root.querySelector(".pick") };
+  const { torrent, v2, signed, data, files, websocket, stun } = root.dataset;
+  return { attributes: { torrent, v2, signed, data, files, websocket, stun }, words, messages, plain: webURL(root.querySelector("[data-plain]")?.getAttribute("href"), src), single: !root.querySelector(".pick") };
 }
 
 // textIn returns the text at the start of an element or else all of it, without what follows it, such as a link.
@@ -53,9 +53,11 @@ export function build(d) {
     make("p", { class: "tell", role: "alert", "data-trouble": true, hidden: true }),
     make("div", { role: "progressbar", "aria-label": w.bar, "aria-valuemin": "0", "aria-valuemax": "100", "data-bar": true }, make("canvas", { width: "200", height: "1", "data-map": true })),
     make("p", { class: "small", "data-detail": true }),
+    make("p", { class: "small", "data-proof": true, hidden: true }),
     make("ul", { class: "saves", "data-saves": true, hidden: true }),
+    make("div", { class: "player", "data-player": true, hidden: true }),
     make("p", { class: "acts-in" },
-      button("save", w.save, { "data-main": true, hidden: true }), button("folder", w.folder, { hidden: true }), button("pause", w.pause, { hidden: true }),
+      button("save", w.save, { "data-main": true, hidden: true }), button("folder", w.folder, { hidden: true }), button("play", w.play, { hidden: true }), button("pause", w.pause, { hidden: true }),
       button("start-again", w.again, { hidden: true }), button("remove", w.remove), button("delete", w.delete, { hidden: true })),
     make("p", { class: "small", "data-if": "keep", hidden: true }, make("label", {}, make("input", { type: "checkbox", "data-keep": true }), ` ${w.keep}`))), messages);
   return { start: button("start", make("span", { "data-label": true }, w.label), { "data-main": true, hidden: true }), root };

@@ -18,13 +18,25 @@ export const equal = (a, b) => a.length === b.length && a.every((byte, i) => byt
 // of BEP 52.
 export const blockSize = 16384;
 
+const together = 64; // blocks that crypto.subtle is given at once: twice as fast as one by one
+
+// blockHashes resolves to the SHA-256 hash of each block of 16 KiB.
+export async function blockHashes(bytes) {
+  const out = [];
+  for (let at = 0; at < bytes.length; at += together * blockSize) {
+    const some = [];
+    for (let b = at; b < Math.min(bytes.length, at + together * blockSize); b += blockSize) some.push(hash("SHA-256", bytes.subarray(b, b + blockSize)));
+    out.push(...(await Promise.all(some)));
+  }
+  return out;
+}
+
 // pieceRoot resolves to the root of the hash tree over the blocks of a piece. leaves is the
 // number of leaves of the tree, a power of two; missing leaves are zeros.
-export async function pieceRoot(bytes, leaves) {
-  const blocks = [];
-  for (let at = 0; at < bytes.length; at += blockSize) blocks.push(hash("SHA-256", bytes.subarray(at, at + blockSize)));
-  return treeRoot(await Promise.all(blocks), leaves, new Uint8Array(32));
-}
+export const pieceRoot = async (bytes, leaves) => treeRoot(await blockHashes(bytes), leaves, new Uint8Array(32));
+
+// hashList returns the hashes of 32 bytes that stand one after another in bytes.
+export const hashList = (bytes) => Array.from({ length: bytes.length / 32 }, (_, i) => bytes.subarray(32 * i, 32 * i + 32));
 
 // treeRoot resolves to the root of a hash tree. Leaves that are missing have the value filler.
 export async function treeRoot(layer, leaves, filler) {

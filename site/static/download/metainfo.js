@@ -1,6 +1,6 @@
 // The .torrent file: BEP 3 (v1), BEP 47 (pad files) and BEP 52 (v2).
 import { decode, hex, textOf } from "./bencode.js";
-import { blockSize, equal, hash, pieceRoot, treeRoot } from "./hash.js";
+import { blockSize, equal, hash, hashList, pieceRoot, treeRoot } from "./hash.js";
 
 const maxPieceLength = 64 << 20;
 const utf8 = new TextDecoder();
@@ -79,6 +79,8 @@ export async function parse(bytes) {
   if (t.v1) {
     t.hashes = info.get("pieces");
     if (t.hashes.length !== 20 * t.count) throw new Error("the torrent has a wrong number of hashes");
+    t.hybrid = info.has("file tree");
+    await t.readBeside(file.get("v2 hashes"));
   } else await t.readLayers(file.get("piece layers"));
   return t;
 }
@@ -87,8 +89,30 @@ export async function parse(bytes) {
 //
 // bytes is the .torrent file; key the info-hash in hexadecimal, by which the data is stored;
 // files have {path, length, offset, pad}; size is the number of bytes without pad files; count
-// is the number of pieces.
+// is the number of pieces; layer has for each piece its SHA-256 tree {root, leaves, ask}, where ask
+// names the tree in a hash request (BEP 52), or is null.
 export class Torrent {
+  layer = null;
+
+  // readBeside checks the v2 hashes beside a v1 torrent (docs/interop.md), from the .torrent or a
+  // file of their own, and keeps them. Bad ones are ignored: the info-hash does not cover them, and
+  // they are trusted only because they come from where the .torrent does.
+  async readBeside(bytes) {
+    const { files, pieceLength, count } = this;
+    if (!(bytes instanceof Uint8Array) || this.hybrid || pieceLength < blockSize || pieceLength & (pieceLength - 1) || bytes.length !== 32 * (count + files.length)) return;
+    const hashes = hashList(bytes), roots = hashes.slice(0, count), leaves = pieceLength / blockSize;
+    const filler = await treeRoot([], leaves, new Uint8Array(32));
+    for (const [k, f] of files.entries()) {
+      const root = hashes[count + k], end = f.offset + f.length;
+      if ((f.length === 0 || f.pad) !== root.every((b) => b === 0)) return;
+      // The root of a file of whole pieces must follow from their roots.
+      if (f.pad || f.length < pieceLength || f.offset % pieceLength || (end % pieceLength && end !== this.length)) continue;
+      const list = roots.slice(f.offset / pieceLength, Math.ceil(end / pieceLength));
+      if (!equal(await treeRoot(list, 2 ** Math.ceil(Math.log2(list.length)), filler), root)) return;
+    }
+    this.layer = roots.map((root) => ({ root, leaves, ask: { root, index: 0 } }));
+  }
+
   // readLayers checks the hashes of the pieces of a v2 torrent, and keeps them.
   async readLayers(layers) {
     this.layer = new Array(this.count);
@@ -98,16 +122,15 @@ export class Torrent {
       const first = f.offset / this.pieceLength, n = Math.ceil(f.length / this.pieceLength);
       const blocks = 2 ** Math.ceil(Math.log2(Math.ceil(Math.min(f.length, this.pieceLength) / blockSize)));
       if (n === 1) {
-        this.layer[first] = { root: f.root, leaves: blocks };
+        this.layer[first] = { root: f.root, leaves: blocks, ask: { root: f.root, index: 0 } };
         continue;
       }
       const hashes = layers?.get(textOf(f.root));
       if (hashes?.length !== 32 * n) throw new Error("the torrent lacks hashes of pieces");
-      const list = Array.from({ length: n }, (_, i) => hashes.subarray(32 * i, 32 * i + 32));
-      const leaves = this.pieceLength / blockSize;
+      const list = hashList(hashes), leaves = this.pieceLength / blockSize;
       const filler = await treeRoot([], leaves, new Uint8Array(32));
       if (!equal(await treeRoot(list, 2 ** Math.ceil(Math.log2(n)), filler), f.root)) throw new Error("the torrent has wrong hashes of pieces");
-      list.forEach((root, i) => { this.layer[first + i] = { root, leaves }; });
+      list.forEach((root, i) => { this.layer[first + i] = { root, leaves, ask: { root: f.root, index: i * leaves } }; });
     }
   }
 
@@ -120,12 +143,16 @@ export class Torrent {
     return size;
   }
 
-  // check resolves to whether bytes are the data of a piece.
+  // check resolves to whether bytes are the data of a piece, by all hashes that there are. v2 hashes
+  // beside a v1 torrent are dropped if they describe other data than the v1 hashes.
   async check(i, bytes) {
     if (bytes.length !== this.pieceSize(i)) return false;
-    if (this.v1) return equal(await hash("SHA-1", bytes), this.hashes.subarray(20 * i, 20 * i + 20));
-    const { root, leaves } = this.layer[i];
-    return equal(await pieceRoot(bytes, leaves), root);
+    const tree = this.layer?.[i];
+    const good = tree && equal(await pieceRoot(bytes, tree.leaves), tree.root);
+    if (!this.v1) return good;
+    const good1 = equal(await hash("SHA-1", bytes), this.hashes.subarray(20 * i, 20 * i + 20));
+    if (tree && good !== good1) this.layer = null;
+    return good1;
   }
 
   // parts returns the parts of files that a range of the data consists of, in order:

@@ -31,6 +31,7 @@ export class Peer {
     this.seen = 0; // time of the last bytes
     this.waited = 0; // seconds for which requests waited since the last block that was asked for
     this.notBefore = 0; // time before which the peer is asked for nothing
+    this.knowsBlocks = false; // whether the peer has the v2 hashes of a v1 torrent
     this.cursor = this.version = 0; // the first piece that may be interesting, at a version of the picker
     this.spoke = 0;
     send(wire.handshake(download.torrent.infoHash, download.peerId));
@@ -53,7 +54,7 @@ export class Peer {
     if (equal(h.peerId, download.peerId)) throw new Error("this is us");
     this.peerId = h.peerId;
     this.has = new Uint8Array(download.torrent.count);
-    if (h.extended) this.send(wire.message(wire.extended, [], extensionHandshake()));
+    if (h.extended) this.send(wire.message(wire.extended, [], extensionHandshake(download.torrent)));
     this.send(wire.message(wire.bitfield, [], wire.packBits(download.picker.have)));
     download.shaken(this);
   }
@@ -103,6 +104,13 @@ export class Peer {
       case wire.extended:
         if (body[0] === 0) this.extensions(body.subarray(1));
         return;
+      case wire.hashRequest:
+        download.leaves.requested(this, body);
+        return;
+      case wire.hashes:
+      case wire.hashReject:
+        download.leaves.answered(this, wire.readHashRange(body));
+        return;
       default:
         return; // keep-alives, and messages of extensions that we do not use
     }
@@ -133,6 +141,7 @@ export class Peer {
     const offered = decode(body);
     const depth = offered instanceof Map ? offered.get("reqq") : 0;
     if (Number.isInteger(depth) && depth > 0) this.depth = Math.min(maxDepth, depth);
+    this.knowsBlocks = offered instanceof Map && offered.get("v2_hashes") > 0;
   }
 
   requested(body) {
@@ -228,8 +237,8 @@ export class Peer {
   }
 }
 
-const extensionHandshake = () => {
-  const body = encode({ m: {}, reqq: maxAsked, v: "spate (browser)" });
+const extensionHandshake = (torrent) => {
+  const body = encode({ m: {}, reqq: maxAsked, v: "spate (browser)", ...(torrent.v1 && torrent.layer ? { v2_hashes: 1 } : {}) });
   const out = new Uint8Array(1 + body.length);
   out.set(body, 1);
   return out;

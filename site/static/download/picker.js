@@ -29,6 +29,13 @@ class Piece {
     this.only = null;
   }
 
+  // again forgets one block.
+  again(block) {
+    this.from[block] = null;
+    this.asked[block].clear();
+    this.left++;
+  }
+
   // begin and length of a block in the piece, in bytes.
   begin(block) { return block * blockSize; }
   length(block) { return Math.min(blockSize, this.size - block * blockSize); }
@@ -56,6 +63,7 @@ export class Picker {
     this.active = new Map();
     this.activeBytes = 0;
     this.version = 0; // counts the times that pieces become needed
+    this.row = null; // {next, last}: pieces that are begun before the rarest, in this order
     this.barren = new WeakMap(); // source -> version at which the pool had nothing for it
     this.recount();
   }
@@ -125,6 +133,9 @@ export class Picker {
   // since there was none for the source.
   begin(source, has, more, use) {
     if (this.barren.get(source) === this.version) return;
+    for (let i = this.inRow(); this.row && i <= this.row.last && more() && this.room(); i++) {
+      if (this.needs(i) && has(i) && !this.active.has(i)) use(this.start(i));
+    }
     const { pool } = this;
     let left = pool.size;
     for (let at = 0; more() && at < pool.size && left > 0; left--) {
@@ -134,6 +145,15 @@ export class Picker {
       else at++;
     }
     if (more()) this.barren.set(source, this.version);
+  }
+
+  // inRow returns the first piece of the row that is needed, and forgets those before it.
+  inRow() {
+    const { row } = this;
+    if (!row) return -1;
+    while (row.next <= row.last && !this.needs(row.next)) row.next++;
+    if (row.next > row.last) this.row = null;
+    return row.next;
   }
 
   // room reports whether another piece may be begun.
@@ -147,7 +167,8 @@ export class Picker {
     const fits = (i) => !source.web?.barred(i) && (!unseen || pool.availability[i] === 0 || (source.web && this.active.get(i)?.only === source.web));
     const free = (i) => this.needs(i) && fits(i) && (this.active.has(i) ? this.idle(this.active.get(i), source, now) : this.room());
     let first = -1;
-    for (const i of this.active.keys()) {
+    for (let i = this.inRow(); first < 0 && this.row && i <= this.row.last; i++) if (free(i)) first = i;
+    for (const i of first < 0 ? this.active.keys() : []) {
       if (!free(i)) continue;
       first = i;
       break;

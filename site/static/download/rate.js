@@ -9,6 +9,12 @@ export class Rate {
 
   add(n) { this.total += n; }
 
+  // reset begins again.
+  reset() {
+    this.value = this.#ticks = 0;
+    this.#before = this.total;
+  }
+
   tick() {
     const now = this.total - this.#before;
     this.#before = this.total;

@@ -27,7 +27,7 @@ export function report(d) {
     peers: peers.length, senders: peers.filter((p) => p.down.value > 0).length, takers: peers.filter((p) => p.up.value > 0).length,
     fromPeers: d.bytes.peers, fromWeb: d.bytes.web, wasted: d.bytes.wasted, banned: d.banned.size,
     asksWeb: (d.web?.running ?? 0) > 0, webProblem: d.web?.problem ?? "", webEnded: d.web?.ended ?? false, webAgain: Math.max(0, (d.web?.notBefore ?? 0) - d.now()),
-    problem: d.problem, sharing: d.sharing,
+    problem: d.problem, sharing: d.sharing, sha256: Boolean(torrent.layer), signature: d.signature ?? null,
   };
 }
 

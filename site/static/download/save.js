@@ -10,10 +10,11 @@ export function saveFile(blob, name) {
 }
 
 // saveFolder asks for a folder and writes files, {i, path} each, into a new folder there. blob(i)
-// resolves to the Blob of file i.
-export async function saveFolder(files, name, blob) {
+// resolves to the Blob of file i, and saved(n) tells how many files are there.
+export async function saveFolder(files, name, blob, saved) {
   const top = await (await showDirectoryPicker({ mode: "readwrite" })).getDirectoryHandle(name, { create: true });
-  for (const f of files) {
+  for (const [n, f] of files.entries()) {
+    saved(n);
     const parts = f.path.split("/"), base = parts.pop();
     let folder = top;
     for (const p of parts) folder = await folder.getDirectoryHandle(p, { create: true });
@@ -25,4 +26,5 @@ export async function saveFolder(files, name, blob) {
     }
     await data.stream().pipeTo(out);
   }
+  saved(files.length);
 }

@@ -25,10 +25,15 @@ export class Session {
     this.worker.onmessage = ({ data }) => this.message(data);
     this.worker.onerror = () => on({ is: "failed", code: "failed" });
     this.waiting = new Map(); // index of a file -> functions that wait for its Blob
-    const { torrent, data, byPath, page } = options;
-    this.do({ do: "open", torrent, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
+    const { torrent, v2, signed, data, byPath, page } = options;
+    this.do({ do: "open", torrent, v2, signed, data, byPath, page, client, share: !options.metered, tracked: options.trackers.length > 0 && typeof RTCPeerConnection !== "undefined" });
     const { signal } = this.ended;
     addEventListener("pagehide", () => this.leave(), { signal });
+    addEventListener("online", () => {
+      for (const t of this.trackers) t.online();
+      this.do({ do: "online" });
+    }, { signal });
+    addEventListener("offline", () => this.do({ do: "offline" }), { signal });
     addEventListener("pageshow", (event) => { if (event.persisted && this.leading) this.connect(); }, { signal });
   }
 
@@ -80,6 +85,9 @@ export class Session {
       case "file":
         for (const done of this.waiting.get(m.index) ?? []) done(m.blob);
         this.waiting.delete(m.index);
+        return;
+      case "part":
+        this.parted?.(m);
         return;
     }
     this.on(m);
@@ -133,6 +141,14 @@ export class Session {
     this.trackers = [];
     this.connections?.closeAll();
     this.connections = null;
+  }
+
+  // part resolves to {blob, whole}: the start of a file that is here. blob is null if nothing is.
+  part(index) {
+    return new Promise((done) => {
+      this.parted = done;
+      this.do({ do: "part", index });
+    });
   }
 
   // file resolves to a file of the download as a Blob, or to null.

@@ -138,13 +138,13 @@ export class Store {
     if (key === this.key) this.where = new Map();
   }
 
-  // file resolves to a file of the torrent as one Blob, or null if a piece of it is missing. The
-  // Blob refers to the stored pieces and is not in memory.
-  async file(torrent, index) {
+  // file resolves to a file of the torrent as one Blob, or null if a piece of it is missing; with end,
+  // to its start, before that piece. The Blob refers to the stored pieces and is not in memory.
+  async file(torrent, index, end = Infinity) {
     const f = torrent.files[index], row = torrent.piecesOf(index), parts = [];
     if (!row) return new Blob([]);
     const { where, blobs } = await this.load(torrent.key); // another tab may have stored the pieces
-    for (let i = row[0]; i <= row[1]; i++) {
+    for (let i = row[0]; i <= row[1] && i < end; i++) {
       const at = where.get(i);
       if (!at) return null;
       parts.push(blobs.get(at[0]).slice(at[1], at[1] + at[2]));

@@ -71,4 +71,4 @@ export class Suspects {
 }
 
 // lasting returns the source that lasts longer than a request: a peer, or the web server.
-const lasting = (source) => source.web ?? source;
+export const lasting = (source) => source.web ?? source;

@@ -6,18 +6,20 @@ const via = "?via=page"; // tells the site that a page asks
 // page at base.
 export async function target(attributes, base) {
   const absolute = (path) => new URL(path, base).href;
-  const list = (json) => {
+  const parsed = (json, none) => {
     try {
-      return JSON.parse(json || "[]");
+      return JSON.parse(json) ?? none;
     } catch {
-      return [];
+      return none;
     }
   };
+  const list = (json) => parsed(json, []), signed = parsed(attributes.signed, null);
   const options = {
-    page: base, torrent: absolute(attributes.torrent), data: null, byPath: null,
+    page: base, torrent: absolute(attributes.torrent), v2: attributes.v2 ? absolute(attributes.v2) : "", data: null, byPath: null,
     trackers: list(attributes.websocket).map((u) => absolute(u).replace(/^http/, "ws")),
     stun: list(attributes.stun).map((s) => (s.startsWith(":") ? `stun:${new URL(base).hostname}${s}` : s)),
     metered: metered(),
+    signed: signed && { ...signed, torrent: absolute(signed.torrent), v2: signed.v2 ? absolute(signed.v2) : "" },
   };
   if (attributes.files) {
     const r = await fetch(absolute(attributes.files));

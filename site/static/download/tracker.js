@@ -43,6 +43,20 @@ export class Tracker {
     };
   }
 
+  // online connects again at once, because the browser has a network again. A socket of the network
+  // before may stay open for minutes though nothing comes through it.
+  online() {
+    if (this.closed) return;
+    clearTimeout(this.timer);
+    if (this.socket) {
+      this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
+      this.socket.close();
+    }
+    this.retry = retryLeast;
+    this.event = "started";
+    this.connect();
+  }
+
   send(message) {
     if (this.socket?.readyState !== 1) return;
     this.socket.send(JSON.stringify({ ...message, info_hash: textOf(this.ends.infoHash), peer_id: textOf(this.ends.peerId) }));

@@ -1,11 +1,12 @@
 // The panel of a download in a release page.
-import { bytes, Messages } from "./format.js";
+import { bytes, Messages, number } from "./format.js";
 import { draw } from "./map.js";
 import { FileChoice } from "./choice.js";
 import { OwnFile } from "./ownfile.js";
 import { Kept } from "./kept.js";
+import { Player, playable } from "./media.js";
 import { saveFile, saveFolder } from "./save.js";
-import { details, Teller, words } from "./words.js";
+import { details, proof, Teller, words } from "./words.js";
 
 const keepGiving = "spate-keep-giving"; // key of localStorage
 
@@ -58,6 +59,8 @@ export class Panel {
         break;
       case "removed":
         this.saved = false;
+        this.foldered = "";
+        this.stopPlayer();
         break;
       case "checking":
       case "checked":
@@ -120,15 +123,51 @@ export class Panel {
       case "remove":
         session.do({ do: "remove" });
         break;
+      case "play":
+        this.play();
+        break;
       case "save":
         this.save();
         break;
       case "folder":
-        saveFolder(this.chosenFiles(), this.opened.name, (i) => session.file(i)).catch((err) => {
-          if (err.name !== "AbortError") this.trouble(err.name === "QuotaExceededError" ? "noroom" : "unsaved"); // an AbortError: the visitor chose no folder
-        });
+        this.saveAll();
         break;
     }
+  }
+
+  // saveAll saves the chosen files into a folder, and tells how many are there.
+  async saveAll() {
+    const files = this.chosenFiles(), all = number(files.length);
+    try {
+      await saveFolder(files, this.opened.name, (i) => this.session.file(i), (n) => {
+        this.foldered = this.messages.get("foldered", { n: number(n), all });
+        this.detail();
+      });
+    } catch (err) {
+      if (err.name !== "AbortError") this.trouble(err.name === "QuotaExceededError" ? "noroom" : "unsaved"); // an AbortError: the visitor chose no folder
+    }
+  }
+
+  detail() { this.one("[data-detail]").textContent = [details(this.state, this.messages), this.foldered].filter(Boolean).join(" · "); }
+
+  // play plays the first file that the browser can play, while it comes.
+  play() {
+    const file = playable(this.chosenFiles()), box = this.one("[data-player]");
+    if (!file) return;
+    const line = document.createElement("p");
+    line.className = "small";
+    const slot = document.createElement("div");
+    box.replaceChildren(slot, line);
+    box.hidden = false;
+    this.player = new Player(this.session, file, slot, (waits) => { line.textContent = waits ? this.messages.get("playwaits") : ""; });
+    this.buttons(this.state);
+  }
+
+  stopPlayer() {
+    if (!this.player) return;
+    this.player.end();
+    this.player = null;
+    this.one("[data-player]").hidden = true;
   }
 
   chosenFiles() {
@@ -189,12 +228,15 @@ export class Panel {
     }
     if (s.phase === "problem") this.plain();
     this.teller.tell(words(s, this.messages, navigator.onLine !== false), s.phase);
-    this.one("[data-detail]").textContent = details(s, this.messages);
+    this.detail();
+    const line = this.one("[data-proof]"), says = proof(s, this.messages); // a theme may lack the line, or the button "play"
+    if (line) Object.assign(line, { textContent: says, hidden: says === "" });
     const percent = s.size ? (100 * s.have) / s.size : 100, bar = this.one("[data-bar]");
     bar.setAttribute("aria-valuenow", Math.floor(percent));
     bar.hidden = s.phase === "done";
     draw(this.one("[data-map]"), s.map);
     this.buttons(s);
+    this.player?.more(performance.now());
     if (s.phase === "done" && before && before.phase !== "done") this.done();
   }
 
@@ -202,6 +244,8 @@ export class Panel {
     const done = s.phase === "done", single = this.chosenFiles().length === 1;
     this.button("save").hidden = !(done && single);
     this.button("folder").hidden = !(done && !single && globalThis.showDirectoryPicker);
+    const play = this.button("play");
+    if (play) play.hidden = Boolean(this.player) || s.elsewhere || s.phase === "problem" || s.have === 0 || !playable(this.chosenFiles());
     this.button("remove").hidden = done;
     this.button("delete").hidden = !done;
     this.button("pause").hidden = done || s.phase === "paused" || s.phase === "problem";

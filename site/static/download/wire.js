@@ -2,6 +2,7 @@
 import { bytesOf } from "./bencode.js";
 
 export const choke = 0, unchoke = 1, interested = 2, notInterested = 3, have = 4, bitfield = 5, request = 6, piece = 7, cancel = 8, extended = 20;
+export const hashRequest = 21, hashes = 22, hashReject = 23; // BEP 52
 
 const protocol = bytesOf("\x13BitTorrent protocol");
 const handshakeSize = 68;
@@ -24,6 +25,22 @@ export function message(id, numbers = [], bytes = new Uint8Array(0)) {
   numbers.forEach((n, i) => view.setUint32(5 + 4 * i, n));
   out.set(bytes, 5 + 4 * numbers.length);
   return out;
+}
+
+// hashRange returns a message about the hashes of all blocks of a piece: tree is {ask, leaves} of the
+// torrent. readHashRange returns {root, index, leaves, hashes} of one, or null for another range.
+export function hashRange(id, { ask, leaves }, list = new Uint8Array(0)) {
+  const body = new Uint8Array(48 + list.length), view = new DataView(body.buffer);
+  body.set(ask.root);
+  view.setUint32(36, ask.index);
+  view.setUint32(40, leaves);
+  body.set(list, 48);
+  return message(id, [], body);
+}
+export function readHashRange(body) {
+  if (body.length < 48) throw new Error("a bad message about hashes");
+  if (number(body, 32) !== 0 || number(body, 44) !== 0) return null;
+  return { root: body.subarray(0, 32), index: number(body, 36), leaves: number(body, 40), hashes: body.subarray(48) };
 }
 
 export const keepAlive = () => new Uint8Array(4);

@@ -8,6 +8,7 @@ export function words(s, m, online) {
   const values = { have: bytes(s.have), size: bytes(s.size), rate: bytes(s.rate) };
   if (s.phase === "problem") return m.get(s.problem.code, values);
   if (s.phase === "proving") return m.get("proving", { percent: Math.floor(100 * s.proved) });
+  if (s.phase === "done" && s.sha256) return m.get("done256", values);
   if (s.phase !== "running") return m.get(s.phase, values);
   if (s.rate >= 1) return m.get("running", { ...values, left: m.time((s.size - s.have) / s.rate) });
   if (!online) return m.get("offline", values);
@@ -26,6 +27,12 @@ export function details(s, m) {
   if (s.banned > 0) out.push(m.get(s.banned === 1 ? "bannedone" : "banned", { n: number(s.banned) }));
   if (s.elsewhere) out.push(m.get("elsewhere"));
   return out.join(" · ");
+}
+
+// proof returns what the check of the publisher's signature has found, for a complete download.
+export function proof({ phase, signature }, m) {
+  if (phase !== "done" || !signature) return "";
+  return signature.is === "good" ? m.get("signed", { key: signature.key }) : m.get("unproved");
 }
 
 // Teller writes texts that change often: at once where they are seen, and seldom where they are

@@ -8,12 +8,13 @@ import { Download, problemOf } from "./download.js";
 import { Store } from "./store.js";
 import { report } from "./report.js";
 import { checkFile } from "./own.js";
+import { check, keyId } from "./signature.js";
 import { Lead } from "./tabs.js";
 
 const reportTime = 400; // milliseconds
 
 // Messages that do not wait for those before them.
-const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "own"]);
+const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "part", "own", "online", "offline"]);
 
 // Failure is an error with the code of a message of the page.
 class Failure extends Error {
@@ -23,6 +24,30 @@ class Failure extends Error {
   }
 }
 const as = (code) => (err) => { throw new Failure(code, err); };
+
+// load resolves to the bytes of a file of the site.
+async function load(url) {
+  const r = await fetch(url, { referrerPolicy: "no-referrer" });
+  if (!r.ok) throw new Error(String(r.status));
+  return new Uint8Array(await r.arrayBuffer());
+}
+
+const text = (bytes) => new TextDecoder().decode(bytes);
+
+// checkSigned resolves to what is known of the signature of a .torrent: {is, key}, where is is "good",
+// "wrong", or "unknown" if it could not be loaded, or to null if there is none. signed is that of
+// target: with must, what is not signed is as wrong as what is signed by somebody else.
+async function checkSigned(signed, torrent) {
+  if (!signed) return null;
+  let is = signed.must ? "wrong" : "unknown", of = {};
+  try {
+    const found = text(await load(signed.torrent));
+    is = "wrong";
+    of = check(signed.key, torrent, found);
+    if (!of.release || of.release === signed.ref) is = "good";
+  } catch {}
+  return { is, key: is === "good" ? keyId(signed.key) : "", ...of };
+}
 
 // peerId returns a random peer id in the style of BEP 20.
 function peerId(prefix) {
@@ -60,10 +85,10 @@ export class Work {
   async open(options) {
     this.options = options;
     this.sharing = options.share !== false;
-    const r = await fetch(options.torrent, { referrerPolicy: "no-referrer" }).catch(as("network"));
-    if (!r.ok) throw new Failure("network", new Error(String(r.status)));
-    const bytes = new Uint8Array(await r.arrayBuffer().catch(as("network")));
+    const bytes = await load(options.torrent).catch(as("network"));
     const torrent = this.torrent = await parse(bytes).catch(as("torrent"));
+    this.signature = await checkSigned(options.signed, bytes);
+    if (torrent.v1 && !torrent.layer && options.v2) await torrent.readBeside(await this.v2Hashes().catch(() => null)); // else SHA-1 is enough
     this.peerId = peerId(options.client);
     this.store ??= await Store.open().catch(as("storage"));
     const record = await this.store.record(torrent.key);
@@ -90,6 +115,14 @@ export class Work {
     if (record?.running) this.lead.seek();
   }
 
+  // v2Hashes resolves to the v2 hashes that the .torrent leaves out. If it was signed, they must be too.
+  async v2Hashes() {
+    const { v2, signed } = this.options, hashes = await load(v2);
+    if (this.signature?.is !== "good") return hashes;
+    const of = check(signed.key, hashes, text(await load(signed.v2)));
+    return of.release === this.signature.release && of.published === this.signature.published ? hashes : null;
+  }
+
   // wantedPieces returns the pieces of the chosen files, or of all for null.
   wantedPieces(files) {
     const { torrent } = this, wanted = new Uint8Array(torrent.count).fill(files ? 0 : 1);
@@ -112,6 +145,7 @@ export class Work {
       changed: () => { if (this.download === next) this.tell(); },
     });
     next.tracked = this.options.tracked ? -1 : 0;
+    next.signature = this.signature;
     await next.load(this.wantedPieces(record?.files));
     this.download = next;
   }
@@ -147,6 +181,10 @@ export class Work {
   // begin downloads in this tab.
   async begin({ files = null, share = this.sharing }) {
     const { torrent, store } = this;
+    if (this.signature?.is === "wrong") {
+      this.download.fail("forged");
+      return;
+    }
     if (this.download.problem?.code === "removed") await this.prepare();
     const record = { key: torrent.key, name: torrent.name, size: torrent.size, page: this.options.page, torrent: torrent.bytes, given: this.download.given, changed: Date.now(), files, running: true };
     try {
@@ -257,10 +295,32 @@ export class Work {
     this.download.useWeb();
   }
 
+  // online and offline are called when the browser finds a network or loses it.
+  online() { this.download?.online(); }
+
+  // offline shows at once that nothing comes.
+  offline() {
+    for (const rate of [this.download?.down, this.download?.up]) rate?.reset();
+    this.tell();
+  }
+
   // file sends a file as a Blob that refers to the stored pieces, or null.
   async file({ index }) {
     const blob = await this.store.file(this.torrent, index).catch(() => null);
     this.say({ is: "file", index, blob });
+  }
+
+  // part sends the start of a file that is here and checked, to be played, and lets the rest of the
+  // file come in its order.
+  async part({ index }) {
+    const { torrent, download, store } = this, row = torrent.piecesOf(index), { picker, served, unproved } = download;
+    let blob = null, end = row?.[0];
+    try {
+      while (row && end <= row[1] && picker.have[end] && (!unproved.has(end) || (await served.prove(end)))) end++;
+      if (row && end > row[0]) blob = await store.file(torrent, index, end);
+      if (row) picker.row = { next: end, last: row[1] };
+    } catch {} // it is asked for again
+    this.say({ is: "part", index, blob, whole: Boolean(row) && end > row[1] });
   }
 
   // own checks a file of the visitor and stores its good pieces. While it does, they have a record.

@@ -3,4 +3,3 @@ import { Work } from "./work.js";
 
 const work = new Work((message, transfer) => postMessage(message, transfer));
 onmessage = ({ data }) => work.message(data);
-addEventListener("online", () => work.download?.online());

@@ -19,7 +19,7 @@ class Element {
 test("texts of another host never become markup or scripts", () => {
   globalThis.document = { createElement: (name) => new Element(name) };
   const evil = '"><img src=x onerror=steal(1)><script>steal(1)</script>';
-  const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
+  const words = Object.fromEntries(["label", "before", "plain", "choose", "save", "folder", "play", "pause", "again", "remove", "delete", "keep", "bar"].map((k) => [k, evil]));
   const { start, root } = build({ words, messages: [["done", evil]], plain: "https://host.example/d/x", single: false });
   const all = [...start.all(), ...root.all()], names = new Set(all.map((e) => e.name));
   for (const name of names) assert.ok(["div", "p", "a", "button", "span", "details", "summary", "ul", "canvas", "label", "input", "template", "fragment"].includes(name), name);
@@ -28,7 +28,7 @@ test("texts of another host never become markup or scripts", () => {
     for (const [key, value] of e.attributes) assert.ok(!key.startsWith("on") && (key === "aria-label" || !value.includes("steal")), key);
   }
   assert.ok(all.some((e) => e.children.includes(evil)), "the texts are missing");
-  for (const act of ["start", "save", "folder", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
+  for (const act of ["start", "save", "folder", "play", "pause", "start-again", "remove", "delete"]) assert.equal(all.filter((e) => e.attributes.get("data-act") === act).length, 1, act);
 });
 
 test("links of another host are web addresses", () => {
@@ -45,4 +45,23 @@ test("the page counts the peers that can take offers, if the tracker says so", (
   }
   tracker.closed = true;
   assert.deepEqual(counts, [7, 0, 2, 7, 7]);
+});
+
+test("a tracker is connected again at once when there is a network again", () => {
+  const sockets = [];
+  globalThis.WebSocket = class {
+    constructor() { sockets.push(this); }
+    close() { this.readyState = 3; }
+  };
+  const tracker = new Tracker("wss://t.example", { infoHash: new Uint8Array(20), peerId: new Uint8Array(20), counted() {}, state: () => ({}) });
+  sockets[0].onclose(); // it would connect in some seconds
+  tracker.online();
+  assert.equal(sockets.length, 2);
+  sockets[1].readyState = 1; // open, but to the network before
+  tracker.online();
+  assert.deepEqual([sockets.length, sockets[1].readyState, sockets[1].onclose], [3, 3, null]);
+  tracker.socket = null;
+  tracker.close();
+  tracker.online();
+  assert.equal(sockets.length, 3);
 });

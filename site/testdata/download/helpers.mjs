@@ -2,10 +2,20 @@
 import { createHash } from "node:crypto";
 
 export const from = (name) => import(new URL(`../../static/download/${name}.js`, import.meta.url));
-const { encode } = await from("bencode");
+const { bytesOf, decode, encode } = await from("bencode");
+const { blockSize, pieceRoot } = await from("hash");
 const { Download } = await from("download");
 
 export const nodeHash = (kind, bytes) => new Uint8Array(createHash(kind).update(bytes).digest());
+
+// withV2 adds v2 hashes beside the info dictionary.
+export async function withV2(torrent, pieceLength) {
+  const info = decode(torrent.bytes).get("info"), { data } = torrent, roots = [];
+  for (let at = 0; at < data.length; at += pieceLength) roots.push(await pieceRoot(new Uint8Array(data.subarray(at, at + pieceLength)), pieceLength / blockSize));
+  const whole = await pieceRoot(new Uint8Array(data), 2 ** Math.ceil(Math.log2(roots.length)) * (pieceLength / blockSize));
+  const hashes = Buffer.concat([...roots, whole]);
+  return { data, hashes: new Uint8Array(hashes), bytes: new Uint8Array(Buffer.concat([bytesOf("d4:info"), info.raw, bytesOf(`9:v2 hashes${hashes.length}:`), hashes, bytesOf("e")])) };
+}
 
 // torrentV1 returns a .torrent of files, {path, data, pad} each.
 export function torrentV1(files, pieceLength, single = false) {

@@ -101,3 +101,15 @@ test("blocks that a peer does not send are free for others and for the web serve
   assert.deepEqual(p.pickRun(web, 1 << 20, false, 111), [1, 1]);
   assert.equal(p.pickRun({}, 1 << 20, false, 1000)?.[0], 0); // others wait for the web server only
 });
+
+test("pieces of a file that is played are begun first, in their order, from peers and from web servers", () => {
+  const p = new Picker(plain(10), new Uint8Array(10), new Uint8Array(10).fill(1)), a = {};
+  for (let i = 3; i < 8; i++) p.announced(i, 9); // the least rare
+  p.stored(3);
+  p.row = { next: 3, last: 7 };
+  assert.deepEqual(p.pick(a, (i) => i !== 5, 6).map(([q]) => q.index), [4, 4, 6, 6, 7, 7]);
+  assert.deepEqual(p.pickRun({}, 65536, false), [5, 5]);
+  for (let i = 4; i < 8; i++) p.stored(i);
+  assert.ok(![3, 4, 5, 6, 7].includes(p.pick(a, everything, 1)[0][0].index));
+  assert.equal(p.row, null);
+});

@@ -243,3 +243,38 @@ test("of several tabs that seek at once one leads", async () => {
   await until("one leads", () => tabs.filter((t) => t.leading).length === 1 && tabs.every((t) => t.leading || t.heard > 0));
   for (const t of tabs) t.end();
 });
+
+test("without a network the rate is zero at once", async () => {
+  install();
+  site(300_000, (begin) => begin > 0);
+  const a = new Tab();
+  await a.opened();
+  a.do("start");
+  await a.reaches("running");
+  a.work.download.down.value = 5000;
+  a.work.offline();
+  assert.equal(a.state.rate, 0);
+  await end(a);
+});
+
+test("the start of a file is handed out while the rest comes, and only what was checked", async () => {
+  install();
+  const { data } = site();
+  let a = new Tab();
+  await a.opened();
+  a.do("part", { index: 0 });
+  await until("an answer", () => a.last("part"));
+  assert.deepEqual([a.last("part").blob, a.last("part").whole], [null, false]);
+  const store = a.work.store, pieces = [0, 1, 2].map((i) => [i, new Uint8Array(data.subarray(i * 32768, (i + 1) * 32768))]);
+  pieces[1][1][5] ^= 1; // damaged since it was stored
+  await store.setRecord({ key: a.work.torrent.key, size: 1, files: null, running: false });
+  await store.put(a.work.torrent.key, pieces);
+  await end(a);
+  a = new Tab();
+  await a.opened();
+  a.do("part", { index: 0 });
+  await until("an answer", () => a.last("part"));
+  assert.deepEqual(Buffer.from(await a.last("part").blob.arrayBuffer()), data.subarray(0, 32768));
+  assert.deepEqual([a.last("part").whole, a.work.download.picker.row], [false, { next: 1, last: 9 }]);
+  await end(a);
+});
