@@ -68,6 +68,10 @@ var opens = map[string][]string{
 		"storage/open.go: openRead: root.OpenFile",
 		"storage/open.go: openWrite: root.OpenFile",
 	},
+	"the files are part of a package that is tested": {
+		"internal/lang/langtest/langtest.go: Used: filepath.Glob",
+		"internal/lang/langtest/langtest.go: Used: os.ReadFile",
+	},
 	"the kernel writes the file": {
 		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",
 		"maker/rotational_linux.go: rotational: os.ReadFile",

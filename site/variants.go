@@ -108,7 +108,7 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 			to = r.Ref()
 		}
 		c := choice{
-			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.bytes(r.Size), Single: r.Single,
+			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.Bytes(r.Size), Single: r.Single,
 			Page: s.path(s.pagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
 		}
 		if len(version) <= 12 && len(r.Magnet) < 1000 {
@@ -122,11 +122,11 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 		default:
 			c.Get = c.Page
 		}
-		c.Heading, c.Detail = cmp.Or(c.Name, s.t("default")), ""
+		c.Heading, c.Detail = cmp.Or(c.Name, s.T("default")), ""
 		if c.System != "" && c.rest == "" {
 			c.Heading, c.Detail = c.System, c.Machine
 			if c.Detail != "" {
-				c.Detail = s.t(c.Detail)
+				c.Detail = s.T(c.Detail)
 			}
 		}
 		seen[c.Heading+c.Detail]++
@@ -151,7 +151,7 @@ func (s local) choiceCommands(base *url.URL, version []*publish.Release, ref str
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
 		}
-		list = append(list, command{Who: cmp.Or(display(r.Variant), s.t("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
+		list = append(list, command{Who: cmp.Or(display(r.Variant), s.T("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
 	}
 	return list
 }

@@ -92,9 +92,9 @@ func TestManyVariants(t *testing.T) {
 		f.variant(t, 1, fmt.Sprintf("linux-%03d-%s", i, strings.Repeat("x", 40)))
 	}
 	for _, path := range []string{"/", "/r/app", fmt.Sprintf("/r/app~~linux-000-%s", strings.Repeat("x", 40))} {
-		for _, l := range f.locales.list {
-			if page := body(t, f.get("GET", path+"?lang="+l.code)); len(page) > MaxPage {
-				t.Errorf("%s in %s has %d bytes, want at most %d", path, l.name, len(page), MaxPage)
+		for _, l := range f.languages.All {
+			if page := body(t, f.get("GET", path+"?lang="+l.Code)); len(page) > MaxPage {
+				t.Errorf("%s in %s has %d bytes, want at most %d", path, l.Name, len(page), MaxPage)
 			}
 		}
 	}
