@@ -96,7 +96,7 @@ func (s local) variantLinks(version []*publish.Release, rel *publish.Release, ex
 		return nil
 	}
 	var links []relative
-	for _, o := range version[:min(len(version), maxVariants)] {
+	for _, o := range inOrder(version) {
 		to := o.LatestRef()
 		if exact || o.Variant == "" {
 			to = o.Ref()

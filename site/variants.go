@@ -79,6 +79,16 @@ func kin(version []*publish.Release, variant string) *publish.Release {
 	return nil
 }
 
+// inOrder returns the variants of a version in the order of their systems, at most [maxVariants]. All lists
+// of variants have this order.
+func inOrder(version []*publish.Release) []*publish.Release {
+	list := slices.Clone(version)
+	slices.SortStableFunc(list, func(a, b *publish.Release) int {
+		return cmp.Compare(slices.Index(systemOrder, targetOf(a.Variant).System), slices.Index(systemOrder, targetOf(b.Variant).System))
+	})
+	return list[:min(len(list), maxVariants)]
+}
+
 // choice is a variant that a visitor can choose on the page of a release.
 type choice struct {
 	target
@@ -102,7 +112,7 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 	}
 	var list []choice
 	seen := map[string]int{}
-	for _, r := range version[:min(len(version), maxVariants)] {
+	for _, r := range inOrder(version) {
 		to := r.LatestRef()
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
@@ -137,16 +147,14 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 			list[i].Heading, list[i].Detail = c.Name, ""
 		}
 	}
-	slices.SortStableFunc(list, func(a, b choice) int {
-		return cmp.Compare(slices.Index(systemOrder, a.System), slices.Index(systemOrder, b.System))
-	})
 	return list
 }
 
-// choiceCommands returns a command line for each variant of a version, which ref names.
+// choiceCommands returns a command line for each variant of a version, which ref names, in the order of
+// choice.
 func (s local) choiceCommands(base *url.URL, version []*publish.Release, ref string) []command {
 	var list []command
-	for _, r := range version[:min(len(version), maxVariants)] {
+	for _, r := range inOrder(version) {
 		to := r.LatestRef()
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()

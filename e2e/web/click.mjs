@@ -143,6 +143,8 @@ await phone.locator("[data-choose] .main").waitFor();
 const first = phone.locator("[data-choose] li").first();
 check((await first.getAttribute("data-system")) === "Linux", "the variant for the visitor's system is not the first");
 check((await phone.locator(".button.main").count()) === 1 && (await first.locator(".button.main").count()) === 1, "the main button is not that of the visitor's system");
+check((await phone.locator(".each[data-variants] li").first().textContent()).includes("linux-amd64"), "the torrents of the variants are not in the order of the buttons");
+check((await phone.locator("#terminal dt").first().textContent()).includes("linux-amd64"), "the lines for a terminal are not in the order of the buttons");
 await look(phone, "choice", "light");
 const variant = phone.waitForEvent("download");
 await first.getByRole("link").click();
