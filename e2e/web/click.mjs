@@ -203,7 +203,7 @@ for (const [name, lang, download, folder] of [["Deutsch", "de", /^[0-9].* herunt
   await phone.getByRole("contentinfo").getByRole("link", { name, exact: true }).click();
   // The script of the page replaces the link by a button.
   check(await seen(phone.getByRole("button", { name: download }).or(phone.getByRole("link", { name: download })).first()), `no button to download in ${name}`);
-  for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent]]) {
+  for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent], ["stats", "/stats"]]) {
     await phone.goto(base + path);
     check((await phone.evaluate(() => document.documentElement.lang)) === lang, `${path} is not in ${name}`);
     if (lang !== "es") await look(phone, `${kind}-${folder}`, "light"); // German has the longest words, and Chinese another script
