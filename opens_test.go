@@ -29,6 +29,7 @@ var opens = map[string][]string{
 		"internal/daemon/dataclaim.go: Release: os.ReadDir",
 		"internal/daemon/dataclaim.go: pruneClaim: os.ReadDir",
 		"internal/daemon/setaside.go: setAsideIn: os.ReadDir",
+		"internal/daemon/backup.go: OpenBackup: os.Open",
 		"internal/daemon/lock.go: openLock: os.OpenFile",
 		"internal/daemon/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: find: filepath.Glob",
@@ -46,6 +47,7 @@ var opens = map[string][]string{
 	"the file is written": {
 		"internal/atomicfile/aside.go: CreateAnew: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
+		"internal/cli/servebackup.go: fetchCatalog: os.OpenFile",
 		"internal/daemon/reuse.go: copyTo: root.OpenFile",
 		"internal/filetrust/owner_unix.go: GiveToOwner: os.OpenFile",
 		"internal/filetrust/filetrust.go: OpenAppend: os.OpenFile",
