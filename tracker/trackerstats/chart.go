@@ -32,6 +32,7 @@ type area struct {
 	Line  template.HTMLAttr
 }
 
+// legend describes an area. Value is the last value, or "" if it is zero.
 type legend struct{ Class, Name, Value string }
 
 const (
@@ -84,7 +85,11 @@ func newChart(lng *lang.Language, title, note string, past []Point, unit func(fl
 			Class: l.class, Line: template.HTMLAttr(`d="` + line.String() + `"`),
 			Fill: template.HTMLAttr(`d="` + line.String() + back.String() + `Z"`),
 		})
-		c.Legend = append(c.Legend, legend{l.class, l.name, unit(l.value(&past[len(past)-1]))})
+		entry := legend{Class: l.class, Name: l.name}
+		if now := l.value(&past[len(past)-1]); now > 0 {
+			entry.Value = unit(now)
+		}
+		c.Legend = append(c.Legend, entry)
 	}
 	c.Now = unit(sums[len(sums)-1])
 	c.Top, c.Half = unit(top), unit(top/2)

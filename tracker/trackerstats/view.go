@@ -70,7 +70,7 @@ type page struct {
 	ShowNames bool
 	Hidden    bool
 	Metrics   bool // whether the visitor may get the metrics
-	More      int // number of active torrents that are not listed
+	More      int  // number of active torrents that are not listed
 }
 
 // languageLink is a link to the page in a language.
@@ -196,9 +196,9 @@ func facts(l *lang.Language, r *Report) []fact {
 	if len(scrapes) > 0 {
 		list = append(list, fact{l.T("scrapes"), strings.Join(scrapes, ", ")})
 	}
-	add(l.T("browsers connected"), r.WebSocket.Connections)
-	add(l.T("offers of browsers passed on"), r.WebSocket.Offers)
-	add(l.T("answers of browsers passed on"), r.WebSocket.Answers)
+	add(l.T("WebSocket connections"), r.WebSocket.Connections)
+	add(l.T("offers passed on"), r.WebSocket.Offers)
+	add(l.T("answers passed on"), r.WebSocket.Answers)
 	add(l.T("peers in answers"), r.PeersSent)
 	add(l.T("refused"), r.Refused)
 	add(l.T("refused by the rate limit"), r.RateLimited)
