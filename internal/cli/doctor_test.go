@@ -85,7 +85,7 @@ func TestDoctorAsksAgainForSeeds(t *testing.T) {
 		var out strings.Builder
 		p := newCheckup(t.Context(), newApp(Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard, Now: time.Now}), &opt)
 		defer p.close()
-		p.wait = 0
+		p.opt.timeout = 0 // at once
 		p.trackers(t.Context(), source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}}, false)
 		late := p.late
 		p.awaitSeeds(t.Context())

@@ -41,10 +41,11 @@ func (l *lateSeeds) due() <-chan time.Time {
 	return l.again
 }
 
-// await makes doctor ask the trackers of l again, if there are any. No tracker is being added any more.
+// await makes doctor ask the trackers of l again, if there are any, at the end of its own time limit at the
+// latest. No tracker is being added any more.
 func (p *checkup) await(l *lateSeeds) {
 	if len(l.urls) > 0 {
-		l.again = time.After(p.wait)
+		l.again = time.After(min(p.wait, p.opt.timeout))
 		p.late = l
 	}
 }
