@@ -30,6 +30,7 @@ var opens = map[string][]string{
 		"internal/daemon/dataclaim.go: pruneClaim: os.ReadDir",
 		"internal/daemon/setaside.go: setAsideIn: os.ReadDir",
 		"internal/daemon/torrentrecord.go: load: os.ReadDir",
+		"internal/daemon/backup.go: OpenBackup: os.Open",
 		"internal/daemon/lock.go: openLock: os.OpenFile",
 		"internal/daemon/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: find: filepath.Glob",
@@ -47,6 +48,7 @@ var opens = map[string][]string{
 	"the file is written": {
 		"internal/atomicfile/aside.go: CreateAnew: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
+		"internal/cli/servebackup.go: fetchCatalog: os.OpenFile",
 		"internal/daemon/reuse.go: copyTo: root.OpenFile",
 		"internal/filetrust/owner_unix.go: GiveToOwner: os.OpenFile",
 		"internal/filetrust/filetrust.go: OpenAppend: os.OpenFile",
@@ -68,6 +70,10 @@ var opens = map[string][]string{
 		"storage/open.go: create: root.OpenFile",
 		"storage/open.go: openRead: root.OpenFile",
 		"storage/open.go: openWrite: root.OpenFile",
+	},
+	"the files are part of a package that is tested": {
+		"internal/lang/langtest/langtest.go: Used: filepath.Glob",
+		"internal/lang/langtest/langtest.go: Used: os.ReadFile",
 	},
 	"the kernel writes the file": {
 		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",

@@ -19,13 +19,13 @@ var counted = regexp.MustCompile(`%d (?:of them )?([a-z][a-z-]*s)\b|%s (seeds|le
 var notNouns = []string{"is", "has", "was", "does", "instead"}
 
 // miscounts returns the nouns that read wrong for 1 in the string literals of a file. It leaves out
-// the messages of pages, which are the arguments of the method t: TestMessages of package site checks that
+// the messages of pages, which are the arguments of the methods T and HTML: package langtest checks that
 // they have plural forms.
 func miscounts(f *ast.File) (found []*ast.BasicLit) {
 	messages := map[*ast.BasicLit]bool{}
 	ast.Inspect(f, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok && len(call.Args) > 0 {
-			if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "t" {
+			if f, ok := call.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "T" || f.Sel.Name == "HTML") {
 				lit, _ := call.Args[0].(*ast.BasicLit)
 				messages[lit] = true
 			}
@@ -84,7 +84,7 @@ func TestMiscounts(t *testing.T) {
 	for text, want := range map[string]int{
 		"%d files": 1, "%d of %d pieces": 1, "%d info-hashes": 1, "%d seeds, %d leechers": 2, "more than %d entries": 1,
 		"%s bytes": 1, "%d of them seeds": 1,
-		`"+x.t("%d files")+"`: 0, `"+x.s("%d files")+"`: 1,
+		`"+x.T("%d files")+"`: 0, `"+x.s("%d files")+"`: 1,
 		"%d": 0, "piece %d is bad": 0, "%d has": 0, "%s": 0, "line %d": 0, "%d byte": 0,
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), "x.go", `package p; var _ = "`+text+`"`, 0)

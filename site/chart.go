@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/lang"
 	"spate/publish"
 )
 
@@ -26,7 +27,7 @@ const chartHeight = 60
 
 // charts returns the charts of a release: downloads, and copies that the publisher sent. It
 // leaves out a chart without data.
-func (l *locale) charts(h publish.History, size int64, files int, now time.Time) []chart {
+func charts(l *lang.Language, h publish.History, size int64, files int, now time.Time) []chart {
 	if len(h.Days) == 0 || size <= 0 {
 		return nil
 	}
@@ -39,17 +40,17 @@ func (l *locale) charts(h publish.History, size int64, files int, now time.Time)
 			sent[i] = float64(d.OriginBytes()) / float64(size)
 		}
 	}
-	number := func(v float64) string { return l.t("%d", int64(v)) }
-	tenths := func(v float64) string { return l.number(strconv.FormatFloat(v, 'f', 1, 64)) }
+	number := func(v float64) string { return l.T("%d", int64(v)) }
+	tenths := func(v float64) string { return l.Number(strconv.FormatFloat(v, 'f', 1, 64)) }
 	return []chart{
-		l.draw(l.t("Downloads"), first, got[:], number, func(sum float64) string { return l.t("%d downloads", int64(sum)) }),
-		l.draw(l.t("Copies sent by the publisher"), first, sent[:], tenths, func(sum float64) string { return l.t("%s copies", tenths(sum)) }),
+		draw(l, l.T("Downloads"), first, got[:], number, func(sum float64) string { return l.T("%d downloads", int64(sum)) }),
+		draw(l, l.T("Copies sent by the publisher"), first, sent[:], tenths, func(sum float64) string { return l.T("%s copies", tenths(sum)) }),
 	}
 }
 
 // draw returns the columns of values, one for each day from first on. say formats a
 // value, and all the sum of the values.
-func (l *locale) draw(title string, first time.Time, values []float64, say, all func(float64) string) chart {
+func draw(l *lang.Language, title string, first time.Time, values []float64, say, all func(float64) string) chart {
 	var sum, most float64
 	day := 0
 	for i, v := range values {
@@ -59,9 +60,9 @@ func (l *locale) draw(title string, first time.Time, values []float64, say, all 
 		}
 	}
 	c := chart{Title: title, Peak: say(most), From: first}
-	c.Summary = l.t("%s: %s in %s", title, all(sum), l.t("%d days", len(values)))
+	c.Summary = l.T("%s: %s in %s", title, all(sum), l.T("%d days", len(values)))
 	if most > 0 {
-		c.Summary = l.t("%s, at most %s on %s", c.Summary, say(most), l.dayMonth(first.AddDate(0, 0, day)))
+		c.Summary = l.T("%s, at most %s on %s", c.Summary, say(most), l.DayMonth(first.AddDate(0, 0, day)))
 	}
 	for i, v := range values {
 		if v <= 0 {

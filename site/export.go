@@ -80,7 +80,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 		return e.done, err
 	}
 	var trees []string
-	for _, l := range s.locales.list[1:] {
+	for _, l := range s.languages.All[1:] {
 		trees = append(trees, tree(l))
 	}
 	if err := writeSnippets(tmp, dir, s.opts.BaseURL.Path, trees); err != nil {
@@ -164,14 +164,14 @@ func (e *export) one(encoded string) error {
 	if rest, ok := strings.CutPrefix(u.Path, "/d/"); ok {
 		return e.data(u.Path, rest)
 	}
-	l, at := e.site.locales.cutTree(encoded)
+	l, at := cutTree(e.site.languages, encoded)
 	req, err := http.NewRequestWithContext(e.ctx, http.MethodGet, e.site.visits.request(at), nil)
 	if err != nil {
 		return err
 	}
-	if !l.english() {
+	if !l.English() {
 		q := req.URL.Query()
-		q.Set("lang", l.code)
+		q.Set("lang", l.Code)
 		req.URL.RawQuery = q.Encode()
 	}
 	req.Header.Set("Accept", "text/html")

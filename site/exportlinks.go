@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"spate/internal/lang"
 	"spate/publish"
 )
 
@@ -18,21 +19,21 @@ type visits struct {
 
 // tree returns the folder of the pages of a language in an export, such as "/de". It returns "" for
 // English.
-func tree(l *locale) string {
-	if l.english() {
+func tree(l *lang.Language) string {
+	if l.English() {
 		return ""
 	}
-	return "/" + l.code
+	return "/" + l.Code
 }
 
 // cutTree splits an encoded path in an export into the language and the path of the site.
-func (l locales) cutTree(encoded string) (*locale, string) {
-	for _, one := range l.list[1:] {
+func cutTree(languages *lang.Languages, encoded string) (*lang.Language, string) {
+	for _, one := range languages.All[1:] {
 		if rest, ok := strings.CutPrefix(encoded, tree(one)+"/"); ok {
 			return one, "/" + rest
 		}
 	}
-	return l.list[0], encoded
+	return languages.English(), encoded
 }
 
 // isPage reports whether an encoded path of the site is that of a page, of which there is one in each
@@ -47,7 +48,7 @@ func isPage(encoded string) bool {
 // link returns the path in an export for an encoded path, which may have a query. A web server
 // for files ignores queries, so that ?group=G&from=30 becomes /group=G/from=30/. A path of a page becomes
 // that in the language.
-func (v *visits) link(l *locale, encoded string) string {
+func (v *visits) link(l *lang.Language, encoded string) string {
 	if v == nil {
 		return encoded
 	}
@@ -73,9 +74,9 @@ func (v *visits) link(l *locale, encoded string) string {
 
 // short returns the path of the page of a newest version without its version and with its nice address, because
 // the pages of a language other than English exist under one address only.
-func (v *visits) short(l *locale, encoded string) string {
+func (v *visits) short(l *lang.Language, encoded string) string {
 	ref, ok := strings.CutPrefix(encoded, "/r/")
-	if !ok || l.english() {
+	if !ok || l.English() {
 		return encoded
 	}
 	end := strings.IndexAny(ref, "/?")

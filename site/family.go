@@ -72,7 +72,7 @@ func (s local) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(s.pagePath(o.Ref())), Size: s.bytes(o.Size), Published: o.Published})
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(s.pagePath(o.Ref())), Size: s.Bytes(o.Size), Published: o.Published})
 	}
 	return f
 }
@@ -96,16 +96,16 @@ func (s local) variantLinks(version []*publish.Release, rel *publish.Release, ex
 		return nil
 	}
 	var links []relative
-	for _, o := range version[:min(len(version), maxVariants)] {
+	for _, o := range inOrder(version) {
 		to := o.LatestRef()
 		if exact || o.Variant == "" {
 			to = o.Ref()
 		}
 		name := display(o.Variant)
 		if name == "" {
-			name = s.t("default")
+			name = s.T("default")
 		}
-		links = append(links, relative{Name: name, Link: s.path(s.pagePath(to)), Size: s.bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
+		links = append(links, relative{Name: name, Link: s.path(s.pagePath(to)), Size: s.Bytes(o.Size), Here: rel != nil && o.Variant == rel.Variant})
 	}
 	return links
 }

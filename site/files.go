@@ -88,7 +88,7 @@ func (s local) showFiles(w http.ResponseWriter, r *http.Request) {
 	}
 	page := filesPage{
 		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: s.bytes(rel.Size), FileCount: s.t("%d files", rel.NumFiles), At: s.path(at),
+		Size: s.Bytes(rel.Size), FileCount: s.T("%d files", rel.NumFiles), At: s.path(at),
 		Query: text, Found: all.n, Folder: q.nested, Searchable: s.visits == nil,
 		Files: fileList{Rows: s.fileRows(rel, ref, all.slice(from, end), q), Nested: q.nested},
 		Pager: s.pager(at, keep, prev, next),
@@ -107,10 +107,10 @@ func (s local) showFiles(w http.ResponseWriter, r *http.Request) {
 			page.Path = s.folderLinks(at, q.dir)
 		}
 		if rel.Summed {
-			page.Hashes = s.t("Show SHA-256")
+			page.Hashes = s.T("Show SHA-256")
 			keep.Set("hashes", "1")
 			if q.hashes {
-				page.Hashes = s.t("Hide SHA-256")
+				page.Hashes = s.T("Hide SHA-256")
 				keep.Del("hashes")
 			}
 			page.HashesLink = s.path(at)
@@ -161,13 +161,13 @@ func (s local) fileRows(rel *publish.Release, ref string, list []fileEntry, q fi
 		if e.folder != "" {
 			rows = append(rows, fileRow{
 				Base: display(path.Base(e.folder)) + "/", Link: s.path(folderPath(ref, e.folder, q.hashes)),
-				Size: s.bytes(e.size), Bytes: s.t("%d bytes", e.size), Count: s.t("%d files", e.files),
+				Size: s.Bytes(e.size), Bytes: s.T("%d bytes", e.size), Count: s.T("%d files", e.files),
 			})
 			continue
 		}
 		f := &rel.Files[e.i]
 		dir, base := shownPath(rel, f, q)
-		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: s.bytes(f.Length), Bytes: s.t("%d bytes", f.Length)}
+		row := fileRow{Dir: display(dir), Base: display(base), Link: s.path(rel.FilePath(ref, f)), Size: s.Bytes(f.Length), Bytes: s.T("%d bytes", f.Length)}
 		if q.views {
 			row.View = s.viewLink(rel, ref, f)
 		}

@@ -26,6 +26,7 @@ import (
 
 	"spate"
 	"spate/internal/fairpool"
+	"spate/internal/lang"
 	"spate/internal/weburl"
 	"spate/publish"
 )
@@ -143,16 +144,16 @@ type Options struct {
 // Site serves the site as an [http.Handler], which is safe for concurrent use. Mount the
 // handler at the root of a server, or at the path of BaseURL.
 type Site struct {
-	opts     Options
-	catalog  publish.Catalog
-	mux      *http.ServeMux
-	pages    map[pageKey]*template.Template
-	locales  locales
-	markdown goldmark.Markdown
-	assets   map[string]asset
-	modules  string          // label of the modules of the download in a page
-	prefix   string          // encoded path of BaseURL without a slash at the end
-	hosts    map[string]bool // names that a Host header may contain
+	opts      Options
+	catalog   publish.Catalog
+	mux       *http.ServeMux
+	pages     map[pageKey]*template.Template
+	languages *lang.Languages
+	markdown  goldmark.Markdown
+	assets    map[string]asset
+	modules   string          // label of the modules of the download in a page
+	prefix    string          // encoded path of BaseURL without a slash at the end
+	hosts     map[string]bool // names that a Host header may contain
 
 	visits   *visits // set by an export, otherwise nil
 	budget   budget
@@ -196,11 +197,11 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	words, err := loadLocales()
+	languages, err := lang.Load(messageFiles)
 	if err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
-	s := &Site{locales: words, opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
+	s := &Site{languages: languages, opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
 	s.held = newSlotPool(fairpool.Options{Slots: maxHeld})                           // without Grace, any place may go to another network
 	s.searches = newSlotPool(fairpool.Options{Slots: maxSearches, Grace: time.Hour}) // nobody loses a slot, because a search is short
@@ -365,10 +366,10 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, d
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept")
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, s.locales.list[0].t(detail, args...)))
+		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, s.languages.English().T(detail, args...)))
 		return
 	}
 	h.Set("Content-Security-Policy", policy)
 	l := s.in(r)
-	s.render(w, r, status, "error.html", errorPage{Status: status, Title: l.t(title), Detail: l.t(detail, args...)})
+	s.render(w, r, status, "error.html", errorPage{Status: status, Title: l.T(title), Detail: l.T(detail, args...)})
 }

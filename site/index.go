@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/lang"
 	"spate/publish"
 )
 
@@ -148,7 +149,7 @@ func (s local) groupLinks(groups []publish.GroupCount, here string, left *int) [
 	for _, g := range groups {
 		all += g.Slugs
 	}
-	links := []groupLink{{Name: s.t("All"), Link: s.path("/"), Count: all, Here: here == ""}}
+	links := []groupLink{{Name: s.T("All"), Link: s.path("/"), Count: all, Here: here == ""}}
 	budget := *left / 4
 	for _, g := range groups {
 		if g.Group == "" {
@@ -172,8 +173,8 @@ func (s local) indexRow(rel *publish.Release, exact bool, numbers numbersOf) ind
 		ref = rel.Ref()
 	}
 	row := indexRow{
-		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: s.versionText(rel), Variant: display(rel.Variant),
-		Size: s.bytes(rel.Size), Files: s.t("%d files", rel.NumFiles), Published: rel.Published,
+		Name: title(rel), Page: s.path(s.pagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Version: versionText(s.Language, rel), Variant: display(rel.Variant),
+		Size: s.Bytes(rel.Size), Files: s.T("%d files", rel.NumFiles), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
 	switch {
@@ -218,12 +219,12 @@ func versionLabel(rel *publish.Release) string {
 
 // versionText returns the version of a release for readers, such as "Version 2". It returns "" for the
 // version "1", which is the default, and leaves out the word if the version does not start with a digit.
-func (l *locale) versionText(rel *publish.Release) string {
+func versionText(l *lang.Language, rel *publish.Release) string {
 	switch v := versionLabel(rel); {
 	case v == "":
 		return ""
 	case v[0] >= '0' && v[0] <= '9':
-		return l.t("Version %s", v)
+		return l.T("Version %s", v)
 	default:
 		return v
 	}

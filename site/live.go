@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/lang"
 	"spate/publish"
 )
 
@@ -108,21 +109,21 @@ type liveShown struct {
 	ProblemText   string `json:"problem_text"`
 }
 
-// shown returns the data of an event in the language.
-func (l *locale) shown(n numbers) liveShown {
-	e := liveShown{n, l.rate(n.Rate), l.bytes(n.Saved), l.firstCopy(n.FirstCopy), l.t("%d complete downloads", n.Delivered), ""}
+// eventOf returns the data of an event in the language.
+func eventOf(l *lang.Language, n numbers) liveShown {
+	e := liveShown{n, l.Rate(n.Rate), l.Bytes(n.Saved), firstCopy(l, n.FirstCopy), l.T("%d complete downloads", n.Delivered), ""}
 	if n.Problem != "" {
-		e.ProblemText = l.t(n.Problem)
+		e.ProblemText = l.T(n.Problem)
 	}
 	return e
 }
 
 // firstCopy formats numbers.FirstCopy. It returns "" if there is no first copy yet.
-func (l *locale) firstCopy(seconds int64) string {
+func firstCopy(l *lang.Language, seconds int64) string {
 	if seconds <= 0 {
 		return ""
 	}
-	return l.duration(time.Duration(seconds) * time.Second)
+	return l.Duration(time.Duration(seconds) * time.Second)
 }
 
 // heartbeat is the maximum time without data on a live connection. Proxies may close a
@@ -154,7 +155,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	l := s.in(r).locale
+	l := s.in(r).Language
 	control := http.NewResponseController(w)
 	defer control.SetWriteDeadline(time.Time{})
 	tick := time.NewTicker(s.opts.Tick)
@@ -174,7 +175,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(l.shown(n))
+			data, _ := json.Marshal(eventOf(l, n))
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now

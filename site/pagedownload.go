@@ -93,7 +93,7 @@ func (s *Site) inPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var part bytes.Buffer
-	if err := s.pages[pageKey{"release.html", l.code}].ExecuteTemplate(&part, "download-embed", d); err != nil {
+	if err := s.pages[pageKey{"release.html", l.Code}].ExecuteTemplate(&part, "download-embed", d); err != nil {
 		s.broken(w, r, &templateError{"download.html", err})
 		return
 	}
@@ -104,7 +104,7 @@ func (s *Site) inPage(w http.ResponseWriter, r *http.Request) {
 
 // releasePageOf returns the fields of the page of rel that its download needs.
 func (s local) releasePageOf(rel *publish.Release, ref string) releasePage {
-	page := releasePage{Ref: ref, Beside: s.Site.path(publish.PagePath(ref)), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: s.bytes(rel.Size)}
+	page := releasePage{Ref: ref, Beside: s.Site.path(publish.PagePath(ref)), Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Size: s.Bytes(rel.Size)}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(ref))
 	} else if s.visits == nil && s.zips.of(rel) != nil {

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"spate/internal/httpcontent"
+	"spate/internal/lang"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -66,23 +67,23 @@ type pageKey struct {
 func (s *Site) parse(files layered) (map[pageKey]*template.Template, error) {
 	pages := map[pageKey]*template.Template{}
 	for _, name := range []string{"index.html", "release.html", "files.html", "error.html"} {
-		t, err := template.New("layout.html").Funcs(s.funcs(s.locales.list[0])).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/download.html", "templates/"+name)
+		t, err := template.New("layout.html").Funcs(s.funcs(s.languages.English())).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/download.html", "templates/"+name)
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range s.locales.list {
+		for _, l := range s.languages.All {
 			in, err := t.Clone()
 			if err != nil {
 				return nil, err
 			}
-			pages[pageKey{name, l.code}] = in.Funcs(s.funcs(l))
+			pages[pageKey{name, l.Code}] = in.Funcs(s.funcs(l))
 		}
 	}
 	return pages, nil
 }
 
 // funcs returns the functions of templates in a language.
-func (s *Site) funcs(l *locale) template.FuncMap {
+func (s *Site) funcs(l *lang.Language) template.FuncMap {
 	tag := func(open, text, end string) template.HTML {
 		return template.HTML(open + template.HTMLEscapeString(text) + end)
 	}
@@ -90,16 +91,16 @@ func (s *Site) funcs(l *locale) template.FuncMap {
 		"asset":   s.assetPath,
 		"path":    local{s, l}.path,
 		"display": display,
-		"t":       l.t,
-		"th":      l.th,
-		"count":   func(n reflect.Value) string { return l.t("%d", n.Int()) }, // an integer of any type
+		"t":       l.T,
+		"th":      l.HTML,
+		"count":   func(n reflect.Value) string { return l.T("%d", n.Int()) }, // an integer of any type
 		"plural":  units.Plural[int],
-		"size":    l.bytes,
-		"rate":    l.rate,
-		"copies":  func(n float64) string { return l.number(strconv.FormatFloat(n, 'f', 1, 64)) },
-		"date":    l.date,
-		"took":    l.firstCopy,
-		"clock":   l.clock,
+		"size":    l.Bytes,
+		"rate":    l.Rate,
+		"copies":  func(n float64) string { return l.Number(strconv.FormatFloat(n, 'f', 1, 64)) },
+		"date":    l.Date,
+		"took":    func(seconds int64) string { return firstCopy(l, seconds) },
+		"clock":   l.Clock,
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 
 		// Parts of messages.
@@ -114,17 +115,17 @@ func (s *Site) funcs(l *locale) template.FuncMap {
 // page returns a page as HTML.
 func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 	l := s.in(r)
-	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil, Lang: l.tag, Languages: l.languageLinks(r)}
+	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil, Lang: l.Tag, Languages: l.languageLinks(r)}
 	at := "" // encoded path of a page that search engines list
 	switch b := body.(type) {
 	case errorPage:
 		p.Title = b.Title
 	case indexPage:
-		p.Title, at = l.t("Releases"), b.At
-		p.Describe = l.t("%d releases. Download by BitTorrent or directly.", b.Total)
+		p.Title, at = l.T("Releases"), b.At
+		p.Describe = l.T("%d releases. Download by BitTorrent or directly.", b.Total)
 	case releasePage:
 		p.Title, at, p.Torrent = display(b.Title), s.pagePath(b.Ref), b.Torrent
-		p.Describe = l.t("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
+		p.Describe = l.T("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Direct = s.enclosure(b.Release, b.Ref)
 		p.Data = s.linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Release.HasV2Hashes {
@@ -137,18 +138,18 @@ func (s *Site) page(r *http.Request, name string, body any) ([]byte, error) {
 			p.Title += " " + b.Label
 		}
 	case filesPage:
-		p.Title, p.Torrent = l.t("Files of %s", display(b.Name)), b.Torrent
+		p.Title, p.Torrent = l.T("Files of %s", display(b.Name)), b.Torrent
 	}
 	if at != "" {
 		base := publish.Absolute(s.base(r), "")
 		p.Canon = l.address(base, at)
-		p.Alternates = []languageLink{{Tag: "x-default", Link: local{s, s.locales.list[0]}.address(base, at)}}
-		for _, o := range s.locales.list {
-			p.Alternates = append(p.Alternates, languageLink{Tag: o.tag, Link: local{s, o}.address(base, at)})
+		p.Alternates = []languageLink{{Tag: "x-default", Link: local{s, s.languages.English()}.address(base, at)}}
+		for _, o := range s.languages.All {
+			p.Alternates = append(p.Alternates, languageLink{Tag: o.Tag, Link: local{s, o}.address(base, at)})
 		}
 	}
 	var page bytes.Buffer
-	if err := s.pages[pageKey{name, l.code}].Execute(&page, p); err != nil {
+	if err := s.pages[pageKey{name, l.Code}].Execute(&page, p); err != nil {
 		return nil, &templateError{name, err}
 	}
 	return page.Bytes(), nil

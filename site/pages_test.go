@@ -176,9 +176,9 @@ func TestPageSize(t *testing.T) {
 	follow("/", `<h2><a href="/r/([^"]*)"`, 151)
 	follow("/r/tree/files", `<td><a href="([^"]*)"`, 1000)
 	for _, path := range []string{"/", "/r/tree", "/r/tree/files"} {
-		for _, l := range f.locales.list {
-			if page := body(t, f.get("GET", path+"?lang="+l.code)); len(page) > MaxPage {
-				t.Errorf("%s in %s has %d bytes", path, l.name, len(page))
+		for _, l := range f.languages.All {
+			if page := body(t, f.get("GET", path+"?lang="+l.Code)); len(page) > MaxPage {
+				t.Errorf("%s in %s has %d bytes", path, l.Name, len(page))
 			}
 		}
 	}

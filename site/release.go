@@ -100,14 +100,14 @@ func (s local) showRelease(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	page := releasePage{
 		Ref: ref, Static: s.visits != nil, Title: title(rel), Name: rel.Name, Label: label(rel), Release: rel,
-		Version: s.versionText(rel), Variant: display(rel.Variant),
+		Version: versionText(s.Language, rel), Variant: display(rel.Variant),
 		Page: s.path(s.pagePath(ref)), Beside: s.Site.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: s.absolute(base, s.pagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
-		Code:    s.code,
-		Size:    s.bytes(rel.Size), Bytes: s.t("%d bytes", rel.Size), FileCount: s.t("%d files", rel.NumFiles),
+		Code:    s.Code,
+		Size:    s.Bytes(rel.Size), Bytes: s.T("%d bytes", rel.Size), FileCount: s.T("%d files", rel.NumFiles),
 		Hybrid:    rel.Format == "hybrid",
-		PieceSize: s.pieceLength(rel.PieceLength),
+		PieceSize: s.PieceLength(rel.PieceLength),
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  s.commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
@@ -138,7 +138,7 @@ func (s local) showRelease(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if h, err := s.catalog.History(r.Context(), rel.Hash(), time.Now().AddDate(0, 0, -chartDays)); err == nil {
-		page.Charts = s.charts(h, rel.Size, rel.NumFiles, time.Now())
+		page.Charts = charts(s.Language, h, rel.Size, rel.NumFiles, time.Now())
 	}
 	if !rel.HashV1.IsZero() {
 		page.HashV1 = rel.HashV1.String()
@@ -148,7 +148,7 @@ func (s local) showRelease(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.visits == nil && !rel.Single {
 		if layout := s.zips.of(rel); layout != nil {
-			page.Zip, page.ZipSize = s.path(zipPath(ref)), s.bytes(layout.size)
+			page.Zip, page.ZipSize = s.path(zipPath(ref)), s.Bytes(layout.size)
 		}
 	}
 	if rel.Single {
@@ -179,13 +179,13 @@ func (s local) commands(base *url.URL, rel *publish.Release, ref string) []comma
 	page := quote(s.absolute(base, s.pagePath(ref)))
 	torrent := quote(s.absolute(base, publish.TorrentPath(ref)))
 	c := []command{
-		{"spate", "spate get " + page, s.t("verified, resumable")},
+		{"spate", "spate get " + page, s.T("verified, resumable")},
 		{"aria2", "aria2c " + torrent, ""},
 	}
 	if !rel.HashV1.IsZero() {
 		note := ""
 		if rel.Format == "hybrid" && rel.Twin.Hash.IsZero() {
-			note = s.t("4.0 or newer") // Transmission 3.00 does not accept the empty keys of a file tree
+			note = s.T("4.0 or newer") // Transmission 3.00 does not accept the empty keys of a file tree
 		}
 		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}
@@ -195,7 +195,7 @@ func (s local) commands(base *url.URL, rel *publish.Release, ref string) []comma
 		if link != "/d/"+rel.StoredName() {
 			line = "curl -C - -o " + quote(rel.StoredName()) + " "
 		}
-		c = append(c, command{"curl", line + quote(s.absolute(base, link)), s.t("over HTTP")})
+		c = append(c, command{"curl", line + quote(s.absolute(base, link)), s.T("over HTTP")})
 	}
 	return c
 }
@@ -224,13 +224,13 @@ func (s local) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, s.pagePath(ref))), s.t("checks the signature before it downloads")}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(s.absolute(base, s.pagePath(ref))), s.T("checks the signature before it downloads")}},
 	}
 	if rel.Signatures.Sums != "" {
 		sums := s.absolute(base, publish.ChecksumsPath(ref))
 		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
-			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", s.t("checks the downloaded files")})
+			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", s.T("checks the downloaded files")})
 	}
 	return b
 }

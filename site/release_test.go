@@ -220,8 +220,8 @@ func TestCharts(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	f := newFixture(t, Options{})
-	english := f.locales.list[0]
-	if c := english.charts(publish.History{}, 100, 1, now); c != nil {
+	english := f.languages.English()
+	if c := charts(english, publish.History{}, 100, 1, now); c != nil {
 		t.Errorf("charts of an empty history returned %+v, want nil", c)
 	}
 	h := publish.History{Days: []publish.Day{
@@ -230,7 +230,7 @@ func TestCharts(t *testing.T) {
 		{Date: "2026-11-24", Counts: publish.Counts{Completed: 8}},
 		{Date: "rubbish", Counts: publish.Counts{Completed: 8}},
 	}}
-	c := english.charts(h, 100, 1, now)
+	c := charts(english, h, 100, 1, now)
 	if len(c) != 2 || c[0].Summary != "Downloads: 12 downloads in 30 days, at most 8 on 24 November" || len(c[0].Columns) != 2 ||
 		c[0].Columns[1] != (column{X: 290, Y: 4, H: 56}) || c[0].Columns[0] != (column{X: 250, Y: 32, H: 28}) {
 		t.Errorf("the charts are %+v, want two columns of downloads with the given summary", c)

@@ -113,7 +113,7 @@ type renderer func(r *http.Request, numbers numbersOf) ([]byte, error)
 func (s *Site) share(w http.ResponseWriter, r *http.Request, kind string, q publish.Query, render renderer) {
 	lang := ""
 	if kind == htmlType {
-		lang = s.in(r).code
+		lang = s.in(r).Code
 		s.vary(w, r)
 	}
 	var doc *document

@@ -58,7 +58,7 @@ func (s *Site) believable(host string) bool {
 // path returns the link on an English page for an encoded path of package publish. The link starts
 // with the path of the base URL and has no host.
 func (s *Site) path(encoded string) string {
-	return s.prefix + s.visits.link(s.locales.list[0], encoded)
+	return s.prefix + s.visits.link(s.languages.English(), encoded)
 }
 
 // pagePath returns the encoded path of the page of a reference, with its nice address.

@@ -79,6 +79,16 @@ func kin(version []*publish.Release, variant string) *publish.Release {
 	return nil
 }
 
+// inOrder returns the variants of a version in the order of their systems, at most [maxVariants]. All lists
+// of variants have this order.
+func inOrder(version []*publish.Release) []*publish.Release {
+	list := slices.Clone(version)
+	slices.SortStableFunc(list, func(a, b *publish.Release) int {
+		return cmp.Compare(slices.Index(systemOrder, targetOf(a.Variant).System), slices.Index(systemOrder, targetOf(b.Variant).System))
+	})
+	return list[:min(len(list), maxVariants)]
+}
+
 // choice is a variant that a visitor can choose on the page of a release.
 type choice struct {
 	target
@@ -102,13 +112,13 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 	}
 	var list []choice
 	seen := map[string]int{}
-	for _, r := range version[:min(len(version), maxVariants)] {
+	for _, r := range inOrder(version) {
 		to := r.LatestRef()
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
 		}
 		c := choice{
-			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.bytes(r.Size), Single: r.Single,
+			target: targetOf(r.Variant), Name: display(r.Variant), Size: s.Bytes(r.Size), Single: r.Single,
 			Page: s.path(s.pagePath(to)), Torrent: s.path(publish.TorrentPath(to)),
 		}
 		if len(version) <= 12 && len(r.Magnet) < 1000 {
@@ -122,11 +132,11 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 		default:
 			c.Get = c.Page
 		}
-		c.Heading, c.Detail = cmp.Or(c.Name, s.t("default")), ""
+		c.Heading, c.Detail = cmp.Or(c.Name, s.T("default")), ""
 		if c.System != "" && c.rest == "" {
 			c.Heading, c.Detail = c.System, c.Machine
 			if c.Detail != "" {
-				c.Detail = s.t(c.Detail)
+				c.Detail = s.T(c.Detail)
 			}
 		}
 		seen[c.Heading+c.Detail]++
@@ -137,21 +147,19 @@ func (s local) choice(version []*publish.Release, ref string) []choice {
 			list[i].Heading, list[i].Detail = c.Name, ""
 		}
 	}
-	slices.SortStableFunc(list, func(a, b choice) int {
-		return cmp.Compare(slices.Index(systemOrder, a.System), slices.Index(systemOrder, b.System))
-	})
 	return list
 }
 
-// choiceCommands returns a command line for each variant of a version, which ref names.
+// choiceCommands returns a command line for each variant of a version, which ref names, in the order of
+// choice.
 func (s local) choiceCommands(base *url.URL, version []*publish.Release, ref string) []command {
 	var list []command
-	for _, r := range version[:min(len(version), maxVariants)] {
+	for _, r := range inOrder(version) {
 		to := r.LatestRef()
 		if publish.ParseRef(ref).Version != "" || r.Variant == "" {
 			to = r.Ref()
 		}
-		list = append(list, command{Who: cmp.Or(display(r.Variant), s.t("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
+		list = append(list, command{Who: cmp.Or(display(r.Variant), s.T("default")), Line: "spate get " + quote(s.absolute(base, s.pagePath(to)))})
 	}
 	return list
 }

@@ -56,6 +56,34 @@ func TestChoice(t *testing.T) {
 	}
 }
 
+// TestVariantsHaveOneOrder checks that the buttons, the torrents, the lines for a terminal, the links
+// between variants and the index list the variants in the same order.
+func TestVariantsHaveOneOrder(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	for _, v := range []string{"linux-amd64", "darwin-arm64", "source", "windows-amd64"} {
+		f.variant(t, 2, v)
+	}
+	choice, one, index := body(t, f.get("GET", "/r/app")), body(t, f.get("GET", "/r/app~~source")), body(t, f.get("GET", "/"))
+	for list, form := range map[string]struct{ page, entry string }{
+		"buttons":   {choice, `class="button" href="/d/app~~%s"`},
+		"torrents":  {choice, `<li><a href="/r/app~~%[1]s"><bdi>%[1]s</bdi></a> <a href="/t/app~~%[1]s.torrent"`},
+		"lines":     {choice, "<dt>%s</dt>"},
+		"links":     {one, `<a href="/r/app~~%[1]s"`},
+		"the index": {index, `<li><a href="/r/app~~%[1]s"`},
+	} {
+		at := 0
+		for _, v := range []string{"windows-amd64", "darwin-arm64", "linux-amd64", "source"} {
+			want := fmt.Sprintf(form.entry, v)
+			i := strings.Index(form.page[at:], want)
+			if i < 0 {
+				t.Fatalf("%s: no %s after byte %d:\n%s", list, want, at, form.page)
+			}
+			at += i
+		}
+	}
+}
+
 // TestRenamedVariant checks that the links to newer and older versions survive another name of the
 // variant, and that a page says if the newest version lacks its variant.
 func TestRenamedVariant(t *testing.T) {
@@ -92,9 +120,9 @@ func TestManyVariants(t *testing.T) {
 		f.variant(t, 1, fmt.Sprintf("linux-%03d-%s", i, strings.Repeat("x", 40)))
 	}
 	for _, path := range []string{"/", "/r/app", fmt.Sprintf("/r/app~~linux-000-%s", strings.Repeat("x", 40))} {
-		for _, l := range f.locales.list {
-			if page := body(t, f.get("GET", path+"?lang="+l.code)); len(page) > MaxPage {
-				t.Errorf("%s in %s has %d bytes, want at most %d", path, l.name, len(page), MaxPage)
+		for _, l := range f.languages.All {
+			if page := body(t, f.get("GET", path+"?lang="+l.Code)); len(page) > MaxPage {
+				t.Errorf("%s in %s has %d bytes, want at most %d", path, l.Name, len(page), MaxPage)
 			}
 		}
 	}

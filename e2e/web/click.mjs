@@ -143,6 +143,8 @@ await phone.locator("[data-choose] .main").waitFor();
 const first = phone.locator("[data-choose] li").first();
 check((await first.getAttribute("data-system")) === "Linux", "the variant for the visitor's system is not the first");
 check((await phone.locator(".button.main").count()) === 1 && (await first.locator(".button.main").count()) === 1, "the main button is not that of the visitor's system");
+check((await phone.locator(".each[data-variants] li").first().textContent()).includes("linux-amd64"), "the torrents of the variants are not in the order of the buttons");
+check((await phone.locator("#terminal dt").first().textContent()).includes("linux-amd64"), "the lines for a terminal are not in the order of the buttons");
 await look(phone, "choice", "light");
 const variant = phone.waitForEvent("download");
 await first.getByRole("link").click();
@@ -201,7 +203,7 @@ for (const [name, lang, download, folder] of [["Deutsch", "de", /^[0-9].* herunt
   await phone.getByRole("contentinfo").getByRole("link", { name, exact: true }).click();
   // The script of the page replaces the link by a button.
   check(await seen(phone.getByRole("button", { name: download }).or(phone.getByRole("link", { name: download })).first()), `no button to download in ${name}`);
-  for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent]]) {
+  for (const [kind, path] of [["index", "/"], ["release", "/r/system.iso"], ["choice", "/r/Editor"], ["files", "/r/mixed/files"], ["error", absent], ["stats", "/stats"]]) {
     await phone.goto(base + path);
     check((await phone.evaluate(() => document.documentElement.lang)) === lang, `${path} is not in ${name}`);
     if (lang !== "es") await look(phone, `${kind}-${folder}`, "light"); // German has the longest words, and Chinese another script

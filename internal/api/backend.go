@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -261,6 +262,12 @@ func (b backend) Withdraw(ctx context.Context, ref string) error {
 
 // Backup implements [Backend].
 func (b backend) Backup(ctx context.Context, path string) error { return toAPI(b.d.Backup(ctx, path)) }
+
+// OpenBackup implements [Backend].
+func (b backend) OpenBackup(ctx context.Context) (io.ReadCloser, int64, error) {
+	c, size, err := b.d.OpenBackup(ctx)
+	return c, size, toAPI(err)
+}
 
 // DialBack implements [Backend].
 func (b backend) DialBack(ctx context.Context) reach.DialBack { return b.d.DialBack(ctx) }

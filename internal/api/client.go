@@ -129,6 +129,23 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodPost, "/v1/backup", Backup{path}, nil)
 }
 
+// ReadBackup writes a copy of the daemon's catalog to w. The daemon may run as another user, and in a
+// sandbox, so that it cannot write to the files of this process.
+func (c *Client) ReadBackup(ctx context.Context, w io.Writer) error {
+	ctx, wait := c.watch(ctx, backupLimit)
+	defer wait.end()
+	resp, err := c.do(ctx, http.MethodGet, "/v1/backup", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(w, resp.Body)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.bad(err)
+}
+
 // DialBack makes the daemon ask connected peers to connect to it, which takes up to about twelve
 // seconds, and returns what came of it. The daemon repeats a result of the last minute.
 func (c *Client) DialBack(ctx context.Context) (d reach.DialBack, err error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +25,7 @@ func TestDaemonHangs(t *testing.T) {
 		"withdraw": func(ctx context.Context, c *Client) error { return c.Withdraw(ctx, "x") },
 		"change":   func(ctx context.Context, c *Client) error { return c.Change(ctx, "x", Change{}) },
 		"backup":   func(ctx context.Context, c *Client) error { return c.Backup(ctx, "/x") },
+		"copy":     func(ctx context.Context, c *Client) error { return c.ReadBackup(ctx, io.Discard) },
 		"dialback": func(ctx context.Context, c *Client) error { _, err := c.DialBack(ctx); return err },
 		"publish":  func(ctx context.Context, c *Client) error { return c.Publish(ctx, Publish{}, nothing) },
 		"watch": func(ctx context.Context, c *Client) error {

@@ -34,7 +34,10 @@ type Backend interface {
 	Publish(ctx context.Context, p Publish, each func(Event)) error
 	Change(ctx context.Context, ref string, c Change) error
 	Withdraw(ctx context.Context, ref string) error
+	// Backup writes a copy of the catalog to a new file of the daemon's user.
 	Backup(ctx context.Context, path string) error
+	// OpenBackup returns a copy of the catalog and its size. The caller closes it.
+	OpenBackup(ctx context.Context) (io.ReadCloser, int64, error)
 	DialBack(ctx context.Context) reach.DialBack
 	// Files returns the files of all releases and added torrents.
 	Files() fileserver.Source
@@ -90,6 +93,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"DELETE /v1/releases/{ref}":    s.withdraw,
 		"GET /v1/releases/{ref}/peers": s.peers,
 		"GET /v1/watch":                s.watch,
+		"GET /v1/backup":               s.sendBackup,
 		"POST /v1/backup":              s.backup,
 		"POST /v1/check":               s.check,
 		"POST /v1/dialback":            s.dialBack,
@@ -283,6 +287,28 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return done(w, s.backend.Backup(r.Context(), b.Path))
+}
+
+// backupTimeout limits the time for sending a copy of the catalog.
+const backupTimeout = time.Hour
+
+// sendBackup sends a copy of the catalog. The client finds a cut one by the Content-Length.
+func (s *Server) sendBackup(w http.ResponseWriter, r *http.Request) error {
+	b, size, err := s.backend.OpenBackup(r.Context())
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupTimeout))
+	w.Header().Set("Content-Type", "application/vnd.sqlite3")
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := io.Copy(w, b); err != nil && s.opt.Log != nil {
+		s.opt.Log.Error("a copy of the catalog was not sent completely", "err", err)
+	}
+	return nil
 }
 
 func (s *Server) dialBack(w http.ResponseWriter, r *http.Request) error {

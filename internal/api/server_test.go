@@ -110,7 +110,7 @@ func TestAllRoutes(t *testing.T) {
 		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
-		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" { // an endless stream
+		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" && pattern != "GET /v1/backup" { // an endless stream, and a copy made for each request
 			t.Errorf("the route %s has no example in this test", pattern)
 		} else if path != "" {
 			contenttest.Content(t, s, path, contenttest.Exempt{Method: !strings.HasPrefix(path, "/v1/status")})
@@ -142,7 +142,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/torrents/a/move", "", 405, BadMethod},
 		{"GET", "/v1/releases/../../status", "", 0, ""},
 		{"PUT", "/v1/status", "", 405, BadMethod},
-		{"GET", "/v1/backup", "", 405, BadMethod},
+		{"PUT", "/v1/backup", "", 405, BadMethod},
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
 		r.Header.Set("Content-Type", "application/json")

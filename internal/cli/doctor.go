@@ -71,6 +71,8 @@ type checkup struct {
 	daemon  *api.Client // the running spate serve; nil: none
 	running bool        // another process of spate was asked
 	clock   []doctor.ServerTime
+	late    *lateSeeds    // trackers that know no seed; nil: none
+	wait    time.Duration // before these trackers are asked again
 
 	ended func() error // returns an error after Ctrl-C
 	todo  int
@@ -80,7 +82,7 @@ type checkup struct {
 
 // newCheckup returns a checkup that prints until ctx ends. The caller closes it.
 func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
-	return &checkup{app: a, opt: opt, ended: ctx.Err, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	return &checkup{app: a, opt: opt, ended: ctx.Err, wait: seedsWait, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
 }
 
 // doctor checks this machine and the torrent in args, if there is one.
@@ -111,6 +113,7 @@ func (a *app) doctor(ctx context.Context, args []string, opt *doctorOptions) err
 	if err := p.dialBack(ctx, mi); err != nil && ctx.Err() == nil {
 		return err
 	}
+	p.awaitSeeds(ctx)
 	p.print(doctor.Clock(p.clock)...)
 	switch {
 	case p.err != nil:

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,5 +63,42 @@ func TestDoctorPort(t *testing.T) {
 	}
 	if n == 0 {
 		t.Error("doctor announces nothing")
+	}
+}
+
+// TestDoctorAsksAgainForSeeds checks that doctor asks a tracker that knows no seed a second time, and says
+// what the tracker knows then.
+func TestDoctorAsksAgainForSeeds(t *testing.T) {
+	t.Parallel()
+	for late, want := range map[int]string{1: "it knows 1 seed now", 0: "one that has just started may need a moment"} {
+		var asked atomic.Int32
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seeds := 0
+			if r.URL.Query().Get("event") == "started" && asked.Add(1) > 1 {
+				seeds = late
+			}
+			fmt.Fprintf(w, "d8:completei%de8:intervali1800e5:peers6:\x7f\x00\x00\x01\x1a\xe1e", seeds)
+		}))
+		defer s.Close()
+		var opt doctorOptions
+		opt.bind.Addr = netip.MustParseAddr("127.0.0.1")
+		var out strings.Builder
+		p := newCheckup(t.Context(), newApp(Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard, Now: time.Now}), &opt)
+		defer p.close()
+		p.opt.timeout = 0 // at once
+		p.trackers(t.Context(), source.Swarms{Hashes: []spate.InfoHash{{1}}, Trackers: []string{s.URL + "/announce"}}, false)
+		late := p.late
+		p.awaitSeeds(t.Context())
+		if !strings.Contains(out.String(), "and knows 0 seeds") || !strings.Contains(out.String(), want) || late == nil || p.todo > 0 {
+			t.Errorf("doctor prints %q, want %q", out.String(), want)
+		}
+		p.awaitSeeds(t.Context()) // has no effect
+		if asked.Load() != 2 {
+			t.Errorf("the tracker was asked %d times, want 2", asked.Load())
+		}
+		p.late = late
+		if peers := p.askLate(t.Context()); len(peers) == 0 {
+			t.Error("the peers of the tracker are not used")
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (p *checkup) joinSwarm(ctx context.Context, mi *metainfo.MetaInfo) (d reach
 		p.session.Stop() // closes the files
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	_, err = p.session.Add(mi, torrent.AddOptions{Dir: dir, ResumeDir: dir, NoWebSeeds: true, Up: doctorRate, Down: doctorRate})
+	t, err := p.session.Add(mi, torrent.AddOptions{Dir: dir, ResumeDir: dir, NoWebSeeds: true, Up: doctorRate, Down: doctorRate})
 	if err != nil {
 		return d, err
 	}
@@ -82,6 +82,8 @@ func (p *checkup) joinSwarm(ctx context.Context, mi *metainfo.MetaInfo) (d reach
 		case <-ctx.Done():
 			return d, nil
 		case <-tick.C:
+		case <-p.late.due():
+			t.AddPeers(p.askLate(ctx))
 		}
 	}
 }

@@ -138,8 +138,13 @@ func (p *checkup) trackers(ctx context.Context, s source.Swarms, private bool) {
 		t.Port = p.port // otherwise it is that of a seed that runs
 	}
 	urls := p.left("tracker", unique(s.Trackers), maxCheckedTrackers)
+	late := &lateSeeds{trackers: t, hash: s.Hashes[0]}
+	defer func() { p.await(late) }()
 	check := func(url string) ([]doctor.Finding, []doctor.ServerTime) {
 		list := t.Check(ctx, url, s.Hashes[0])
+		if doctor.NoSeed(list) {
+			late.add(url)
+		}
 		if len(doctor.ToDo(list)) > 0 {
 			return list, nil
 		}

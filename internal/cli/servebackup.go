@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"spate/internal/api"
+	"spate/internal/atomicfile"
 	"spate/internal/daemon"
+	"spate/internal/fault"
 	"spate/internal/torrentfile"
 	"spate/publish/catalogdb"
 )
@@ -34,8 +38,11 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := torrentfile.CheckExisting(path, false); err != nil {
+	if err := torrentfile.CheckExisting(path, true); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fault.New(fault.Exists, "name another file, or remove this one", "%s exists already", path)
 	}
 	if err := a.copyCatalog(ctx, state, path); err != nil {
 		return err
@@ -47,16 +54,34 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	return nil
 }
 
-// copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon writes it.
+// fetchCatalog asks the daemon of state for a copy of the catalog, and writes it to path.
+func fetchCatalog(ctx context.Context, state, path string) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			os.Remove(path)
+		}
+	}()
+	if err := api.New(state).ReadBackup(ctx, f); err != nil {
+		return apiError(err)
+	}
+	return errors.Join(f.Sync(), atomicfile.SyncDir(filepath.Dir(path)))
+}
+
+// copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon makes the copy.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
+	if _, err := api.New(state).Status(ctx); err == nil {
+		return fetchCatalog(ctx, state, path) // also for a member of the service's group, to whom the state does not belong
+	}
 	if err := a.daemonEnv().PrepareState(state); err != nil {
 		return err
 	}
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
-		if err := api.New(state).Backup(ctx, path); err != nil {
-			return apiError(err)
-		}
+		return fetchCatalog(ctx, state, path)
 	} else {
 		defer lock.Close()
 		if err := torrentfile.CheckTarget(path, false); err != nil {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -346,21 +345,6 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 		d.changed("withdrawn", r)
 	}
 	return nil
-}
-
-// Backup writes a copy of the catalog to the absolute path.
-func (d *Daemon) Backup(ctx context.Context, path string) error {
-	if err := absolute(path); err != nil {
-		return err
-	}
-	if d.db == nil {
-		return fault.New(fault.NotFound, "start spate serve, which keeps a catalog", "spate publish keeps no catalog on the disk")
-	}
-	err := d.db.Backup(ctx, path)
-	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Exists, "name another file", "%s exists already", path)
-	}
-	return err
 }
 
 // NotFound returns an error about the release ref if err is [publish.ErrNotFound], otherwise

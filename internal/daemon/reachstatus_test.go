@@ -182,6 +182,13 @@ func TestStrangersSeeNoMetrics(t *testing.T) {
 		if got := status(c.path, c.from); got != c.want {
 			t.Errorf("%+v: status %d", c, got)
 		}
+		r := httptest.NewRequest(http.MethodGet, "/stats", nil)
+		r.RemoteAddr = c.from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if link := strings.Contains(w.Body.String(), `href="metrics"`); c.path == "/metrics" && link != (c.want == http.StatusOK) {
+			t.Errorf("%+v: the page has a link to the metrics: %v", c, link)
+		}
 	}
 }
 

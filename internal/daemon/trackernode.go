@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,6 +105,10 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 	}
 	opt.Prefix = weburl.Encode(n.prefix)
 	opt.STUN = true
+	stats.CookiePath = strings.TrimSuffix(opt.Prefix, "/") + "/"
+	stats.MayMeasure = func(r *http.Request) bool {
+		return n.strangers == nil || !n.strangers() || n.server.ClientAddr(r).IsLoopback()
+	}
 	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
 	if err := n.openLogs(c, &opt); err != nil {
 		return nil, err
@@ -190,10 +195,6 @@ func (n *TrackerNode) handler(next http.Handler) http.Handler {
 		rest, _ := weburl.CutPrefix(segments, n.prefix)
 		for _, path := range [][]string{rest, segments} {
 			if err == nil && len(path) > 0 && slices.Contains([]string{"stats", "stats.json", "metrics", "file"}, path[0]) {
-				if path[0] == "metrics" && n.strangers != nil && n.strangers() && !n.server.ClientAddr(r).IsLoopback() {
-					http.Error(w, "the metrics are shown to this machine only; --public-metrics shows them to all", http.StatusForbidden)
-					return
-				}
 				stats.ServeHTTP(w, weburl.WithPath(r, path))
 				return
 			}

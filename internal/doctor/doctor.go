@@ -41,6 +41,8 @@ type Finding struct {
 	Level   Level  `json:"level"`
 	Text    string `json:"text"`
 	Advice  string `json:"advice,omitempty"` // what to do
+
+	noSeed bool // whether it is the answer of a tracker that knows no seed
 }
 
 // String returns the text and the advice in one line.

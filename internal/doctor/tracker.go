@@ -35,6 +35,7 @@ type Trackers struct {
 const (
 	unusedPort  = 65535           // announced if Trackers.Port is 0
 	leaveWithin = 3 * time.Second // limits the announce of "stopped"
+	latePeers   = 20              // peers that CheckAgain asks for
 )
 
 // way is an address family over which a tracker is asked.
@@ -65,6 +66,35 @@ func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) 
 // Served reports whether findings of Check say that the tracker has answered an announce.
 func Served(list []Finding) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool { return f.Check == "tracker" && (f.Level == OK || f.Level == Warn) })
+}
+
+// NoSeed reports whether findings of Check say that the tracker has answered an announce and knows no seed.
+func NoSeed(list []Finding) bool {
+	return Served(list) && !slices.ContainsFunc(list, func(f Finding) bool { return Served([]Finding{f}) && !f.noSeed })
+}
+
+// CheckAgain announces a torrent again to a tracker that has answered Check and knew no seed, because a
+// seed may have started meanwhile, and announces "stopped" at once. It returns the peers in the answer.
+func (t *Trackers) CheckAgain(ctx context.Context, rawURL string, ih spate.InfoHash) (f Finding, peers []netip.AddrPort) {
+	name := siteOf(rawURL)
+	f = about("tracker", name, "it does not answer a second time").as(Note, "")
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return f, nil
+	}
+	ways, _ := t.ways(ctx, name, u.Hostname())
+	for _, w := range ways {
+		resp, _, err := t.announce(ctx, rawURL, ih, w, latePeers)
+		switch {
+		case err != nil:
+			continue
+		case resp.Complete > 0:
+			return about("tracker", name, "it knows %s now", units.Plural(resp.Complete, "seed")), resp.Peers
+		}
+		f = about("tracker", name, "it still knows no seed; one that has just started may need a moment, so run doctor again").as(Note, "")
+		peers = append(peers, resp.Peers...)
+	}
+	return f, peers
 }
 
 // Scrape asks a tracker for the numbers of peers of a private torrent that another tracker serves. It
@@ -147,22 +177,12 @@ func (t *Trackers) ways(ctx context.Context, name, host string) (ways []way, out
 
 // ask announces to a tracker in one way.
 func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHash, w way) Finding {
-	c, err := t.client(w)
-	if err != nil {
-		return failed("tracker", name, "it cannot be asked"+w.label, err, t.Now())
-	}
-	defer c.Close()
-	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: cmp.Or(t.Port, unusedPort), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: 1}
-	began := time.Now()
-	resp, err := c.Announce(ctx, rawURL, req)
-	took := time.Since(began)
-	if err == nil || ctx.Err() != nil { // an announce that was interrupted may have arrived
-		leave(ctx, c, rawURL, req)
-	}
+	resp, took, err := t.announce(ctx, rawURL, ih, w, 1)
 	if err != nil {
 		return failed("tracker", name, "it does not serve the torrent"+w.label, err, t.Now())
 	}
 	f := about("tracker", name, "it answers%s in %v", w.label, took.Round(100*time.Microsecond))
+	f.noSeed = resp.Complete == 0
 	if resp.Complete >= 0 {
 		f.Text += " and knows " + units.Plural(resp.Complete, "seed")
 	}
@@ -171,6 +191,24 @@ func (t *Trackers) ask(ctx context.Context, name, rawURL string, ih spate.InfoHa
 		return f.as(Warn, "follow the warning, or ask its operator")
 	}
 	return f
+}
+
+// announce announces to a tracker in one way, asks for numWant peers, and announces "stopped" at once. It
+// also returns the time that the answer took.
+func (t *Trackers) announce(ctx context.Context, rawURL string, ih spate.InfoHash, w way, numWant int) (*tracker.AnnounceResponse, time.Duration, error) {
+	c, err := t.client(w)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer c.Close()
+	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: cmp.Or(t.Port, unusedPort), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: numWant}
+	began := time.Now()
+	resp, err := c.Announce(ctx, rawURL, req)
+	took := time.Since(began)
+	if err == nil || ctx.Err() != nil { // an announce that was interrupted may have arrived
+		leave(ctx, c, rawURL, req)
+	}
+	return resp, took, err
 }
 
 // leave announces "stopped" after req, also if ctx has ended. The tracker forgets the peer by itself

@@ -79,7 +79,8 @@ async function here() {
   return { system, machine };
 }
 
-// The variant for the visitor's system comes first and gets the look of the main button.
+// The variant for the visitor's system comes first, in all lists of the variants, and its button gets the
+// look of the main button.
 for (const list of document.querySelectorAll("[data-choose]")) {
   here().then(({ system, machine }) => {
     const items = [...list.children];
@@ -88,7 +89,13 @@ for (const list of document.querySelectorAll("[data-choose]")) {
     const exact = fit.filter((item) => machine && item.dataset.machine === machine);
     if (exact.length > 0) fit = exact;
     if (fit.length !== 1 && !fit.some((item) => item.dataset.system)) return; // nothing says which one
+    const places = fit.map((item) => items.indexOf(item));
     list.prepend(...fit);
+    for (const other of document.querySelectorAll("[data-variants]")) {
+      const entries = other.querySelector("dl")?.children ?? other.children; // in the order of the buttons
+      const first = places.map((place) => entries[place]);
+      first[0].parentNode.prepend(...first);
+    }
     const runs = (on) => !on || !machine || on === machine || on === "all Macs" || (on === "x86, 32 bits" && machine === "x86-64");
     if (fit.length === 1 && runs(fit[0].dataset.machine)) fit[0].querySelector("a").classList.add("main");
   });

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
-	"spate/internal/units"
+	"spate/internal/lang"
 )
 
 // chart is a chart of numbers over time: the paths of an SVG image with chartW by
@@ -20,9 +21,8 @@ type chart struct {
 	Now         string   // the last value
 	Top, Half   string   // labels of the vertical axis
 	From, To    string   // labels of the horizontal axis
-	Areas       []area   // drawn in this order
+	Areas       []area   // drawn in this order; empty without two points, or if all values are zero
 	Legend      []legend // one entry for each area
-	Empty       bool     // there are too few points for a chart
 }
 
 // area is the area between two lines of a chart. Fill and Line are attributes d="...".
@@ -32,6 +32,7 @@ type area struct {
 	Line  template.HTMLAttr
 }
 
+// legend describes an area. Value is the last value, or "" if it is zero.
 type legend struct{ Class, Name, Value string }
 
 const (
@@ -45,10 +46,13 @@ type layer struct {
 	value       func(*Point) float64
 }
 
-// newChart draws layers over points. unit formats the values.
-func newChart(title, note string, past []Point, unit func(float64) string, layers ...layer) chart {
-	c := chart{Title: title, Note: note, Empty: len(past) < 2}
-	if c.Empty {
+// newChart draws layers over points, without layers that are zero all the time. unit formats the values.
+func newChart(lng *lang.Language, title, note string, past []Point, unit func(float64) string, layers ...layer) chart {
+	c := chart{Title: title, Note: note}
+	layers = slices.DeleteFunc(layers, func(l layer) bool {
+		return !slices.ContainsFunc(past, func(p Point) bool { return l.value(&p) > 0 })
+	})
+	if len(past) < 2 || len(layers) == 0 {
 		return c
 	}
 	sums := make([]float64, len(past))
@@ -81,11 +85,15 @@ func newChart(title, note string, past []Point, unit func(float64) string, layer
 			Class: l.class, Line: template.HTMLAttr(`d="` + line.String() + `"`),
 			Fill: template.HTMLAttr(`d="` + line.String() + back.String() + `Z"`),
 		})
-		c.Legend = append(c.Legend, legend{l.class, l.name, unit(l.value(&past[len(past)-1]))})
+		entry := legend{Class: l.class, Name: l.name}
+		if now := l.value(&past[len(past)-1]); now > 0 {
+			entry.Value = unit(now)
+		}
+		c.Legend = append(c.Legend, entry)
 	}
 	c.Now = unit(sums[len(sums)-1])
 	c.Top, c.Half = unit(top), unit(top/2)
-	c.From, c.To = clock(first, last), last.UTC().Format("15:04")
+	c.From, c.To = clock(lng, first, last), last.UTC().Format("15:04")
 	return c
 }
 
@@ -124,32 +132,33 @@ func niceTop(v float64) float64 {
 
 // clock formats the time of the first point of a chart. It includes the day if the
 // chart is about a day long or longer.
-func clock(first, last time.Time) string {
+func clock(l *lang.Language, first, last time.Time) string {
+	at := first.UTC().Format("15:04")
 	if last.Sub(first) > 23*time.Hour {
-		return first.UTC().Format("2 Jan, 15:04")
+		return l.T("%s, %s", l.DayMonth(first), at)
 	}
-	return first.UTC().Format("15:04")
+	return at
 }
 
 // count formats a number: 1,234, or 1.2M if it is large.
-func count(v float64) string {
+func count(l *lang.Language, v float64) string {
 	switch {
 	case v != math.Trunc(v) && v < 100:
-		return humanize.FtoaWithDigits(v, 1)
+		return l.Number(humanize.FtoaWithDigits(v, 1))
 	case v < 100_000:
-		return units.Count(int64(math.Round(v)))
+		return l.Count(int64(math.Round(v)))
 	case v < 999_500:
 		return humanize.FtoaWithDigits(v/1e3, 0) + "k"
 	case v < 999.5e6:
-		return humanize.FtoaWithDigits(v/1e6, 1) + "M"
+		return l.Number(humanize.FtoaWithDigits(v/1e6, 1)) + "M"
 	}
-	return humanize.FtoaWithDigits(v/1e9, 1) + "G"
+	return l.Number(humanize.FtoaWithDigits(v/1e9, 1)) + "G"
 }
 
 // perSecond formats a rate, as a number per minute if it is small.
-func perSecond(v float64) string {
+func perSecond(l *lang.Language, v float64) string {
 	if v > 0 && v < 0.095 {
-		return humanize.FtoaWithDigits(v*60, 1) + "/min"
+		return l.T("%s/min", l.Number(humanize.FtoaWithDigits(v*60, 1)))
 	}
-	return count(math.Round(v*10)/10) + "/s"
+	return l.T("%s/s", count(l, math.Round(v*10)/10))
 }

@@ -4,35 +4,16 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
-	"fmt"
-	"html/template"
 	"mime"
 	"net/http"
 	"strings"
 
 	"spate"
 	"spate/internal/httpcontent"
-	"spate/internal/units"
 )
 
-//go:embed templates/stats.html static/stats.css
+//go:embed templates/stats.html static/stats.css messages
 var assets embed.FS
-
-var statsTemplate = template.Must(template.New("stats.html").Funcs(template.FuncMap{
-	"count": func(n any) string { return count(number(n)) },
-	"comma": func(n any) string { return units.Count(int64(number(n))) },
-	"bytes": units.Bytes,
-	"share": func(part, all any) string { return percent(number(part), number(all)) },
-	"width": func(part, all any) string { return fmt.Sprintf("%.1f", 100*ratio(number(part), number(all))) },
-	"dict": func(kv ...any) map[string]any {
-		m := map[string]any{}
-		for i := 0; i+1 < len(kv); i += 2 {
-			m[fmt.Sprint(kv[i])] = kv[i+1]
-		}
-		return m
-	},
-	"short": func(hash string) string { return hash[:8] + "…" + hash[len(hash)-4:] },
-}).ParseFS(assets, "templates/stats.html"))
 
 // statsPolicy is the content security policy of the page. The page needs its style sheet
 // and an empty icon, and no scripts.
@@ -56,6 +37,10 @@ func (st *Statistics) Handler(t Tracker) http.Handler {
 	metrics := st.metricsHandler(t)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store") // each request has other values, and no validators
+		if !st.mayMeasure(r) {
+			http.Error(w, "the metrics are shown to this machine only; --public-metrics shows them to all", http.StatusForbidden)
+			return
+		}
 		metrics.ServeHTTP(w, r)
 	})
 	if st.opts.AllowGet {
@@ -75,33 +60,18 @@ func (st *Statistics) Handler(t Tracker) http.Handler {
 	})
 }
 
-// page is the data of the template.
-type page struct {
-	*Report
-	Uptime    string
-	Home      string
-	Site      string
-	Week      bool
-	Charts    []chart
-	Protocols []share
-	Families  []share
-	Programs  []share
-	ShowNames bool
-	Hidden    bool
-	More      int // number of active torrents that are not listed
+// mayMeasure is [Options.MayMeasure].
+func (st *Statistics) mayMeasure(r *http.Request) bool {
+	return st.opts.MayMeasure == nil || st.opts.MayMeasure(r)
 }
 
-// share is N of All, shown as a bar.
-type share struct {
-	Class, Name string
-	N           uint64
-	All         uint64
-}
-
+// servePage serves the page in the language of the visitor.
 func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracker) {
-	p := st.page(st.Report(t), r.URL.Query().Get("past") == "week")
+	l := st.languages.Of(r)
+	p := st.page(l, st.Report(t), r.URL.Query())
+	p.Metrics = st.mayMeasure(r)
 	var b bytes.Buffer
-	if err := statsTemplate.Execute(&b, p); err != nil {
+	if err := st.pages[l.Code].Execute(&b, p); err != nil {
 		st.opts.Log.Error("the statistics page failed", "err", err)
 		http.Error(w, "the statistics page failed: see the log", http.StatusInternalServerError)
 		return
@@ -109,51 +79,8 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracke
 	h := w.Header()
 	h.Set("Content-Security-Policy", statsPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
+	st.languages.Vary(w, r, st.opts.CookiePath)
 	httpcontent.Send(w, r, "text/html; charset=utf-8", b.Bytes())
-}
-
-func (st *Statistics) page(r *Report, week bool) *page {
-	p := &page{Report: r, Home: st.opts.Home, Site: st.opts.Site, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
-	p.Uptime = units.LongDuration(r.Time.Sub(r.Started))
-	past, hour := r.Past, 60
-	if week {
-		past, hour = r.Week, 4
-	}
-	p.Charts = []chart{
-		newChart("Peers", "", past, count,
-			layer{"seed", "Seeds", func(p *Point) float64 { return float64(p.Seeders) }},
-			layer{"leech", "Downloading", func(p *Point) float64 { return float64(p.Leechers) }}),
-		newChart("Announces", "", smooth(past, 3), perSecond,
-			layer{"udp", "UDP", func(p *Point) float64 { return float64(p.UDP) / p.Seconds }},
-			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }},
-			layer{"ws", "WebSocket", func(p *Point) float64 { return float64(p.WebSocket) / p.Seconds }}),
-		newChart("Completed", "in an hour", smooth(past, hour), count,
-			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) }}),
-	}
-	p.Protocols = []share{
-		{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All},
-		{"ws", "WebSocket", r.Announces.WebSocket, r.Announces.All},
-	}
-	six, all := uint64(r.Peers.IPv6), uint64(r.Peers.IPv4+r.Peers.IPv6)
-	p.Families = []share{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
-	total := uint64(0)
-	for _, c := range r.Clients {
-		total += c.Peers
-	}
-	const programs = 7
-	rest := share{"other", "others", 0, total}
-	for i, c := range r.Clients {
-		if i < programs && c.Name != "other" {
-			p.Programs = append(p.Programs, share{"client", c.Name, c.Peers, total})
-		} else {
-			rest.N += c.Peers
-		}
-	}
-	if rest.N > 0 {
-		p.Programs = append(p.Programs, rest)
-	}
-	p.More = max(r.Torrents.Active-len(r.Busiest), 0)
-	return p
 }
 
 func (st *Statistics) serveJSON(w http.ResponseWriter, r *http.Request, t Tracker) {
@@ -181,40 +108,4 @@ func serveTorrent(w http.ResponseWriter, r *http.Request, t Tracker, ih spate.In
 	}
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	httpcontent.Send(w, r, "application/x-bittorrent", b)
-}
-
-// number converts the numbers in a template to float64.
-func number(n any) float64 {
-	switch n := n.(type) {
-	case int:
-		return float64(n)
-	case int64:
-		return float64(n)
-	case uint32:
-		return float64(n)
-	case uint64:
-		return float64(n)
-	case float64:
-		return n
-	}
-	return 0
-}
-
-func ratio(part, all float64) float64 {
-	if all <= 0 {
-		return 0
-	}
-	return part / all
-}
-
-// percent formats a ratio as a percentage. It rounds neither to 0 % nor to 100 %.
-func percent(part, all float64) string {
-	switch p := 100 * ratio(part, all); {
-	case p > 0 && p < 1:
-		return "<1%"
-	case p > 99 && p < 100:
-		return ">99%"
-	default:
-		return fmt.Sprintf("%.0f%%", p)
-	}
 }

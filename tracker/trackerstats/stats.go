@@ -7,8 +7,10 @@ package trackerstats
 import (
 	"cmp"
 	"context"
+	"html/template"
 	"iter"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"slices"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spate"
+	"spate/internal/lang"
 	"spate/tracker"
 	"spate/tracker/swarm"
 )
@@ -43,18 +46,25 @@ type Tracker interface {
 // Options configures [Statistics]. With the zero value, torrents are shown by their
 // info-hash only.
 type Options struct {
-	// Title is the title of the page; default "Tracker".
+	// Title is the title of the page; default "Tracker", in the language of the visitor.
 	Title string
 	// Home is the URL, relative to the page, of the site that the tracker belongs to;
 	// empty if there is none.
 	Home string
 	// Site is the name of that site, at the top of the page; default "spate".
 	Site string
+	// CookiePath is the path for which browsers remember the language that a visitor chooses on the
+	// page, such as "/pub/"; default the directory of the page. The page is in English, German, Spanish
+	// or Chinese, as the parameter lang, the cookie spate-lang or the browser says.
+	CookiePath string
 	// ShowNames shows the names and sizes of torrents where they are known, and the
 	// bytes transferred. HideTorrents shows no torrents at all.
 	ShowNames, HideTorrents bool
 	// AllowGet serves the .torrent files of torrents that are allowed.
 	AllowGet bool
+	// MayMeasure reports whether a request may get the metrics. If not, the page has no link to
+	// them. nil allows all requests.
+	MayMeasure func(*http.Request) bool
 	// MetricsTorrents is the number of torrents that have metrics of their own, the
 	// busiest first; default 0.
 	MetricsTorrents int
@@ -80,6 +90,9 @@ type Statistics struct {
 	clients *clientCounts
 	series  *series
 
+	languages *lang.Languages
+	pages     map[string]*template.Template // by the code of the language
+
 	mu     sync.Mutex // guards the fields below
 	report *Report    // the last report
 	made   time.Time  // when report was made, or last found unchanged
@@ -94,14 +107,15 @@ func New(o Options) *Statistics {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Title == "" {
-		o.Title = "Tracker"
-	}
 	if o.Site == "" {
 		o.Site = "spate"
 	}
+	languages, pages, err := parsePages()
+	if err != nil {
+		panic(err) // the files are embedded
+	}
 	now := o.Now()
-	return &Statistics{opts: o, started: now, clients: newClientCounts(now), series: newSeries(now)}
+	return &Statistics{opts: o, started: now, clients: newClientCounts(now), series: newSeries(now), languages: languages, pages: pages}
 }
 
 // Observe counts the peer of an announce. It takes no lock and allocates nothing.
@@ -272,7 +286,7 @@ func (r *Report) stands(next *Report) bool {
 }
 
 func (st *Statistics) make(t Tracker, now time.Time) *Report {
-	r := &Report{Title: st.opts.Title, Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
+	r := &Report{Title: cmp.Or(st.opts.Title, "Tracker"), Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
 	releases := releasesOf(t)
 	tot, origins := totals(t, releases, now)
 	c := t.Counts()

@@ -1,8 +1,6 @@
 package site
 
 import (
-	"errors"
-	"html/template"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -84,41 +82,6 @@ func TestIndexIsKeptForEachLanguage(t *testing.T) {
 			if !strings.Contains(page, want) {
 				t.Errorf("the index for %s does not contain %q:\n%s", lang, want, page)
 			}
-		}
-	}
-}
-
-// shouted is a number with a text.
-type shouted int
-
-func (shouted) String() string { return "<b>" }
-
-// TestLocaleFormats checks numbers, sizes and times in each language.
-func TestLocaleFormats(t *testing.T) {
-	t.Parallel()
-	words, err := loadLocales()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for code, want := range map[string]string{
-		"en": "1.5 GB|1.5 MB/s|1 file|12,345 files|1 MiB|20,481 bytes|2 min 5 s|4 days|2 March",
-		"de": "1,5 GB|1,5 MB/s|1 Datei|12.345 Dateien|1 MiB|20.481 Byte|2 min 5 s|4 Tage|2. März",
-		"es": "1,5 GB|1,5 MB/s|1 archivo|12.345 archivos|1 MiB|20.481 bytes|2 min 5 s|4 días|2 de marzo",
-		"zh": "1.5 GB|1.5 MB/s|1 个文件|12,345 个文件|1 MiB|20,481 字节|2 分 5 秒|4 天|3月2日",
-	} {
-		l := words.find(code)
-		got := strings.Join([]string{l.bytes(1_500_000_000), l.rate(1.5e6), l.t("%d files", 1), l.t("%d files", 12345), l.pieceLength(1 << 20), l.pieceLength(20481),
-			l.duration(125 * time.Second), l.duration(100 * time.Hour), l.dayMonth(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))}, "|")
-		if got != want {
-			t.Errorf("%s: %s, want %s", code, got, want)
-		}
-		for _, value := range []any{"<b>", template.URL("<b>"), errors.New("<b>"), []string{"<b>"}, &struct{ Name string }{"<b>"}, shouted(1)} {
-			if got := l.th("Files of %s", value); !strings.Contains(string(got), "&lt;b&gt;") || strings.Contains(string(got), "<") {
-				t.Errorf("%s: th did not escape the value %#v: %s", code, value, got)
-			}
-		}
-		if got := l.th("%d releases for “%s”", 1234, template.HTML("<b>x</b>")); !strings.Contains(string(got), "<b>x</b>") || !strings.Contains(string(got), "234") {
-			t.Errorf("%s: th changed a number or markup: %s", code, got)
 		}
 	}
 }
