@@ -77,6 +77,11 @@ func (s *Session) servesRanges() bool {
 	return !s.opt.NoRanges && s.opt.Encryption != EncryptionRequire
 }
 
+// offersRanges reports whether pages should be told of this session.
+func (s *Session) offersRanges() bool {
+	return !s.opt.NoListen && !s.opt.NoTCP && (s.opt.OfferRanges == nil || s.opt.OfferRanges())
+}
+
 // rangeServer serves ranges over HTTP on connections that the peer port hands over. It implements
 // [net.Listener] for its server.
 type rangeServer struct {
