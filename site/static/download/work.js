@@ -13,7 +13,7 @@ import { Lead } from "./tabs.js";
 const reportTime = 400; // milliseconds
 
 // Messages that do not wait for those before them.
-const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "own"]);
+const direct = new Set(["connected", "data", "closed", "sent", "tracked", "ranged", "list", "delete", "file", "own"]);
 
 // Failure is an error with the code of a message of the page.
 class Failure extends Error {
@@ -256,6 +256,8 @@ export class Work {
     this.download.tracked = peers;
     this.download.useWeb();
   }
+
+  ranged({ addresses }) { this.download.serving(addresses); }
 
   // file sends a file as a Blob that refers to the stored pieces, or null.
   async file({ index }) {
