@@ -92,8 +92,12 @@ test("a busy peer is asked again later, a dead one seldom, and the site only the
   assert.equal(times.dead, 3);
   assert.ok(times.site > 0, "the site is asked when no peer sends");
   open = true;
-  for (let n = 0; n < 5; n++) pass(1);
-  await until("the download is complete", () => d.complete);
+  for (let n = 0; n < 100 && !d.complete; n++) {
+    pass(1);
+    await settled();
+    await until("the pieces are stored", () => d.checking === 0 && !d.writing && !d.proving);
+  }
+  assert.ok(d.complete);
   await d.stop();
 });
 
