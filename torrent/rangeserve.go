@@ -53,6 +53,10 @@ func (s *Session) askedOverHTTP(nc, raw net.Conn) {
 
 // ServeHTTP answers a request for a range of a torrent. It implements [http.Handler].
 func (r *rangeServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if !r.begin() {
+		return
+	}
+	defer r.handlers.Done()
 	c := q.Context().Value(rangeConnKey{}).(*rangeConn)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(rangeStuckTime))
 	h := w.Header()

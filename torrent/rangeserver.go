@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,8 +93,12 @@ type rangeServer struct {
 	closed chan struct{}
 	once   sync.Once
 
-	mu   sync.Mutex
-	pool *fairpool.Pool[*rangeConn] // guarded by mu
+	handlers sync.WaitGroup // counts the requests that are answered
+
+	mu     sync.Mutex                 // guards the fields below
+	pool   *fairpool.Pool[*rangeConn] // connections
+	open   map[*rangeConn]struct{}    // the same connections
+	ending bool                       // close was called
 }
 
 // rangeConn is a connection over HTTP. Only the goroutine of net/http uses its fields, except for
@@ -115,7 +121,7 @@ type rangeConnKey struct{}
 
 func newRangeServer(s *Session) *rangeServer {
 	r := &rangeServer{
-		s: s, conns: make(chan net.Conn), closed: make(chan struct{}),
+		s: s, conns: make(chan net.Conn), closed: make(chan struct{}), open: map[*rangeConn]struct{}{},
 		pool: fairpool.New[*rangeConn](fairpool.Options{Slots: maxRangeConns, Floor: rangeFloor, Pause: rangePause}),
 	}
 	r.server = http.Server{
@@ -132,10 +138,27 @@ func newRangeServer(s *Session) *rangeServer {
 // run serves until close.
 func (r *rangeServer) run() { _ = r.server.Serve(r) }
 
-// close ends all connections.
+// close ends all connections. The caller then halts the torrents and calls handlers.Wait.
 func (r *rangeServer) close() {
-	r.once.Do(func() { close(r.closed) })
+	r.Close()
 	r.server.Close()
+	r.mu.Lock()
+	r.ending = true
+	all := slices.Collect(maps.Keys(r.open))
+	r.mu.Unlock()
+	for _, c := range all { // net/http may not know the last ones
+		c.Conn.Close()
+	}
+}
+
+// begin counts a request, and returns false after close.
+func (r *rangeServer) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ending {
+		r.handlers.Add(1)
+	}
+	return !r.ending
 }
 
 // Accept implements [net.Listener].
@@ -162,8 +185,14 @@ func (r *rangeServer) take(nc, raw net.Conn) {
 	now := time.Now()
 	c := &rangeConn{Conn: nc, raw: raw, server: r, tokens: rangeBurst, filled: now}
 	r.mu.Lock()
+	if r.ending {
+		r.mu.Unlock()
+		nc.Close()
+		return
+	}
 	m, out := r.pool.Enter(now, fairpool.NetworkOf(remoteAddr(raw).Addr()), c)
 	if c.slot = m; m != nil {
+		r.open[c] = struct{}{}
 		m.Offer(now) // a connection that asks for nothing is like one that takes nothing
 	}
 	r.mu.Unlock()
@@ -186,6 +215,7 @@ func (c *rangeConn) Close() error {
 	c.ended.Do(func() {
 		c.server.mu.Lock()
 		c.slot.Leave(time.Now())
+		delete(c.server.open, c)
 		c.server.mu.Unlock()
 		if c.line != nil {
 			c.line.Close()

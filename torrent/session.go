@@ -229,6 +229,9 @@ func (s *Session) Close() error {
 		s.opt.WebRTC.Close()
 	}
 	s.wg.Wait()
+	if s.ranges != nil {
+		s.ranges.handlers.Wait()
+	}
 	for _, t := range all {
 		t.finish()
 	}
