@@ -38,11 +38,14 @@ func parseRange(header string, size int64) (begin, end int64, ok bool) {
 		return 0, 0, false
 	}
 	first, last, ok := strings.Cut(spec, "-")
-	if begin, ok = parseOffset(first, ok); !ok || begin >= size {
+	begin, ok = parseOffset(first, ok)
+	if !ok || begin >= size {
 		return 0, 0, false
 	}
-	if end = size; last != "" {
-		if end, ok = parseOffset(last, ok); !ok || end < begin {
+	end = size
+	if last != "" {
+		end, ok = parseOffset(last, ok)
+		if !ok || end < begin {
 			return 0, 0, false
 		}
 		end = min(end+1, size)

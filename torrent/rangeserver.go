@@ -191,7 +191,8 @@ func (r *rangeServer) take(nc, raw net.Conn) {
 		return
 	}
 	m, out := r.pool.Enter(now, fairpool.NetworkOf(remoteAddr(raw).Addr()), c)
-	if c.slot = m; m != nil {
+	c.slot = m
+	if m != nil {
 		r.open[c] = struct{}{}
 		m.Offer(now) // a connection that asks for nothing is like one that takes nothing
 	}
