@@ -92,3 +92,27 @@ func TestPlayWhileDownloading(t *testing.T) {
 		t.Errorf("media.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }
+
+// TestPageTakesRangesFromPeers downloads a release in its page: most of it over HTTP from a peer that
+// got it before, and again beside a peer that sends wrong ranges.
+func TestPageTakesRangesFromPeers(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	need(t, "curl")
+	l := newLAN(t, 3)
+	file := noise(t, filepath.Join(t.TempDir(), "system.iso"), 8_000_000)
+	_, r := l.Hosts[0].serve("publish", file, "--no-webrtc")
+	mirror := l.Hosts[1].spate("get", r.PageURL, "-o", t.TempDir(), "--seed", "forever", "--peer-port", "7001", "--json")
+	mirror.line("the end of the download", func(s string) bool { return strings.Contains(s, `"event":"done"`) })
+	seed := l.Hosts[1].IP + ":7001"
+	eventually(t, "the peer serves ranges", func() bool {
+		out := l.Hosts[2].start("curl", "-s", "-o", os.DevNull, "-w", "%{http_code}", "-H", "Range: bytes=0-99", "http://"+seed+"/piece-data/"+r.InfoHashV1)
+		out.wait()
+		return strings.Contains(out.out.String(), "206")
+	})
+	visit := l.Hosts[2].start("node", filepath.Join(tools, "ranges.mjs"), r.PageURL, file, r.InfoHashV1, r.AnnounceURLs[0], seed)
+	if code := visit.wait(); code != 0 {
+		t.Errorf("ranges.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+	t.Log(visit.out.String())
+}

@@ -47,6 +47,9 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 	} else {
 		browsers = nil
 	}
+	own := func(list [][]string) bool {
+		return s.opt.OwnTracker != nil && slices.ContainsFunc(list, func(tier []string) bool { return slices.ContainsFunc(tier, s.opt.OwnTracker) })
+	}
 	lists := [][][]string{tiers}
 	if s.opt.OwnTracker != nil && !private {
 		if own, others := splitTiers(tiers, s.opt.OwnTracker); len(own) > 0 && len(others) > 0 {
@@ -54,7 +57,13 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 		}
 	}
 	for _, list := range lists {
-		all = append(all, swarmsOf(owner, hash, hash2, list, rng)...)
+		swarms := swarmsOf(owner, hash, hash2, list, rng)
+		for _, w := range swarms {
+			if s.ranges != nil && !private && !own(list) { // pages ask the origin of a site last
+				w.SetRanges(s.offersRanges)
+			}
+		}
+		all = append(all, swarms...)
 	}
 	others := slices.Clip(all)
 	add := func(list [][]string, own bool) {

@@ -56,6 +56,10 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	raw := nc
 	nc, hs, t, f, err := s.answer(raw)
 	s.endHandshake(h)
+	if errors.Is(err, errHTTP) {
+		s.askedOverHTTP(nc, raw)
+		return
+	}
 	if err != nil {
 		raw.Close()
 		return
@@ -138,7 +142,7 @@ func (s *Session) answer(raw net.Conn) (nc net.Conn, hs peerwire.Handshake, t *T
 	raw.SetDeadline(time.Now().Add(handshakeTimeout))
 	nc, hs, plain, err := s.readIncoming(raw)
 	if err != nil {
-		return nil, hs, nil, nil, err
+		return nc, hs, nil, nil, err
 	}
 	// A connection by uTP says nothing about the TCP port that the peer was asked to connect to.
 	if transportOf(raw) == TCP && s.asks.connected(hs.InfoHash) {

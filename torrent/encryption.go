@@ -152,6 +152,15 @@ func (s *Session) readIncoming(nc net.Conn) (_ net.Conn, hs peerwire.Handshake, 
 	switch {
 	case err != nil:
 		return nil, hs, plain, err
+	case !plain && s.ranges != nil && transportOf(nc) == TCP:
+		var asks bool
+		if begin, asks, err = readAsHTTP(nc, begin); asks {
+			return &begunConn{Conn: nc, begin: begin}, hs, plain, errHTTP
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, hs, plain, err
 	case !plain && (s.opt.Encryption == EncryptionOff || transportOf(nc) == WebRTCChannel):
 		return nil, hs, plain, peerwire.CheckPrefix(begin)
 	}

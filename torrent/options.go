@@ -133,6 +133,12 @@ type Options struct {
 	Uplink func(net.Conn) SendLimit
 	// Encryption says which connections to peers are encrypted.
 	Encryption Encryption
+	// NoRanges turns off the ranges that the TCP port of the peers serves to pages over HTTP (see
+	// [RangePath]). EncryptionRequire turns them off too.
+	NoRanges bool
+	// OfferRanges reports whether trackers may tell pages of these ranges, because others can
+	// probably connect to the port. It is called for each announce of a seed. Nil means true.
+	OfferRanges func() bool
 	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
 	// DialBackUDP sends a packet to a peer that asked for it, to test whether others can reach

@@ -63,6 +63,7 @@ type Session struct {
 
 	channels channels
 	events   sessionEvents
+	ranges   *rangeServer // nil if the session serves no ranges
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
@@ -123,6 +124,9 @@ func NewSession(opt Options) (*Session, error) {
 		s.closeListeners()
 		return nil, err
 	}
+	if s.servesRanges() {
+		s.ranges = newRangeServer(s)
+	}
 	s.announcer = s.newScheduler()
 	return s, nil
 }
@@ -136,6 +140,9 @@ func (s *Session) PeerID() spate.PeerID { return s.opt.PeerID }
 func (s *Session) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.spawn(func() { s.accept(l) })
+	}
+	if s.ranges != nil {
+		s.spawn(s.ranges.run)
 	}
 	s.spawn(func() { s.announcer.Run(s.ctx) })
 	tick := time.NewTicker(time.Second)
@@ -204,6 +211,9 @@ func (s *Session) Close() error {
 	s.mu.Unlock()
 
 	s.closeListeners()
+	if s.ranges != nil {
+		s.ranges.close()
+	}
 	for _, ih := range kept {
 		s.closeKeptFor(ih)
 	}
@@ -220,6 +230,9 @@ func (s *Session) Close() error {
 		s.opt.WebRTC.Close()
 	}
 	s.wg.Wait()
+	if s.ranges != nil {
+		s.ranges.handlers.Wait()
+	}
 	for _, t := range all {
 		t.finish()
 	}

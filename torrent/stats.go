@@ -190,7 +190,8 @@ func (p *PeerStats) Add(q PeerStats) {
 	p.Outstanding += q.Outstanding
 }
 
-// PeerStats returns a snapshot of the connected peers, in no order.
+// PeerStats returns a snapshot of the connected peers, in no order. It includes clients that fetch
+// ranges over HTTP, which Stats does not count as peers.
 func (t *Torrent) PeerStats() []PeerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -210,7 +211,7 @@ func (t *Torrent) PeerStats() []PeerStats {
 	for _, c := range second {
 		all[at[c.otherSwarmsConnLocked()]].Add(c.statsLocked())
 	}
-	return all
+	return append(all, t.rangeStatsLocked()...)
 }
 
 // statsLocked returns a snapshot of the connection.

@@ -33,6 +33,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.adjustPatienceLocked(now)
 	t.tickParkedLocked(now)
 	t.tickHolesLocked(now)
+	t.tickRangesLocked(now)
 	free, wanted := false, false
 	for _, c := range t.peerConns.byID {
 		if c != nil {

@@ -74,6 +74,7 @@ type Torrent struct {
 	events    eventState
 	disk      diskState
 	slots     uploadSlots
+	ranges    rangePeers
 	rates     rates
 	patience  time.Duration // how long a peer may leave requests unanswered
 	rng       *rand.Rand

@@ -18,10 +18,11 @@ const (
 	TCP           Transport = iota
 	UTP                     // BEP 29
 	WebRTCChannel           // a WebRTC data channel, over which browsers are peers
+	HTTPRanges              // ranges over HTTP, which browsers fetch
 )
 
-// String returns "tcp", "utp" or "webrtc", as the API and the command line name a transport.
-func (t Transport) String() string { return [...]string{"tcp", "utp", "webrtc"}[t] }
+// String returns "tcp", "utp", "webrtc" or "http", as the API and the command line name a transport.
+func (t Transport) String() string { return [...]string{"tcp", "utp", "webrtc", "http"}[t] }
 
 // other returns the other transport over which peers are dialled.
 func (t Transport) other() Transport { return TCP + UTP - t }

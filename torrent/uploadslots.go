@@ -164,7 +164,18 @@ func (c *conn) waitingSinceLocked() time.Time {
 // at once, to find out which of them take data.
 func (t *Torrent) freeSlotLocked(now time.Time) bool {
 	t.slots.passes++
-	used, tried, unchoked, seeding := 0, 0, 0, t.status.state == StateSeeding
+	used, tried, unchoked := t.usedSlotsLocked(now)
+	used += t.ranges.turns.Running()
+	slots := max(t.s.opt.UploadSlots, t.slots.fast) + t.slots.spare
+	full := t.status.state == StateSeeding && t.peerConns.n >= t.s.opt.MaxConnsPerTorrent
+	return used+tried < slots && unchoked < max(t.s.opt.UploadSlots, t.slots.fast)+maxSpare ||
+		full && used < slots && tried < maxTried
+}
+
+// usedSlotsLocked counts the peers that use a slot, those that were unchoked so recently that
+// their request may be on the way, and all that are unchoked.
+func (t *Torrent) usedSlotsLocked(now time.Time) (used, tried, unchoked int) {
+	seeding := t.status.state == StateSeeding
 	for _, c := range t.peerConns.byID {
 		switch {
 		case c == nil || c.wire.amChoking:
@@ -179,10 +190,7 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 		}
 		unchoked++
 	}
-	slots := max(t.s.opt.UploadSlots, t.slots.fast) + t.slots.spare
-	full := seeding && t.peerConns.n >= t.s.opt.MaxConnsPerTorrent
-	return used+tried < slots && unchoked < max(t.s.opt.UploadSlots, t.slots.fast)+maxSpare ||
-		full && used < slots && tried < maxTried
+	return used, tried, unchoked
 }
 
 // addSpareSlotsLocked unchokes more peers each second while no peer keeps taking data. The

@@ -45,6 +45,9 @@ type AnnounceRequest struct {
 	NotCompact bool
 	// NoPeerID asks for dictionaries without peer ids. Only HTTP has it.
 	NoPeerID bool
+	// Ranges means that the peer serves ranges of the torrent to pages over HTTP at Port. Only HTTP
+	// has it, and only trackers of spate understand it.
+	Ranges bool
 	// Twice means that the peer announces to the same tracker over HTTP or UDP too, or is an
 	// origin there, and is counted for that. Only WebSocket has it, and only trackers of spate
 	// understand it.

@@ -98,7 +98,7 @@ type Releases struct {
 type Peer struct {
 	Addr        string  `json:"addr"`
 	Client      string  `json:"client"`
-	Transport   string  `json:"transport"` // tcp or utp
+	Transport   string  `json:"transport"` // tcp, utp, webrtc or http
 	Incoming    bool    `json:"incoming"`
 	Holepunched bool    `json:"holepunched"` // whether a relay helped to punch a hole for the connection (BEP 55)
 	Have        float64 `json:"have"`        // share of the pieces, 0 to 1

@@ -34,6 +34,7 @@ type sessionFlags struct {
 	over     transportValue // --transport
 	noUTP    bool
 	noWebRTC bool
+	noRanges bool // --no-peer-http
 	noDHT    bool
 	unseen   bool // the DHT is searched, but nothing is announced there
 	lsdGroup string
@@ -59,6 +60,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.Var(&s.over, "transport", "connect to peers over tcp, utp or both")
 	f.BoolVar(&s.noUTP, "no-utp", false, "use TCP only: the same as --transport tcp")
 	f.BoolVar(&s.noWebRTC, "no-webrtc", false, "do not connect to browsers (WebRTC)")
+	f.BoolVar(&s.noRanges, "no-peer-http", false, "do not send pieces to web pages over HTTP")
 	f.BoolVar(&s.noMap, "no-portmap", false, "do not ask the router to open ports")
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
 	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
@@ -74,7 +76,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	c := daemon.SessionConfig{
 		Options: torrent.Options{
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
-			Encryption: torrent.Encryption(s.encrypt),
+			Encryption: torrent.Encryption(s.encrypt), NoRanges: s.noRanges,
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP, NoWebRTC: s.noWebRTC,
 		NoDHT: s.noDHT, NoDHTAnnounce: s.unseen, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,

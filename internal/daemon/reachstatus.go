@@ -32,6 +32,16 @@ func (s *Session) Reach() reach.Status {
 	return st
 }
 
+// mayReach reports whether others can connect to a session for all that is known. s is nil until the
+// session is open.
+func mayReach(s *Session) bool {
+	if s == nil {
+		return true
+	}
+	st := s.Reach()
+	return st.Problem == "" || st.Confirmed || st.IPv6 != ""
+}
+
 // forwardAdvice says how to let others reach the ports through a router. site is 0 without a site.
 func forwardAdvice(f portmap.Family, peers, site uint16) string {
 	to := "this machine"

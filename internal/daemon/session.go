@@ -104,6 +104,8 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		line = uplink.NewLine()
 		opt.Uplink = func(nc net.Conn) torrent.SendLimit { return line.Track(nc) }
 	}
+	var self atomic.Pointer[Session]
+	opt.OfferRanges = func() bool { return mayReach(self.Load()) }
 	at := &channelAddr{now: env.Now}
 	s, udp, err := env.newSession(opt, portUse{c.NoUTP, c.NoWebRTC, at}, c.AnyPort)
 	if err != nil {
@@ -141,6 +143,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		d.site = c.PortMap.site
 	}
 	at.set(d)
+	self.Store(d)
 	var ctx context.Context
 	ctx, d.cancel = context.WithCancel(context.Background())
 	if udp != nil && nodes == nil {

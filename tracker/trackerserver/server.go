@@ -134,6 +134,7 @@ type Server struct {
 	prefix         []byte   // Options.Prefix in the encoding of weburl.Encode, without a slash at the end; may be empty
 	prefixSegments []string // decoded segments of prefix
 	nat            *natChecker
+	ranges         rangePeers
 	conns          httpconn.Options // options of the listeners
 
 	changing sync.Mutex // held while allowed and the protection in store change together
@@ -310,6 +311,8 @@ func (s *Server) announce(c *call) *Refusal {
 		}
 		if err := s.store.Announce(c.now, &c.swarm, &c.reply); errors.Is(err, swarm.ErrAddr) && !c.hidden {
 			refusal = refuseNoAddress // with swarm.ErrFull the reply is valid
+		} else {
+			s.ranges.note(c, s.store.Options().Expire)
 		}
 	}
 	s.conclude(c, refusal)

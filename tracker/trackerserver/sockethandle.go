@@ -139,6 +139,9 @@ func (ss *sockets) announce(k *socket, c *socketCall) {
 	if c.note != nil {
 		c.say.Warning = c.note.Warning
 	}
+	if r.Ranges && r.Left != 0 && r.Event != tracker.EventStopped {
+		c.say.Ranges = ss.s.ranges.appendTo(nil, c.now, r.InfoHash, k.from)
+	}
 	c.out = wire.AppendWSReply(c.out[:0], &c.say)
 	k.reply(c.out)
 	for i := range c.deliveries {

@@ -120,6 +120,8 @@ func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 		req.NotCompact = string(value) == "0"
 	case "no_peer_id":
 		req.NoPeerID = string(value) == "1"
+	case "ranges":
+		req.Ranges = string(value) == "1"
 	case "trackerid":
 		var id []byte
 		id, err = appendUnescaped(nil, value, maxText)
@@ -293,6 +295,9 @@ func AppendAnnounceQuery(b []byte, req *tracker.AnnounceRequest) []byte {
 	}
 	if req.NoPeerID {
 		b = append(b, "&no_peer_id=1"...)
+	}
+	if req.Ranges {
+		b = append(b, "&ranges=1"...)
 	}
 	if req.IP.IsValid() {
 		b = append(b, "&ip="...)

@@ -37,6 +37,7 @@ func TestParseAnnounceQuery(t *testing.T) {
 		base + "&left=0&event=paused&no_peer_id=1&compact=0": with(func(r *tracker.AnnounceRequest) {
 			r.Left, r.Event, r.NoPeerID, r.NotCompact = 0, tracker.EventPaused, true, true
 		}),
+		base + "&ranges=0&left=0&ranges=1":                   with(func(r *tracker.AnnounceRequest) { r.Left, r.Ranges = 0, true }),
 		base + "&left=18446744073709551615":                  with(func(r *tracker.AnnounceRequest) { r.Left = 1<<63 - 1 }),
 		base + "&left=-1&numwant=-1&uploaded=-5":             plain,
 		base + "&event=&ip=&ip=nonsense&key=":                plain,

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 
 	"spate"
@@ -19,6 +20,8 @@ const (
 	MaxWSMessage = 64 << 10
 	// MaxWSOffers is the number of offers in one announce at most.
 	MaxWSOffers = 10
+	// MaxWSRanges is the number of peers that serve ranges in one reply at most.
+	MaxWSRanges = 8
 	// MaxWSSDP is the length in bytes of the longest session description (RFC 8866) of an
 	// offer or an answer.
 	MaxWSSDP = 16 << 10
@@ -71,6 +74,9 @@ type WSRequest struct {
 	// Twice means that the peer announces to the same tracker over HTTP or UDP too, or is an
 	// origin there, and is counted for that. Only trackers of spate understand it.
 	Twice bool
+	// Ranges asks for the addresses of peers that serve ranges of the torrent over HTTP, as
+	// WSReply.Ranges. Only trackers of spate understand it.
+	Ranges bool
 	// Offers are for other peers of the swarm, at most [MaxWSOffers].
 	Offers []WSOffer
 
@@ -110,6 +116,9 @@ type WSReply struct {
 	// Takers is the number of other peers of the swarm that could take offers. It is
 	// [tracker.Unknown] if the message has none: only trackers of spate send it.
 	Takers int
+	// Ranges are peers that serve ranges of the torrent over HTTP, at most [MaxWSRanges]. Only
+	// trackers of spate send it.
+	Ranges []netip.AddrPort
 
 	// Offer or Answer is the session description of an offer or an answer; both are empty in
 	// other messages. OfferID is its number and PeerID the peer that sent it.
@@ -184,6 +193,8 @@ func (p *wsParser) requestField(r *WSRequest, has *wsKeys, key string) {
 		r.Event = p.event()
 	case "twice":
 		r.Twice = p.boolean()
+	case "ranges":
+		r.Ranges = p.boolean()
 	case "trackerid":
 		r.TrackerID = p.text(maxText)
 	case "offers":

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestWSRequestOfWebTorrentIsParsed(t *testing.T) {
 func TestWSRequestsSurviveAppendAndParse(t *testing.T) {
 	t.Parallel()
 	for _, want := range []WSRequest{
-		{InfoHash: everyByte(0), PeerID: everyByte(250), Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventCompleted, NumWant: 0, Twice: true, TrackerID: "\x7f\u2028x"},
+		{InfoHash: everyByte(0), PeerID: everyByte(250), Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventCompleted, NumWant: 0, Twice: true, Ranges: true, TrackerID: "\x7f\u2028x"},
 		{InfoHash: everyByte(1), PeerID: everyByte(2), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Offers: []WSOffer{{SDP: "a\"\\"}, {ID: everyByte(9), SDP: "ü€𝄞"}}},
 		{InfoHash: everyByte(1), PeerID: everyByte(2), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Answer: "v=0\r\n", AnswerTo: everyByte(3), ToPeer: everyByte(4)},
 		{Action: WSScrape, InfoHash: everyByte(1), Left: tracker.Unknown, NumWant: tracker.DefaultNumWant, Hashes: []spate.InfoHash{everyByte(1)}},
@@ -77,6 +78,8 @@ func TestWSRepliesSurviveAppendAndParse(t *testing.T) {
 	for _, want := range []WSReply{
 		{InfoHash: everyByte(0), Interval: 120, MinInterval: 60, Complete: 0, Incomplete: 2, Downloaded: 3, Takers: 1, Warning: "careful", TrackerID: "id"},
 		{InfoHash: everyByte(0), Interval: 120, Complete: none, Incomplete: 2, Downloaded: none, Takers: none},
+		{InfoHash: everyByte(0), Interval: 120, Complete: 1, Incomplete: 2, Downloaded: 3, Takers: 0, Ranges: []netip.AddrPort{
+			netip.MustParseAddrPort("192.0.2.1:6881"), netip.MustParseAddrPort("[2001:db8::1]:1")}},
 		{InfoHash: everyByte(0), Failure: "no", RetryIn: 5, Complete: none, Incomplete: none, Downloaded: none, Takers: none},
 		{Failure: "no", Never: true, Complete: none, Incomplete: none, Downloaded: none, Takers: none},
 		{InfoHash: everyByte(0), Offer: "v=0\n", OfferID: everyByte(7), PeerID: everyByte(200), Complete: none, Incomplete: none, Downloaded: none, Takers: none},

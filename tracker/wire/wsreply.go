@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math"
+	"net/netip"
 
 	"spate"
 	"spate/tracker"
@@ -15,7 +16,7 @@ const maxWSEntries = MaxWSMessage / 60
 // slices, and keeps no reference to b. It ignores unknown keys. The texts in r are cleaned, so
 // that a program can show them.
 func ParseWSReply(b []byte, r *WSReply) error {
-	*r = WSReply{Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown, Takers: tracker.Unknown, Entries: r.Entries[:0]}
+	*r = WSReply{Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown, Takers: tracker.Unknown, Entries: r.Entries[:0], Ranges: r.Ranges[:0]}
 	if len(b) > MaxWSMessage {
 		return ErrWSTooLarge
 	}
@@ -67,6 +68,9 @@ func (p *wsParser) replyField(r *WSReply, has *wsKeys, key string) {
 		r.Downloaded = p.count()
 	case "takers":
 		r.Takers = p.count()
+	case "ranges":
+		r.Ranges = r.Ranges[:0]
+		p.array(func() { p.rangePeer(r) })
 	case "offer":
 		r.Offer = p.description("offer")
 	case "answer":
@@ -78,6 +82,14 @@ func (p *wsParser) replyField(r *WSReply, has *wsKeys, key string) {
 		p.object(func(key []byte) { p.entry(r, key) })
 	default:
 		p.skip(0)
+	}
+}
+
+// rangePeer parses an element of ranges. It ignores those that are not an address or too many.
+func (p *wsParser) rangePeer(r *WSReply) {
+	ap, err := netip.ParseAddrPort(p.text(64))
+	if err == nil && ap.Port() != 0 && ap.Addr().Zone() == "" && len(r.Ranges) < MaxWSRanges {
+		r.Ranges = append(r.Ranges, ap)
 	}
 }
 
@@ -158,6 +170,9 @@ func AppendWSRequest(b []byte, r *WSRequest) []byte {
 	if r.Twice {
 		b = append(b, `,"twice":true`...)
 	}
+	if r.Ranges {
+		b = append(b, `,"ranges":true`...)
+	}
 	if len(r.Offers) > 0 {
 		b = append(b, `,"offers":[`...)
 		for i := range r.Offers {
@@ -212,10 +227,27 @@ func AppendWSReply(b []byte, r *WSReply) []byte {
 		if r.Takers >= 0 {
 			b = appendIntParam(b, `,"takers":`, int64(r.Takers))
 		}
+		b = appendWSRanges(b, r.Ranges)
 		return append(b, '}')
 	}
 	b = appendWSBytes(b, "offer_id", r.OfferID[:])
 	return append(appendWSBytes(b, "peer_id", r.PeerID[:]), '}')
+}
+
+// appendWSRanges appends the peers that serve ranges, each as ip:port.
+func appendWSRanges(b []byte, all []netip.AddrPort) []byte {
+	for i, ap := range all {
+		if i == 0 {
+			b = append(b, `,"ranges":["`...)
+		} else {
+			b = append(b, `","`...)
+		}
+		b = ap.AppendTo(b)
+	}
+	if len(all) > 0 {
+		b = append(b, `"]`...)
+	}
+	return b
 }
 
 // appendWSEntries appends the swarms of a scrape, and the time until the next one.

@@ -5,6 +5,7 @@ import { WebSource } from "./http.js";
 import { Leaves } from "./leaves.js";
 import { Peer } from "./peer.js";
 import { Picker } from "./picker.js";
+import { Ranges } from "./ranges.js";
 import { Rate } from "./rate.js";
 import { Served } from "./served.js";
 import { Suspects } from "./suspects.js";
@@ -32,7 +33,7 @@ export class Download {
     this.sharing = true;
     this.silentRuns = 0; // requests to the web server since the last block from a peer
     this.tracked = 0; // number of other peers that the tracker knows; -1 before its first answer
-    this.bytes = { peers: 0, web: 0, wasted: 0 }; // of this session
+    this.bytes = { peers: 0, ranges: 0, web: 0, wasted: 0 }; // of this session; those of ranges are of peers too
     this.complete = false;
     this.down = new Rate();
     this.up = new Rate();
@@ -48,6 +49,7 @@ export class Download {
     this.lucky = null;
     this.waiters = [];
     this.served = new Served(this);
+    this.ranges = new Ranges(this);
   }
 
   now() { return performance.now() / 1000; }
@@ -88,6 +90,7 @@ export class Download {
   pause() {
     this.paused = true;
     this.web?.stop();
+    this.ranges.stop();
     for (const p of this.peers.values()) {
       this.picker.forget(p);
       p.asked.clear();
@@ -114,6 +117,7 @@ export class Download {
   }
 
   kick() {
+    this.useRanges();
     for (const p of this.peers.values()) p.ask(this.now());
     this.useWeb();
     this.finish();
@@ -183,6 +187,12 @@ export class Download {
     this.take(source, i, block, data);
   }
 
+  // fromRanges takes a block that a peer sent over HTTP.
+  fromRanges(source, i, block, data) {
+    this.bytes.ranges += data.length;
+    this.received(source, i, block, data);
+  }
+
   // fromWeb takes a block from the web server. A server without ranges sends all blocks.
   fromWeb(source, i, block, data) {
     if (!this.picker.needs(i) || this.web.barred(i)) return;
@@ -241,6 +251,7 @@ export class Download {
       }
       for (const [i, data] of batch) this.gain(i, data);
       for (const done of this.waiters.splice(0)) done();
+      this.useRanges();
       this.useWeb();
       this.finish();
     }
@@ -278,7 +289,7 @@ export class Download {
 
   // guilty handles a source that sent wrong data.
   guilty(source, index) {
-    if (source === this.web) source.lied(index);
+    if (source.lied) source.lied(index);
     else this.ban(source);
   }
 
@@ -305,6 +316,7 @@ export class Download {
     }
     this.complete = true;
     this.web?.stop();
+    this.ranges.stop();
     await this.record();
     this.rechoke();
     this.hooks.changed();
@@ -316,12 +328,30 @@ export class Download {
     return false;
   }
 
+  // serving takes the addresses of peers that serve ranges over HTTP.
+  serving(addresses) {
+    this.ranges.found(addresses);
+    this.useRanges();
+  }
+
+  // useRanges asks peers that serve ranges over HTTP for what is missing.
+  useRanges() {
+    if (!this.paused && !this.over && this.picker.missing > 0) this.ranges.use(this.now());
+  }
+
+  // kickSoon asks the other peers again, because a request over HTTP has ended.
+  kickSoon() {
+    if (this.over) return;
+    for (const p of this.peers.values()) p.ask(this.now());
+    this.useWeb();
+  }
+
   // useWeb asks the web server for what peers do not send.
   useWeb() {
     const { web, picker } = this, now = this.now();
     if (!web || this.paused || picker.missing === 0) return;
     const peers = [...this.peers.values()];
-    const nobody = this.tracked === 0 && !peers.some((p) => p.wanted);
+    const nobody = this.tracked === 0 && !peers.some((p) => p.wanted) && !this.ranges.helps(now);
     // Peers that choke, or that have sent nothing for some time, are as good as none. But they may
     // send again, so that the server is asked for little at first. A piece that no peer shows may
     // come from peers: the only seed of a swarm shows its pieces one after another.
@@ -340,8 +370,10 @@ export class Download {
     this.up.tick();
     this.suspects.tick(now);
     this.leaves.tick(now);
+    this.ranges.tick();
+    this.useRanges();
     for (const p of [...this.peers.values()]) this.guard(p, () => p.tick(now));
-    const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, 0);
+    const rate = [...this.peers.values()].reduce((n, p) => n + p.down.value, this.ranges.rate());
     if (rate >= slow || this.paused) this.slowSince = now;
     for (const p of this.peers.values()) this.serve(p);
     this.turn++;

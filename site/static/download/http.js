@@ -6,7 +6,7 @@ const longest = 600; // most seconds that a server can make us wait
 const mostLies = 4; // times of wrong pieces after which a server is asked no more
 
 // later is an error after which the server is asked again only after some seconds.
-class Later extends Error {
+export class Later extends Error {
   constructor(why, seconds, busy = false) {
     super(why);
     this.seconds = seconds;
@@ -117,7 +117,7 @@ export class WebSource {
   // fetch asks for the bytes from begin to end of the torrent, file by file.
   async fetch(source, begin, end) {
     const { torrent } = this.download, { signal } = this.abort;
-    const blocks = new Blocks(this.download, source);
+    const blocks = new Blocks((...block) => this.download.fromWeb(source, ...block), torrent);
     for (const part of torrent.parts(begin, end - begin)) {
       const file = torrent.files[part.file], at = file.offset + part.from;
       if (file.pad) {
@@ -169,11 +169,12 @@ export class WebSource {
   }
 }
 
-// Blocks joins bytes that come in order to the blocks of a download.
-class Blocks {
-  constructor(download, source) {
-    this.download = download;
-    this.source = source;
+// Blocks joins bytes that come in order to the blocks of a torrent, and passes each to
+// use(piece, block, bytes).
+export class Blocks {
+  constructor(use, torrent) {
+    this.use = use;
+    this.torrent = torrent;
     this.block = new Uint8Array(blockSize);
     this.filled = 0;
     this.at = -1; // position in the torrent of the next byte
@@ -181,7 +182,7 @@ class Blocks {
 
   // add takes the bytes at position at of the torrent.
   add(at, bytes) {
-    const { torrent } = this.download;
+    const { torrent } = this;
     if (at !== this.at) this.filled = 0;
     this.at = at;
     while (bytes.length > 0) {
@@ -196,7 +197,7 @@ class Blocks {
       this.at += part.length;
       bytes = bytes.subarray(part.length);
       if (inBlock + part.length < length) continue;
-      if (this.filled === length) this.download.fromWeb(this.source, i, number, this.block.subarray(0, length));
+      if (this.filled === length) this.use(i, number, this.block.subarray(0, length));
       this.filled = 0;
     }
   }

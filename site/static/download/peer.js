@@ -170,8 +170,9 @@ export class Peer {
 
   // ask tells the peer whether we want its pieces, and asks for blocks.
   ask(now) {
-    const { picker, paused } = this.download;
+    const { picker, ranges } = this.download;
     if (this.has === null) return;
+    const paused = this.download.paused || ranges.covers(this.peerId);
     // Two seconds of the peer's rate, so that the connection is never idle.
     const depth = Math.min(this.depth, 16 + Math.ceil((2 * this.down.value) / blockSize));
     const room = depth - this.asked.size;

@@ -1,4 +1,5 @@
 // The state of a download for the page.
+import { hex } from "./ranges.js";
 
 const columns = 200; // of the map of pieces
 
@@ -21,11 +22,12 @@ export function report(d) {
     }
   }
   const peers = [...d.peers.values()].filter((p) => p.has !== null);
+  const ids = new Set(peers.map((p) => hex(p.peerId))), apart = d.ranges.active().filter((r) => !ids.has(r.id));
   return {
     phase: phase(d), proved: d.proved, size, have, map: map.map((b, c) => (all[c] === 0 ? -1 : Math.round((255 * b) / all[c]))),
     rate: d.down.value, upRate: d.up.value, given: d.given,
-    peers: peers.length, senders: peers.filter((p) => p.down.value > 0).length, takers: peers.filter((p) => p.up.value > 0).length,
-    fromPeers: d.bytes.peers, fromWeb: d.bytes.web, wasted: d.bytes.wasted, banned: d.banned.size,
+    peers: peers.length + apart.length, senders: peers.filter((p) => p.down.value > 0).length + d.ranges.active().length, takers: peers.filter((p) => p.up.value > 0).length,
+    fromPeers: d.bytes.peers, fromRanges: d.bytes.ranges, fromWeb: d.bytes.web, wasted: d.bytes.wasted, banned: d.banned.size + d.ranges.banned.size,
     asksWeb: (d.web?.running ?? 0) > 0, webProblem: d.web?.problem ?? "", webEnded: d.web?.ended ?? false, webAgain: Math.max(0, (d.web?.notBefore ?? 0) - d.now()),
     problem: d.problem, sharing: d.sharing, sha256: Boolean(torrent.layer), signature: d.signature ?? null,
   };

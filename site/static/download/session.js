@@ -1,6 +1,7 @@
 // A download as the page sees it: the worker, the trackers and the connections to peers.
 import { Connections } from "./webrtc.js";
 import { Tracker } from "./tracker.js";
+import { askable } from "./ranges.js";
 import { channelName } from "./tabs.js";
 
 const client = "-Sw0100-"; // start of the peer ids
@@ -133,6 +134,8 @@ export class Session {
         this.do({ do: "tracked", peers: counts.some((n) => n < 0) ? Math.max(-1, ...counts) : Math.max(0, ...counts) });
       },
     };
+    // An https page may not use http, and is not shown to peers for nothing.
+    if (location.protocol === "http:") ends.ranged = (list) => this.do({ do: "ranged", addresses: askable(list, location.hostname) });
     this.trackers = this.options.trackers.map((url) => new Tracker(url, ends));
   }
 

@@ -8,7 +8,8 @@ const lonely = 30; // seconds between announces while there are few peers
 //
 // ends has infoHash, peerId, state() -> {left, downloaded, uploaded, hungry}, offers(n) which
 // resolves to [{id, sdp}], offer(tracker, peerId, offerId, sdp), answer(peerId, offerId, sdp), and
-// counted(tracker, peers).
+// counted(tracker, peers). If it has ranged(addresses), the tracker is asked for peers that serve
+// ranges over HTTP.
 export class Tracker {
   constructor(url, ends) {
     Object.assign(this, { url, ends });
@@ -71,6 +72,7 @@ export class Tracker {
     if (this.closed || socket !== this.socket || socket?.readyState !== 1) return; // lost meanwhile; onclose connects again
     const message = { action: "announce", uploaded, downloaded, left, numwant: offers.length };
     if (event) message.event = event;
+    if (this.ends.ranged && left > 0) message.ranges = true; // an addition of spate's tracker
     if (offers.length > 0) message.offers = offers.map((o) => ({ offer_id: o.id, offer: { type: "offer", sdp: o.sdp } }));
     this.send(message);
     this.plan();
@@ -97,6 +99,7 @@ export class Tracker {
     else if (Number.isInteger(m.complete) && Number.isInteger(m.incomplete)) this.peers = Math.max(0, m.complete + m.incomplete - 1);
     if (typeof m.offer?.sdp === "string" && typeof m.offer_id === "string" && typeof m.peer_id === "string") this.ends.offer(this, m.peer_id, m.offer_id, m.offer.sdp);
     else if (typeof m.answer?.sdp === "string" && typeof m.offer_id === "string") this.ends.answer(typeof m.peer_id === "string" ? m.peer_id : "", m.offer_id, m.answer.sdp);
+    if (Array.isArray(m.ranges)) this.ends.ranged?.(m.ranges);
     this.ends.counted();
   }
 

@@ -14,7 +14,7 @@ import { Lead } from "./tabs.js";
 const reportTime = 400; // milliseconds
 
 // Messages that do not wait for those before them.
-const direct = new Set(["connected", "data", "closed", "sent", "tracked", "list", "delete", "file", "part", "own", "online", "offline"]);
+const direct = new Set(["connected", "data", "closed", "sent", "tracked", "ranged", "list", "delete", "file", "part", "own", "online", "offline"]);
 
 // Failure is an error with the code of a message of the page.
 class Failure extends Error {
@@ -303,6 +303,8 @@ export class Work {
     for (const rate of [this.download?.down, this.download?.up]) rate?.reset();
     this.tell();
   }
+
+  ranged({ addresses }) { this.download.serving(addresses); }
 
   // file sends a file as a Blob that refers to the stored pieces, or null.
   async file({ index }) {

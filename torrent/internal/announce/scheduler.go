@@ -409,6 +409,7 @@ func (s *Scheduler) request(w *Swarm, event tracker.Event) tracker.AnnounceReque
 	if event == tracker.EventStopped {
 		req.NumWant = 0
 	}
+	req.Ranges = left == 0 && event != tracker.EventStopped && w.ranges != nil && w.ranges()
 	return req
 }
 

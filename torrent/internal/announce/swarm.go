@@ -32,6 +32,7 @@ type Swarm struct {
 	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
 	beside               *beside       // nil unless SetBeside was called
+	ranges               func() bool   // reports whether the peer serves ranges; nil if it does not
 }
 
 // ongoing is an announce that has not ended.

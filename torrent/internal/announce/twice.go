@@ -17,6 +17,10 @@ type beside struct {
 // before the swarm is started.
 func (w *Swarm) SetBeside(own bool, others []*Swarm) { w.beside = &beside{own, others} }
 
+// SetRanges makes the announces of a seed say that it serves ranges to pages, while serves returns
+// true. It must be called before the swarm is started.
+func (w *Swarm) SetRanges(serves func() bool) { w.ranges = serves }
+
 // twiceLocked reports whether the site of a WebSocket tracker counts this peer for another announce of
 // the swarm.
 func (s *Scheduler) twiceLocked(w *Swarm, tracker string) bool {

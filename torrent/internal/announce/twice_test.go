@@ -93,3 +93,31 @@ func TestWebSocketTrackersLearnWhoCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestSeedSaysThatItServesRanges checks that the announces of a seed say that it serves ranges, while
+// it does, and those of a peer that downloads or stops do not.
+func TestSeedSaysThatItServesRanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, f, serves := &fakeClient{}, &fakeTorrent{}, true
+		s := run(t, c)
+		w := newSwarm(f, 1)
+		w.SetRanges(func() bool { return serves })
+		f.progress(0, 0, 50)
+		s.Start([]*Swarm{w}, 0, 0)
+		synctest.Wait()
+		f.progress(0, 50, 0)
+		s.Completed([]*Swarm{w})
+		time.Sleep(90 * time.Minute)
+		serves = false
+		time.Sleep(time.Hour)
+		serves = true
+		s.Stop([]*Swarm{w})
+		var got []bool
+		for _, call := range c.take() {
+			got = append(got, call.req.Ranges)
+		}
+		if want := []bool{false, true, true, false, false}; !slices.Equal(got, want) {
+			t.Errorf("the announces say %v, want %v", got, want)
+		}
+	})
+}

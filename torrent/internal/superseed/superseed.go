@@ -160,9 +160,9 @@ func (s *Seed) OtherSeed(now time.Time) { s.otherSeen = now }
 // data again.
 func (s *Seed) Completed(now time.Time) { s.doneSeen = now }
 
-// firstSeed reports whether the torrent is complete and, as far as is known, all other seeds have
+// FirstSeed reports whether the torrent is complete and, as far as is known, all other seeds have
 // their data from this swarm.
-func (s *Seed) firstSeed(complete bool, now time.Time) bool {
+func (s *Seed) FirstSeed(complete bool, now time.Time) bool {
 	return complete && now.Sub(s.otherSeen) > otherSeedFor
 }
 
@@ -176,7 +176,7 @@ type Joining struct {
 // Join decides whether a peer that joins is shown pieces one by one. If it reports
 // false, the caller tells the peer of all pieces.
 func (s *Seed) Join(j Joining, now time.Time) bool {
-	if !s.firstSeed(j.Complete, now) {
+	if !s.FirstSeed(j.Complete, now) {
 		return false
 	}
 	if s.shown == nil {
@@ -381,7 +381,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 	s.hiding = 0
 	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait && now.Sub(s.doneSeen) > otherSeedFor
 	still := now.Sub(s.movedAt) >= stillWait
-	only, hidden := s.firstSeed(complete, now), false
+	only, hidden := s.FirstSeed(complete, now), false
 	s.anyPasses = false
 	for _, p := range s.peers {
 		s.anyPasses = s.anyPasses || p != nil && !p.keeps
@@ -397,7 +397,7 @@ func (s *Seed) Tick(peers int, complete bool, now time.Time) {
 		}
 		p.ready = p.ready || now.Sub(p.connected) >= readyWait
 	}
-	if !hidden && !s.firstSeed(complete, now) || peers == 0 && now.Sub(s.doneSeen) > otherSeedFor {
+	if !hidden && !s.FirstSeed(complete, now) || peers == 0 && now.Sub(s.doneSeen) > otherSeedFor {
 		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen, doneSeen: s.doneSeen, own: s.own, other: s.other, carriers: s.carriers}
 	}
 	s.tellOther(peers)
