@@ -11,8 +11,9 @@ import (
 // qbittorrent starts qbittorrent-nox with a torrent, the path of a .torrent file or a magnet link. It
 // checks existing data in dir first, so that the command line is the same for downloading and
 // seeding. With inTestDHT it takes part in the DHT of a test: the well-known nodes, which it always
-// asks first, then have the address of entryNode. It then gets the torrent when it knows a node,
-// because it searches for the peers of a torrent only once in 15 minutes.
+// asks first, then have the address of entryNode. It then gets the torrent when it knows a node, and
+// gets it anew every ten seconds until it has a peer, because it searches for the peers of a torrent
+// only once in 15 minutes.
 func qbittorrent(h *host, torrent, dir string, inTestDHT bool) *proc {
 	h.t.Helper()
 	profile := h.t.TempDir()
@@ -49,8 +50,13 @@ WebUI\LocalHostAuth=false
 	const script = `trap 'kill $p; wait $p; exit' TERM INT
 		mount --bind "$1/hosts" /etc/hosts
 		qbittorrent-nox --profile="$1" & p=$!
-		until curl -s http://127.0.0.1:8080/api/v2/transfer/info | grep '"dht_nodes":[1-9]'; do sleep 0.2; done
-		curl -s http://127.0.0.1:8080/api/v2/torrents/add -F "$2"
+		api=http://127.0.0.1:8080/api/v2
+		until curl -s $api/transfer/info | grep '"dht_nodes":[1-9]'; do sleep 0.2; done
+		until curl -s $api/torrents/info | grep '"num_\(seeds\|leechs\)":[1-9]'; do
+			curl -s $api/torrents/delete -d hashes=all -d deleteFiles=false
+			curl -s $api/torrents/add -F "$2"
+			sleep 10
+		done
 		wait $p`
 	return h.start("sh", "-c", script, "sh", profile, field)
 }

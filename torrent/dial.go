@@ -43,6 +43,10 @@ func (s *Session) accept(l net.Listener) {
 
 // enter handles an incoming connection in a goroutine of its own.
 func (s *Session) enter(nc net.Conn) {
+	if s.blocked(sourceOf(nc).Addr()) {
+		nc.Close()
+		return
+	}
 	g := s.beginHandshake(sourceOf(nc), nc.Close)
 	if !s.spawn(func() { s.handleIncoming(nc, g) }) {
 		s.endHandshake(g)
@@ -337,7 +341,7 @@ func (t *Torrent) dialFailedLocked(addr netip.AddrPort, list *peerlist.List, err
 	}
 	list.SetFailure(addr, failureOf(err))
 	list.Failed(addr, time.Now())
-	if !unanswered {
+	if !unanswered && !errors.Is(err, errBlocked) {
 		t.rendezvousLocked(addr, time.Now())
 	}
 }

@@ -108,7 +108,7 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}, &filterMetrics{p}}}
 	if c.TrackerDHT {
 		c.TrackerNode.Server.DHT = p.answerDHT
 	}
