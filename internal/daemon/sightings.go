@@ -92,8 +92,9 @@ type externalAddr struct {
 // nodes of the DHT vote for nodes, which may be the zero Addr. reachedAt returns when a peer that
 // connected to this process last named an address as the one that it connected to.
 //
-// The router's word counts as long as nobody contradicts it, or if peers connect to its address, or
-// if a source, the DHT or a tracker in the last two hours, has seen its address. Otherwise another
+// The router's word counts as long as nobody contradicts it, or if a source, the DHT or a tracker in
+// the last two hours, has seen its address, or if peers connect to its address, unless they connect to
+// another one that two sources have seen too. Otherwise another
 // address replaces it if all sources have seen that one, and there are two of them or peers connect
 // to that address. Without such proof the router's address is a guess. What sources have seen before
 // the router began to name its address does not count.
@@ -121,10 +122,11 @@ func (s *sightings) judge(router, nodes netip.Addr, reachedAt func(netip.Addr) t
 			last = one
 		}
 	}
+	several := agree && len(seen) > 1
 	switch {
-	case len(seen) == 0 || proved(router):
+	case len(seen) == 0 || proved(router) && !(several && proved(last.addr)): // a single peer may lie
 		return externalAddr{use: router}
-	case agree && (len(seen) > 1 || proved(last.addr)):
+	case several || agree && proved(last.addr):
 		return externalAddr{use: last.addr}
 	}
 	return externalAddr{use: router, other: last.addr}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,7 @@ func TestPeersProveTheAddress(t *testing.T) {
 		{"a peer names another address", actual, router, nobody, externalAddr{use: router}},
 		{"the DHT too", nobody, router, actual, externalAddr{use: actual}},
 		{"a peer names the router's address", router, router, actual, externalAddr{use: router}},
+		{"a tracker sees the other address too, to which peers connect", nobody, router, actual, externalAddr{use: actual}},
 		{"the router names another address", nobody, second, actual, externalAddr{use: second}},
 		{"the DHT loses its vote", nobody, second, nobody, externalAddr{use: second}},
 		{"the DHT sees the former address", nobody, second, actual, externalAddr{second, actual}},
@@ -110,6 +112,9 @@ func TestPeersProveTheAddress(t *testing.T) {
 		now := start.Add(time.Duration(i) * time.Minute)
 		if c.named.IsValid() {
 			peers[c.named] = now
+		}
+		if strings.HasPrefix(c.when, "a tracker") {
+			s.tracker("one.example", actual, now)
 		}
 		if got := s.judge(c.router, c.nodes, func(a netip.Addr) time.Time { return peers[a] }, now); got != c.want {
 			t.Errorf("%s: %v, want %v", c.when, got, c.want)
