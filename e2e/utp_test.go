@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// TestOtherClientsByUTP checks that libtorrent and Transmission download from spate, and spate
-// from them, over uTP, on IPv4 and IPv6. spate has no TCP for peers.
+// TestOtherClientsByUTP checks that libtorrent, Transmission and qBittorrent download from spate, and
+// spate from them, over uTP, on IPv4 and IPv6. spate has no TCP for peers.
 func TestOtherClientsByUTP(t *testing.T) {
 	t.Parallel()
-	for _, c := range clients() {
-		if c.name != "libtorrent" && c.name != "transmission" {
+	for _, c := range append(clients(), qbittorrentClient) {
+		if c.name != "libtorrent" && c.name != "transmission" && c.name != "qbittorrent" {
 			continue
 		}
 		for _, family := range []string{"IPv4", "IPv6"} {

@@ -43,6 +43,10 @@ func (s *Session) accept(l net.Listener) {
 
 // enter handles an incoming connection in a goroutine of its own.
 func (s *Session) enter(nc net.Conn) {
+	if s.blocked(sourceOf(nc).Addr()) {
+		nc.Close()
+		return
+	}
 	g := s.beginHandshake(sourceOf(nc), nc.Close)
 	if !s.spawn(func() { s.handleIncoming(nc, g) }) {
 		s.endHandshake(g)
@@ -101,13 +105,15 @@ func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 // made in a router. So it counts only in a session without TCP, and if that session did not dial
 // the address lately.
 func (s *Session) cameIn(from netip.AddrPort, over Transport) {
-	if netguard.KindOf(from.Addr()) != netguard.Public {
-		return
+	if s.showsReach(from.Addr(), over) {
+		s.lastIncoming.Store(time.Now().Unix())
 	}
-	if over == UTP && (!s.opt.NoTCP || s.transports.dialledLately(from.Addr())) {
-		return
-	}
-	s.lastIncoming.Store(time.Now().Unix())
+}
+
+// showsReach reports whether an incoming connection shows that others on the internet can reach the
+// session; see cameIn.
+func (s *Session) showsReach(from netip.Addr, over Transport) bool {
+	return netguard.KindOf(from) == netguard.Public && (over == TCP || s.opt.NoTCP && !s.transports.dialledLately(from))
 }
 
 // lookup returns the torrent or metadata search of an info-hash. It loads a dormant
@@ -339,7 +345,7 @@ func (t *Torrent) dialFailedLocked(addr netip.AddrPort, list *peerlist.List, err
 	}
 	list.SetFailure(addr, failureOf(err))
 	list.Failed(addr, time.Now())
-	if !unanswered {
+	if !unanswered && !errors.Is(err, errBlocked) {
 		t.rendezvousLocked(addr, time.Now())
 	}
 }

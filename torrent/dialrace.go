@@ -104,6 +104,9 @@ func closeDialed(r dialed) {
 
 // dialOver connects to a peer over one transport.
 func (s *Session) dialOver(ctx context.Context, over Transport, addr netip.AddrPort) (net.Conn, error) {
+	if s.blocked(addr.Addr()) {
+		return nil, errBlocked
+	}
 	if over == TCP {
 		return s.opt.Network.DialContext(ctx, "tcp", addr.String())
 	}

@@ -125,7 +125,7 @@ func addCandidate(l *peerlist.List, peer discovery.Candidate, from peerlist.Sour
 func (s *Session) peerListOptions(private bool) peerlist.Options {
 	return peerlist.Options{
 		AllowLocal: s.opt.Bind.IsLoopback(), Private: private, Seed: s.opt.Seed,
-		Self: netip.AddrPortFrom(s.opt.Bind, s.port), Advertised: s.AdvertisedPort(),
+		Self: netip.AddrPortFrom(s.opt.Bind, s.port), Advertised: s.AdvertisedPort(), Blocked: s.opt.Blocked,
 	}
 }
 

@@ -112,6 +112,9 @@ func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	}
 	if h.YourIP.IsValid() && !c.ext.toldOwn {
 		c.ext.toldOwn = true // a change of our address costs a pass over the peer list
+		if c.peer.incoming && t.s.showsReach(c.peer.addr.Addr(), c.peer.transport) {
+			t.s.reachedAt.add(h.YourIP, c.peer.addr.Addr(), time.Now())
+		}
 		for _, l := range t.listsLocked() {
 			l.SetOwn(h.YourIP)
 		}

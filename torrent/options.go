@@ -139,6 +139,11 @@ type Options struct {
 	// OfferRanges reports whether trackers may tell pages of these ranges, because others can
 	// probably connect to the port. It is called for each announce of a seed. Nil means true.
 	OfferRanges func() bool
+	// Blocked reports whether an address may not be that of a peer. The session does not connect to
+	// such an address and accepts no connection from it, over TCP, uTP and WebRTC. Trackers and web
+	// seeds are not concerned. It must be safe for concurrent use and quick. Nil: none is blocked.
+	// Call [Session.DropBlocked] after its answers have changed.
+	Blocked func(netip.Addr) bool
 	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
 	// DialBackUDP sends a packet to a peer that asked for it, to test whether others can reach

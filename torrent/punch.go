@@ -217,6 +217,9 @@ func (t *Torrent) dialDirect(ctx context.Context, addr netip.AddrPort) (net.Conn
 
 // dialHole connects to a peer over uTP while the peer does the same.
 func (s *Session) dialHole(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	if s.blocked(addr.Addr()) {
+		return nil, errBlocked
+	}
 	ctx, stop := context.WithTimeout(ctx, punchTimeout)
 	defer stop()
 	return s.opt.UTP.Dial(ctx, addr)

@@ -42,6 +42,7 @@ type Session struct {
 	port         uint16        // the port that the session listens on; 0 if it does not listen
 	advertised   atomic.Uint32 // the port that peers are told; 0 means port
 	lastIncoming atomic.Int64  // Unix time of the last connection from a public address; 0: none
+	reachedAt    reachedAddrs  // addresses at which peers reached the session
 	dht          atomic.Pointer[dhtNode]
 	dialBacks    dialBacks
 	asks         dialBackAsks

@@ -116,6 +116,10 @@ func (t *Torrent) wantedConns() int {
 // offerTaken exchanges messages with a peer that has answered an offer of the torrent.
 func (t *Torrent) offerTaken(nc net.Conn, hash spate.InfoHash) {
 	s := t.s
+	if s.blocked(sourceOf(nc).Addr()) {
+		nc.Close()
+		return
+	}
 	started := t.spawn(func() {
 		hybrid := !t.hash2.IsZero() && !t.ofTwin(hash)
 		hs, err := s.greet(t.life.ctx, nc, hash, hybrid, func(ih spate.InfoHash) bool { return hybrid && t.isV2Hash(ih) })
@@ -137,6 +141,10 @@ func (t *Torrent) offerTaken(nc net.Conn, hash spate.InfoHash) {
 // offerTaken asks a peer that has answered an offer for the metadata.
 func (f *metaFetch) offerTaken(nc net.Conn) {
 	s := f.s
+	if s.blocked(sourceOf(nc).Addr()) {
+		nc.Close()
+		return
+	}
 	started := s.spawn(func() {
 		hs, err := s.greet(f.end, nc, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
 		if err == nil && !s.takeSlot(nil, sourceOf(nc)) {

@@ -41,6 +41,9 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
 	}
+	if st, on := d.IPFilter(); on {
+		s.IPFilter = &st
+	}
 	if n, on := d.DHTNodes(); on {
 		s.DHTNodes = &n
 	}

@@ -9,6 +9,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/ipfilter"
 	"spate/internal/reach"
 	"spate/internal/uplink"
 	"spate/publish"
@@ -42,6 +43,8 @@ type Status struct {
 	Uplink uplink.Status `json:"uplink"`
 	// DHTNodes is the number of nodes of the DHT that answer. It is absent without the DHT.
 	DHTNodes *int `json:"dht_nodes,omitempty"`
+	// IPFilter is the state of the filter of addresses. It is absent without --ip-filter.
+	IPFilter *ipfilter.Status `json:"ip_filter,omitempty"`
 	// Checks is the result of the last hourly check. It is absent before the first one.
 	Checks *doctor.Report `json:"checks,omitempty"`
 }

@@ -25,7 +25,7 @@ var firstFlags = map[string]string{
 var flagGroups = []struct{ title, names string }{
 	{"The torrent", "announce format piece-length web-seed private comment source name created-by no-date include exclude hidden collection similar update-url"},
 	{"The page", "version-pattern release release-version variant group notes title theme follow-links host http-up no-v1-twin"},
-	{"Peers", "up down seed-mode encryption peer peer-port bind no-pex no-lsd lsd-group transport no-utp no-peer-http no-portmap gateway no-dht dht-bootstrap"},
+	{"Peers", "up down seed-mode encryption peer peer-port bind no-pex no-lsd lsd-group transport no-utp no-peer-http no-portmap gateway no-dht dht-bootstrap ip-filter"},
 	{"Tracker and web server", "listen udp public-url no-guess log log-privacy interval announce-budget access-log proxy proxy-protocol public-metrics tracker-dht reuse-port api api-group transmission-rpc"},
 	{"HTTPS", "tls-cert tls-key domain redirect acme-email acme-ca acme-ca-roots"},
 }

@@ -41,6 +41,7 @@ type sessionFlags struct {
 	noMap    bool      // --no-portmap
 	gateway  addrValue // the router that maps ports
 	dhtNodes []string
+	ipFilter []string // --ip-filter
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
@@ -65,6 +66,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.Var(&s.gateway, "gateway", "ask the router at this `IP` (default: of the default route)")
 	f.BoolVar(&s.noDHT, "no-dht", false, "do not find peers by the DHT")
 	bootstrapFlag(f, &s.dhtNodes)
+	f.StringArrayVar(&s.ipFilter, "ip-filter", nil, "refuse peers whose addresses this `FILE` lists; repeatable")
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
@@ -79,7 +81,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 			Encryption: torrent.Encryption(s.encrypt), NoRanges: s.noRanges,
 		},
 		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP, NoWebRTC: s.noWebRTC,
-		NoDHT: s.noDHT, NoDHTAnnounce: s.unseen, DHTBootstrap: s.dhtNodes, NoUplink: s.up.given,
+		NoDHT: s.noDHT, NoDHTAnnounce: s.unseen, DHTBootstrap: s.dhtNodes, IPFilter: s.ipFilter, NoUplink: s.up.given,
 	}
 	c.Options.NoTCP = s.over == onlyUTP
 	if !s.noMap {

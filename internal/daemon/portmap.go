@@ -122,14 +122,22 @@ func (s *Session) peerProtocol() portmap.Protocol {
 // mapped returns the mappings of IPv4. Its external address is that which others see if the router
 // names a false one ([sightings]).
 func (s *Session) mapped() portmap.Family {
-	if s.ports == nil {
-		return portmap.Family{}
-	}
-	f := s.ports.Status().IPv4
-	if f.External.IsValid() && !f.BehindNAT() {
-		f.External = s.seen.correct(f.External, s.seenByNodes(), s.env.Now())
-	}
+	f, _ := s.mappedOrSeen()
 	return f
+}
+
+// mappedOrSeen returns the mappings of IPv4 as [Session.mapped] does. If others see another address
+// and it is unknown which is right, it also returns that other address.
+func (s *Session) mappedOrSeen() (f portmap.Family, other netip.Addr) {
+	if s.ports == nil {
+		return portmap.Family{}, netip.Addr{}
+	}
+	f = s.ports.Status().IPv4
+	if f.External.IsValid() && !f.BehindNAT() {
+		a := s.seen.judge(f.External, s.seenByNodes(), s.ReachedAt, s.env.Now())
+		f.External, other = a.use, a.other
+	}
+	return f, other
 }
 
 // namedByRouter returns the external IPv4 address that the router names, or the zero Addr.

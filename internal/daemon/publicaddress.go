@@ -20,7 +20,7 @@ import (
 // publicAddress is where others reach a publisher. It changes with the address of the home.
 type publicAddress struct {
 	base     *url.URL
-	guessed  bool             // base is a guess
+	guessed  bool             // base is a guess; others may have seen another address than the router's
 	mapped   bool             // the router passes connections to base
 	announce [][]string       // trackers of all releases, those of this process first
 	own      int              // number of tiers of this process in announce
@@ -71,15 +71,17 @@ func portOf(u *url.URL) uint16 {
 }
 
 // findAddress returns where others reach the publisher now: at the public URL, at the address of
-// the router if that maps the site, or else at a guessed address of this machine.
+// the router if that maps the site, or else at a guessed address of this machine. If others see
+// another address than that of the router, so that it is a guess, the tracker names the seed at both
+// addresses.
 func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 	a, udp, http := &publicAddress{}, p.sockets.udpAddr(), p.sockets.httpAddr()
 	var local *url.URL
 	local, a.guessed = publicURL(p.conf.PublicURL, http, p.secure != nil)
 	a.base = local
-	router := p.session.mapped()
+	router, other := p.session.mappedOrSeen()
 	if at := router.Reached(portmap.TCP, http.Port()); p.conf.PublicURL == nil && at.IsValid() {
-		a.base, a.guessed, a.mapped = weburl.FromAddr(local.Scheme, at), false, true
+		a.base, a.guessed, a.mapped = weburl.FromAddr(local.Scheme, at), other.IsValid(), true
 		if _, port, err := net.SplitHostPort(udp); err == nil {
 			n, _ := strconv.ParseUint(port, 10, 16)
 			udp = ""
@@ -97,6 +99,9 @@ func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 	a.origins = originAddrs(ctx, p.conf.Session.Options.Bind, local, named, port)
 	if at := router.Reached(p.session.peerProtocol(), p.session.PeerPort()); at.IsValid() && !slices.Contains(a.origins, at) {
 		a.origins = append([]netip.AddrPort{at}, a.origins...)
+		if other.IsValid() {
+			a.origins = append(a.origins, netip.AddrPortFrom(other, at.Port()))
+		}
 	}
 	return a
 }

@@ -108,7 +108,7 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
-	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}, &filterMetrics{p}}}
 	if c.TrackerDHT {
 		c.TrackerNode.Server.DHT = p.answerDHT
 	}
@@ -177,7 +177,7 @@ func (p *Publisher) openSession(ctx context.Context) error {
 	}
 	p.session.AwaitPorts(ctx)
 	at := p.findAddress(ctx)
-	if at.guessed && p.conf.NoGuess {
+	if at.guessed && !at.mapped && p.conf.NoGuess {
 		return fault.UsageHint("name it with --public-url http://HOST:6969, in a container with -e SPATE_PUBLIC_URL=http://HOST:6969; HOST is the name or address of the machine",
 			"no URL is known at which others reach this: the address here, %s, may be that of a container, which others cannot connect to", at.base.Hostname())
 	}

@@ -81,6 +81,7 @@ func reachOf(f portmap.Family, named netip.Addr, protocol portmap.Protocol, peer
 		st.Problem = fmt.Sprintf("%s see the address %v, not that of the router, so that another NAT, perhaps the provider's (carrier-grade NAT), is between", seen.by, seen.addr)
 		st.Advice = carrier
 		if st.Site != "" {
+			st.Problem += "; links with the router's address are a guess"
 			st.Advice += fmt.Sprintf("; or, if others reach this machine at %v, name that address with --public-url", seen.addr)
 		}
 	case errors.Is(f.Err, portmap.ErrNotNeeded):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/ipfilter"
 	"spate/internal/reach"
 	"spate/internal/udpmux"
 	"spate/internal/uplink"
@@ -46,6 +47,8 @@ type SessionConfig struct {
 	// DHTBootstrap lists nodes of the DHT as HOST:PORT. If it is empty, the session uses
 	// well-known ones, or no DHT if it is bound to loopback.
 	DHTBootstrap []string
+	// IPFilter lists files with addresses that peers may not have (package ipfilter).
+	IPFilter []string
 	// NoUplink turns off the limit that the session learns if Options.Up is 0.
 	NoUplink bool
 }
@@ -67,10 +70,11 @@ type Session struct {
 	seen    *seenAddr // the address that trackers see
 	asks    dialBacks // what peers say that were asked to connect
 	onReach func(reach.Status)
-	noTCP   bool         // peers connect by uTP only
-	bind    netip.Addr   // the local address; the zero Addr: any
-	site    uint16       // port of the site that is mapped too; 0: none
-	line    *uplink.Line // limits all senders of the process but WebRTC; nil: they are not limited
+	noTCP   bool             // peers connect by uTP only
+	bind    netip.Addr       // the local address; the zero Addr: any
+	site    uint16           // port of the site that is mapped too; 0: none
+	line    *uplink.Line     // limits all senders of the process but WebRTC; nil: they are not limited
+	filter  *ipfilter.Filter // addresses that peers may not have; nil: none
 	once    sync.Once
 }
 
@@ -79,6 +83,13 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	opt := c.Options
 	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
 		return nil, fault.WithSetting(err, "state")
+	}
+	filter, err := env.openIPFilter(c.IPFilter)
+	if err != nil {
+		return nil, err
+	}
+	if filter != nil {
+		opt.Blocked = filter.Blocks
 	}
 	var udp *udpmux.Mux
 	defer func() {
@@ -136,7 +147,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		trk.Close()
 		return nil, err
 	}
-	d := &Session{Session: s, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, noTCP: opt.NoTCP, tracker: trk, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
+	d := &Session{Session: s, filter: filter, Local: local != nil, DHT: nodes != nil, nodes: nodes, env: env, udp: udp, noTCP: opt.NoTCP, tracker: trk, ports: ports, seen: seen, onReach: c.OnReach, bind: opt.Bind, line: line, ended: make(chan struct{})}
 	d.up.Store(opt.Up)
 	d.down.Store(opt.Down)
 	if c.PortMap != nil {
@@ -179,6 +190,9 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	if s.askable() {
 		wg.Go(func() { s.watchReach(ctx, s.onReach) })
 		wg.Go(func() { s.askPeers(ctx) })
+	}
+	if s.filter != nil {
+		wg.Go(func() { s.followFilter(ctx) })
 	}
 	if s.line != nil {
 		wg.Go(func() { s.line.Run(ctx) })

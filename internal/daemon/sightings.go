@@ -80,11 +80,25 @@ func (s *sightings) lastByTracker(now time.Time) netip.Addr {
 	return s.last.addr
 }
 
-// correct returns the address of this machine if the router names the address router and the nodes
-// of the DHT vote for nodes, which may be the zero Addr. It returns another address than the router's
-// if two sources or more, trackers in the last two hours or the DHT, have seen that address and none
-// has seen another since the router began to name its address.
-func (s *sightings) correct(router, nodes netip.Addr, now time.Time) netip.Addr {
+// externalAddr is the external IPv4 address of this machine as far as it is known.
+type externalAddr struct {
+	use netip.Addr // the address to use
+	// other is an address that somebody has seen although the router names use, so that use is a
+	// guess. It is the zero Addr if there is no doubt.
+	other netip.Addr
+}
+
+// judge returns the external address of this machine if the router names the address router and the
+// nodes of the DHT vote for nodes, which may be the zero Addr. reachedAt returns when a peer that
+// connected to this process last named an address as the one that it connected to.
+//
+// The router's word counts as long as nobody contradicts it, or if a source, the DHT or a tracker in
+// the last two hours, has seen its address, or if peers connect to its address, unless they connect to
+// another one that two sources have seen too. Otherwise another
+// address replaces it if all sources have seen that one, and there are two of them or peers connect
+// to that address. Without such proof the router's address is a guess. What sources have seen before
+// the router began to name its address does not count.
+func (s *sightings) judge(router, nodes netip.Addr, reachedAt func(netip.Addr) time.Time, now time.Time) externalAddr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if router != s.router {
@@ -96,28 +110,41 @@ func (s *sightings) correct(router, nodes netip.Addr, now time.Time) netip.Addr 
 	if nodes != s.nodes.addr {
 		s.nodes = sighting{nodes, now}
 	}
-	var seen netip.Addr
-	sources := 0
-	count := func(one sighting) {
-		switch {
-		case !one.addr.IsValid() || !one.at.After(s.since):
-		case !seen.IsValid() || one.addr == seen:
-			seen = one.addr
-			sources++
-		default:
-			sources = -len(s.trackers) - 1 // they do not agree
+	proved := func(a netip.Addr) bool { return reachedAt(a).After(s.since) }
+	seen := s.seenLocked(now)
+	last, agree := sighting{}, true
+	for _, one := range seen {
+		if one.addr == router {
+			return externalAddr{use: router}
+		}
+		agree = agree && one.addr == seen[0].addr
+		if last.at.Before(one.at) {
+			last = one
 		}
 	}
-	count(s.nodes)
+	several := agree && len(seen) > 1
+	switch {
+	case len(seen) == 0 || proved(router) && !(several && proved(last.addr)): // a single peer may lie
+		return externalAddr{use: router}
+	case several || agree && proved(last.addr):
+		return externalAddr{use: last.addr}
+	}
+	return externalAddr{use: router, other: last.addr}
+}
+
+// seenLocked returns what the DHT and each tracker have seen since the router began to name its
+// address. It forgets what trackers saw too long ago.
+func (s *sightings) seenLocked(now time.Time) (seen []sighting) {
+	if s.nodes.addr.IsValid() && s.nodes.at.After(s.since) {
+		seen = append(seen, s.nodes)
+	}
 	for host, one := range s.trackers {
-		if now.Sub(one.at) > sightingHolds {
+		switch {
+		case now.Sub(one.at) > sightingHolds:
 			delete(s.trackers, host)
-			continue
+		case one.at.After(s.since):
+			seen = append(seen, one)
 		}
-		count(one)
-	}
-	if sources < 2 {
-		return router
 	}
 	return seen
 }

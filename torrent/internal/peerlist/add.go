@@ -38,7 +38,7 @@ func (l *List) Add(addrs []netip.AddrPort, src Source) int {
 
 // accepts reports whether a from src can be a candidate now.
 func (l *List) accepts(a netip.AddrPort, src Source) bool {
-	return l.Usable(a, src) && !l.Banned(a) && (src != SourceLSD || l.local < max(1, l.opt.Max/localShare))
+	return l.Usable(a, src) && !l.Banned(a) && (l.opt.Blocked == nil || !l.opt.Blocked(a.Addr())) && (src != SourceLSD || l.local < max(1, l.opt.Max/localShare))
 }
 
 // addNew adds a candidate. If the list is full, the candidate replaces the worst idle one, or

@@ -67,12 +67,13 @@ const (
 
 // Options configure a [List].
 type Options struct {
-	Max        int            // the number of candidates; 0 selects 3000
-	AllowLocal bool           // accepts loopback addresses from every source, not only from the user and the caller
-	Private    bool           // accepts candidates only from sources for which [Source.ForPrivate] is true (BEP 27)
-	Self       netip.AddrPort // our own address, which is never a candidate; the IP may be unspecified
-	Advertised uint16         // the port that other peers are told; 0 means the port of Self
-	Seed       uint64         // orders candidates while our own address is unknown; 0 selects a random one
+	Max        int                   // the number of candidates; 0 selects 3000
+	AllowLocal bool                  // accepts loopback addresses from every source, not only from the user and the caller
+	Private    bool                  // accepts candidates only from sources for which [Source.ForPrivate] is true (BEP 27)
+	Self       netip.AddrPort        // our own address, which is never a candidate; the IP may be unspecified
+	Advertised uint16                // the port that other peers are told; 0 means the port of Self
+	Blocked    func(netip.Addr) bool // addresses that it reports are never candidates; nil: none is blocked
+	Seed       uint64                // orders candidates while our own address is unknown; 0 selects a random one
 }
 
 // List is a list of candidates; see the package comment. Use [New] to make one.
