@@ -58,13 +58,16 @@ func (c *PublisherConfig) resumeDir() string { return filepath.Join(c.State, "pu
 // Publisher is a tracker node, an engine that seeds, and a site, which run together in one
 // process. It tracks, seeds and lists all releases that it publishes.
 type Publisher struct {
-	env         *Env
-	conf        PublisherConfig
-	address     atomic.Pointer[publicAddress]
-	own         *ownTracker
-	lock        *os.File // lock of the state directory
-	sockets     *sockets
-	secure      *secure // nil: plain HTTP
+	env     *Env
+	conf    PublisherConfig
+	address atomic.Pointer[publicAddress]
+	own     *ownTracker
+	lock    *os.File // lock of the state directory
+	sockets *sockets
+	secure  *secure // nil: plain HTTP
+
+	addressHTTPS *addressHTTPS // nil: no HTTPS at the address
+
 	trackerNode *TrackerNode
 	session     *Session
 	publisher   *publish.Publisher
@@ -107,6 +110,9 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
+	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil); err != nil {
+		return err
+	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}}}
 	if c.TrackerDHT {
@@ -116,6 +122,10 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	p.trackerNode.use(p.secure)
+	if p.addressHTTPS != nil {
+		p.addressHTTPS.at, p.addressHTTPS.base = p.httpsAddr, func() *url.URL { return p.address.Load().base }
+		p.trackerNode.serveAddress(p.addressHTTPS, p.handler)
+	}
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
@@ -135,7 +145,10 @@ func (p *Publisher) open(ctx context.Context) error {
 	})
 	p.trackerNode.observe, p.trackerNode.line = p.observe, p.session.line
 	options := c.Site
-	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
+	if p.addressHTTPS == nil { // otherwise links have the scheme of the request
+		options.BaseURL = c.PublicURL
+	}
+	options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
 	options.Direct, options.Archive = p.direct, p.archive
 	options.Open, options.Begun, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.trackerNode.server.ClientAddr, env.Log
@@ -212,6 +225,7 @@ func (p *Publisher) stop() {
 		p.sockets.close()
 	}
 	p.secure.close()
+	p.addressHTTPS.close()
 }
 
 // unlock unlocks the state directory.
@@ -356,7 +370,7 @@ func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.Relea
 
 // Infos returns Info of each release of list, in the same order.
 func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publish.ReleaseInfo, error) {
-	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.address.Load().base, list)
+	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.SiteURL(), list)
 	for i := range infos {
 		infos[i].Path = list[i].Path
 	}
