@@ -47,6 +47,9 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 	} else {
 		browsers = nil
 	}
+	if s.opt.OwnTracker != nil && len(s.opt.SignalTrackers) > 0 {
+		_, browsers = splitTiers(browsers, s.opt.OwnTracker) // SignalTrackers has the own one
+	}
 	lists := [][][]string{tiers}
 	if s.opt.OwnTracker != nil && !private {
 		if own, others := splitTiers(tiers, s.opt.OwnTracker); len(own) > 0 && len(others) > 0 {

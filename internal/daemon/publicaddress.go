@@ -107,7 +107,12 @@ func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 
 // use makes an address the current one.
 func (p *Publisher) use(a *publicAddress) {
-	p.own.set(slices.Concat(a.announce[:a.own]...), a.origins[0])
+	urls := slices.Concat(a.announce[:a.own]...)
+	if at, err := netip.ParseAddr(a.base.Hostname()); err == nil && p.addressHTTPS != nil {
+		urls = append(urls, publish.Absolute(weburl.FromAddr("https", netip.AddrPortFrom(at, p.addressHTTPS.port())), "/announce"))
+		urls = append(urls, publish.Absolute(weburl.FromAddr("https", netip.AddrPortFrom(at, 443)), "/announce"))
+	}
+	p.own.set(urls, a.origins[0])
 	p.address.Store(a)
 	p.addressHTTPS.look()
 }

@@ -161,7 +161,7 @@ func (p *Publisher) open(ctx context.Context) error {
 // openSession starts the engine, and waits for the router if it may change the address of the
 // site. The engine calls the tracker node of this process directly.
 func (p *Publisher) openSession(ctx context.Context) error {
-	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now}
+	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now, urls: map[string]bool{}}
 	c := p.conf.Session
 	c.Options.ResumeDir = p.conf.resumeDir()
 	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
@@ -170,7 +170,13 @@ func (p *Publisher) openSession(ctx context.Context) error {
 	}
 	c.Options.OwnTracker = p.own.has
 	if !c.NoWebRTC {
-		c.Options.SignalTrackers = []string{p.ownSignalTracker()}
+		var err error
+		if p.own.signals, err = openOwnSignals(p.sockets.httpAddr(), p.secure != nil); err != nil {
+			return err
+		}
+		p.trackerNode.serveOwn(p.own.signals)
+		p.own.urls[p.own.signals.url] = true
+		c.Options.SignalTrackers = []string{p.own.signals.url}
 	}
 	if c.PortMap != nil {
 		ports := *c.PortMap
@@ -217,6 +223,9 @@ func (p *Publisher) Close() {
 func (p *Publisher) stop() {
 	if p.session != nil {
 		p.session.Stop()
+	}
+	if p.own != nil {
+		p.own.signals.close()
 	}
 	if p.trackerNode != nil {
 		p.trackerNode.close()
