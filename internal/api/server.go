@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"spate/internal/doctor"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
+	"spate/internal/weburl"
 	"spate/publish"
 )
 
@@ -125,12 +124,7 @@ func (s *Server) admit(r *http.Request) error {
 // knownHost reports whether the Host header is an address or a known name. It protects against
 // web pages that make their own name resolve to this machine (DNS rebinding).
 func (s *Server) knownHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || slices.Contains(s.opt.Hosts, host)
+	return weburl.OnlyOwn(host) || slices.Contains(s.opt.Hosts, weburl.HeaderName(host))
 }
 
 // statusOf maps the codes of errors to status codes of HTTP.

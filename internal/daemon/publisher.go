@@ -118,6 +118,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if c.TrackerDHT {
 		c.TrackerNode.Server.DHT = p.answerDHT
 	}
+	c.TrackerNode.Server.Hosts = c.Site.Hosts
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}

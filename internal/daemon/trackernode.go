@@ -53,6 +53,8 @@ type TrackerNode struct {
 	// requests of strangers; may be nil.
 	strangers func() bool
 
+	names hostNames // names of this machine
+
 	env      *Env
 	table    *swarm.Table
 	server   *trackerserver.Server
@@ -103,6 +105,11 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 		return nil, err
 	}
 	opt.Prefix = weburl.Encode(n.prefix)
+	if public != nil {
+		opt.Hosts = append(slices.Clone(opt.Hosts), public.Hostname())
+	}
+	n.names = hostNamesOf(opt.Hosts...)
+	opt.Hosts = n.names
 	opt.STUN = true
 	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
 	if err := n.openLogs(c, &opt); err != nil {
@@ -182,10 +189,15 @@ func (n *TrackerNode) close() {
 }
 
 // handler answers announces, scrapes and requests for statistics, with and without the path of
-// the public URL. It passes other requests to next unchanged.
+// the public URL. It passes other requests to next unchanged, but refuses pages of strangers
+// ([hostNames]).
 func (n *TrackerNode) handler(next http.Handler) http.Handler {
 	stats := n.stats.Handler(n.server)
 	return n.server.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.names.strange(r, n.server.ClientAddr(r)) {
+			refuseStrange(w, r)
+			return
+		}
 		segments, err := weburl.Segments(weburl.RawPath(r.URL))
 		rest, _ := weburl.CutPrefix(segments, n.prefix)
 		for _, path := range [][]string{rest, segments} {
