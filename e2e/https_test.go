@@ -35,14 +35,19 @@ func acmeServer(t *testing.T) (pebble, dns, certs string) {
 }
 
 // pebble starts Pebble on the host, which issues certificates for six days, and returns the file with
-// the root of the certificates.
+// the root of the certificates. It answers on loopback with the certificate of Pebble's module below certs.
 func (h *host) pebble(bin, certs string, args ...string) (p *proc, roots string) {
+	return h.pebbleAt("127.0.0.1", filepath.Join(certs, "localhost", "cert.pem"), filepath.Join(certs, "localhost", "key.pem"), bin, args...)
+}
+
+// pebbleAt starts Pebble at an address, with the certificate and the key of its own HTTPS.
+func (h *host) pebbleAt(addr, cert, key, bin string, args ...string) (p *proc, roots string) {
 	t := h.t
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "pebble.json")
 	b, _ := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "httpPort": 80, "tlsPort": 443,
-		"certificate": filepath.Join(certs, "localhost", "cert.pem"), "privateKey": filepath.Join(certs, "localhost", "key.pem"),
+		"listenAddress": addr + ":14000", "managementListenAddress": "127.0.0.1:15000", "httpPort": 80, "tlsPort": 443,
+		"certificate": cert, "privateKey": key,
 		"profiles": map[string]any{"shortlived": map[string]any{"description": "six days", "validityPeriod": 6 * 24 * 3600}},
 	}})
 	if err := os.WriteFile(config, b, 0o644); err != nil {
@@ -164,5 +169,41 @@ func TestHTTPSAtAddress(t *testing.T) {
 			t.Errorf("%s: the downloaded file differs", c.name)
 		}
 		p.stop(syscall.SIGTERM)
+	}
+}
+
+// TestHTTPSBehindHomeRouter publishes with --https in a home whose router maps ports above 1023 only, and
+// port 443 to such a port: the page has a certificate for the address of the router.
+func TestHTTPSBehindHomeRouter(t *testing.T) {
+	t.Parallel()
+	need(t, "curl")
+	pebble, _, _ := acmeServer(t)
+	on := newHomes(t, "o:upnp")
+	const authority, home = "44.1.0.10", "44.1.1.1"
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, cert, key, authority)
+	_, roots := on("srv").pebbleAt(authority, cert, key, pebble)
+	file := noise(t, filepath.Join(dir, "a.iso"), 300_000)
+	args := []string{"publish", file, "--https", "--acme-ca", "https://" + authority + ":14000/dir", "--acme-ca-roots", cert, "--redirect", "off"}
+
+	// The router can be slow, so that the addresses follow after the ready line.
+	answers := func(url string) func() bool {
+		return func() bool {
+			p := on("srv2").start("curl", "-s", "-m", "10", "--cacert", roots, "-o", os.DevNull, "-w", "%{http_code}", url)
+			p.wait()
+			return p.out.String() == "200"
+		}
+	}
+	p, _ := on("o1").serve(args...)
+	eventually(t, "the page answers over HTTPS on the internet", answers("https://"+home+"/r/a.iso"))
+	eventually(t, "the page answers over plain HTTP on the internet", answers("http://"+home+":6969/r/a.iso"))
+	eventually(t, "a note", func() bool { return strings.Contains(p.log.String(), "the site is at https://"+home+" too") })
+	if n := strings.Count(mappings(t, on("o-gw")), "\n"); n != 5 {
+		t.Errorf("the router maps %d ports, want TCP and UDP of 2, and HTTPS", n)
+	}
+	p.interrupt()
+	if left := mappings(t, on("o-gw")); left != "" {
+		t.Errorf("the router still maps\n%s", left)
 	}
 }

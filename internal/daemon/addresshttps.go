@@ -31,8 +31,11 @@ type addressHTTPS struct {
 	env      *Env
 	ca       *authority
 	listener net.Listener // HTTPS
+	routed   net.Listener // HTTPS at the port that the router maps; nil: none
 	plain    net.Listener // answers HTTP challenges and redirects; nil: none
-	anyAddr  bool         // the authority may issue certificates for private addresses too
+	// onlyRouted says that listener is at the port that the router maps.
+	onlyRouted bool
+	anyAddr    bool // the authority may issue certificates for private addresses too
 
 	// at returns where others reach the listener, as far as is known. Its address may be private, or
 	// not valid.
@@ -53,12 +56,13 @@ type addressHTTPS struct {
 // only. Authorities without profiles ignore it.
 const shortLived = "shortlived"
 
-// unprivilegedHTTPS is the port of HTTPS if the user may not use port 443. The router passes port 443 on.
-const unprivilegedHTTPS = "8443"
+// routedPort is the port to which the router shall pass port 443. Some routers map no ports below 1024 of
+// their network. miniupnpd, asked by PCP for one that its rules forbid, never answers anybody again.
+const routedPort = "8443"
 
 // openAddressHTTPS opens the listeners of HTTPS at the address. It returns nil if c has no Address. The
-// caller sets at and base before it calls run. mapped reports that a router may map other ports.
-func (e *Env) openAddressHTTPS(c *HTTPSConfig, state string, mapped bool) (_ *addressHTTPS, err error) {
+// caller sets at and base before it calls run. routed says that a router may map ports.
+func (e *Env) openAddressHTTPS(c *HTTPSConfig, state string, routed bool) (_ *addressHTTPS, err error) {
 	if c.Address == "" {
 		return nil, nil
 	}
@@ -68,14 +72,24 @@ func (e *Env) openAddressHTTPS(c *HTTPSConfig, state string, mapped bool) (_ *ad
 			h.close()
 		}
 	}()
-	if h.listener, err = net.Listen("tcp", c.Address); notPermitted(err) && c.AnyPort && mapped {
+	var missing error
+	h.listener, missing = net.Listen("tcp", c.Address)
+	if routed {
 		host, _, _ := net.SplitHostPort(c.Address)
-		if h.listener, err = net.Listen("tcp", net.JoinHostPort(host, unprivilegedHTTPS)); sockerr.Is(err, syscall.EADDRINUSE) {
-			h.listener, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if h.routed, err = net.Listen("tcp", net.JoinHostPort(host, routedPort)); err != nil {
+			h.routed, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		}
+		if err != nil {
+			return nil, listenError(err, "HTTPS", "tcp", c.Address, "https-listen")
 		}
 	}
-	if err != nil {
-		return nil, listenError(err, "HTTPS", "tcp", c.Address, "https-listen")
+	switch {
+	case missing == nil:
+	case notPermitted(missing) && c.AnyPort && h.routed != nil:
+		h.listener, h.routed = h.routed, nil
+		h.onlyRouted = true
+	default:
+		return nil, listenError(missing, "HTTPS", "tcp", c.Address, "https-listen")
 	}
 	own := addrPortOf(h.listener.Addr())
 	template := certmagic.ACMEIssuer{
@@ -96,22 +110,42 @@ func (e *Env) openAddressHTTPS(c *HTTPSConfig, state string, mapped bool) (_ *ad
 	return h, err
 }
 
+// behindNAT reports whether others reach this machine through a router that can map ports: its address of
+// IPv4 is private. bind is the local address; the zero Addr: any.
+func behindNAT(bind netip.Addr) bool {
+	if !bind.IsValid() || bind.IsUnspecified() {
+		bind = RouteAddr(false)
+	}
+	return bind.Is4() && netguard.KindOf(bind) == netguard.Private
+}
+
 // notPermitted reports whether the user may not use a port.
 func notPermitted(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || sockerr.Is(err, syscall.EACCES)
 }
 
-// rules returns the ports that the router should map: the authority connects to port 443 or 80 only.
+// rules returns the port that the router should map: the authority connects to port 443 or 80 only.
 func (h *addressHTTPS) rules() []portmap.Rule {
-	list := []portmap.Rule{{Protocols: portmap.TCP, Internal: h.port(), Wanted: 443}}
-	if h.plain != nil {
-		list = append(list, portmap.Rule{Protocols: portmap.TCP, Internal: addrPortOf(h.plain.Addr()).Port(), Wanted: 80})
+	port := h.routedPort()
+	if port == 0 {
+		return nil
 	}
-	return list
+	return []portmap.Rule{{Protocols: portmap.TCP, Internal: port, Wanted: 443, Optional: true}}
 }
 
 // port returns the local port of HTTPS.
 func (h *addressHTTPS) port() uint16 { return addrPortOf(h.listener.Addr()).Port() }
+
+// routedPort returns the local port that the router should map, or 0.
+func (h *addressHTTPS) routedPort() uint16 {
+	switch {
+	case h.onlyRouted:
+		return h.port()
+	case h.routed != nil:
+		return addrPortOf(h.routed.Addr()).Port()
+	}
+	return 0
+}
 
 // tls returns the configuration of the listener. Clients name no address in their handshake (RFC 6066,
 // section 3), so that each handshake but that of a challenge gets the certificate of the present address.
@@ -247,7 +281,7 @@ func (h *addressHTTPS) close() {
 	if h == nil {
 		return
 	}
-	for _, l := range []net.Listener{h.listener, h.plain} {
+	for _, l := range []net.Listener{h.listener, h.routed, h.plain} {
 		if l != nil {
 			l.Close()
 		}
@@ -259,9 +293,14 @@ func (n *TrackerNode) serveAddress(h *addressHTTPS, site func() http.Handler) {
 	if h == nil {
 		return
 	}
-	n.also = append(n.also, h.run, func(ctx context.Context) error {
-		return n.env.serveHTTP(ctx, n.server.TLSListener(h.listener, h.tls()), site(), n.line)
-	})
+	n.also = append(n.also, h.run)
+	for _, l := range []net.Listener{h.listener, h.routed} {
+		if l != nil {
+			n.also = append(n.also, func(ctx context.Context) error {
+				return n.env.serveHTTP(ctx, n.server.TLSListener(l, h.tls()), site(), n.line)
+			})
+		}
+	}
 	if h.plain != nil {
 		n.also = append(n.also, func(ctx context.Context) error {
 			return n.env.serveHTTP(ctx, n.server.Bound(h.plain), h.handler(), nil)
@@ -272,13 +311,16 @@ func (n *TrackerNode) serveAddress(h *addressHTTPS, site func() http.Handler) {
 // httpsAddr returns where others reach HTTPS at the address of this publisher: at the router, or at the
 // address of the site.
 func (p *Publisher) httpsAddr() netip.AddrPort {
-	port := p.addressHTTPS.port()
+	routed, outside := p.addressHTTPS.routedPort(), p.addressHTTPS.port()
+	if p.addressHTTPS.plain == nil {
+		outside = 443 // the authority has reached no other
+	}
 	if u := p.conf.PublicURL; u == nil {
-		if at := p.session.mapped().Reached(portmap.TCP, port); at.IsValid() {
+		if at := p.session.mapped().Reached(portmap.TCP, routed); at.IsValid() {
 			return at
 		}
 	} else if named, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if at := p.session.mapped().Reached(portmap.TCP, port); at.Addr() == named {
+		if at := p.session.mapped().Reached(portmap.TCP, routed); at.Addr() == named {
 			return at
 		}
 	}
@@ -286,7 +328,7 @@ func (p *Publisher) httpsAddr() netip.AddrPort {
 	if err != nil {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(a, port)
+	return netip.AddrPortFrom(a, outside)
 }
 
 // SiteURL returns the URL that links to the site contain: over HTTPS if this publisher has a certificate

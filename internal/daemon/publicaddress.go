@@ -45,11 +45,11 @@ func (p *Publisher) siteRules() []portmap.Rule {
 	udp, _ := netip.ParseAddrPort(p.sockets.udpAddr())
 	switch {
 	case !udp.IsValid() || udp.Addr().IsLoopback():
-		return append(secure, portmap.Rule{Protocols: portmap.TCP, Internal: http.Port()})
+		return append([]portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}}, secure...)
 	case udp.Port() == http.Port():
-		return append(secure, portmap.Rule{Protocols: portmap.TCP | portmap.UDP, Internal: http.Port()})
+		return append([]portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: http.Port()}}, secure...)
 	}
-	return append(secure, portmap.Rule{Protocols: portmap.TCP, Internal: http.Port()}, portmap.Rule{Protocols: portmap.UDP, Internal: udp.Port()})
+	return append([]portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}, {Protocols: portmap.UDP, Internal: udp.Port()}}, secure...)
 }
 
 // siteMapped reports whether a router passes connections of strangers to the site.

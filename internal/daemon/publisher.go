@@ -110,7 +110,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
-	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil); err != nil {
+	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil && behindNAT(c.Session.Options.Bind)); err != nil {
 		return err
 	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
