@@ -56,7 +56,8 @@ func TestPagesOfStrangersReadNothing(t *testing.T) {
 		r := httptest.NewRequest("GET", "/announce?info_hash=%01%02%03%04%05%06%07%08%09%10%11%12%13%14%15%16%17%18%19%20&peer_id=-XX0001-123456789012&port=6881&left=1", nil)
 		r.Host, r.RemoteAddr = c.host, netip.AddrPortFrom(netip.MustParseAddr(c.from), 5000).String()
 		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
 			t.Errorf("an announce at %s gets the status %d", c.host, w.Code)
 		}
 	}
