@@ -286,6 +286,7 @@ var mayDial = map[string]string{
 	"internal/api/client.go: http.Client":             "the daemon at the URL that --api-url gives",
 	"internal/api/client.go: http.Transport":          "for the socket of the daemon",
 	"internal/source/fetch.go: http.Transport":        "limits for the guard's own transports",
+	"internal/daemon/ownsignals.go: net.Dialer":       "the own tracker of this process, at its own socket only",
 	"internal/daemon/publicurl.go: net.Dial":          "asks the system for a route and sends nothing",
 	"internal/doctor/web.go: http.Transport":          "limits for the guard's own transports",
 	"internal/onevent/post.go: http.Client":           "URLs in the settings of the user, and it follows no redirects",

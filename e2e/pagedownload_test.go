@@ -1,10 +1,18 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDownloadInPage downloads releases in their pages, at an address that makes the page no
@@ -39,6 +47,51 @@ func TestPageDownloadsFromSeed(t *testing.T) {
 		t.Errorf("download.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 	p.line("a finished download", func(s string) bool { return strings.Contains(s, `"event":"finished"`) })
+}
+
+// TestDownloadInSecurePage downloads a release in its page over HTTPS, at an address that is not on
+// loopback, from the publisher's seed and from another page.
+func TestDownloadInSecurePage(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	l := newLAN(t, 2)
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, cert, key, l.Hosts[0].IP)
+	file := noise(t, filepath.Join(dir, "system.iso"), 4_000_000)
+	p, r := l.Hosts[0].serve("publish", file, "--piece-length", "16KiB", "--tls-cert", cert, "--tls-key", key)
+	if !strings.HasPrefix(r.PageURL, "https://"+l.Hosts[0].IP) {
+		t.Errorf("the page is at %s", r.PageURL)
+	}
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "download.mjs"), r.PageURL, file, "", "secure")
+	if code := visit.wait(); code != 0 {
+		t.Errorf("download.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+	}
+	p.line("a finished download", func(s string) bool { return strings.Contains(s, `"event":"finished"`) })
+}
+
+// writeCertificate writes a certificate for an address, which nobody trusts, and its key.
+func writeCertificate(t *testing.T, cert, key, addr string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), IPAddresses: []net.IP{net.ParseIP(addr)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, secret.Public(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: b}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestDownloadInFirefox downloads releases in their pages in Firefox: from the publisher's seed over

@@ -162,7 +162,11 @@ func (f *family) mapRules(ctx context.Context) {
 		if f.m.missing(f.held, r) == 0 {
 			continue
 		}
-		if err := f.mapRule(ctx, r); err != nil && f.problem == nil {
+		err := f.mapRule(ctx, r)
+		switch {
+		case err != nil && r.Optional:
+			f.log.Debug("the router does not map a port", "router", f.net.gateway, "port", r.Internal, "as", r.Wanted, "err", err)
+		case err != nil && f.problem == nil:
 			f.problem = err
 		}
 	}

@@ -20,6 +20,7 @@ type fakeRouter struct {
 	taken    map[uint16]bool // external ports that are refused
 	swap     uint16          // the port that UDP gets instead of the wanted one, once
 	refuse   error           // of add
+	forbids  uint16          // an internal port that add refuses
 	silent   bool            // check fails
 	lost     bool            // the next check finds the mappings lost
 	rules    map[request]int // external and internal port of each mapping to its number of requests
@@ -37,6 +38,9 @@ func (r *fakeRouter) add(_ context.Context, q request, _ grant) (grant, error) {
 	r.calls = append(r.calls, q)
 	if r.refuse != nil {
 		return grant{}, r.refuse
+	}
+	if q.internal == r.forbids {
+		return grant{}, errSilent
 	}
 	for r.taken[q.external] {
 		q.external++
@@ -168,6 +172,26 @@ func TestProtocolsKeepOnePort(t *testing.T) {
 					t.Errorf("the router has the mappings %v, want no others", r.rules)
 				}
 			})
+		})
+	}
+}
+
+// TestRefusedOptionalPortIsNoProblem checks that the status does not name a port that is only useful if the
+// router refuses it, and that the other ports are mapped.
+func TestRefusedOptionalPortIsNoProblem(t *testing.T) {
+	for _, optional := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &fakeRouter{kind: NATPMP, external: outside, forbids: 8443}
+			h := newHome(t, Options{}, r)
+			h.Map(Rule{Protocols: TCP, Internal: 8443, Wanted: 443, Optional: optional})
+			h.Map(Rule{Protocols: TCP, Internal: 6881})
+			defer h.start()()
+			for range 2 {
+				if st := h.Status().IPv4; len(st.Mappings) != 1 || st.Mappings[0].Internal != 6881 || (st.Err == nil) != optional {
+					t.Errorf("optional %v: the status is %+v", optional, st)
+				}
+				wait(maxLease)
+			}
 		})
 	}
 }

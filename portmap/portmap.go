@@ -68,6 +68,9 @@ type Rule struct {
 	// Wanted is the external port that is asked for first; 0 selects Internal. The router
 	// gives another port if it is taken.
 	Wanted uint16
+	// Optional says that the mapping is useful and not needed: if the router refuses it,
+	// [Family.Err] does not say so.
+	Optional bool
 }
 
 // Permanent identifies a mapping that a router keeps forever, because it supports no other

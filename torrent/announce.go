@@ -47,6 +47,9 @@ func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, 
 	} else {
 		browsers = nil
 	}
+	if s.opt.OwnTracker != nil && len(s.opt.SignalTrackers) > 0 {
+		_, browsers = splitTiers(browsers, s.opt.OwnTracker) // SignalTrackers has the own one
+	}
 	own := func(list [][]string) bool {
 		return s.opt.OwnTracker != nil && slices.ContainsFunc(list, func(tier []string) bool { return slices.ContainsFunc(tier, s.opt.OwnTracker) })
 	}

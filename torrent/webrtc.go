@@ -191,6 +191,11 @@ func (s *Session) greet(ctx context.Context, nc net.Conn, hash spate.InfoHash, h
 const (
 	firstChannelBan = time.Minute // doubled with each further ban of the address
 	lastChannelBan  = time.Hour
+	// sharedOffences is how often peers of an address that many can share may send bad data before it is
+	// banned.
+	sharedOffences = 4
+	firstSharedBan = 10 * time.Second // doubled with each further ban
+	lastSharedBan  = 5 * time.Minute
 	// channelBanCounts is how long after its end a ban makes the next one longer.
 	channelBanCounts = 24 * time.Hour
 	maxChannelBans   = 1024
@@ -203,16 +208,18 @@ type channels struct {
 }
 
 // channelBan is a ban of all data channels from an address, because a peer that has no address
-// of its own would come back as another peer.
+// of its own would come back as another peer: with another peer id and, as browsers make one for each
+// connection, another certificate.
 type channelBan struct {
 	until time.Time
 	times int
 }
 
-// ban bans the data channels from an address for some time. It bans only public addresses: many peers
-// share loopback, and the private address of a gateway. A ban that ended long ago does not count.
+// ban records that a peer sent bad data over a data channel from an address, and bans the data channels
+// from there for some time, but never loopback. Many peers can share the private address of a gateway, so
+// that such an address is banned later and for a shorter time. A ban that ended long ago does not count.
 func (c *channels) ban(from netip.Addr, now time.Time) {
-	if netguard.KindOf(from) != netguard.Public {
+	if !from.IsValid() || netguard.KindOf(from) == netguard.Loopback {
 		return
 	}
 	c.mu.Lock()
@@ -232,7 +239,19 @@ func (c *channels) ban(from netip.Addr, now time.Time) {
 	if c.bans == nil {
 		c.bans = map[netip.Prefix]channelBan{}
 	}
-	c.bans[key] = channelBan{now.Add(min(lastChannelBan, firstChannelBan<<min(b.times, 10))), b.times + 1}
+	c.bans[key] = channelBan{now.Add(channelBanTime(from, b.times)), b.times + 1}
+}
+
+// channelBanTime returns for how long an address is banned whose peers have sent bad data n times
+// before.
+func channelBanTime(from netip.Addr, n int) time.Duration {
+	if netguard.KindOf(from) == netguard.Public {
+		return min(lastChannelBan, firstChannelBan<<min(n, 10))
+	}
+	if n < sharedOffences {
+		return 0
+	}
+	return min(lastSharedBan, firstSharedBan<<min(n-sharedOffences, 10))
 }
 
 // banned reports whether data channels from an address are banned.

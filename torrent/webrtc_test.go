@@ -141,6 +141,25 @@ func TestChannelsOfBannedAddressWait(t *testing.T) {
 	if !c.banned(bad, later.Add(firstChannelBan-1)) || c.banned(bad, later.Add(firstChannelBan)) {
 		t.Error("a ban long after the others is not a first one")
 	}
+	// An address that many can share is banned after several offences, and for a shorter time.
+	shared := netip.MustParseAddr("192.168.1.1")
+	for n := 2; n <= 20; n++ { // it has one
+		at := now.Add(time.Duration(n) * time.Hour)
+		c.ban(shared, at)
+		want := time.Duration(0)
+		if n > sharedOffences {
+			want = min(lastSharedBan, firstSharedBan<<(n-sharedOffences-1))
+		}
+		if c.banned(shared, at.Add(max(0, want-1))) != (want > 0) || c.banned(shared, at.Add(want)) {
+			t.Errorf("offence %d from a shared address: want a ban for %v", n, want)
+		}
+	}
+	for range 20 {
+		c.ban(netip.MustParseAddr("127.0.0.1"), now)
+	}
+	if c.banned(netip.MustParseAddr("127.0.0.1"), now) {
+		t.Error("loopback is banned")
+	}
 	for i := range 3 * maxChannelBans {
 		c.ban(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), now)
 	}

@@ -123,6 +123,7 @@ upnp_forward_chain=miniupnpd
 upnp_nat_chain=prerouting_miniupnpd
 upnp_nat_postrouting_chain=postrouting_miniupnpd
 allow 1024-65535 0.0.0.0/0 1024-65535
+allow 443 0.0.0.0/0 1024-65535
 deny 0-65535 0.0.0.0/0 0-65535
 CONF
   (trap - ERR; in_ns "$1" miniupnpd -d -f "$f" -P "$dir/$1.pid" &>"$dir/$1.log") &

@@ -1,9 +1,10 @@
-// Downloads releases in their pages: node download.mjs PAGE FILE [DIR [seed]]
+// Downloads releases in their pages: node download.mjs PAGE FILE [DIR [seed|secure]]
 //
 // PAGE is the URL of a release page at an address that is not this machine's own, so that it is
 // no secure context, and FILE has the data. The script prints one problem per line and exits
 // with 1 if there are any. Screenshots go to DIR. With "seed" it downloads from the publisher's
-// seed over WebRTC; otherwise the publisher has only HTTP.
+// seed over WebRTC, and with "secure" also over HTTPS, whose certificate it does not check;
+// otherwise the publisher has only HTTP.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
@@ -17,7 +18,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 
 // visitor opens a browser of its own.
 async function visitor(name) {
-  const context = await browser.newContext({ acceptDownloads: true });
+  const context = await browser.newContext({ acceptDownloads: true, ignoreHTTPSErrors: scenario === "secure" });
   const page = await context.newPage();
   page.setDefaultTimeout(180_000); // it only detects hangs
   page.on("console", (m) => m.type() === "error" && wrong.push(`${name}: console: ${m.text()}`));
@@ -215,7 +216,30 @@ async function fromSeed() {
   check(!/publisher/.test(await detail(page)), "the page says that data came from the publisher over HTTP");
 }
 
+// A page over HTTPS, which is a secure context, gets everything from the publisher's seed and from
+// another page over WebRTC, by wss, and goes on after a reload with what it has stored.
+async function secure() {
+  const seed = await visitor("first");
+  const sockets = [];
+  seed.on("websocket", (s) => sockets.push(s.url()));
+  await seed.route(/\/d\//, (route) => route.abort());
+  await seed.goto(url);
+  check(await seed.evaluate(() => isSecureContext && crypto.subtle !== undefined), "the page over HTTPS is no secure context");
+  await saved(seed, "first", () => start(seed).click());
+  check(!/publisher/.test(await detail(seed)), "the page says that data came from the publisher over HTTP");
+  check(sockets.length > 0 && sockets.every((s) => s.startsWith("wss://")), `the page uses the trackers ${sockets}`);
+  const second = await visitor("second");
+  await second.route(/\/d\//, (route) => route.abort());
+  await second.goto(url);
+  await saved(second, "second", () => start(second).click());
+  await second.reload();
+  await second.locator("button[data-act=save]").waitFor();
+  await saved(second, "reload", () => second.locator("button[data-act=save]").click());
+  await Promise.all([seed.context().close(), second.context().close()]);
+}
+
 if (scenario === "seed") await fromSeed();
+else if (scenario === "secure") await secure();
 else for (const run of [reloads, exchanges, lies, repairs, embeds]) await run();
 await browser.close();
 for (const w of wrong) console.log(w);

@@ -36,9 +36,8 @@ type backend struct {
 // Status implements [Backend].
 func (b backend) Status(ctx context.Context) (Status, error) {
 	d := b.d
-	base, _ := d.BaseURL()
 	s := Status{
-		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
+		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: d.SiteURL().String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
 	}
 	if st, on := d.IPFilter(); on {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,18 +116,26 @@ func (opt *announceOptions) request(ih spate.InfoHash) (*tracker.AnnounceRequest
 // announces that the peer stopped.
 func (a *app) announce(ctx context.Context, c *trackerclient.Client, url string, req tracker.AnnounceRequest, stay bool) error {
 	began := time.Now()
-	resp, err := c.Announce(ctx, url, &req)
+	resp, err := announceTo(ctx, c, url, &req)
 	if err != nil {
 		return trackerError(err)
 	}
 	took := time.Since(began)
 	if !stay && req.Event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
-		if _, err := c.Announce(ctx, url, &req); err != nil {
+		if _, err := announceTo(ctx, c, url, &req); err != nil {
 			a.Warnf("the tracker was not told that the peer stopped: %v", err)
 		}
 	}
 	return a.printAnnounce(url, req.InfoHash, took, resp)
+}
+
+// announceTo sends req to the tracker at url, without offers if that is a WebSocket tracker.
+func announceTo(ctx context.Context, c *trackerclient.Client, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	if strings.HasPrefix(url, "ws://") || strings.HasPrefix(url, "wss://") {
+		return c.AnnounceSignals(ctx, url, req, nil)
+	}
+	return c.Announce(ctx, url, req)
 }
 
 func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r *tracker.AnnounceResponse) error {

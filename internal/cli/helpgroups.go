@@ -27,7 +27,7 @@ var flagGroups = []struct{ title, names string }{
 	{"The page", "version-pattern release release-version variant group notes title theme follow-links host http-up no-v1-twin"},
 	{"Peers", "up down seed-mode encryption peer peer-port bind no-pex no-lsd lsd-group transport no-utp no-peer-http no-portmap gateway no-dht dht-bootstrap ip-filter"},
 	{"Tracker and web server", "listen udp public-url no-guess log log-privacy interval announce-budget access-log proxy proxy-protocol public-metrics tracker-dht reuse-port api api-group transmission-rpc"},
-	{"HTTPS", "tls-cert tls-key domain redirect acme-email acme-ca acme-ca-roots"},
+	{"HTTPS", "tls-cert tls-key domain https https-listen redirect acme-email acme-ca acme-ca-roots"},
 }
 
 // flagTables lists the flags of a verb: those that most people need first, and the others by group.

@@ -60,7 +60,7 @@ the names differ.`,
   spate publish --release debian --release-version 12.4 debian-amd64.iso debian-arm64.iso`,
 		Args: need(1, -1, "a file or a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed("listen")); err != nil {
+			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return a.publish(cmd.Context(), args, &opt)
@@ -254,6 +254,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 	}); err != nil {
 		return publishHint(err)
 	}
+	p.AwaitHTTPS(ctx)
 	for i, r := range releases {
 		what := "ready"
 		if i > 0 {

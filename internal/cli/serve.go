@@ -62,7 +62,7 @@ The entry that is published last is the newest version.`,
   spate serve --watch images=/srv/images --watch books=/srv/books`,
 		Args: need(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed("listen")); err != nil {
+			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return a.serve(cmd.Context(), &opt)
@@ -302,9 +302,9 @@ func (v *serveView) Ready() error {
 	if err != nil {
 		return err
 	}
-	base, _ := d.BaseURL()
+	d.AwaitHTTPS(v.ctx)
 	e := readyEvent{
-		Event: "ready", PageURL: publish.Absolute(base, "/"), HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(),
+		Event: "ready", PageURL: publish.Absolute(d.SiteURL(), "/"), HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(),
 		PeerAddr: d.PeerAddr(), Torrents: total, Socket: filepath.Join(d.State(), api.SocketName), APIAddr: d.APIAddr(), RPCAddr: d.RPCAddr(),
 	}
 	for _, tier := range d.Announce() {

@@ -13,10 +13,13 @@ import (
 )
 
 // tlsFlags are the flags of HTTPS: with a certificate in files, or with a certificate for a
-// domain from an ACME authority.
+// domain or for the address of this machine from an ACME authority.
 type tlsFlags struct {
 	cert, key string
 	domain    string
+	https     bool
+	listen    string
+	given     bool // --https-listen or --redirect is given
 	email     string
 	ca        string
 	caRoots   string
@@ -26,7 +29,9 @@ type tlsFlags struct {
 func (t *tlsFlags) add(f *pflag.FlagSet) {
 	t.addFiles(f)
 	f.StringVar(&t.domain, "domain", "", "serve HTTPS for `NAME` on :443 with an automatic certificate")
-	f.StringVar(&t.redirect, "redirect", ":80", "redirect HTTP on this `ADDR` to --domain, or off")
+	f.BoolVar(&t.https, "https", false, "serve HTTPS too, with a certificate for the address")
+	f.StringVar(&t.listen, "https-listen", ":443", "with --https: serve HTTPS on this `ADDR`")
+	f.StringVar(&t.redirect, "redirect", ":80", "redirect HTTP on this `ADDR` to HTTPS, or off")
 	f.StringVar(&t.email, "acme-email", "", "give the authority this mail `ADDRESS`")
 	f.StringVar(&t.ca, "acme-ca", "", "get certificates from this directory `URL` (default: Let's Encrypt)")
 	f.StringVar(&t.caRoots, "acme-ca-roots", "", "verify that authority with the roots in this `FILE`")
@@ -38,8 +43,12 @@ func (t *tlsFlags) addFiles(f *pflag.FlagSet) {
 }
 
 // prepare checks the flags, and sets --listen and --public-url if --domain is given.
-// listenGiven reports whether --listen is on the command line.
-func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) error {
+// given reports whether a flag is on the command line.
+func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, given func(flag string) bool) error {
+	if t.https {
+		t.given = given("https-listen") || given("redirect")
+		return t.checkAddress(*publicURL)
+	}
 	if t.domain == "" {
 		return t.checkFiles()
 	}
@@ -49,7 +58,7 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 	if !daemon.ValidDomain(t.domain) {
 		return fault.UsageHint("write it as files.example.org", "--domain %s: no certificate can be issued for this name", t.domain)
 	}
-	if !listenGiven {
+	if !given("listen") {
 		l.listen = ":443"
 	}
 	if *publicURL == "" {
@@ -58,6 +67,28 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 			u.Host = net.JoinHostPort(t.domain, port)
 		}
 		*publicURL = u.String()
+	}
+	return nil
+}
+
+// checkAddress returns an error if --https is given with another kind of certificate, or if the public
+// URL is none of an address over plain HTTP.
+func (t *tlsFlags) checkAddress(public string) error {
+	if t.domain != "" || t.cert != "" || t.key != "" {
+		return fault.Usagef("--https gets a certificate for the address of this machine: leave out --domain, --tls-cert and --tls-key")
+	}
+	if public == "" {
+		return nil
+	}
+	u, err := daemon.ParsePublicURL(public)
+	if err != nil {
+		return err
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
+		return fault.UsageHint("use --domain "+u.Hostname()+" instead", "--https gets a certificate for an address, and --public-url names %s", u.Hostname())
+	}
+	if u.Scheme != "http" || strings.Trim(u.Path, "/") != "" {
+		return fault.UsageHint("write it as http://203.0.113.5:6969", "--https serves HTTPS beside plain HTTP, and --public-url names the latter, without a path")
 	}
 	return nil
 }
@@ -73,7 +104,13 @@ func (t *tlsFlags) checkFiles() error {
 // config converts the flags.
 func (t *tlsFlags) config(bind netip.Addr) (c daemon.HTTPSConfig, err error) {
 	c = daemon.HTTPSConfig{CertFile: t.cert, KeyFile: t.key, Domain: t.domain, Email: t.email, CA: t.ca, CARoots: t.caRoots}
-	if t.domain != "" && t.redirect != "" && !strings.EqualFold(t.redirect, off) {
+	if t.https {
+		c.AnyPort = !t.given
+		if c.Address, err = bound("--https-listen", t.listen, "443", bind); err != nil {
+			return c, err
+		}
+	}
+	if (t.domain != "" || t.https) && t.redirect != "" && !strings.EqualFold(t.redirect, off) {
 		c.Redirect, err = bound("--redirect", t.redirect, "80", bind)
 	}
 	return c, err

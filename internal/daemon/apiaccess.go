@@ -1,11 +1,11 @@
 package daemon
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
+
+	"spate/internal/weburl"
 )
 
 // Refusal says why a request to control the daemon is refused.
@@ -40,10 +40,5 @@ func (a *APIAccess) Refuse(r *http.Request) *Refusal {
 
 // knownHost reports whether the Host header is an address or a known name.
 func (a *APIAccess) knownHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "localhost" || slices.Contains(a.Hosts, host)
+	return weburl.OnlyOwn(host) || slices.Contains(a.Hosts, weburl.HeaderName(host))
 }

@@ -3,30 +3,19 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 
-	"spate/internal/atomicfile"
-	"spate/internal/fault"
-	"spate/internal/filetrust"
-	"spate/internal/folder"
-
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 )
 
 // HTTPSConfig says how HTTPS is served: with a certificate in files, with a certificate for
-// a domain from an ACME authority, or not at all if it is zero.
+// a domain or for an address from an ACME authority, or not at all if it is zero.
 type HTTPSConfig struct {
 	CertFile, KeyFile string
 
@@ -35,6 +24,14 @@ type HTTPSConfig struct {
 	CA       string // directory URL of the authority; empty is Let's Encrypt
 	CARoots  string // file with the roots that verify the authority's own HTTPS; may be empty
 	Redirect string // HOST:PORT that redirects plain HTTP to HTTPS; empty: none
+
+	// Address is the HOST:PORT that serves HTTPS beside plain HTTP, with a certificate for the public
+	// address of this machine. Empty: none.
+	Address string
+	// AnyPort says that another port than that of Address may be used, which the router then maps,
+	// and that the listener of Redirect may be missing: both are defaults that a user may lack the
+	// permission for.
+	AnyPort bool
 }
 
 // ValidDomain reports whether an ACME authority can issue a certificate for name.
@@ -63,37 +60,11 @@ func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*sec
 	return &secure{config: config}, nil
 }
 
-// openACME prepares HTTPS with certificates of an ACME authority. certmagic stores them in the
-// state directory.
+// openACME prepares HTTPS with certificates of an ACME authority for the domain of t.
 func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *secure, err error) {
 	s := &secure{domain: t.Domain}
-	store := filepath.Join(state, "certificates")
-	silent := zap.NewNop() // OnEvent logs the important events
-	var cfg *certmagic.Config
-	cache := certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return cfg, nil },
-		Logger:           silent,
-	})
-	cfg = certmagic.New(cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: store},
-		Logger:  silent, OnEvent: e.certEvent,
-	})
 	template := certmagic.ACMEIssuer{
-		CA: t.CA, Email: t.Email, Agreed: true, Logger: silent, ListenHost: addr.Addr().Unmap().String(),
-		AltTLSALPNPort: int(addr.Port()), DisableHTTPChallenge: true,
-	}
-	if template.CA == "" {
-		template.CA = certmagic.LetsEncryptProductionCA
-	}
-	if t.CARoots != "" {
-		pem, err := filetrust.Read(t.CARoots, maxPEM, filetrust.Power, e.Warnf)
-		if err != nil {
-			return nil, err
-		}
-		template.TrustedRoots = x509.NewCertPool()
-		if !template.TrustedRoots.AppendCertsFromPEM(pem) {
-			return nil, fault.Usagef("%s has no certificates in the PEM format", t.CARoots)
-		}
+		ListenHost: addr.Addr().Unmap().String(), AltTLSALPNPort: int(addr.Port()), DisableHTTPChallenge: true,
 	}
 	if t.Redirect != "" {
 		if s.redirect, err = net.Listen("tcp", t.Redirect); err != nil {
@@ -102,54 +73,24 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 		template.DisableHTTPChallenge = false
 		template.AltHTTPPort = int(addrPortOf(s.redirect.Addr()).Port())
 	}
-	issuer := certmagic.NewACMEIssuer(cfg, template)
-	cfg.Issuers = []certmagic.Issuer{issuer}
-	if err := e.checkStored(store, issuer.IssuerKey(), t.Domain); err != nil {
+	a, err := e.newACME(t, state, template, e.certEvent)
+	if err != nil {
 		return nil, err
 	}
-	s.handler = issuer.HTTPChallengeHandler(redirectTo(t.Domain, addr.Port()))
-	s.config = cfg.TLSConfig()
-	s.config.NextProtos = append([]string{"h2", "http/1.1"}, s.config.NextProtos...)
+	if err := a.checkStored(t.Domain); err != nil {
+		return nil, err
+	}
+	s.handler = a.issuer.HTTPChallengeHandler(redirectTo(t.Domain, addr.Port()))
+	s.config = a.tls()
 	s.manage = func(ctx context.Context) error {
-		defer cache.Stop()
-		if err := cfg.ManageAsync(ctx, []string{t.Domain}); err != nil {
+		defer a.cache.Stop()
+		if err := a.config.ManageAsync(ctx, []string{t.Domain}); err != nil {
 			return fmt.Errorf("the certificate of %s: %w", t.Domain, err)
 		}
 		<-ctx.Done()
 		return nil
 	}
 	return s, nil
-}
-
-// checkStored sets aside the stored certificate of a domain if it is damaged, and warns. certmagic would
-// never replace it. A missing one is no damage.
-func (e *Env) checkStored(store, issuer, domain string) error {
-	keys := certmagic.StorageKeys
-	var files [3][]byte
-	var damage error
-	for i, key := range []string{keys.SiteCert(issuer, domain), keys.SitePrivateKey(issuer, domain), keys.SiteMeta(issuer, domain)} {
-		var err error
-		if files[i], err = folder.ReadNamed(filepath.Join(store, filepath.FromSlash(key)), maxPEM); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			damage = err
-		}
-	}
-	if damage == nil {
-		_, damage = tls.X509KeyPair(files[0], files[1])
-	}
-	if damage == nil && !json.Valid(files[2]) {
-		damage = errors.New("its description is not JSON")
-	}
-	if damage == nil {
-		return nil
-	}
-	aside, err := atomicfile.SetAside(filepath.Join(store, filepath.FromSlash(keys.CertsSitePrefix(issuer, domain))))
-	if err != nil {
-		return fmt.Errorf("the stored certificate of %s is damaged (%w), and cannot be moved away: %w", domain, damage, err)
-	}
-	e.Warnf("the stored certificate of %s is damaged (%v): it was moved to %s, and a new one is requested", domain, damage, aside)
-	return nil
 }
 
 // certEvent prints notes and warnings about certificates.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,12 +17,13 @@ import (
 // ownTracker is an announcer that calls the tracker node of this process directly, and uses
 // next for other trackers.
 type ownTracker struct {
-	next  torrent.Announcer
-	table *swarm.Table
-	now   func() time.Time
+	next    torrent.Announcer
+	table   *swarm.Table
+	now     func() time.Time
+	signals *ownSignals // nil without WebRTC
 
 	mu   sync.Mutex      // guards the fields below
-	urls map[string]bool // the announce URLs of this process's tracker node, former ones too
+	urls map[string]bool // the announce URLs of this process's tracker node, also for WebSocket, former ones too
 	addr netip.AddrPort  // the address of this process's seed
 }
 
@@ -30,11 +32,11 @@ type ownTracker struct {
 func (o *ownTracker) set(urls []string, addr netip.AddrPort) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.urls == nil {
-		o.urls = map[string]bool{}
-	}
 	for _, u := range urls {
 		o.urls[u] = true
+		if rest, ok := strings.CutPrefix(u, "http"); ok {
+			o.urls["ws"+rest] = true
+		}
 	}
 	o.addr = addr
 }
@@ -47,8 +49,12 @@ func (o *ownTracker) has(url string) bool {
 }
 
 // AnnounceSignals implements [torrent.SignalAnnouncer]. The tracker of this process gets these
-// announces over a connection too, because it passes offers on to connections only.
+// announces over a connection too, because it passes offers on to connections only, but never at its
+// public URL: many routers do not let a machine reach itself at their address.
 func (o *ownTracker) AnnounceSignals(ctx context.Context, url string, req *tracker.AnnounceRequest, signals tracker.Signals) (*tracker.AnnounceResponse, error) {
+	if o.signals != nil && o.has(url) {
+		return o.signals.client.AnnounceSignals(ctx, o.signals.url, req, signals)
+	}
 	return announceSignals(ctx, o.next, url, req, signals)
 }
 

@@ -35,17 +35,21 @@ const settleTime = 4 * time.Second
 // are none if the site is on loopback, or if others reach it at another port, such as a proxy's.
 func (p *Publisher) siteRules() []portmap.Rule {
 	http := p.sockets.httpAddr()
+	var secure []portmap.Rule
+	if p.addressHTTPS != nil && !addrPortOf(p.addressHTTPS.listener.Addr()).Addr().IsLoopback() {
+		secure = p.addressHTTPS.rules()
+	}
 	if u := p.conf.PublicURL; http.Addr().IsLoopback() || u != nil && portOf(u) != http.Port() {
-		return nil
+		return secure
 	}
 	udp, _ := netip.ParseAddrPort(p.sockets.udpAddr())
 	switch {
 	case !udp.IsValid() || udp.Addr().IsLoopback():
-		return []portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}}
+		return append([]portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}}, secure...)
 	case udp.Port() == http.Port():
-		return []portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: http.Port()}}
+		return append([]portmap.Rule{{Protocols: portmap.TCP | portmap.UDP, Internal: http.Port()}}, secure...)
 	}
-	return []portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}, {Protocols: portmap.UDP, Internal: udp.Port()}}
+	return append([]portmap.Rule{{Protocols: portmap.TCP, Internal: http.Port()}, {Protocols: portmap.UDP, Internal: udp.Port()}}, secure...)
 }
 
 // siteMapped reports whether a router passes connections of strangers to the site.
@@ -108,8 +112,14 @@ func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 
 // use makes an address the current one.
 func (p *Publisher) use(a *publicAddress) {
-	p.own.set(slices.Concat(a.announce[:a.own]...), a.origins[0])
+	urls := slices.Concat(a.announce[:a.own]...)
+	if at, err := netip.ParseAddr(a.base.Hostname()); err == nil && p.addressHTTPS != nil {
+		urls = append(urls, publish.Absolute(weburl.FromAddr("https", netip.AddrPortFrom(at, p.addressHTTPS.port())), "/announce"))
+		urls = append(urls, publish.Absolute(weburl.FromAddr("https", netip.AddrPortFrom(at, 443)), "/announce"))
+	}
+	p.own.set(urls, a.origins[0])
 	p.address.Store(a)
+	p.addressHTTPS.look()
 }
 
 // followAddress replaces the address in releases when the router gets another one, until ctx

@@ -58,13 +58,16 @@ func (c *PublisherConfig) resumeDir() string { return filepath.Join(c.State, "pu
 // Publisher is a tracker node, an engine that seeds, and a site, which run together in one
 // process. It tracks, seeds and lists all releases that it publishes.
 type Publisher struct {
-	env         *Env
-	conf        PublisherConfig
-	address     atomic.Pointer[publicAddress]
-	own         *ownTracker
-	lock        *os.File // lock of the state directory
-	sockets     *sockets
-	secure      *secure // nil: plain HTTP
+	env     *Env
+	conf    PublisherConfig
+	address atomic.Pointer[publicAddress]
+	own     *ownTracker
+	lock    *os.File // lock of the state directory
+	sockets *sockets
+	secure  *secure // nil: plain HTTP
+
+	addressHTTPS *addressHTTPS // nil: no HTTPS at the address
+
 	trackerNode *TrackerNode
 	session     *Session
 	publisher   *publish.Publisher
@@ -107,15 +110,23 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
+	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil && behindNAT(c.Session.Options.Bind)); err != nil {
+		return err
+	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Site: c.Site.Title, Collectors: []prometheus.Collector{&poolMetrics{p.pools}, &releaseMetrics{p}, &uplinkMetrics{p}, &filterMetrics{p}}}
 	if c.TrackerDHT {
 		c.TrackerNode.Server.DHT = p.answerDHT
 	}
+	c.TrackerNode.Server.Hosts = c.Site.Hosts
 	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}
 	p.trackerNode.use(p.secure)
+	if p.addressHTTPS != nil {
+		p.addressHTTPS.at, p.addressHTTPS.base = p.httpsAddr, func() *url.URL { return p.address.Load().base }
+		p.trackerNode.serveAddress(p.addressHTTPS, p.handler)
+	}
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
@@ -135,7 +146,10 @@ func (p *Publisher) open(ctx context.Context) error {
 	})
 	p.trackerNode.observe, p.trackerNode.line = p.observe, p.session.line
 	options := c.Site
-	options.BaseURL, options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = c.PublicURL, p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
+	if p.addressHTTPS == nil { // otherwise links have the scheme of the request
+		options.BaseURL = c.PublicURL
+	}
+	options.Swarm, options.Common, options.Origin, options.State, options.StatsPath = p.Swarm, p.Common, p.origin, p.ReleaseState, "/stats"
 	options.Spread, options.Sending = p.spread, p.sending
 	options.Direct, options.Archive = p.direct, p.archive
 	options.Open, options.Begun, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.trackerNode.server.ClientAddr, env.Log
@@ -148,7 +162,7 @@ func (p *Publisher) open(ctx context.Context) error {
 // openSession starts the engine, and waits for the router if it may change the address of the
 // site. The engine calls the tracker node of this process directly.
 func (p *Publisher) openSession(ctx context.Context) error {
-	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now}
+	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now, urls: map[string]bool{}}
 	c := p.conf.Session
 	c.Options.ResumeDir = p.conf.resumeDir()
 	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
@@ -157,7 +171,13 @@ func (p *Publisher) openSession(ctx context.Context) error {
 	}
 	c.Options.OwnTracker = p.own.has
 	if !c.NoWebRTC {
-		c.Options.SignalTrackers = []string{p.ownSignalTracker()}
+		var err error
+		if p.own.signals, err = openOwnSignals(p.sockets.httpAddr(), p.secure != nil); err != nil {
+			return err
+		}
+		p.trackerNode.serveOwn(p.own.signals)
+		p.own.urls[p.own.signals.url] = true
+		c.Options.SignalTrackers = []string{p.own.signals.url}
 		c.Options.Signals = func(ih spate.InfoHash) bool { // the tracker of this process does not track added torrents
 			_, allowed := p.trackerNode.server.Note(ih)
 			return allowed
@@ -209,6 +229,9 @@ func (p *Publisher) stop() {
 	if p.session != nil {
 		p.session.Stop()
 	}
+	if p.own != nil {
+		p.own.signals.close()
+	}
 	if p.trackerNode != nil {
 		p.trackerNode.close()
 	}
@@ -216,6 +239,7 @@ func (p *Publisher) stop() {
 		p.sockets.close()
 	}
 	p.secure.close()
+	p.addressHTTPS.close()
 }
 
 // unlock unlocks the state directory.
@@ -360,7 +384,7 @@ func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.Relea
 
 // Infos returns Info of each release of list, in the same order.
 func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publish.ReleaseInfo, error) {
-	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.address.Load().base, list)
+	infos, err := publish.InfosOf(ctx, p.publisher.Catalog(), p.SiteURL(), list)
 	for i := range infos {
 		infos[i].Path = list[i].Path
 	}

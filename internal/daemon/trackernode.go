@@ -54,6 +54,8 @@ type TrackerNode struct {
 	// requests of strangers; may be nil.
 	strangers func() bool
 
+	names hostNames // names of this machine
+
 	env      *Env
 	table    *swarm.Table
 	server   *trackerserver.Server
@@ -104,6 +106,11 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 		return nil, err
 	}
 	opt.Prefix = weburl.Encode(n.prefix)
+	if public != nil {
+		opt.Hosts = append(slices.Clone(opt.Hosts), public.Hostname())
+	}
+	n.names = hostNamesOf(opt.Hosts...)
+	opt.Hosts = n.names
 	opt.STUN = true
 	stats.CookiePath = strings.TrimSuffix(opt.Prefix, "/") + "/"
 	stats.MayMeasure = func(r *http.Request) bool {
@@ -187,10 +194,15 @@ func (n *TrackerNode) close() {
 }
 
 // handler answers announces, scrapes and requests for statistics, with and without the path of
-// the public URL. It passes other requests to next unchanged.
+// the public URL. It passes other requests to next unchanged, but refuses pages of strangers
+// ([hostNames]).
 func (n *TrackerNode) handler(next http.Handler) http.Handler {
 	stats := n.stats.Handler(n.server)
 	return n.server.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.names.strange(r, n.server.ClientAddr(r)) {
+			refuseStrange(w, r)
+			return
+		}
 		segments, err := weburl.Segments(weburl.RawPath(r.URL))
 		rest, _ := weburl.CutPrefix(segments, n.prefix)
 		for _, path := range [][]string{rest, segments} {

@@ -84,21 +84,6 @@ func answerSTUN(udp *udpmux.Mux) {
 	})
 }
 
-// ownSignalTracker returns the URL at which the engine connects to the WebSocket tracker of this
-// process: at the port of the site, on this machine. With HTTPS it is the public URL, whose name
-// the certificate has.
-func (p *Publisher) ownSignalTracker() string {
-	at := p.sockets.httpAddr()
-	if u := p.conf.PublicURL; p.secure != nil && u != nil {
-		return "wss://" + u.Host + "/announce"
-	}
-	host := at.Addr()
-	if !host.IsValid() || host.IsUnspecified() {
-		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return "ws://" + netip.AddrPortFrom(host, at.Port()).String() + "/announce"
-}
-
 // leastCheckedPort is the least port to which checks are sent. No peer has a privileged port.
 const leastCheckedPort = 1024
 

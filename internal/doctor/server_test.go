@@ -24,9 +24,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"spate"
 	"spate/maker"
 	"spate/metainfo"
+	"spate/tracker"
+	"spate/tracker/wire"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -231,12 +235,62 @@ func TestTracker(t *testing.T) {
 	want(t, check(s.URL+"/announce?kind=warns"), "tracker", Warn, "slow")
 	want(t, check(s.URL+"/announce?kind=refuses"), "tracker", Fail, "unregistered")
 	want(t, check(s.URL+"/announce?kind=garbage"), "tracker", Fail, "tracker")
-	want(t, check("wss://tracker.example.org"), "tracker", Note, "browsers")
 	if list := check(s.URL + "/announce?kind=refuses&passkey=secret"); strings.Contains(fmt.Sprint(list), "secret") {
 		t.Errorf("the findings contain the passkey: %v", list)
 	}
 	s.Close()
 	want(t, check(s.URL+"/announce"), "tracker", Fail, "connection refused")
+}
+
+// TestWebSocketTracker checks the findings about trackers of browsers, which are announced to without
+// offers, and scraped if the torrent is private.
+func TestWebSocketTracker(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 10)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return // Accept has answered
+		}
+		defer conn.CloseNow()
+		for {
+			_, b, err := conn.Read(r.Context())
+			if err != nil {
+				return
+			}
+			var m wire.WSRequest
+			if err := wire.ParseWSRequest(b, &m); err != nil || len(m.Offers) > 0 {
+				t.Errorf("%v: %s", err, b)
+				return
+			}
+			got <- m.Action.String() + " " + m.Event.String()
+			reply := wire.WSReply{InfoHash: m.InfoHash, Interval: 120, Complete: 3, Incomplete: 1, Downloaded: tracker.Unknown, Takers: tracker.Unknown}
+			switch {
+			case r.URL.Query().Has("refuses"):
+				reply = wire.WSReply{InfoHash: m.InfoHash, Failure: "unregistered"}
+			case m.Action == wire.WSScrape:
+				reply = wire.WSReply{Action: wire.WSScrape, Entries: []tracker.ScrapeEntry{{InfoHash: m.InfoHash, Complete: 3}}}
+			}
+			conn.Write(r.Context(), websocket.MessageText, wire.AppendWSReply(nil, &reply))
+		}
+	})
+	ih := spate.InfoHash{1}
+	tr := &Trackers{Bind: loopback, Port: 6881, Now: time.Now}
+	url := "ws" + strings.TrimPrefix(s.URL, "http") + "/announce"
+	list := tr.Check(t.Context(), url, ih)
+	want(t, list, "tracker", OK, "knows 3 seeds")
+	if !Served(list) {
+		t.Error("the tracker does not count as one that serves the torrent")
+	}
+	if a, b := <-got, <-got; a != "announce started" || b != "announce stopped" {
+		t.Errorf("the tracker gets %s and %s", a, b)
+	}
+	want(t, tr.Check(t.Context(), url+"?refuses", ih), "tracker", Fail, "unregistered")
+	want(t, tr.Check(t.Context(), strings.TrimSuffix(url, "/announce")+"/scrape", ih), "tracker", OK, "knows 3 seeds")
+	want(t, tr.Scrape(t.Context(), url, ih), "tracker", OK, "knows 3 seeds; not announced to")
+	want(t, tr.Scrape(t.Context(), url+"?refuses", ih), "tracker", Note, "it answers no scrape")
+	s.Close()
+	want(t, tr.Check(t.Context(), url, ih), "tracker", Fail, "connection refused")
 }
 
 // TestPrivateTorrentIsScraped checks that the other trackers of a private torrent get no announce, and
@@ -262,7 +316,6 @@ func TestPrivateTorrentIsScraped(t *testing.T) {
 	want(t, check("/announce?kind=none"), "tracker", Note, "it answers no scrape")
 	want(t, check("/tracker"), "tracker", Note, "it answers no scrape")
 	want(t, check("/announce?kind=unknown"), "tracker", Note, "does not have the torrent")
-	want(t, tr.Scrape(t.Context(), "wss://tracker.example.org", ih), "tracker", Note, "browsers")
 	s.Close()
 	want(t, check("/announce"), "tracker", Fail, "connection refused")
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"spate"
@@ -51,10 +52,6 @@ func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) 
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return []Finding{about("tracker", name, "the URL cannot be parsed").as(Fail, "correct or remove the URL: spate edit")}
-	}
-	switch u.Scheme {
-	case "ws", "wss":
-		return []Finding{about("tracker", name, "not asked: it is for clients in browsers").as(Note, "")}
 	}
 	ways, out := t.ways(ctx, name, u.Hostname())
 	for _, w := range ways {
@@ -103,7 +100,7 @@ func (t *Trackers) Scrape(ctx context.Context, rawURL string, ih spate.InfoHash)
 	name := siteOf(rawURL)
 	const only = "not announced to, because the torrent is private and another tracker serves it"
 	u, err := url.Parse(rawURL)
-	if err != nil || u.Scheme == "ws" || u.Scheme == "wss" {
+	if err != nil {
 		return t.Check(ctx, rawURL, ih) // which asks nobody
 	}
 	ways, out := t.ways(ctx, name, u.Hostname())
@@ -203,7 +200,7 @@ func (t *Trackers) announce(ctx context.Context, rawURL string, ih spate.InfoHas
 	defer c.Close()
 	req := &tracker.AnnounceRequest{InfoHash: ih, PeerID: spate.NewPeerID(), Port: cmp.Or(t.Port, unusedPort), Left: tracker.Unknown, Event: tracker.EventStarted, NumWant: numWant}
 	began := time.Now()
-	resp, err := c.Announce(ctx, rawURL, req)
+	resp, err := announce(ctx, c, rawURL, req)
 	took := time.Since(began)
 	if err == nil || ctx.Err() != nil { // an announce that was interrupted may have arrived
 		leave(ctx, c, rawURL, req)
@@ -217,7 +214,15 @@ func leave(ctx context.Context, c *trackerclient.Client, rawURL string, req *tra
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	req.Event, req.NumWant = tracker.EventStopped, 0
-	c.Announce(ctx, rawURL, req)
+	announce(ctx, c, rawURL, req)
+}
+
+// announce announces to a tracker, without offers if it is a WebSocket tracker.
+func announce(ctx context.Context, c *trackerclient.Client, rawURL string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	if strings.HasPrefix(rawURL, "ws://") || strings.HasPrefix(rawURL, "wss://") {
+		return c.AnnounceSignals(ctx, rawURL, req, nil)
+	}
+	return c.Announce(ctx, rawURL, req)
 }
 
 // Clock returns the clock and the certificate of an HTTP tracker that has answered an announce.

@@ -1,5 +1,5 @@
 // Package trackerclient announces to trackers and scrapes them over HTTP, HTTPS (BEP 3,
-// 7, 23, 31, 48) and UDP (BEP 15, 41), and announces over WebSocket, as WebTorrent does.
+// 7, 23, 31, 48), UDP (BEP 15, 41) and WebSocket, as WebTorrent does.
 // [Tiers] is the announce list of a torrent (BEP
 // 12).
 //
@@ -81,7 +81,8 @@ type Options struct {
 
 // Client announces to trackers and scrapes them. It is safe for concurrent use.
 //
-// The scheme of a URL must be http, https or udp; [Client.AnnounceSignals] takes ws and wss. The client refuses to connect to:
+// The scheme of a URL must be http, https or udp; [Client.AnnounceSignals] takes ws and wss, and
+// [Client.Scrape] takes all five. The client refuses to connect to:
 //
 //   - unspecified, multicast and link-local addresses and the metadata services of clouds
 //   - a tracker on this machine, unless its path is /announce or /scrape (for udp also
@@ -231,7 +232,7 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoH
 	if len(hashes) == 0 || len(hashes) > tracker.MaxScrapeUDP {
 		return nil, fmt.Errorf("trackerclient: a scrape must have 1 to %s, not %d", units.Plural(tracker.MaxScrapeUDP, "info-hash"), len(hashes))
 	}
-	u, err := parseRequestURL(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -241,9 +242,12 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoH
 	}
 	defer done()
 	var out []tracker.ScrapeEntry
-	if u.Scheme == "udp" {
+	switch u.Scheme {
+	case "udp":
 		out, err = c.scrapeUDP(ctx, familyAny, u, hashes)
-	} else {
+	case "ws", "wss":
+		return c.scrapeWS(ctx, u, hashes)
+	default:
 		out, err = c.scrapeHTTP(ctx, familyAny, u, hashes)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -290,5 +291,57 @@ func TestWebSocketErrors(t *testing.T) {
 	c.Close()
 	if err := <-out; err == nil {
 		t.Error("an announce of a closed client succeeded")
+	}
+}
+
+// TestScrapesOverWebSocket checks scrapes of a WebSocket tracker: one of several torrents, after a message
+// of another kind; a refusal; a tracker that sends only other messages; and one that hangs up.
+func TestScrapesOverWebSocket(t *testing.T) {
+	t.Parallel()
+	s, c := newWSServer(t), newWSClient(t)
+	type outcome struct {
+		entries []tracker.ScrapeEntry
+		err     error
+	}
+	hashes := []spate.InfoHash{{1}, {2}}
+	scrape := func(answer func(wsMessage)) outcome {
+		t.Helper()
+		out := make(chan outcome, 1)
+		go func() {
+			entries, err := c.Scrape(t.Context(), s.url, hashes)
+			out <- outcome{entries, err}
+		}()
+		m := s.next(t)
+		if m.Action != wire.WSScrape || !slices.Equal(m.Hashes, hashes) {
+			t.Errorf("the tracker gets %+v", m.WSRequest)
+		}
+		answer(m)
+		return <-out
+	}
+	got := scrape(func(m wsMessage) {
+		m.say(wire.WSReply{Warning: "hello", Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown, Takers: tracker.Unknown})
+		m.say(wire.WSReply{Action: wire.WSScrape, Entries: []tracker.ScrapeEntry{{InfoHash: hashes[0], Complete: 3, Incomplete: 2, Downloaded: 7}}})
+	})
+	if got.err != nil || len(got.entries) != 1 || got.entries[0].InfoHash != hashes[0] || got.entries[0].Complete != 3 || got.entries[0].Downloaded != 7 {
+		t.Errorf("scraped %+v, %v", got.entries, got.err)
+	}
+	var failure *tracker.FailureError
+	if got := scrape(func(m wsMessage) { m.say(wire.WSReply{Failure: "not here"}) }); !errors.As(got.err, &failure) || failure.Reason != "not here" {
+		t.Errorf("a refusal is %v", got.err)
+	}
+	var answer *AnswerError
+	got = scrape(func(m wsMessage) {
+		for range wsOthers + 1 {
+			m.say(counted(0))
+		}
+	})
+	if !errors.As(got.err, &answer) {
+		t.Errorf("other messages are %v", got.err)
+	}
+	if got := scrape(func(wsMessage) { s.dies <- struct{}{} }); got.err == nil {
+		t.Error("a tracker that hangs up answers")
+	}
+	if _, err := c.Scrape(t.Context(), strings.Replace(s.url, "/announce", "/announce/dead", 1), hashes); !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
+		t.Errorf("without a tracker: %v", err)
 	}
 }

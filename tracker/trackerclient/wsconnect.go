@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -107,28 +108,31 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// dial connects to the tracker within the reach of its URL.
-func (t *wsTracker) dial(ctx context.Context) (*websocket.Conn, error) {
+// dial connects to the tracker.
+func (t *wsTracker) dial(ctx context.Context) (*websocket.Conn, error) { return t.c.dialWS(ctx, t.u) }
+
+// dialWS connects to a WebSocket tracker within the reach of its URL.
+func (c *Client) dialWS(ctx context.Context, u *url.URL) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, wsDialTime, errTimeout)
 	defer cancel()
-	reach := reachOf(t.u)
-	transport := t.c.transport()
+	reach := reachOf(u)
+	transport := c.transport()
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return t.c.dialer.DialContext(ctx, reach, network, addr)
+		return c.dialer.DialContext(ctx, reach, network, addr)
 	}
-	conn, resp, err := websocket.Dial(ctx, t.u.String(), &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPClient: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		HTTPHeader: http.Header{"User-Agent": {t.c.opts.UserAgent}},
+		HTTPHeader: http.Header{"User-Agent": {c.opts.UserAgent}},
 	})
 	if err != nil {
 		transport.CloseIdleConnections()
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			return nil, &AnswerError{URL: origin(t.u), Status: resp.StatusCode, Wait: netguard.RetryAfter(resp.Header, time.Now())}
+			return nil, &AnswerError{URL: origin(u), Status: resp.StatusCode, Wait: netguard.RetryAfter(resp.Header, time.Now())}
 		}
-		return nil, t.c.explain(ctx, t.u, err)
+		return nil, c.explain(ctx, u, err)
 	}
 	conn.SetReadLimit(wire.MaxWSMessage)
 	return conn, nil

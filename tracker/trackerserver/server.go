@@ -87,8 +87,11 @@ type Options struct {
 	MaxSockets int
 	// Origins are the origins, such as https://example.org, of the web pages that may connect
 	// over WebSocket. All pages may if it is empty. Pages of the host in the request's URL, and
-	// programs that send no origin, always may.
+	// programs that send no origin, always may, if that host is an address, localhost or one of Hosts.
 	Origins []string
+	// Hosts are the names of this tracker in URLs. A page under another name may be that of a
+	// stranger who makes the name resolve to this machine.
+	Hosts []string
 	// NATCheck makes the tracker connect to each peer and hide the ones that do not
 	// accept; nil disables it.
 	NATCheck *NATCheck

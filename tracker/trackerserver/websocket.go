@@ -37,6 +37,7 @@ const socketGrace = 2 * socketInterval
 type sockets struct {
 	s        *Server
 	origins  []string // allowed origins in lower case; empty: all
+	hosts    []string // names of this machine, in lower case
 	n        *counters
 	offers   *limiter // limits the offers of a network
 	meetings meetings
@@ -72,6 +73,9 @@ func newSockets(s *Server) (*sockets, error) {
 	for _, origin := range o.Origins {
 		ss.origins = append(ss.origins, strings.ToLower(origin))
 	}
+	for _, host := range o.Hosts {
+		ss.hosts = append(ss.hosts, strings.ToLower(host))
+	}
 	return ss, nil
 }
 
@@ -99,14 +103,15 @@ func upgrading(r *http.Request) bool {
 }
 
 // allowsOrigin reports whether the page that made a request may use the tracker. Programs other
-// than browsers send no Origin.
+// than browsers send no Origin. A page of the tracker's own host may, but not under a name that is not
+// known: the site of a stranger can make its name resolve to this machine (DNS rebinding).
 func (ss *sockets) allowsOrigin(r *http.Request) bool {
 	origin := strings.ToLower(r.Header.Get("Origin"))
 	if len(ss.origins) == 0 || origin == "" || slices.Contains(ss.origins, origin) {
 		return true
 	}
 	_, host, _ := strings.Cut(origin, "://")
-	return host == strings.ToLower(r.Host)
+	return host == strings.ToLower(r.Host) && (weburl.OnlyOwn(host) || slices.Contains(ss.hosts, weburl.HeaderName(host)))
 }
 
 // upgrade answers a request for a WebSocket connection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -283,6 +284,42 @@ func TestWebSocketObeysThePolicies(t *testing.T) {
 		t.Errorf("a page of another origin: %v", err)
 	}
 	dialWS(t, addr, "/announce/"+token, 1, "Origin", "http://"+addr)
+}
+
+// TestOnlyPagesOfKnownHostsUseNarrowedTracker checks which pages may use a tracker that serves one origin,
+// among them those of strangers whose name resolves to this machine, and pages without an origin.
+func TestOnlyPagesOfKnownHostsUseNarrowedTracker(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Options{Origins: []string{"https://example.org"}, Hosts: []string{"Files.example.net"}})
+	for _, c := range []struct {
+		host, origin string
+		want         bool
+	}{
+		{"files.example.net:6969", "https://example.org", true},
+		{"files.example.net:6969", "http://files.example.net:6969", true},
+		{"FILES.example.net", "https://files.example.net", true},
+		{"203.0.113.5:6969", "http://203.0.113.5:6969", true},
+		{"[2001:db8::1]:6969", "http://[2001:db8::1]:6969", true},
+		{"localhost:6969", "http://localhost:6969", true},
+		{"files.example.net:6969", "", true}, // no browser
+		{"evil.example:6969", "http://evil.example:6969", false},
+		{"127.0.0.1.evil.example:6969", "http://127.0.0.1.evil.example:6969", false},
+		{"203.0.113.5:6969", "http://203.0.113.5", false},
+		{"203.0.113.5:6969", "http://evil.example", false},
+		{"203.0.113.5:6969", "https://example.org.evil.example", false},
+		{"203.0.113.5:6969", "https://evil.example/https://example.org", false},
+		{"203.0.113.5:6969", "null", false}, // a frame without an origin, or a file
+		{"", "://", false},
+	} {
+		r := httptest.NewRequest("GET", "/announce", nil)
+		r.Host = c.host
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		if got := s.sockets.allowsOrigin(r); got != c.want {
+			t.Errorf("a page of %q at the host %q: %v, want %v", c.origin, c.host, got, c.want)
+		}
+	}
 }
 
 // TestFloodOfOffersDisturbsNobody sends many offers from one client. Another client gets a bounded
