@@ -74,7 +74,7 @@ https://.`,
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after this `TIME` without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files with other data")
 	verifyKeyFlag(f, &opt.key)
-	f.BoolVar(&byDaemon, "daemon", false, "let a running spate serve do it, and show its progress")
+	f.BoolVar(&byDaemon, "daemon", false, "let a running spate serve fetch, and show progress")
 	f.BoolVar(&opt.tui, "tui", false, "show files, pieces, peers and rates on a screen")
 	opt.sessionFlags.add(f)
 	return cmd

@@ -184,6 +184,6 @@ high or max.`,
 	f.Var(&seed, "seed", "seed: none, forever, ratio=R or time=D")
 	f.Var(&up, "up", "limit its sending to `RATE`: 500k, 2M; 0: none")
 	f.Var(&down, "down", "limit its receiving to `RATE`; 0: none")
-	f.IntVar(&place, "place", 0, "move it to this place `N` in the queue; 1: the first")
+	f.IntVar(&place, "place", 0, "move it to place `N` in the queue, from 1")
 	return cmd
 }

@@ -138,6 +138,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 // Close closes the files and sockets that New opened.
 func (d *Daemon) Close() {
 	d.Publisher.stop()
+	if d.torrents != nil {
+		d.torrents.release()
+	}
 	if d.db != nil {
 		d.db.Close()
 	}

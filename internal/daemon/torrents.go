@@ -178,6 +178,18 @@ func (t *Torrents) Run(ctx context.Context) error {
 	}
 }
 
+// release releases the locks of all data. It is called after Run and the session have ended.
+func (t *Torrents) release() {
+	for _, e := range t.order {
+		e.op.Lock()
+		if e.download != nil {
+			e.download.Release()
+			e.download = nil
+		}
+		e.op.Unlock()
+	}
+}
+
 // wake makes Run look for changes.
 func (t *Torrents) wake() {
 	select {
