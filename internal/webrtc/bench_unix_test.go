@@ -115,7 +115,7 @@ func BenchmarkConnections(b *testing.B) {
 	}
 	b.StopTimer()
 	b.ReportMetric(1000*(cpu()-used).Seconds()/float64(n), "cpu-ms/conn")
-	b.ReportMetric(float64(heap()-heapBefore)/float64(n), "left-B/conn")
+	b.ReportMetric(float64(heap()-heapBefore), "left-B")
 	b.ReportMetric(float64(settled(goroutines)-goroutines), "left-goroutines")
 	b.ReportMetric(float64(descriptors()-files), "left-files")
 }
