@@ -59,7 +59,8 @@ func (t *sender) findLost(now time.Time) (next time.Time) {
 		shrink = shrink || x.order > t.recovery
 	}
 	if shrink {
-		if r.calm++; r.calm >= calmLosses {
+		r.calm++
+		if r.calm >= calmLosses {
 			r.quarter, r.calm = 0, 0
 		}
 		r.window, r.threshold = t.window, t.threshold
@@ -83,7 +84,8 @@ func (t *sender) wasNotLost(x *cell) {
 		r.raised = t.order
 	}
 	r.seen = true
-	if r.mistakes--; r.mistakes == 0 {
+	r.mistakes--
+	if r.mistakes == 0 {
 		t.window, t.threshold = max(t.window, r.window), max(t.threshold, r.threshold)
 		t.recovery = 0
 	}
