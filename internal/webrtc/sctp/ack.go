@@ -186,7 +186,7 @@ func (c *Channel) timeout(now time.Time) {
 			break
 		}
 	}
-	t.lostAt, t.reorder.mistakes = 0, 0
+	t.lostAt, t.reorder.epoch = 0, 0
 	if t.timeouts > 1 && t.peerWindow >= t.cellLen {
 		t.threshold = max(leastWindow, t.window/2)
 		t.window, t.partial, t.recovery = t.cellLen, 0, t.order

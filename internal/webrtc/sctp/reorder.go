@@ -17,10 +17,12 @@ type reordering struct {
 	raised  uint64 // quarter does not grow for packets up to this order
 	calm    int    // losses since quarter grew
 
-	// The windows before the last loss, and the cells that have been lost since and were not found
-	// to have arrived. The windows return if all of them have.
+	// The windows before the last loss, which return if all cells that are lost since had arrived.
+	// unsure is the number of those that were not found to have arrived, and epoch names them; it is
+	// 0 if the windows do not return.
 	window, threshold int
-	mistakes          int
+	unsure            int
+	epoch             uint64
 }
 
 // wait returns how long to wait for a packet after others that were sent later have arrived.
@@ -37,6 +39,7 @@ func (t *sender) wait() time.Duration {
 func (t *sender) findLost(now time.Time) (next time.Time) {
 	shrink := false
 	r := &t.reorder
+	var newly []*cell
 	for i, x := range t.cells[:t.sent] {
 		switch {
 		case x.acked || x.lost || x.order >= t.top:
@@ -55,7 +58,7 @@ func (t *sender) findLost(now time.Time) (next time.Time) {
 		t.lost++
 		t.flight -= x.n
 		t.lostAt = min(t.lostAt, i)
-		r.mistakes++
+		newly = append(newly, x)
 		shrink = shrink || x.order > t.recovery
 	}
 	if shrink {
@@ -64,14 +67,13 @@ func (t *sender) findLost(now time.Time) (next time.Time) {
 			r.quarter, r.calm = 0, 0
 		}
 		r.window, r.threshold = t.window, t.threshold
-		r.mistakes = 0
-		for _, x := range t.cells[:t.sent] {
-			if x.lost {
-				r.mistakes++
-			}
-		}
+		r.unsure, r.epoch = 0, t.order
 		t.threshold = max(leastWindow, t.window/2)
 		t.window, t.partial, t.recovery = t.threshold, 0, t.order
+	}
+	for _, x := range newly {
+		x.epoch = r.epoch
+		r.unsure++
 	}
 	return next
 }
@@ -84,9 +86,13 @@ func (t *sender) wasNotLost(x *cell) {
 		r.raised = t.order
 	}
 	r.seen = true
-	r.mistakes--
-	if r.mistakes == 0 {
+	if r.epoch == 0 || x.epoch != r.epoch {
+		return
+	}
+	x.epoch = 0
+	r.unsure--
+	if r.unsure == 0 {
 		t.window, t.threshold = max(t.window, r.window), max(t.threshold, r.threshold)
-		t.recovery = 0
+		t.recovery, r.epoch = 0, 0
 	}
 }
