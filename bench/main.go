@@ -2,7 +2,7 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process, swarms over slow links, the answers of DHT nodes, who
+// many torrents seeded by one process, swarms over slow links, also of browsers, the answers of DHT nodes, who
 // reaches a publisher behind a home router, and how uTP shares a link with TCP. It runs the
 // programs in turn, so that changes in the speed of the machine affect all of them. Its tables
 // show the minimum, the median and the maximum, and the ratio of the medians. It needs root to
@@ -10,6 +10,7 @@
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many] [utp]
 //	go run ./bench swarm [-help] [-origin LIST] [-getters KIND=N,...] [-rows LIST] ...
+//	go run ./bench browsers [the flags of swarm]
 //	go run ./bench dht [-runs 3] [-torrents 1000] [-peers 30] [-queries 200000]
 //	go run ./bench reach [-publishers LIST] [-getters LIST] [-programs LIST] [-dht -mixed] ...
 //	go run ./bench yield [-runs 3] [-queues 50ms,200ms,400ms] [-seeds spate,libtorrent] ...
@@ -43,6 +44,7 @@ type options struct {
 // DHT nodes, of homes and of uTP beside TCP, and the helpers that bench starts as processes in namespaces.
 var commands = map[string]func(args []string) error{
 	"swarm":      swarms,
+	"browsers":   browsers,
 	"dht":        dhtNodes,
 	"reach":      reach,
 	"yield":      yield,
@@ -106,7 +108,7 @@ func run(o *options, what []string) error {
 	for _, w := range what {
 		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents, "utp": b.utpTransfers}[w]
 		if f == nil {
-			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create, many or utp, or swarm, dht, reach or yield as the first argument", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create, many or utp, or swarm, browsers, dht, reach or yield as the first argument", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)

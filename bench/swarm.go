@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -67,10 +68,26 @@ func swarms(args []string) error {
 		fmt.Fprintf(os.Stderr, "bench: the programs run at the usual priority: %v\n", err)
 	}
 	defer raiseNeighbours()()
+	if o.playwright == "" && slices.ContainsFunc(cases, func(c *swarmOptions) bool { return slices.Contains(c.order(0), "browser") }) {
+		if o.playwright, err = installPlaywright(filepath.Join(work, "web")); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: playwright-core, which drives browsers, cannot be installed: %v\n", err)
+		}
+	}
 	in := findInstalls(o)
 	fmt.Printf("%s, %d processors, Linux %s\n\n", cpuModel(), runtime.NumCPU(), kernel())
 	in.describe()
 	return measureSwarms(ctx, o, cases, in, work)
+}
+
+// browsers measures swarms of browsers that download in the release page, unless the arguments name
+// other getters.
+func browsers(args []string) error {
+	for _, a := range args {
+		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); name == "getters" || name == "rows" {
+			return swarms(args)
+		}
+	}
+	return swarms(append([]string{"-rows", "pages"}, args...))
 }
 
 // swarmRow is a case with one of its origins, and its row of the table.
@@ -187,12 +204,44 @@ func (r *row) remark(res *swarmResult) {
 	if res.IncompleteCurl > 0 {
 		r.say(res.Run, "%d curl did not finish, at most %.0f s without a byte", res.IncompleteCurl, res.Waited)
 	}
+	var connected, first spread
+	for _, g := range res.Getters {
+		connected.add(g.Connected)
+		first.add(g.First)
+	}
+	if connected.n > 0 {
+		r.say(res.Run, "pages connected after %s s, first block over a data channel after %s s", connected, first)
+	}
 	if res.Riders != nil {
 		r.say(res.Run, "the last free rider after %.3g of the bound", *res.Riders)
 	}
 	if res.Browsers != nil {
 		r.say(res.Run, "the last curl after %.3g of the bound, at most %.0f s without a byte", *res.Browsers, res.Waited)
 	}
+}
+
+// spread is the least and the greatest of some values.
+type spread struct {
+	n           int
+	least, most float64
+}
+
+// add adds *v, unless v is nil.
+func (s *spread) add(v *float64) {
+	if v == nil {
+		return
+	}
+	if s.n == 0 {
+		s.least, s.most = *v, *v
+	}
+	s.n, s.least, s.most = s.n+1, min(s.least, *v), max(s.most, *v)
+}
+
+func (s spread) String() string {
+	if s.n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f to %.1f", s.least, s.most)
 }
 
 // say adds a sentence about a run to the note.

@@ -26,6 +26,7 @@ type swarmOptions struct {
 	data       string
 	spate      string
 	webtorrent string // directory in which npm has installed webtorrent
+	playwright string // directory in which npm has installed playwright-core
 }
 
 // swarmCase is a swarm to measure, once with each of its origins.
@@ -56,7 +57,7 @@ type swarmCase struct {
 // The kinds of origins and getters. mixed is a quarter each of mixedKinds.
 var (
 	originKinds = []string{"spate", "seed", "libtorrent", "libtorrent-super", "libtorrent-tcp", "transmission"}
-	getterKinds = []string{"spate", "libtorrent", "libtorrent-tcp", "transmission", "aria2", "rtorrent", "qbittorrent", "webtorrent", "curl", "mixed"}
+	getterKinds = []string{"spate", "libtorrent", "libtorrent-tcp", "transmission", "aria2", "rtorrent", "qbittorrent", "webtorrent", "browser", "curl", "mixed"}
 	mixedKinds  = []string{"spate", "libtorrent", "transmission", "aria2"}
 )
 
@@ -91,6 +92,7 @@ func newSwarmOptions() (*swarmOptions, *flag.FlagSet) {
 	fs.StringVar(&o.data, "data", "/dev/shm", "directory for data, state and downloads")
 	fs.StringVar(&o.spate, "spate", "", "path of the spate program (default: build it)")
 	fs.StringVar(&o.webtorrent, "webtorrent", "", "directory in which npm has installed webtorrent")
+	fs.StringVar(&o.playwright, "playwright", "", "directory in which npm has installed playwright-core, for browsers (default: a copy of e2e/web)")
 	return o, fs
 }
 

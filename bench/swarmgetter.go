@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,8 @@ type swarmGetter struct {
 	given    atomic.Int64 // payload sent
 	halts    atomic.Int32 // errors reported
 	ready    atomic.Bool  // a staged program has said READY
+	// Of a browser: seconds after the click as bits of a float64; 0 until it tells.
+	connected, block atomic.Uint64
 
 	grown  int64         // size of curl's file
 	fresh  time.Time     // when the file grew last
@@ -52,7 +55,7 @@ func (s *swarmRun) newGetter(i int, kind string) (*swarmGetter, error) {
 	torrent := s.torrentFor(kind)
 	g.job = peerJob{
 		source: torrent, torrent: torrent, dir: s.file(fmt.Sprint("out", g.host)), state: s.file(fmt.Sprint("state", g.host)),
-		listen: s.net.listen(g.host), tcp: kind == "libtorrent-tcp", rider: i < o.riders, leave: o.leave,
+		listen: s.net.listen(g.host), page: s.net.url(originHost) + "/r/" + swarmFile, tcp: kind == "libtorrent-tcp", rider: i < o.riders, leave: o.leave,
 		flags: strings.Fields(o.getFlags), url: s.net.url(originHost) + "/d/" + swarmFile, name: swarmFile,
 	}
 	if s.origin == "spate" && o.webSeed == "published" { // as users do
@@ -223,6 +226,10 @@ func (g *swarmGetter) heard(line string) {
 	case word == "UP":
 		if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
 			g.given.Store(n)
+		}
+	case word == "CONNECTED", word == "FIRST":
+		if v, err := strconv.ParseFloat(rest, 64); err == nil {
+			map[string]*atomic.Uint64{"CONNECTED": &g.connected, "FIRST": &g.block}[word].Store(math.Float64bits(v))
 		}
 	case word == "ERROR":
 		g.halts.Add(1)

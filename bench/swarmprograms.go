@@ -16,6 +16,7 @@ import (
 type installs struct {
 	spate, python string
 	webtorrent    string // the directory that contains node_modules
+	playwright    string // the same for playwright-core
 	versions      map[string]string
 }
 
@@ -39,24 +40,37 @@ var libtorrentPeer string
 //go:embed webtorrentpeer.mjs
 var webtorrentPeer string
 
+//go:embed browserpeer.mjs
+var browserPeer string
+
 // findInstalls finds the programs.
 func findInstalls(o *swarmOptions) *installs {
-	in := &installs{spate: o.spate, webtorrent: o.webtorrent}
+	in := &installs{spate: o.spate, webtorrent: o.webtorrent, playwright: o.playwright}
 	in.versions = map[string]string{"spate": say(o.spate, "version")}
 	in.python, in.versions["libtorrent"] = findLibtorrent()
 	for _, name := range []string{"transmission-cli", "transmission-daemon", "aria2c", "qbittorrent-nox", "curl"} {
 		in.versions[name] = say(name, "--version")
 	}
 	in.versions["rtorrent"] = say("rtorrent", "-h")
-	if in.webtorrent != "" {
-		var about struct{ Version string }
-		b, _ := os.ReadFile(filepath.Join(in.webtorrent, "node_modules/webtorrent/package.json"))
-		json.Unmarshal(b, &about)
-		if node := say("node", "--version"); node != "" && about.Version != "" {
-			in.versions["webtorrent"] = about.Version + " with Node " + node
-		}
+	in.versions["webtorrent"] = withNode(in.webtorrent, "webtorrent")
+	if v := withNode(in.playwright, "playwright-core"); v != "" {
+		out, _ := exec.Command("chromium", "--version").Output() // its wrapper may also print errors
+		in.versions["browser"] = strings.TrimSpace(string(out))
 	}
 	return in
+}
+
+// withNode returns the version of a package that npm has installed in dir, with that of Node, or
+// "" if one is missing.
+func withNode(dir, name string) string {
+	var about struct{ Version string }
+	b, _ := os.ReadFile(filepath.Join(dir, "node_modules", name, "package.json"))
+	json.Unmarshal(b, &about)
+	node := say("node", "--version")
+	if dir == "" || node == "" || about.Version == "" {
+		return ""
+	}
+	return about.Version + " with Node " + node
 }
 
 // missing returns an error if a case needs a program that is not installed.
@@ -66,6 +80,8 @@ func (in *installs) missing(origin string, order []string) error {
 		case in.versions[name] != "":
 		case name == "webtorrent":
 			return fmt.Errorf("webtorrent is missing: run npm install --ignore-scripts webtorrent@2.8.5 uint8-util@2.2.5 in a directory, and name it with -webtorrent")
+		case name == "browser":
+			return fmt.Errorf("Chromium or playwright-core is missing: run npm ci --ignore-scripts in a copy of e2e/web, and name it with -playwright")
 		case name == "libtorrent":
 			return fmt.Errorf("libtorrent's Python binding is missing (Debian: python3-libtorrent)")
 		default:
@@ -75,9 +91,31 @@ func (in *installs) missing(origin string, order []string) error {
 	return nil
 }
 
+// installPlaywright installs playwright-core in a new directory, as the tests of e2e do.
+func installPlaywright(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		b, err := os.ReadFile(filepath.Join("e2e", "web", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return dir, nil
+}
+
 // describe prints the versions of the programs.
 func (in *installs) describe() {
-	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "transmission-daemon", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "curl"} {
+	for _, name := range []string{"spate", "libtorrent", "transmission-cli", "transmission-daemon", "aria2c", "rtorrent", "qbittorrent-nox", "webtorrent", "browser", "curl"} {
 		if v := in.versions[name]; v != "" {
 			fmt.Printf("- %s: %s\n", name, v)
 		} else {
@@ -103,13 +141,14 @@ type peerJob struct {
 	dht     bool   // find peers by the DHT
 	flags   []string
 	url     string // of the file, for curl
+	page    string // of the release, for a browser
 	name    string // of the file
 }
 
 // staged reports whether programs of the kind take long to start. They print READY, and wait
 // for a line on standard input.
 func staged(kind string) bool {
-	return programOf(kind) == "libtorrent" || kind == "webtorrent"
+	return programOf(kind) == "libtorrent" || kind == "webtorrent" || kind == "browser"
 }
 
 // peer returns the command line of a peer. Each kind says in its own way that the download is
@@ -127,6 +166,10 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 	case "webtorrent":
 		return []string{"node", "--input-type=module", "-e", webtorrentPeer, asJSON(map[string]any{
 			"modules": filepath.Join(in.webtorrent, "node_modules"), "port": peerPort, "torrent": j.torrent, "dir": j.dir, "rider": j.rider,
+		})}, nil
+	case "browser":
+		return []string{"env", "TMPDIR=" + j.state, "HOME=" + j.state, "node", "--input-type=module", "-e", browserPeer, asJSON(map[string]any{
+			"modules": filepath.Join(in.playwright, "node_modules"), "chromium": "/usr/bin/chromium", "page": j.page, "file": filepath.Join(j.dir, j.name),
 		})}, nil
 	case "transmission-cli":
 		return transmissionPeer(j)

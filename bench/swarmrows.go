@@ -68,6 +68,12 @@ var swarmRows = []struct{ name, lines string }{
 		-getters spate=8,curl=1
 		-getters spate=8,curl=4
 		-getters spate=8,curl=20`},
+	{"pages", `
+		-origin-link 2/50 -links 8/20 -size 4 -getters browser=10
+		-origin-link 2/50 -links 8/20 -size 4 -getters curl=10
+		-origin-link 10/50 -links 20/50 -size 16 -getters browser=10
+		-origin-link 10/50 -links 20/50 -size 16 -getters browser=10,spate=3,libtorrent=2
+		-origin-link 10/50 -links 20/50 -size 16 -getters curl=15`},
 	{"useless", `
 		-getters spate=4 -size 16
 		-getters spate=4 -size 16 -useless idle=500

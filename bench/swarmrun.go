@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,9 @@ type getterResult struct {
 	Started float64  `json:"started"` // seconds after the common start
 	Took    *float64 `json:"took"`
 	Given   float64  `json:"given"` // payload that it sent in copies, for spate, libtorrent and webtorrent
+	// Of a browser, in seconds after the click: the first open data channel, and the first block over one.
+	Connected *float64 `json:"connected,omitempty"`
+	First     *float64 `json:"first,omitempty"`
 }
 
 // measure creates the network, starts the programs, and waits until all getters have the file.
@@ -195,6 +199,7 @@ func (s *swarmRun) addGetters(r *swarmResult, began time.Time, bound float64) {
 			Kind: g.kind, Link: g.link.String(), Rider: g.job.rider, Kills: g.kills,
 			Started: round(g.started.Sub(began).Seconds()), Given: round(float64(g.given.Load()) / float64(s.o.bytes())),
 		}
+		one.Connected, one.First = seconds(&g.connected), seconds(&g.block)
 		r.Halts += int(g.halts.Load())
 		of := &peers
 		switch {
@@ -253,6 +258,14 @@ func pointer(v float64) *float64 {
 	return &v
 }
 
+// seconds returns the time that a browser has told, or nil.
+func seconds(bits *atomic.Uint64) *float64 {
+	if v := math.Float64frombits(bits.Load()); v > 0 {
+		return pointer(v)
+	}
+	return nil
+}
+
 // killTimes returns at which times after the start getters are killed; 0 for most.
 func (s *swarmRun) killTimes(bound float64) []time.Duration {
 	r := rand.New(rand.NewPCG(s.o.seed, uint64(s.run)))
@@ -272,6 +285,9 @@ func (s *swarmRun) watch() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	if slices.Contains(s.order, "browser") { // nobody can connect to a browser to ask it
+		return nil
 	}
 	args := []string{self, "watch", fmt.Sprint(s.release.Pieces)}
 	for _, g := range s.getters {
@@ -308,7 +324,7 @@ func (s *swarmRun) startUseless() error {
 	}
 	targets := []string{s.net.addr(originHost, peerPort)}
 	for _, g := range s.getters {
-		if g.kind != "curl" {
+		if g.kind != "curl" && g.kind != "browser" {
 			targets = append(targets, s.net.addr(g.host, peerPort))
 		}
 	}

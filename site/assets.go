@@ -1,6 +1,7 @@
 package site
 
 import (
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"spate/internal/httpcontent"
 )
@@ -40,11 +42,16 @@ type asset struct {
 	data  []byte
 	kind  string // media type
 	label string // start of its hash, which is part of its URL
+	// zipped returns data compressed with gzip. It is nil for files that are compressed already.
+	zipped func() []byte
 }
+
+// svgType is the media type of SVG pictures.
+const svgType = "image/svg+xml"
 
 // assetKinds maps the extensions of files in static/ to media types.
 var assetKinds = map[string]string{
-	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": svgType,
 	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".woff2": "font/woff2",
 }
 
@@ -79,7 +86,11 @@ func loadAssets(files layered) (map[string]asset, error) {
 				data = commentLine.ReplaceAll(data, nil)
 			}
 			sum := sha256.Sum256(data)
-			assets[base] = asset{data, kind, hex.EncodeToString(sum[:6])}
+			a := asset{data: data, kind: kind, label: hex.EncodeToString(sum[:6])}
+			if strings.HasPrefix(kind, "text/") || kind == svgType {
+				a.zipped = sync.OnceValue(func() []byte { return httpcontent.Gzip(data, gzip.BestCompression) })
+			}
+			assets[base] = a
 		}
 	}
 	return assets, nil
@@ -112,7 +123,11 @@ func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	if r.URL.Query().Get("v") == a.label {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	httpcontent.Send(w, r, a.kind, a.data)
+	if a.zipped == nil {
+		httpcontent.Send(w, r, a.kind, a.data)
+		return
+	}
+	httpcontent.SendGzip(w, r, a.kind, a.data, a.zipped)
 }
 
 // picture answers with an SVG picture.
@@ -121,5 +136,5 @@ func (s *Site) picture(w http.ResponseWriter, r *http.Request, svg string) {
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "public, max-age=300")
-	httpcontent.Send(w, r, "image/svg+xml", []byte(svg))
+	httpcontent.Send(w, r, svgType, []byte(svg))
 }

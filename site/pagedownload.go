@@ -113,10 +113,15 @@ func (s local) releasePageOf(rel *publish.Release, ref string) releasePage {
 	return page
 }
 
-// webSockets returns the WebSocket trackers for rel. A private torrent is announced only where it
-// says (BEP 27).
+// announcesToPages reports whether the pages of rel find each other at the WebSocket tracker of this
+// host. A private torrent is announced only where it says (BEP 27).
+func (s *Site) announcesToPages(rel *publish.Release) bool {
+	return s.opts.WebSocketPath != "" && s.visits == nil && !rel.Private
+}
+
+// webSockets returns the WebSocket trackers for rel.
 func (s *Site) webSockets(rel *publish.Release) (out []string) {
-	if s.opts.WebSocketPath != "" && s.visits == nil && !rel.Private {
+	if s.announcesToPages(rel) {
 		out = append(out, s.prefix+s.opts.WebSocketPath)
 	}
 	for _, tier := range rel.Announce {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,12 @@ func TestPageDownloadAttributes(t *testing.T) {
 		"/get/r/one.iso": {"/get/t/one.iso.torrent", "/get/t/one.iso.v2", `{"key":"` + key + `","ref":"one.iso~1","torrent":"/get/t/one.iso.torrent.minisig","v2":"/get/t/one.iso.v2.minisig"}`, "/get/d/one.iso", "", `["/get/announce","wss://other.example/announce"]`, `[":6881"]`},
 		"/get/r/tree":    {"/get/t/tree.torrent", "", "", "/get/d/tree/", "", `["/get/announce"]`, `[":6881"]`},
 	} {
+		for _, p := range []string{path, want[0]} {
+			const link = `</get/announce>; rel="related"; type="application/x-spate-websocket-tracker"`
+			if got := f.get("GET", p).Header.Values("Link"); !slices.Contains(got, link) {
+				t.Errorf("%s has the links %q, want %s", p, got, link)
+			}
+		}
 		got := downloadAttributes.FindStringSubmatch(body(t, f.get("GET", path)))
 		if got == nil {
 			t.Errorf("%s has no download", path)

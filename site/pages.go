@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"compress/gzip"
 	"html/template"
 	"maps"
 	"net/http"
@@ -175,7 +176,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	case err != nil:
 		s.broken(w, r, err)
 	case status == http.StatusOK:
-		httpcontent.Send(w, r, htmlType, page)
+		httpcontent.SendGzip(w, r, htmlType, page, func() []byte { return httpcontent.Gzip(page, gzip.BestSpeed) })
 	default:
 		answer(w, status, htmlType, page)
 	}

@@ -63,6 +63,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	if rel.HasV2Hashes {
 		h.Add("Link", s.v2HashesLink(rel.Ref()))
 	}
+	s.addSignalLink(h, rel)
 	httpcontent.Send(w, r, "application/x-bittorrent", data)
 }
 

@@ -86,7 +86,7 @@ func (s *Site) torrentLink(ref string) string {
 }
 
 // setLinks sets Link headers for rel, which was requested as ref: for its torrent, its
-// Metalink (RFC 6249), its JSON description, its data, its signature and its v2 hashes. The links have the
+// Metalink (RFC 6249), its JSON description, its data, its signature, its v2 hashes and its WebSocket tracker. The links have the
 // slug of rel also if ref has another address, which can be withdrawn.
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	ref = ownRef(rel, ref)
@@ -98,6 +98,15 @@ func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	}, s.signatureLink(rel, false)...)
 	if rel.HasV2Hashes {
 		h.Add("Link", s.v2HashesLink(rel.Ref()))
+	}
+	s.addSignalLink(h, rel)
+}
+
+// addSignalLink adds a Link header for the WebSocket tracker of this host, if rel is announced there.
+// spate get meets the pages of other visitors through it, because the torrent does not name it.
+func (s *Site) addSignalLink(h http.Header, rel *publish.Release) {
+	if s.announcesToPages(rel) {
+		h.Add("Link", "<"+s.prefix+s.opts.WebSocketPath+`>; rel="related"; type="`+weburl.SignalTrackerType+`"`)
 	}
 }
 

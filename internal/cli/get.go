@@ -234,6 +234,10 @@ func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string
 		if f.mi, f.conf, err = a.metadata(ctx, s, f.src, opt); err != nil {
 			return nil, err
 		}
+		named := slices.ContainsFunc(f.mi.AnnounceList, func(tier []string) bool { return slices.Contains(tier, f.src.Signals) })
+		if f.src.Signals != "" && !named && !f.mi.Info.Private {
+			f.mi.AnnounceList = append(slices.Clip(f.mi.AnnounceList), []string{f.src.Signals})
+		}
 		if f.sel, err = filesOf(f, opt.sel); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,9 @@ type Source struct {
 	// Direct is the URL of the data at the server of URL, or "". Its form is that of a web
 	// seed (BEP 19), and the torrent need not name it.
 	Direct string
+	// Signals is the URL of the WebSocket tracker at the server of URL through which the torrent's
+	// peers in browsers are met, or "". The torrent need not name it.
+	Signals string
 
 	sites  []string       // the sites of the URL and its redirects
 	signed announced      // the signature that a response names

@@ -155,6 +155,43 @@ func TestDirect(t *testing.T) {
 	}
 }
 
+// TestSignals checks that Resolve finds the WebSocket tracker that a page or a torrent names in a
+// Link header, only at the same server.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	for link, want := range map[string]string{
+		`</announce>; rel="related"; type="application/x-spate-websocket-tracker"`:                     "/announce",
+		`</d/x>; rel=enclosure, <../a>; rel=related; type="application/x-spate-websocket-tracker"`:     "/a",
+		`<http://other.example/announce>; rel="related"; type="application/x-spate-websocket-tracker"`: "",
+		`<ws://other.example/announce>; rel="related"; type="application/x-spate-websocket-tracker"`:   "",
+		`</announce>; rel="related"`: "",
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/t/x.torrent", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", link)
+			w.Header().Set("Content-Type", torrentType)
+			fmt.Fprint(w, someTorrent)
+		})
+		mux.HandleFunc("/r/page", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", link)
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, `<a href="/plain.torrent">get</a>`)
+		})
+		mux.HandleFunc("/plain.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+		srv := httptest.NewServer(mux)
+		defer srv.Close()
+		for _, path := range []string{"/t/x.torrent", "/r/page"} {
+			s, err := new(Resolver).Resolve(t.Context(), srv.URL+path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimPrefix(s.Signals, "ws"+strings.TrimPrefix(srv.URL, "http")); got != want {
+				t.Errorf("%s with %s: the WebSocket tracker is %q, want %q", path, link, s.Signals, want)
+			}
+		}
+	}
+}
+
 // TestDirectBesideTorrent checks that the URL of a file is the URL of the data if the torrent
 // is beside it, and that the URL of a page is not.
 func TestDirectBesideTorrent(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"spate/internal/netguard"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
+	"spate/internal/weburl"
 	"spate/signature"
 )
 
@@ -58,7 +59,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 	if site := signature.Site(found.at); site != src.sites[0] {
 		src.sites = append(src.sites, site)
 	}
-	src.Torrent, src.signed, src.reach, src.Direct = found.torrent, found.signed, f.within, found.data
+	src.Torrent, src.signed, src.reach, src.Direct, src.Signals = found.torrent, found.signed, f.within, found.data, found.signals
 	src.v2Hashes = ofOrigin(found.v2Hashes, found.at)
 	if err != nil || src.Torrent != nil {
 		return src, err
@@ -95,6 +96,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string, within netguard.R
 		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s has no link to a torrent", arg)
 	}
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
+	src.Signals = cmp.Or(found.signals, src.Signals)
 	if found.data != "" {
 		src.Direct = found.data
 	} else if guessed && src.Direct == "" && data != nil {
@@ -115,6 +117,7 @@ type answered struct {
 	link     *url.URL // the URL of the torrent, or nil
 	signed   announced
 	data     string   // the URL of the data at the same server, or ""
+	signals  string   // the URL of the WebSocket tracker of the same server, or ""
 	v2Hashes *url.URL // the URL of the v2 hashes of the torrent, or nil
 }
 
@@ -162,6 +165,8 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 			ref = target
 		case found.data == "" && hasRel(attrs, "enclosure"):
 			found.data = sameServer(base, target)
+		case found.signals == "" && attrs["type"] == weburl.SignalTrackerType:
+			found.signals = signalTracker(base, target)
 		}
 	})
 	if kind != torrentType && ref != "" {
@@ -287,6 +292,16 @@ func sameServer(base *url.URL, target string) string {
 	}
 	u.User, u.Fragment = base.User, ""
 	return u.String()
+}
+
+// signalTracker returns the URL of the WebSocket tracker that a link names, or "" if it is at another
+// server than base.
+func signalTracker(base *url.URL, target string) string {
+	at := sameServer(base, target)
+	if at == "" {
+		return ""
+	}
+	return "ws" + strings.TrimPrefix(at, "http")
 }
 
 var (

@@ -5,6 +5,7 @@ package webrtc
 import (
 	"io"
 	"net/netip"
+	"os"
 	"runtime"
 	"syscall"
 	"testing"
@@ -91,4 +92,48 @@ func BenchmarkConnect(b *testing.B) {
 	b.ReportMetric(spent.Seconds()*1000/float64(b.N), "cpu-ms/conn")
 	b.ReportMetric(float64(after.HeapAlloc+after.StackInuse-before.HeapAlloc-before.StackInuse)/1024/float64(b.N), "KiB/conn")
 	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(b.N), "goroutines/conn")
+}
+
+// BenchmarkConnections connects 50 peers and disconnects them, over and over: -benchtime 10000x makes
+// 10,000 connections. It reports the processor time of both sides, and what each left behind.
+func BenchmarkConnections(b *testing.B) {
+	const peers = 50
+	c := newCrowd(b, peers)
+	end := func(streams []*Stream) {
+		for _, s := range streams {
+			s.Close()
+		}
+		await(b, func() bool { return c.origin.Stats().Open == 0 })
+	}
+	end(c.connect(b))
+	heapBefore, goroutines, files := heap(), runtime.NumGoroutine(), descriptors()
+	used := cpu()
+	b.ResetTimer()
+	n := 0
+	for ; n < b.N; n += peers {
+		end(c.connect(b))
+	}
+	b.StopTimer()
+	b.ReportMetric(1000*(cpu()-used).Seconds()/float64(n), "cpu-ms/conn")
+	b.ReportMetric(float64(heap()-heapBefore), "left-B")
+	b.ReportMetric(float64(settled(goroutines)-goroutines), "left-goroutines")
+	b.ReportMetric(float64(descriptors()-files), "left-files")
+}
+
+// BenchmarkIdle keeps 300 connections without data for a minute, and reports their processor time.
+func BenchmarkIdle(b *testing.B) {
+	const peers = 300
+	c := newCrowd(b, peers)
+	before := heap()
+	streams := c.connect(b)
+	b.ReportMetric(float64(heap()-before)/float64(len(streams)), "B/side")
+	used, start := cpu(), time.Now()
+	time.Sleep(time.Minute)
+	b.ReportMetric(1000*(cpu()-used).Seconds()/time.Since(start).Seconds()/float64(len(streams)), "cpu-ms/s/side")
+}
+
+// descriptors returns the number of open files of the process.
+func descriptors() int {
+	all, _ := os.ReadDir("/proc/self/fd")
+	return len(all)
 }

@@ -18,6 +18,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
+// SignalTrackerType is the type of the link of a site to its WebSocket tracker, where the peers of a
+// torrent that are browsers are met. The link is an http or https URL.
+const SignalTrackerType = "application/x-spate-websocket-tracker"
+
 // Parse parses the base URL of a site or a tracker and returns it in the form of [Base].
 func Parse(s string) (*url.URL, error) {
 	if strings.Contains(s, "#") {

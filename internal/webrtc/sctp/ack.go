@@ -14,9 +14,6 @@ const (
 	maxTimeouts = 10 // in a row; the connection ends then
 )
 
-// reorder is how many packets that were sent later must have arrived for a packet to be lost.
-const reorder = 3
-
 // receiveSack handles an acknowledgment.
 func (c *Channel) receiveSack(v []byte, now time.Time) {
 	if len(v) < sackHeader-chunkHeader {
@@ -56,8 +53,9 @@ func (c *Channel) receiveSack(v []byte, now time.Time) {
 	if a.fresh {
 		t.measure(a.rtt)
 	}
-	if len(gaps) > 0 {
-		t.findLost()
+	c.time.late = time.Time{}
+	if len(gaps) > 0 || t.sent > 0 && t.cells[0].order < t.top {
+		c.time.late = t.findLost(now)
 	}
 	if full {
 		t.grow(a.grows)
@@ -90,22 +88,29 @@ func (t *sender) ack(x *cell, a *acked) {
 		return
 	}
 	x.acked = true
+	age := a.now.Sub(x.at)
+	needless := x.lost || x.sends > 1 && age < t.minRTT // the acknowledgment is for an earlier copy
 	if x.lost {
 		x.lost = false
 		t.lost--
 	} else {
 		t.flight -= x.n
 	}
+	switch {
+	case needless && t.timeouts == 0:
+		t.wasNotLost(x)
+	case x.sends == 1 && x.order < t.top:
+		t.reorder.seen = true
+	}
 	a.bytes += x.n
 	if x.order > t.recovery {
 		a.grows += x.n
 	}
-	age := a.now.Sub(x.at)
 	if x.order > a.order {
 		a.order, a.rtt, a.fresh = x.order, age, x.sends == 1
 	}
 	if x.sends > 1 && age < t.minRTT {
-		return // the acknowledgment is for an earlier copy
+		return
 	}
 	t.top = max(t.top, x.order)
 }
@@ -125,26 +130,6 @@ func (t *sender) ackGaps(gaps []byte, a *acked) {
 	}
 }
 
-// findLost marks the cells as lost after which enough others were sent that have arrived. The
-// first loss in a window makes the window smaller.
-func (t *sender) findLost() {
-	shrink := false
-	for i, x := range t.cells[:t.sent] {
-		if x.acked || x.lost || x.order+reorder > t.top {
-			continue
-		}
-		x.lost = true
-		t.lost++
-		t.flight -= x.n
-		t.lostAt = min(t.lostAt, i)
-		shrink = shrink || x.order > t.recovery
-	}
-	if shrink {
-		t.threshold = max(leastWindow, t.window/2)
-		t.window, t.partial, t.recovery = t.threshold, 0, t.order
-	}
-}
-
 // grow makes the window larger: by all bytes that are acknowledged below the threshold, and by a
 // cell each time a window of bytes is acknowledged above it.
 func (t *sender) grow(bytes int) {
@@ -159,6 +144,7 @@ func (t *sender) grow(bytes int) {
 
 // measure takes the time from a packet to its acknowledgment into the timeout (RFC 9260, 6.3.1).
 func (t *sender) measure(rtt time.Duration) {
+	t.lastRTT = rtt
 	if t.srtt == 0 {
 		t.srtt, t.variance, t.minRTT = rtt, rtt/2, rtt
 	} else {
@@ -200,7 +186,7 @@ func (c *Channel) timeout(now time.Time) {
 			break
 		}
 	}
-	t.lostAt = 0
+	t.lostAt, t.reorder.epoch = 0, 0
 	if t.timeouts > 1 && t.peerWindow >= t.cellLen {
 		t.threshold = max(leastWindow, t.window/2)
 		t.window, t.partial, t.recovery = t.cellLen, 0, t.order

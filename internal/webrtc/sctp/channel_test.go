@@ -25,15 +25,9 @@ func TestBytesArrive(t *testing.T) {
 		{"1 % lost", func(ab, ba *wire) { ab.lose, ba.lose = some(.01, 1), some(.01, 2) }, 2500 * time.Millisecond}, // 3 s with timeouts only
 		{"10 % lost", func(ab, ba *wire) { ab.lose, ba.lose = some(.1, 3), some(.1, 4) }, 60 * time.Second},
 		{"acknowledgments lost", func(ab, ba *wire) { ba.lose = some(.2, 5) }, 30 * time.Second},
-		{"reordered", func(ab, ba *wire) {
-			odd := some(.1, 6)
-			ab.late = func() time.Duration {
-				if odd(nil) {
-					return 3 * time.Millisecond
-				}
-				return 0
-			}
-		}, 8 * time.Second},
+		{"reordered", func(ab, ba *wire) { ab.late = delayed(.1, 3*time.Millisecond) }, 500 * time.Millisecond},                                      // 2.5 s if three later packets prove a loss
+		{"reordered much", func(ab, ba *wire) { ab.late = delayed(.1, 12*time.Millisecond) }, time.Second},                                           // 4 s
+		{"reordered and 1 % lost", func(ab, ba *wire) { ab.late, ab.lose = delayed(.1, 3*time.Millisecond), some(.01, 1) }, 1500 * time.Millisecond}, // 2.8 s
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

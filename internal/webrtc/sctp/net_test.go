@@ -97,6 +97,17 @@ func some(share float64, seed uint64) func([]byte) bool {
 	return func([]byte) bool { return rng.Float64() < share }
 }
 
+// delayed returns a function that returns d for a share of the calls, and otherwise 0.
+func delayed(share float64, d time.Duration) func() time.Duration {
+	odd := some(share, 6)
+	return func() time.Duration {
+		if odd(nil) {
+			return d
+		}
+		return 0
+	}
+}
+
 // pair returns both sides of a channel with a way of 10 ms.
 func pair() (a, b *Channel, ab, ba *wire) {
 	ab, ba = &wire{delay: 10 * time.Millisecond}, &wire{delay: 10 * time.Millisecond}

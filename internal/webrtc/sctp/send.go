@@ -39,9 +39,10 @@ type sender struct {
 	order    uint64 // packets that were sent; the order of the last one
 	top      uint64 // the highest order that was acknowledged
 	recovery uint64 // losses up to this order have made the window smaller
+	reorder  reordering
 
-	srtt, variance, minRTT time.Duration
-	timeouts               int // without an acknowledgment between them
+	srtt, variance, minRTT, lastRTT time.Duration
+	timeouts                        int // without an acknowledgment between them
 }
 
 func (t *sender) init(tsn uint32, longest int) {

@@ -8,6 +8,7 @@ type timers struct {
 	setup time.Time // sends INIT or COOKIE ECHO again
 	rtx   time.Time // takes the packets in flight for lost
 	ack   time.Time // acknowledges a single packet
+	late  time.Time // takes packets for lost that others have overtaken
 	timer *time.Timer
 	armed time.Time // when timer fires; zero if it does not
 }
@@ -22,7 +23,7 @@ func (t *timers) stop() {
 func (c *Channel) arm(now time.Time) {
 	t := &c.time
 	var first time.Time
-	for _, at := range [...]time.Time{t.setup, t.rtx, t.ack} {
+	for _, at := range [...]time.Time{t.setup, t.rtx, t.ack, t.late} {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
@@ -58,6 +59,9 @@ func (c *Channel) fire() {
 	}
 	if due(t.rtx) {
 		c.timeout(now)
+	}
+	if due(t.late) {
+		t.late = c.tx.findLost(now)
 	}
 	c.sendLocked(now)
 }

@@ -17,6 +17,7 @@ type cell struct {
 	sends       int  // how often it was sent
 	acked, lost bool // at most one of them
 	order       uint64
+	epoch       uint64    // of the loss with which it was taken for lost; see reordering
 	at          time.Time // when it was last sent
 	data        [cellLen]byte
 }
@@ -81,7 +82,7 @@ func (t *sender) add(ppid byte, b []byte) {
 		}
 		if last == nil || last.n == t.cellLen || last.ppid != ppid {
 			last = cells.Get().(*cell)
-			last.n, last.ppid, last.flags, last.sends, last.acked, last.lost = 0, ppid, 0, 0, false, false
+			last.n, last.ppid, last.flags, last.sends, last.acked, last.lost, last.epoch = 0, ppid, 0, 0, false, false, 0
 			t.cells = append(t.cells, last)
 		}
 		m := copy(last.data[last.n:t.cellLen], b)

@@ -8,7 +8,8 @@ const usual = { beat: 1000, dead: 3500, claim: 300 }; // milliseconds, see below
 export const channelName = (name) => `${name}/leader`;
 
 // Lead is one tab. The leader gives a sign of life each beat. After a time without one, dead, a tab
-// that seeks to lead claims it, and leads if nobody contradicts within the time claim. If two lead
+// that seeks to lead claims it, and leads if nobody contradicts within the time claim. A tab that
+// was alone for that long leads at once: it asks when it begins who else is there. If two lead
 // nevertheless, such as when a frozen one wakes, the one that began last stays.
 export class Lead {
   leading = false;
@@ -16,6 +17,7 @@ export class Lead {
   since = 0; // when this tab claimed
   claimed = false;
   heard = -Infinity; // time of the last sign of a leader
+  alone = true; // no other tab was heard
 
   // ends has won() and lost(), and silent(), which is called when the leader of others has ended.
   constructor(name, ends, times = usual) {
@@ -25,6 +27,8 @@ export class Lead {
     this.channel = new BroadcastChannel(channelName(name));
     this.channel.onmessage = ({ data }) => this.message(data);
     this.looked = performance.now(); // time of the last look
+    this.began = this.looked; // since when it listens for others
+    this.channel.postMessage({ who: true });
     this.timer = setInterval(() => this.look(), times.beat);
   }
 
@@ -47,7 +51,7 @@ export class Lead {
     const now = performance.now(), { beat, claim, dead } = this.times;
     if (now - this.looked > 3 * beat) { // this tab stood still, and others perhaps too: it listens first
       if (this.heard > -Infinity) this.heard = now;
-      this.claimTime = now;
+      this.claimTime = this.began = now;
     }
     this.looked = now;
     if (this.leading) {
@@ -60,24 +64,37 @@ export class Lead {
       this.ends.silent();
     }
     if (!this.seeking) return;
+    if (this.alone && now - this.began >= claim) {
+      this.since = Date.now();
+      this.win();
+      return;
+    }
     if (!this.claimed) {
       this.claimed = true;
       this.claimTime = now;
       this.since = Date.now();
       this.channel.postMessage({ claim: this.id });
     } else if (now - this.claimTime >= claim) {
-      this.claimed = false;
-      this.leading = true;
-      this.beat();
-      this.ends.won();
+      this.win();
       return;
     }
     clearTimeout(this.soon);
     this.soon = setTimeout(() => this.look(), claim + 20);
   }
 
+  win() {
+    this.claimed = false;
+    this.leading = true;
+    this.beat();
+    this.ends.won();
+  }
+
   message(m) {
-    if (m.bye) {
+    this.alone = false;
+    if (m.who) {
+      this.channel.postMessage({ here: true });
+      if (this.leading) this.beat();
+    } else if (m.bye) {
       if (this.leading) return;
       this.heard = Math.min(this.heard, performance.now() - this.times.dead - 1);
       this.look();

@@ -278,3 +278,22 @@ test("the start of a file is handed out while the rest comes, and only what was 
   assert.deepEqual([a.last("part").whole, a.work.download.picker.row], [false, { next: 1, last: 9 }]);
   await end(a);
 });
+
+test("a tab that was alone leads at once, and one beside another asks first", async () => {
+  const ends = { won() {}, lost() {}, silent() {} };
+  const a = new Lead("alone", ends, times);
+  await until("it has listened", () => performance.now() - a.began >= times.claim);
+  a.seek();
+  assert.ok(a.leading);
+  a.end();
+  const b = new Lead("beside", ends, times), c = new Lead("beside", ends, times);
+  await until("they know of each other", () => !b.alone && !c.alone && performance.now() - c.began >= times.claim);
+  b.seek();
+  assert.ok(!b.leading);
+  await until("it leads", () => b.leading);
+  const d = new Lead("beside", ends, times);
+  await until("a new one hears the leader", () => d.heard > 0);
+  d.seek();
+  assert.ok(!d.leading);
+  for (const t of [b, c, d]) t.end();
+});

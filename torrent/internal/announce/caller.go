@@ -60,7 +60,7 @@ func (c *caller) Announce(ctx context.Context, url string, req *tracker.Announce
 		}
 	}
 	p.begin(now, req.Event)
-	req.Twice = IsWebSocket(url) && c.s.twiceLocked(c.swarm, url)
+	req.Twice = IsWebSocket(url) && c.s.twiceLocked(c.swarm, url, req.Event == tracker.EventCompleted || req.Event == tracker.EventStopped)
 	c.s.mu.Unlock()
 	c.s.changed()
 	resp, err := c.call(ctx, url, req)

@@ -22,15 +22,16 @@ func (w *Swarm) SetBeside(own bool, others []*Swarm) { w.beside = &beside{own, o
 func (w *Swarm) SetRanges(serves func() bool) { w.ranges = serves }
 
 // twiceLocked reports whether the site of a WebSocket tracker counts this peer for another announce of
-// the swarm.
-func (s *Scheduler) twiceLocked(w *Swarm, tracker string) bool {
+// the swarm. ending means that the announce reports a completed download or the end: the other announces
+// of the swarm, which may have ended a moment ago, report that too.
+func (s *Scheduler) twiceLocked(w *Swarm, tracker string, ending bool) bool {
 	host := hostname(tracker)
 	if b := w.beside; b != nil {
 		if b.own {
 			return true
 		}
 		for _, other := range b.swarms {
-			if other.active && other.hash == w.hash && other.listedAt(host) {
+			if other.hash == w.hash && other.listedAt(host) && (other.active || ending) {
 				return true
 			}
 		}
