@@ -49,6 +49,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	}
 	c.slot.idle = c.slot.idle && (c.tx.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
 	c.slot.requested = true
+	c.goesOnLocked(time.Now())
 	c.tx.uploads = append(c.tx.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
