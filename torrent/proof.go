@@ -1,16 +1,22 @@
 package torrent
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A seed cannot know whether a new peer uses what it is sent, or has the pieces that it claims. A peer
 // that goes on after data has arrived at it, with another request or a new piece, proves that it
-// does: the system of a peer that reads nothing acknowledges data too, but sends no messages.
+// does: the system of a peer that reads nothing acknowledges data too, but sends no messages. Until
+// then the peer gets its first block like others, and more after them (Conn.WaitUp), and its slot
+// counts as free when no data arrives at it.
 // Torrent.mu guards all of it.
 
 // proof records what is known of a peer's use of data.
 type proof struct {
-	uses   bool // the peer sent a request or announced a piece after data had arrived at it
-	claims bool // the peer had pieces when it joined, and nothing has shown that it passes them on
+	uses   bool               // the peer sent a request or announced a piece after data had arrived at it
+	hurry  context.CancelFunc // ends the wait of the writer for a peer that has proved nothing; nil if there was none
+	claims bool               // the peer had pieces when it joined, and nothing has shown that it passes them on
 }
 
 // goesOnLocked records that the peer requested a block or announced a piece.
@@ -23,6 +29,9 @@ func (c *conn) goesOnLocked(now time.Time) {
 		return
 	}
 	c.proof.uses = true
+	if c.proof.hurry != nil {
+		c.proof.hurry()
+	}
 	c.believeLocked(now)
 }
 
