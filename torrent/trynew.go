@@ -12,7 +12,7 @@ import (
 
 const (
 	tryEvery    = 250 * time.Millisecond // time between two looks at such peers while others wait for their first slot
-	proofPause  = 500 * time.Millisecond // time in which no data arrives at a peer that has proved nothing, after which its slot counts as free
+	proofPause  = 500 * time.Millisecond // least time in which no data arrives at a peer that has proved nothing, after which its slot counts as free
 	proofBytes  = 16 << 10               // bytes that such a peer is sent before other peers may go on with their own
 	uselessStop = 2 * time.Second        // time in which no data arrives at such a peer, after which it is useless
 )
@@ -39,6 +39,16 @@ func (c *conn) doubtfulLocked() bool { return !c.proof.uses && c.received.Load()
 func (c *conn) stopsLocked(now time.Time, d time.Duration) bool {
 	return c.doubtfulLocked() && c.slot.requested && c.sent.Load() >= proofBytes &&
 		now.Sub(c.slot.arrivedAt) >= d && now.Sub(c.tx.unchokedAt) >= d
+}
+
+// proofPauseLocked returns the time in which no data arrives at a doubtful peer, after which its slot
+// counts as free. It is longer on a slow line, whose blocks take long by themselves.
+func (t *Torrent) proofPauseLocked() time.Duration {
+	const blocks = 256 << 10 // bytes that are on the way to several peers
+	if rate := t.rates.up.rate; rate > blocks/stallWait.Seconds() {
+		return max(proofPause, time.Duration(blocks/rate*float64(time.Second)))
+	}
+	return stallWait
 }
 
 // tryMoreSoonLocked makes tryMore run soon if the torrent seeds and peers wait for their first slot.

@@ -176,12 +176,13 @@ func (c *conn) waitingSinceLocked() time.Time {
 func (t *Torrent) freeSlotLocked(now time.Time) bool {
 	t.slots.passes++
 	used, tried, unchoked, seeding := 0, 0, 0, t.status.state == StateSeeding
+	pause := t.proofPauseLocked()
 	for _, c := range t.peerConns.byID {
 		switch {
 		case c == nil || c.wire.amChoking:
 			continue
 		case !c.wantsSlotLocked():
-		case seeding && c.stopsLocked(now, proofPause):
+		case seeding && c.stopsLocked(now, pause):
 			t.slots.stopped = true
 		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
 			used++
