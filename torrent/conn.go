@@ -64,6 +64,7 @@ type conn struct {
 	req    requestState
 	tx     sendState
 	slot   slotUse
+	proof  proof
 }
 
 // remotePeer describes the peer as it is known after the handshake.

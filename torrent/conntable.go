@@ -118,6 +118,9 @@ func (c *conn) leave(err error) {
 	t.peerConns.changes++
 	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.peer.key, c.peer.source()})
 	c.tx.uploads = nil
+	if t.status.state == StateSeeding && c.doubtfulLocked() && c.sent.Load() >= proofBytes {
+		t.s.rememberUseless(c.peer.source(), time.Now())
+	}
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute
 	if c.ext.listens.IsValid() {
 		c.listLocked().Disconnected(c.ext.listens, time.Now(), outcomeOf(err, useful))

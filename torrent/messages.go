@@ -110,6 +110,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 		}
 		t.pick.PeerLeft(c.id)
 		t.pick.PeerJoined(c.id, have.Clone())
+		c.claimsLocked()
 	}
 	if t.pick.PeerIsSeed(c.id) {
 		t.sawSeedLocked(time.Now())
@@ -140,6 +141,7 @@ func (c *conn) haveLocked(piece int64) error {
 	}
 	c.wire.gotFirst = true
 	c.wire.sent.announced(int(piece))
+	c.goesOnLocked(time.Now())
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
@@ -181,7 +183,7 @@ func (c *conn) updateInterestLocked() {
 // chokedLocked handles a choke message. It makes outstanding requests void (BEP 3), except
 // with the Fast extension, where the peer rejects each request that it drops (BEP 6).
 func (c *conn) chokedLocked() {
-	c.wire.peerChoking = true
+	c.wire.peerChoking, c.req.askedAt = true, time.Time{}
 	if c.peer.reserved.Fast() {
 		return
 	}

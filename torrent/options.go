@@ -166,7 +166,8 @@ type Options struct {
 //
 // A SendLimit may also have a method WaitFirst that is like Wait. Connections call it for blocks
 // of a torrent that seeds and whose peers do not have all of it yet. They should go before the
-// blocks of other torrents.
+// blocks of other torrents. It may have a method WaitLast that is like Wait. Connections call it for
+// blocks to peers that have not shown that they use what they are sent. These should go after others.
 type SendLimit interface {
 	// Rate returns the limit in bytes per second; 0 is unlimited.
 	Rate() int64

@@ -227,7 +227,7 @@ func (p *rangePeer) send(w http.ResponseWriter, c *rangeConn, begin, end int64) 
 	control := http.NewResponseController(w)
 	for at := begin; at < end; {
 		n := int(min(end-at, int64(p.sock.UpBatch(rangeChunk))))
-		if p.sock.WaitUp(t.life.ctx, n, false) != nil {
+		if p.sock.WaitUp(t.life.ctx, n, transport.Normal) != nil {
 			return sent
 		}
 		if err := t.readBlocks([]upload{{at: at, length: uint32(n)}}, buf[:n]); err != nil {

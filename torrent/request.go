@@ -19,8 +19,10 @@ const (
 
 // Assumptions of the endgame.
 const (
-	freshFor  = 5 * time.Second // how long a peer may take to send its first block
-	lateLeast = 0.25            // seconds by which a second peer must be faster, so that a block is requested twice
+	freshFor  = 5 * time.Second       // how long a peer may take to send its first block
+	silentFor = time.Second           // the same while a peer that sends blocks has nothing else to send
+	lookEvery = 50 * time.Millisecond // least time between two searches for blocks at silent peers
+	lateLeast = 0.25                  // seconds by which a second peer must be faster, so that a block is requested twice
 )
 
 // requestState is the state of this side's requests to one peer.
@@ -36,6 +38,8 @@ type requestState struct {
 	busyRate    float64   // average bytes a second while requests were outstanding
 	busySeconds int       // seconds in which requests were outstanding
 	busyBytes   int64     // conn.received at the end of the last second
+	askedAt     time.Time // when a block was first requested from the peer since it last choked this side; zero if none was
+	lookedAt    time.Time // when blocks at silent peers were last looked for
 }
 
 // pipeline decides how many requests are outstanding at one peer. Like TCP it starts
@@ -84,15 +88,19 @@ func (c *conn) refillLocked(now time.Time) {
 		return
 	}
 	depth := min(c.req.pipe.depth, c.ext.reqq)
-	if c.req.snubbed {
+	silent := c.silentLocked(now, silentFor)
+	if c.req.snubbed || silent {
 		depth = snubQueue
 	}
 	pending := t.pick.PendingOf(c.id)
+	if silent && pending == 0 && now.Sub(c.req.lastBlock) < freshFor {
+		return // the next blocks would wait as the last ones did
+	}
 	// Fewer requests at a time would cause a write for each block that arrives.
 	if more := depth - pending; more < 1 || pending > 0 && more < min(askTogether, depth/4) {
 		return
 	}
-	if pending == 0 && c.req.generation == t.pick.Generation() && c.req.generation != 0 && !t.pick.Endgame() {
+	if pending == 0 && c.req.generation == t.pick.Generation() && c.req.generation != 0 && !t.pick.Endgame() && !c.mayLookLocked(now) {
 		return
 	}
 	opt := picker.PickOptions{
@@ -111,11 +119,16 @@ func (c *conn) refillLocked(now time.Time) {
 			t.pieces.picked = t.pick.Pick(t.pieces.picked[:0], c.id, depth-pending, opt)
 		}
 	}
-	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && !c.req.snubbed {
+	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && !c.req.snubbed && !silent {
 		// Endgame: this side requests from the peer a few blocks that other peers were
-		// asked for. Most of those are on their way already.
+		// asked for. Most of those are on their way already. Before the endgame these are
+		// blocks at peers that never sent one, so that their pieces do not wait.
 		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.peerConns.byID[p], now) }
-		if c.req.busyRate > 0 && now.Sub(t.rates.received) > freshFor {
+		if !t.pick.Endgame() {
+			opt.Early, opt.Late = c.mayLookLocked(now), func(p picker.PeerID) bool { return c.outwaitsLocked(t.peerConns.byID[p], now) }
+			c.req.lookedAt = now
+		}
+		if c.received.Load() > 0 {
 			opt.Requesters = picker.MaxRequesters // all that were asked may be peers that never answer
 		}
 		t.pieces.picked = t.pick.Pick(t.pieces.picked, c.id, max(1, depth/4), opt)
@@ -127,6 +140,9 @@ func (c *conn) refillLocked(now time.Time) {
 	}
 	if pending == 0 {
 		c.req.lastBlock = now
+	}
+	if c.req.askedAt.IsZero() {
+		c.req.askedAt = now
 	}
 	for _, b := range t.pieces.picked {
 		c.tx.control = peerwire.AppendBlock(c.tx.control, peerwire.Request, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
@@ -151,15 +167,40 @@ func (c *conn) fasterLocked(o *conn, now time.Time) bool {
 		return true
 	}
 	if o.req.busyRate == 0 && now.Sub(o.req.lastBlock) < freshFor {
-		return false
-	}
-	mine := c.req.busyRate
-	if mine == 0 {
-		mine = max(1, c.t.rates.down.rate/float64(c.t.peerConns.n)) // not known: assume the average of all peers
+		return c.outwaitsLocked(o, now)
 	}
 	seconds := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.req.busyRate)
 	seconds = max(seconds, now.Sub(o.req.lastBlock).Seconds())
-	return seconds > lateLeast+8*picker.BlockSize/mine
+	return seconds > lateLeast+c.secondsLocked()
+}
+
+// secondsLocked returns how many seconds c probably takes to send eight blocks.
+func (c *conn) secondsLocked() float64 {
+	rate := c.req.busyRate
+	if rate == 0 {
+		// Not known: assume the average of all peers, or that all blocks of the peer arrived within a second.
+		rate = max(1, c.t.rates.down.rate/float64(c.t.peerConns.n), float64(c.received.Load()))
+	}
+	return 8 * picker.BlockSize / rate
+}
+
+// silentLocked reports whether the peer has never sent a block, and was first asked for one longer ago
+// than d.
+func (c *conn) silentLocked(now time.Time, d time.Duration) bool {
+	return c.received.Load() == 0 && !c.req.askedAt.IsZero() && now.Sub(c.req.askedAt) > d
+}
+
+// outwaitsLocked reports whether o never sent a block although it was asked for some so long ago that
+// c, which sends blocks, would have sent them. It is false for a web seed, where o is nil.
+func (c *conn) outwaitsLocked(o *conn, now time.Time) bool {
+	return o != nil && (o.req.snubbed ||
+		c.received.Load() > 0 && o.silentLocked(now, silentFor+time.Duration(c.secondsLocked()*float64(time.Second))))
+}
+
+// mayLookLocked reports whether blocks that silent peers were asked for may be requested from c too, as
+// far as c and the time since the last search are concerned.
+func (c *conn) mayLookLocked(now time.Time) bool {
+	return c.received.Load() > 0 && !c.wire.peerChoking && !c.req.snubbed && now.Sub(c.req.lookedAt) >= lookEvery
 }
 
 // refillOthersLocked lets every connection request blocks that became free.

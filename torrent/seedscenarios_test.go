@@ -30,6 +30,8 @@ type behavior struct {
 	asks        bool          // requests the pieces that the seed shows it
 	guesses     bool          // requests pieces that the seed did not show it
 	cancels     bool          // cancels each request at once
+	unchokes    bool          // unchokes the other side
+	noise       bool          // answers requests with blocks of zeros
 	reads       int64         // bytes a second that it reads after its first request; 0 means none, below 0 no limit
 	returns     time.Duration // disconnects after this time and connects again; 0 means that it stays
 }
@@ -47,6 +49,8 @@ var behaviors = map[string]behavior{
 	"claims pieces that it lacks":   {handshake: true, interested: true, claims: true, reads: -1},
 	"claims pieces and never reads": {handshake: true, interested: true, claims: true, asks: true},
 	"has everything after 20 s":     {handshake: true, interested: true, hasAllAfter: 20 * time.Second, reads: -1},
+	"claims pieces and is silent":   {handshake: true, interested: true, claims: true, unchokes: true, reads: -1},
+	"sends noise":                   {handshake: true, interested: true, claims: true, unchokes: true, noise: true, reads: -1},
 	"interest comes and goes":       {handshake: true, flips: true, reads: -1},
 	"is idle, comes back each 5 s":  {handshake: true, interested: true, reads: -1, returns: 5 * time.Second},
 	"asks, comes back each 5 s":     {handshake: true, interested: true, asks: true, returns: 5 * time.Second},
@@ -92,6 +96,9 @@ func (b behavior) play(ctx context.Context, conn net.Conn, hash spate.InfoHash, 
 	}
 	if b.interested || b.flips {
 		hello = peerwire.AppendSimple(hello, peerwire.Interested)
+	}
+	if b.unchokes {
+		hello = peerwire.AppendSimple(hello, peerwire.Unchoke)
 	}
 	if p.write(hello) != nil {
 		return
@@ -183,6 +190,11 @@ func (p *uselessPeer) read() {
 				p.unchoked = true
 			case peerwire.Choke:
 				p.unchoked = false
+			case peerwire.Request:
+				if p.noise {
+					block := make([]byte, min(m.Length, 16<<10))
+					p.write(append(peerwire.AppendPieceHeader(nil, m.Index, m.Begin, uint32(len(block))), block...))
+				}
 			}
 			buf = buf[n:]
 		}

@@ -173,7 +173,7 @@ func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	t.super.Tick(t.peerConns.n, t.maySuperSeedLocked(), now)
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone {
-			t.super.SetKeeps(c.id, c.keepsLocked(now))
+			t.super.SetKeeps(c.id, c.proof.claims || c.keepsLocked(now))
 			c.showPiecesLocked()
 			c.appendHavesLocked(t.super.Rest(c.id))
 		}
@@ -202,7 +202,9 @@ func (c *conn) keepsLocked(now time.Time) bool {
 
 // announcedLocked records that the peer has announced a piece that was not sent to it as a whole.
 func (c *conn) announcedLocked(piece uint32) {
+	now := time.Now()
 	if o := c.t.passedOn; o != nil {
-		o.Has(uint32(c.id), piece, time.Now())
+		o.Has(uint32(c.id), piece, now)
 	}
+	c.passedLocked(piece, now)
 }

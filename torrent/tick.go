@@ -45,6 +45,7 @@ func (t *Torrent) tick(now time.Time) {
 	if free {
 		t.fillSlotsLocked(now)
 	}
+	t.tryMoreSoonLocked()
 	t.addSpareSlotsLocked(now)
 	t.addFastSlotsLocked(now)
 	if running && t.peerConns.n > 0 && now.Sub(t.slots.decidedAt) >= chokeEvery {

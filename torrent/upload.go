@@ -1,11 +1,13 @@
 package torrent
 
 import (
+	"context"
 	"net"
 	"time"
 
 	"spate/internal/units"
 	"spate/peerwire"
+	"spate/torrent/internal/transport"
 )
 
 // upload is a block that a peer requested.
@@ -49,6 +51,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	}
 	c.slot.idle = c.slot.idle && (c.tx.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
 	c.slot.requested = true
+	c.goesOnLocked(time.Now())
 	c.tx.uploads = append(c.tx.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
@@ -166,11 +169,14 @@ func (c *conn) say(control []byte) {
 type sendBatch struct {
 	control []byte
 	blocks  []upload
-	first   bool   // the blocks are of the first copy
 	data    []byte // contents of the blocks, one after the other
 	headers []byte
-	vec     net.Buffers
-	rest    net.Buffers // the part of vec that is not written yet
+
+	priority transport.Priority
+	waits    context.Context    // ends the wait with this priority
+	hurry    context.CancelFunc // ends waits; nil if that is the context of the torrent
+	vec      net.Buffers
+	rest     net.Buffers // the part of vec that is not written yet
 }
 
 // send writes until nothing is left to write. Errors end the connection.
@@ -219,7 +225,11 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.tx.uploads = c.tx.uploads[:copy(c.tx.uploads, c.tx.uploads[len(b.blocks):])]
 	c.t.super.Writing(c.id, len(b.blocks))
 	c.showPiecesLocked()
-	b.first = c.t.sendsFirstCopyLocked()
+	b.priority, b.waits, b.hurry = c.priorityLocked(), c.t.life.ctx, nil
+	if b.priority == transport.Last {
+		b.waits, b.hurry = context.WithCancel(c.t.life.ctx)
+		c.proof.hurry = b.hurry
+	}
 	c.tx.lastWrite = time.Now()
 	return true
 }
@@ -231,6 +241,8 @@ func (c *conn) batchLocked() int {
 	switch rate := int(c.tx.meter.rate); {
 	case rate > 0 && rate < uploadBatch:
 		return max(little, rate/2)
+	case c.doubtfulLocked():
+		return little
 	case c.sent.Load() < known:
 		return 4 * little
 	}
@@ -248,7 +260,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := c.sock.WaitUp(t.life.ctx, total, b.first); err != nil {
+	if err := c.waitUp(b, total); err != nil {
 		return err
 	}
 	if b.data == nil {
@@ -268,6 +280,20 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	c.sent.Add(int64(total))
 	t.count.uploaded.Add(int64(total))
 	return nil
+}
+
+// waitUp waits for the upload limits. If the peer proves meanwhile that it uses data, the rest of the
+// wait is that of other peers.
+func (c *conn) waitUp(b *sendBatch, n int) error {
+	err := c.sock.WaitUp(b.waits, n, b.priority)
+	if b.hurry == nil {
+		return err
+	}
+	b.hurry()
+	if err == nil || c.t.life.ctx.Err() != nil {
+		return err
+	}
+	return c.sock.WaitUp(c.t.life.ctx, n, transport.Normal)
 }
 
 // writeVec writes the control messages and the blocks with their headers.

@@ -51,6 +51,9 @@ type uploadSlots struct {
 	decidedAt    time.Time     // when the choker last decided; zero if it should decide at the next tick
 	candidates   []choker.Peer // reused by each decision
 	fullAt       time.Time     // when data last waited for a limit of the upload rate
+	newest       bool          // the next new peer that is unchoked is the newest, if there are peers that stop
+	stopped      bool          // a peer was sent data and went on with nothing
+	trying       bool          // a call of tryMore is due
 	passes       int           // passes over all connections that messages can cause; tests bound it
 }
 
@@ -59,13 +62,7 @@ type uploadSlots struct {
 func (c *conn) updateIdleLocked(now time.Time) bool {
 	u := &c.slot
 	was := u.idle
-	unacked := 0
-	if c.tx.writing || !c.wire.amChoking {
-		unacked, _ = c.sock.Unacked()
-	}
-	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
-		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
-	}
+	c.noteArrivalsLocked(now)
 	switch unchokedFor := now.Sub(c.tx.unchokedAt); {
 	case c.tx.writing && now.Sub(c.tx.lastWrite) > stuckAfter:
 		u.idle = true
@@ -83,6 +80,17 @@ func (c *conn) updateIdleLocked(now time.Time) bool {
 	}
 	u.inUse = u.inUse && !u.idle
 	return u.idle && !was && !c.wire.amChoking
+}
+
+// noteArrivalsLocked finds out whether data has arrived at the peer since the last call.
+func (c *conn) noteArrivalsLocked(now time.Time) {
+	u, unacked := &c.slot, 0
+	if c.tx.writing || !c.wire.amChoking {
+		unacked, _ = c.sock.Unacked()
+	}
+	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
+		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
+	}
 }
 
 // sentSinceUnchokeLocked reports whether blocks were sent to the peer since it was unchoked.
@@ -134,6 +142,7 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 		if best == nil {
 			return
 		}
+		t.slots.newest = !t.slots.newest
 		best.unchokeLocked(now)
 		best.kickLocked()
 	}
@@ -146,6 +155,8 @@ func (c *conn) precedesLocked(o *conn) bool {
 		return c.req.meter.rate > o.req.meter.rate
 	case c.slot.knownUseless != o.slot.knownUseless:
 		return o.slot.knownUseless
+	case c.t.slots.stopped && c.t.slots.newest && c.t.status.state == StateSeeding && (c.tx.unchokedAt.IsZero() || o.tx.unchokedAt.IsZero()):
+		return c.tx.unchokedAt.IsZero() && (!o.tx.unchokedAt.IsZero() || c.peer.since.After(o.peer.since))
 	}
 	return c.waitingSinceLocked().Before(o.waitingSinceLocked())
 }
@@ -176,11 +187,14 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 // their request may be on the way, and all that are unchoked.
 func (t *Torrent) usedSlotsLocked(now time.Time) (used, tried, unchoked int) {
 	seeding := t.status.state == StateSeeding
+	pause := t.proofPauseLocked()
 	for _, c := range t.peerConns.byID {
 		switch {
 		case c == nil || c.wire.amChoking:
 			continue
 		case !c.wantsSlotLocked():
+		case seeding && c.stopsLocked(now, pause):
+			t.slots.stopped = true
 		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
 			used++
 		case c.slot.requested && now.Sub(c.tx.unchokedAt) < stallWait:

@@ -15,10 +15,14 @@ const (
 	first  priority = iota // of WaitFirst
 	normal                 // of Wait
 	later                  // of WaitLater
+	last                   // of WaitLast
 	priorities
 )
 
-var floors = [priorities]float64{normal: 0.2, later: 0.1}
+var floors = [priorities]float64{normal: 0.2, later: 0.1, last: 0.05}
+
+// mostParts limits the part of a priority while callers of an earlier priority wait.
+var mostParts = [priorities]float64{normal: 0.5, later: 0.5, last: 0.1}
 
 const (
 	// window is the time between two changes of a part.
@@ -34,8 +38,6 @@ const (
 	leftOver = 0.05
 	// shrink is the factor of one change.
 	shrink = 0.7
-	// mostPart limits the part while callers of an earlier priority wait.
-	mostPart = 0.5
 )
 
 // class holds the callers of one priority.
@@ -87,7 +89,7 @@ func (l *Limiter) share(d time.Duration, unused float64) {
 		part := c.part
 		if l.earlierWait(k) {
 			c.waited += d
-			part = min(part, mostPart)
+			part = min(part, mostParts[k])
 		}
 		c.tokens = min(c.tokens+part*d.Seconds()*float64(l.rate.Load()), max(float64(l.turn()), l.burstOf(burstTime)*part))
 	}
@@ -101,7 +103,7 @@ func (l *Limiter) share(d time.Duration, unused float64) {
 		case unused > leftOver:
 			c.part = min(1, c.part+unused/2)
 		case c.waited.Seconds() > contested*d.Seconds():
-			c.part = max(floors[k], min(mostPart, c.part*shrink))
+			c.part = max(floors[k], min(mostParts[k], c.part*shrink))
 		}
 		c.waited = 0
 	}

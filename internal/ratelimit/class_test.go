@@ -116,9 +116,33 @@ func TestFirstGoesFirst(t *testing.T) {
 		all = append(all, repeat(caller{k, 16 << 10, time.Millisecond, 0, always}, 3)...)
 	}
 	got := share(t, all)
-	for k, want := range []float64{0.7, 0.2, 0.1} {
+	for k, want := range []float64{0.65, 0.2, 0.1, 0.05} {
 		if r := rate(got[k][5:]); r < want-0.03 || r > want+0.03 {
 			t.Errorf("priority %d gets %.2f of the limit, want %.2f", k, r, want)
 		}
+	}
+}
+
+// TestLastShrinksAtOnce checks that callers of last, which use the whole limit, leave nine tenths of it
+// to others within half a second.
+func TestLastShrinksAtOnce(t *testing.T) {
+	t.Parallel()
+	l := New(1_000_000)
+	now := time.Now()
+	for k := range l.class {
+		l.class[k].part = 1
+	}
+	l.last, l.shares.start = now, now
+	l.class[first].push(&waiter{need: 1 << 20, ready: make(chan struct{})})
+	for range 20 {
+		now = now.Add(25 * time.Millisecond)
+		l.last = now
+		l.share(25*time.Millisecond, 0)
+	}
+	if p := l.class[last].part; p > 0.1 {
+		t.Errorf("the part of last is %.2f after half a second, want at most 0.1", p)
+	}
+	if p := l.class[later].part; p < 0.2 {
+		t.Errorf("the part of later is %.2f after half a second, want more", p)
 	}
 }

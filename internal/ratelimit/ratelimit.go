@@ -159,6 +159,10 @@ func (l *Limiter) WaitFirst(ctx context.Context, n int) error { return l.wait(ct
 // together get at least a tenth of the limit.
 func (l *Limiter) WaitLater(ctx context.Context, n int) error { return l.wait(ctx, n, later) }
 
+// WaitLast is like Wait with the lowest priority. While others wait, all callers of WaitLast together
+// get at least a twentieth of the limit.
+func (l *Limiter) WaitLast(ctx context.Context, n int) error { return l.wait(ctx, n, last) }
+
 func (l *Limiter) wait(ctx context.Context, n int, k priority) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil

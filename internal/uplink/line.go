@@ -218,6 +218,11 @@ func (s *Socket) WaitLater(ctx context.Context, n int) error {
 	return s.bulkLimiter().WaitLater(ctx, n)
 }
 
+// WaitLast is [ratelimit.Limiter.WaitLast].
+func (s *Socket) WaitLast(ctx context.Context, n int) error {
+	return s.bulkLimiter().WaitLast(ctx, n)
+}
+
 // GiveBack is [ratelimit.Limiter.GiveBack].
 func (s *Socket) GiveBack(n int) { s.limiter().GiveBack(n) }
 

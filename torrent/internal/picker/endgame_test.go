@@ -89,3 +89,28 @@ func TestEndgameOrder(t *testing.T) {
 		t.Errorf("picked %v, want three blocks of the piece other than %d", got, drop)
 	}
 }
+
+// TestEarly checks that the option Early returns requested blocks before the endgame, and only blocks
+// whose requesters are all late.
+func TestEarly(t *testing.T) {
+	k := newPicker(t, 3, 8)
+	k.PeerJoined(0, field(3, 0, 1))
+	k.PeerJoined(1, field(3, 0))
+	k.PeerJoined(2, field(3, 2))
+	k.Pick(nil, 1, 4, PickOptions{})
+	k.Pick(nil, 0, 4, PickOptions{Only: []int32{0}})
+	k.PeerJoined(3, field(3, 0))
+	early := PickOptions{Early: true, Late: func(p PeerID) bool { return p == 1 }}
+	if got := k.Pick(nil, 3, 100, PickOptions{Endgame: true, Late: early.Late}); k.Endgame() || len(got) != 0 {
+		t.Fatalf("picked %v, endgame %v; the endgame must not have begun", got, k.Endgame())
+	}
+	if got := k.Pick(nil, 3, 100, PickOptions{Early: true}); len(got) != 0 {
+		t.Errorf("picked %v without the option Late", got)
+	}
+	if got := k.Pick(nil, 3, 100, early); len(got) != 4 || !k.Requested(got[0], 1) || got[0].Piece != 0 {
+		t.Errorf("picked %v, want the four blocks of the late peer", got)
+	}
+	if got := k.Pick(nil, 3, 100, early); len(got) != 0 {
+		t.Errorf("picked %v a second time", got)
+	}
+}

@@ -6,7 +6,8 @@ type PickOptions struct {
 	Sequential  bool              // open the piece with the lowest index instead of the rarest
 	Adjacent    bool              // open the piece after the one that the peer opened last, if it is free (web seeds)
 	Endgame     bool              // in the endgame, return blocks that are requested from other peers
-	Late        func(PeerID) bool // limits the endgame to blocks whose requesters are all late; nil sets no limit
+	Early       bool              // the same before the endgame; Late must be set
+	Late        func(PeerID) bool // limits Endgame and Early to blocks whose requesters are all late; nil sets no limit
 	Requesters  int               // the most requesters of a block in the endgame; 0 means 2
 	UrgentTwice bool              // return urgent blocks that are requested from one other peer
 	NoUrgent    bool              // return no urgent pieces, because the peer is too slow
@@ -42,7 +43,7 @@ func (k *Picker) Pick(dst []Block, p PeerID, n int, opt PickOptions) []Block {
 	if opt.UrgentTwice && !opt.NoUrgent {
 		c.pickUrgentDuplicates()
 	}
-	if opt.Endgame && c.remaining > 0 && k.Endgame() {
+	if c.remaining > 0 && (opt.Early && opt.Late != nil || opt.Endgame && k.Endgame()) {
 		c.pickEndgame()
 	}
 	return c.dst

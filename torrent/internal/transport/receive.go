@@ -107,5 +107,5 @@ func (c *Conn) handle(ctx context.Context, h Handler, n int) (err error) {
 	if c.need, err = h.Received(); err != nil {
 		return err
 	}
-	return waitFor(ctx, c.down, n, false, &c.waitingDown)
+	return waitFor(ctx, c.down, n, Normal, &c.waitingDown)
 }

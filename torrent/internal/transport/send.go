@@ -17,10 +17,9 @@ func (c *Conn) TryWrite(b []byte) int {
 	return c.sock.TryWrite(b)
 }
 
-// WaitUp returns when the upload limits let n bytes pass, or with the error of ctx. first means
-// that the bytes go before others where a limit is a [FirstLimit].
-func (c *Conn) WaitUp(ctx context.Context, n int, first bool) error {
-	return waitFor(ctx, c.up, n, first, &c.waitingUp)
+// WaitUp returns when the upload limits let n bytes pass, or with the error of ctx.
+func (c *Conn) WaitUp(ctx context.Context, n int, p Priority) error {
+	return waitFor(ctx, c.up, n, p, &c.waitingUp)
 }
 
 // UpBatch returns how many of n bytes may be written at once, so that connections take

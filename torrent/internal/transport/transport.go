@@ -57,6 +57,23 @@ type FirstLimit interface {
 	WaitFirst(ctx context.Context, n int) error
 }
 
+// LastLimit is a [Limit] with a low priority.
+type LastLimit interface {
+	Limit
+	// WaitLast is like Wait, and goes after the callers of Wait.
+	WaitLast(ctx context.Context, n int) error
+}
+
+// Priority is the order in which connections may write where a limit has priorities.
+type Priority uint8
+
+// The priorities of [Conn.WaitUp].
+const (
+	Normal Priority = iota
+	First           // before the others, where a limit is a [FirstLimit]
+	Last            // after the others, where a limit is a [LastLimit]
+)
+
 // Options configure a connection.
 type Options struct {
 	// Buffers are the free lists of the session.
@@ -135,9 +152,9 @@ func (c *Conn) WaitingDown() bool { return c.waitingDown.Load() }
 // WaitingUp reports whether the goroutine that writes waits in WaitUp.
 func (c *Conn) WaitingUp() bool { return c.waitingUp.Load() }
 
-// waitFor returns when every limit lets n bytes pass, or with the error of ctx. first is that
+// waitFor returns when every limit lets n bytes pass, or with the error of ctx. p is that
 // of [Conn.WaitUp]. waiting is true meanwhile.
-func waitFor(ctx context.Context, limits []Limit, n int, first bool, waiting *atomic.Bool) error {
+func waitFor(ctx context.Context, limits []Limit, n int, p Priority, waiting *atomic.Bool) error {
 	if !limited(limits) {
 		return nil
 	}
@@ -145,8 +162,11 @@ func waitFor(ctx context.Context, limits []Limit, n int, first bool, waiting *at
 	defer waiting.Store(false)
 	for _, l := range limits {
 		wait := l.Wait
-		if f, ok := l.(FirstLimit); ok && first {
+		if f, ok := l.(FirstLimit); ok && p == First {
 			wait = f.WaitFirst
+		}
+		if f, ok := l.(LastLimit); ok && p == Last {
+			wait = f.WaitLast
 		}
 		if err := wait(ctx, n); err != nil {
 			return err
