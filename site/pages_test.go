@@ -20,7 +20,7 @@ import (
 // tags matches the tags of a page, and attributes the attributes of a tag.
 var (
 	tags       = regexp.MustCompile(`<([a-zA-Z/!][^\s>]*)([^>]*)>`)
-	attributes = regexp.MustCompile(`\s([a-zA-Z:-]+)="([^"]*)"`)
+	attributes = regexp.MustCompile(`\s([a-zA-Z0-9:-]+)="([^"]*)"`)
 )
 
 // clientLinks are the links of the pages to other sites.

@@ -18,7 +18,7 @@ type setting struct{ table, key, value, meaning string }
 // "# key = value" behind the comment that describes the key.
 func settings(text string) (all []setting) {
 	line := regexp.MustCompile(`^# ([a-z0-9-]+) = (.+)$`)
-	head := regexp.MustCompile(`^\[([a-z]+)\]$`)
+	head := regexp.MustCompile(`^(?:# \[)?\[([a-z]+)\]\]?$`) // [[on]] stands in a comment, because it would be a rule
 	table, meaning := "", ""
 	for l := range strings.Lines(text) {
 		l = strings.TrimRight(l, "\n")
