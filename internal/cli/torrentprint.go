@@ -108,6 +108,8 @@ func (a *app) printTorrentChange(what string, i *daemon.TorrentInfo) {
 		a.PrintJSON(torrentEvent{what, *i})
 	case what == "failed":
 		a.Warnf("%s failed: %s", i.Name, i.Error)
+	case what == "stalled":
+		a.Notef("%s", strings.TrimSuffix(i.Name+" receives nothing: "+i.StallReason, ": "))
 	case what == "metadata":
 		a.Notef("%s: a peer has sent the torrent", i.Name)
 	default:

@@ -62,8 +62,8 @@ type Observer interface {
 	// "published" or "withdrawn". It may be called concurrently.
 	Changed(what string, r *publish.Release)
 	// TorrentChanged is called for each change of an added torrent. what is "added", "metadata",
-	// "completed", "finished", "paused", "resumed", "moved", "removed" or "failed". It may be called
-	// concurrently.
+	// "completed", "stalled", "finished", "paused", "resumed", "moved", "removed" or "failed". It may
+	// be called concurrently.
 	TorrentChanged(what string, i *TorrentInfo)
 }
 

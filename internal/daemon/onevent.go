@@ -24,6 +24,22 @@ func (d *Daemon) changed(what string, r *publish.Release) {
 	d.conf.Events.Tell(d.releaseEvent(onevent.Kind(what), r))
 }
 
+// torrentKinds maps the changes of added torrents to events. That one halted later is told by
+// tellTorrents.
+var torrentKinds = map[string]onevent.Kind{
+	"added": onevent.Added, "metadata": onevent.Metadata, "completed": onevent.Completed, "stalled": onevent.Stalled, "failed": onevent.Failed,
+}
+
+// torrentChanged reports a change of an added torrent.
+func (d *Daemon) torrentChanged(what string, i *TorrentInfo) {
+	d.observer.TorrentChanged(what, i)
+	if k, ok := torrentKinds[what]; ok {
+		d.conf.Events.Tell(onevent.Event{
+			Kind: k, Name: i.Name, InfoHash: i.InfoHash, Path: i.Path, Size: i.TotalLength, Label: i.Label, Message: cmp.Or(i.Error, i.StallReason),
+		})
+	}
+}
+
 // releaseEvent returns an event about a release.
 func (d *Daemon) releaseEvent(k onevent.Kind, r *publish.Release) onevent.Event {
 	base, _ := d.BaseURL()

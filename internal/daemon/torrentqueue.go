@@ -103,11 +103,11 @@ func (t *Torrents) follow(now time.Time) {
 	t.mu.Unlock()
 	for _, e := range running {
 		t.mu.Lock()
-		ih := e.rec.InfoHash
+		ih, goal := e.rec.InfoHash, goalOf(&e.rec)
 		t.mu.Unlock()
 		if tor := t.session.Torrent(ih); tor != nil {
 			t.followOne(e, tor, now)
-		} else if goalOf(&e.rec) {
+		} else if goal {
 			t.countSeeding(e, nil, now)
 		}
 	}
@@ -119,7 +119,7 @@ func goalOf(r *torrentRecord) bool { return r.Ratio > 0 || r.SeedTime > 0 || r.N
 func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Time) {
 	st := tor.Stats()
 	if n := st.Downloaded + st.Uploaded; n != e.bytes || e.busy.IsZero() || st.State == torrent.StateChecking {
-		e.bytes, e.busy = n, now
+		e.bytes, e.busy, e.stalled = n, now, false
 	}
 	switch st.State {
 	case torrent.StateSeeding:
@@ -147,6 +147,10 @@ func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Tim
 		if direct != "" && !e.asked && now.Sub(e.busy) >= idleAfter {
 			e.asked = true
 			tor.AddWebSeeds([]string{direct})
+		}
+		if !e.stalled && now.Sub(e.busy) >= idleAfter {
+			e.stalled = true
+			t.tell("stalled", e)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/source"
-	"spate/publish"
 )
 
 // TorrentsConfig configures the added torrents of a daemon.
@@ -71,6 +70,7 @@ type addedTorrent struct {
 	download *Download // guarded by op; nil if the engine does not download it
 	busy     time.Time // when it last received or sent data; owned by Run
 	bytes    int64     // received and sent by then; owned by Run
+	stalled  bool      // it was told that nothing comes; owned by Run
 	began    time.Time // when its seeding was last counted; owned by Run
 	asked    bool      // its last resort was asked; owned by Run
 }
@@ -109,7 +109,7 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), by: map[spate.InfoHash]*addedTorrent{},
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
-	t.event = func(what string, i *TorrentInfo) { d.observer.TorrentChanged(what, i) }
+	t.event = d.torrentChanged
 	d.torrents = t
 	return t.load()
 }
@@ -130,16 +130,11 @@ func (t *Torrents) load() error {
 
 // releaseOf returns the release whose torrent has an info-hash, or "".
 func (d *Daemon) releaseOf(ih spate.InfoHash) string {
-	list, _, err := d.Catalog().List(d.life, publish.Query{All: true})
+	r, err := d.Catalog().Find(d.life, ih)
 	if err != nil {
 		return ""
 	}
-	for _, r := range list {
-		if slices.Contains(r.AllHashes(), ih) {
-			return r.Ref()
-		}
-	}
-	return ""
+	return r.Ref()
 }
 
 // Torrents returns the added torrents. It returns an error for a publisher in the foreground, which
