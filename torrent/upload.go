@@ -226,7 +226,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.super.Writing(c.id, len(b.blocks))
 	c.showPiecesLocked()
 	b.priority, b.waits, b.hurry = c.priorityLocked(), c.t.life.ctx, nil
-	if b.priority == transport.Last {
+	if b.priority == transport.Last && len(b.blocks) > 0 { // waitUp, which only blocks need, ends this context
 		b.waits, b.hurry = context.WithCancel(c.t.life.ctx)
 		c.proof.hurry = b.hurry
 	}
