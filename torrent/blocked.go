@@ -19,6 +19,9 @@ func (s *Session) DropBlocked() {
 	if s.opt.Blocked == nil {
 		return
 	}
+	if s.ranges != nil {
+		s.ranges.drop(s.opt.Blocked)
+	}
 	s.mu.Lock()
 	torrents, _ := s.allLocked()
 	s.mu.Unlock()

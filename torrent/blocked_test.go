@@ -2,10 +2,14 @@ package torrent
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"spate/storage"
 )
@@ -84,6 +88,15 @@ func TestPeersAreDroppedWhenTheyAreBlocked(t *testing.T) {
 	s, tor := blockingSession(t, &block)
 	dialPeer(t, s.Addr(), tor.hash, extendedAndFast())
 	until(t, "the peer is connected", func() bool { return tor.Stats().Peers == 1 })
+	page, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	fmt.Fprintf(page, "GET %s%v HTTP/1.1\r\nHost: x\r\nRange: bytes=0-9\r\n\r\n", RangePath, tor.hash)
+	if _, err := page.Read(make([]byte, 1)); err != nil { // the connection then waits for a minute for another request
+		t.Fatal(err)
+	}
 	s.DropBlocked()
 	if n := tor.Stats().Peers; n != 1 {
 		t.Fatalf("%d peers before the address is blocked", n)
@@ -91,4 +104,8 @@ func TestPeersAreDroppedWhenTheyAreBlocked(t *testing.T) {
 	block.Store(true)
 	s.DropBlocked()
 	until(t, "the peer is gone", func() bool { return tor.Stats().Peers == 0 })
+	page.SetReadDeadline(time.Now().Add(45 * time.Second))
+	if _, err := io.Copy(io.Discard, page); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection over HTTP goes on")
+	}
 }

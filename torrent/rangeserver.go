@@ -151,6 +151,18 @@ func (r *rangeServer) close() {
 	}
 }
 
+// drop ends the connections from addresses for which blocked returns true.
+func (r *rangeServer) drop(blocked func(netip.Addr) bool) {
+	r.mu.Lock()
+	all := slices.Collect(maps.Keys(r.open))
+	r.mu.Unlock()
+	for _, c := range all {
+		if blocked(c.address().Addr()) {
+			c.Conn.Close() // its goroutine ends, and calls Close
+		}
+	}
+}
+
 // begin counts a request, and returns false after close.
 func (r *rangeServer) begin() bool {
 	r.mu.Lock()
