@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -117,13 +118,30 @@ func (p *pmp) way() Way {
 	return PCP
 }
 
+// leastPCP is the smallest internal port that is asked for by PCP where NAT-PMP is understood too.
+// miniupnpd, the program of most routers, answers nobody any more after a PCP request for a port that its
+// rules forbid, which are usually those below 1024.
+const leastPCP = 1024
+
+// errOnlyPCP is the error for a NAT-PMP request to a router that understands only PCP.
+var errOnlyPCP = errors.New("the router does not understand NAT-PMP")
+
 // add implements [way].
 func (p *pmp) add(ctx context.Context, q request, _ grant) (grant, error) {
 	if p.natpmp {
 		return p.addNATPMP(ctx, q)
 	}
+	if !mayUsePCP(q, p.net) {
+		g, err := p.addNATPMP(ctx, q)
+		if !errors.Is(err, errOnlyPCP) {
+			return g, err
+		}
+	}
 	return p.addPCP(ctx, q)
 }
+
+// mayUsePCP reports whether a router that speaks both protocols may be asked by PCP for a mapping.
+func mayUsePCP(q request, n network) bool { return q.internal >= leastPCP || !n.gateway.Is4() }
 
 // nonceOf returns the nonce of a mapping. It is the same for each renewal, and after a restart
 // with the same key, because a router refuses to renew a mapping with another nonce.
@@ -171,17 +189,24 @@ func (p *pmp) addNATPMP(ctx context.Context, q request) (grant, error) {
 // askNATPMP sends a request of NAT-PMP. internal is the port of a request for a mapping.
 func (p *pmp) askNATPMP(ctx context.Context, b []byte, operation byte, internal uint16) (natpmpResponse, error) {
 	var r natpmpResponse
+	onlyPCP := false
 	if err := p.send(ctx, b, func(b []byte) bool {
+		onlyPCP = len(b) >= natpmpErrorLen && b[0] == pcpVersion // RFC 6887, section 9
 		var err error
 		r, err = parseNATPMP(b)
-		return err == nil && r.operation == operation && (r.result != 0 || r.internal == internal)
+		return onlyPCP || err == nil && r.operation == operation && (r.result != 0 || r.internal == internal)
 	}); err != nil {
 		return r, err
+	}
+	if onlyPCP {
+		return r, errOnlyPCP
 	}
 	if r.result != 0 {
 		return r, &ResultError{NATPMP, int(r.result)}
 	}
-	p.observe(r.epoch)
+	if p.natpmp { // otherwise the epoch is that of PCP, which may count from another time
+		p.observe(r.epoch)
+	}
 	return r, nil
 }
 
@@ -203,12 +228,18 @@ func (p *pmp) remove(ctx context.Context, q request, _ grant) error {
 // that check renews one.
 func (p *pmp) check(ctx context.Context, held []mapped) (netip.Addr, bool, error) {
 	var err error
-	if p.natpmp {
+	byPCP := slices.IndexFunc(held, func(m mapped) bool { return mayUsePCP(m.request, p.net) })
+	if p.natpmp || byPCP < 0 && len(held) > 0 {
 		var r natpmpResponse
 		r, err = p.askNATPMP(ctx, appendNATPMPAddress(nil), natpmpAddress, 0)
-		p.address = r.address
-	} else if len(held) > 0 {
-		q := held[0].request
+		if errors.Is(err, errOnlyPCP) {
+			byPCP = 0
+		} else {
+			p.address = r.address
+		}
+	}
+	if !p.natpmp && byPCP >= 0 {
+		q := held[byPCP].request
 		q.lease = max(time.Minute, time.Until(held[0].expires).Round(time.Second))
 		var g grant
 		g, err = p.addPCP(ctx, q)

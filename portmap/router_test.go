@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -74,7 +75,13 @@ func answerUDP(t *testing.T, answer func([]byte) [][]byte) uint16 {
 // status maps one port of TCP and UDP, and returns the status after the first attempt.
 func status(t *testing.T, m *Mapper) Family {
 	t.Helper()
-	if err := m.Map(Rule{Protocols: TCP | UDP, Internal: 6881}); err != nil {
+	return statusOf(t, m, 6881)
+}
+
+// statusOf is status for any port.
+func statusOf(t *testing.T, m *Mapper, port uint16) Family {
+	t.Helper()
+	if err := m.Map(Rule{Protocols: TCP | UDP, Internal: port}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -167,6 +174,42 @@ func TestRouterWithOnlyNATPMP(t *testing.T) {
 	}, nil))
 	if got := s.Reached(UDP, 6881); got != netip.AddrPortFrom(outside, 7000) || s.Way != NATPMP {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// TestLowPortsAreNotAskedForByPCP checks that a router which speaks both protocols is asked by NAT-PMP
+// for a port below 1024, because many a router hangs after it was asked for one by PCP, and that a router
+// with PCP alone is asked by PCP.
+func TestLowPortsAreNotAskedForByPCP(t *testing.T) {
+	t.Parallel()
+	for name, both := range map[string]bool{"both protocols": true, "only PCP": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var byPCP atomic.Int32
+			byBoth := pcpAnswer(func(r []byte) [][]byte {
+				byPCP.Add(1)
+				return [][]byte{r}
+			})
+			s := statusOf(t, onLoopback(t, func(q []byte) [][]byte {
+				switch {
+				case q[0] == pcpVersion:
+					return byBoth(q)
+				case !both:
+					return [][]byte{{pcpVersion, q[1] | pcpReply, 0, pcpUnsupportedVersion, 0, 0, 0, 0, 0, 0, 0, 9}}
+				case q[1] == natpmpAddress:
+					return [][]byte{append([]byte{0, q[1] | natpmpReply, 0, 0, 0, 0, 0, 5}, outside.AsSlice()...)}
+				}
+				r := append([]byte{0, q[1] | natpmpReply, 0, 0, 0, 0, 0, 5}, q[4:]...)
+				copy(r[10:], q[6:8])
+				return [][]byte{r}
+			}, nil), 443)
+			if got := s.Reached(TCP, 443); got != netip.AddrPortFrom(outside, 443) || s.Way != PCP {
+				t.Errorf("got %+v", s)
+			}
+			if n := byPCP.Load(); (n == 0) != both {
+				t.Errorf("asked for mappings by PCP %d times", n)
+			}
+		})
 	}
 }
 
