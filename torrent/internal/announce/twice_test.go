@@ -94,6 +94,35 @@ func TestWebSocketTrackersLearnWhoCounts(t *testing.T) {
 	}
 }
 
+// TestEndIsCountedOnce checks that the announces over a WebSocket of a download that is complete and ends say
+// that the peer is counted already, although the announces by requests have ended a moment before.
+func TestEndIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &twiceClient{}
+		s, end := process(t, client, "", 6881)
+		s.opt.Signals = func(spate.InfoHash) tracker.Signals { return nil }
+		defer end()
+		f := &fakeTorrent{left: 1}
+		others, browsers := swarmOf(f, []string{"https://site.example/announce"}), swarmOf(f, []string{"wss://site.example/announce"})
+		browsers[0].SetBeside(false, others)
+		s.Start(slices.Concat(others, browsers), 0, 0)
+		time.Sleep(5 * time.Minute)
+		f.progress(0, 1, 0)
+		s.Completed(others)
+		s.Stop(others)
+		time.Sleep(5 * time.Second)
+		s.Completed(browsers)
+		time.Sleep(5 * time.Second)
+		s.Stop(browsers)
+		time.Sleep(5 * time.Second)
+		client.mu.Lock()
+		defer client.mu.Unlock()
+		if want := []bool{true, true, true}; !slices.Equal(client.twice, want) {
+			t.Errorf("the announces say %v, want %v", client.twice, want)
+		}
+	})
+}
+
 // TestSeedSaysThatItServesRanges checks that the announces of a seed say that it serves ranges, while
 // it does, and those of a peer that downloads or stops do not.
 func TestSeedSaysThatItServesRanges(t *testing.T) {
