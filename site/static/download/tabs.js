@@ -38,7 +38,10 @@ export class Lead {
     this.look();
   }
 
+  // end ends the tab's part. Later calls do nothing.
   end() {
+    if (this.ended) return;
+    this.ended = true;
     clearInterval(this.timer);
     clearTimeout(this.soon);
     if (this.leading) this.channel.postMessage({ bye: true });
@@ -48,6 +51,7 @@ export class Lead {
   beat() { this.channel.postMessage({ lead: this.id, since: this.since }); }
 
   look() {
+    if (this.ended) return; // a call that waited for something else can come after the end
     const now = performance.now(), { beat, claim, dead } = this.times;
     if (now - this.looked > 3 * beat) { // this tab stood still, and others perhaps too: it listens first
       if (this.heard > -Infinity) this.heard = now;
@@ -90,6 +94,7 @@ export class Lead {
   }
 
   message(m) {
+    if (this.ended) return;
     this.alone = false;
     if (m.who) {
       this.channel.postMessage({ here: true });

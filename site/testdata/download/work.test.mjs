@@ -279,6 +279,15 @@ test("the start of a file is handed out while the rest comes, and only what was 
   await end(a);
 });
 
+test("a tab that has ended seeks nothing", async () => {
+  const a = new Lead("ended", { won() { assert.fail("it leads"); }, lost() {}, silent() {} }, times);
+  await until("it has listened", () => performance.now() - a.began >= times.claim);
+  a.end();
+  a.seek();
+  a.end();
+  assert.ok(!a.leading);
+});
+
 test("a tab that was alone leads at once, and one beside another asks first", async () => {
   const ends = { won() {}, lost() {}, silent() {} };
   const a = new Lead("alone", ends, times);

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,19 +128,21 @@ func TestEndIsCountedOnce(t *testing.T) {
 // it does, and those of a peer that downloads or stops do not.
 func TestSeedSaysThatItServesRanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, f, serves := &fakeClient{}, &fakeTorrent{}, true
+		c, f := &fakeClient{}, &fakeTorrent{}
+		var serves atomic.Bool
+		serves.Store(true)
 		s := run(t, c)
 		w := newSwarm(f, 1)
-		w.SetRanges(func() bool { return serves })
+		w.SetRanges(serves.Load)
 		f.progress(0, 0, 50)
 		s.Start([]*Swarm{w}, 0, 0)
 		synctest.Wait()
 		f.progress(0, 50, 0)
 		s.Completed([]*Swarm{w})
 		time.Sleep(90 * time.Minute)
-		serves = false
+		serves.Store(false)
 		time.Sleep(time.Hour)
-		serves = true
+		serves.Store(true)
 		s.Stop([]*Swarm{w})
 		var got []bool
 		for _, call := range c.take() {
