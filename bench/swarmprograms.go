@@ -81,7 +81,7 @@ func (in *installs) missing(origin string, order []string) error {
 		case name == "webtorrent":
 			return fmt.Errorf("webtorrent is missing: run npm install --ignore-scripts webtorrent@2.8.5 uint8-util@2.2.5 in a directory, and name it with -webtorrent")
 		case name == "browser":
-			return fmt.Errorf("Chromium or playwright-core is missing: run npm ci --ignore-scripts in a copy of e2e/web, and name it with -playwright")
+			return fmt.Errorf("the browser Chromium or playwright-core is missing: run npm ci --ignore-scripts in a copy of e2e/web, and name it with -playwright")
 		case name == "libtorrent":
 			return fmt.Errorf("libtorrent's Python binding is missing (Debian: python3-libtorrent)")
 		default:
