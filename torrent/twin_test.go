@@ -327,8 +327,8 @@ func TestTwoSeedsSendOneFirstCopy(t *testing.T) {
 		t.Logf("with %d carriers the origin sent %.2f copies in %v", carriers, copies, took)
 		return copies, took
 	}
-	_, alone := run(0)
-	for carriers, most := range map[int]float64{1: 1.9, 3: 1.5} {
+	two, alone := run(0)
+	for carriers, most := range map[int]float64{1: two * 0.9, 3: 1.5} { // which getter carries first is chance
 		if copies, took := run(carriers); copies > most || took > alone {
 			t.Errorf("with %d carriers the origin sent %.2f copies in %v, want at most %.2f, and at most %v as without carriers", carriers, copies, took, most, alone)
 		}
