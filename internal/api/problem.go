@@ -112,7 +112,8 @@ func (e *Error) challenge() string {
 
 // listErrors answers with all kinds of failures.
 func (s *Server) listErrors(w http.ResponseWriter, r *http.Request) error {
-	return send(w, r, problems, nil)
+	p, err := readPageOf(r)
+	return send(w, r, cut(w, r, problems[:], p), err)
 }
 
 // describeError answers with one kind of failure.

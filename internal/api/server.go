@@ -64,6 +64,7 @@ type Server struct {
 	backend Backend
 	opt     ServerOptions
 	mux     *http.ServeMux
+	answers answers // to requests with an Idempotency-Key
 }
 
 // NewServer returns a server for b.
@@ -132,10 +133,10 @@ func send(w http.ResponseWriter, r *http.Request, v any, err error) error {
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(v)
+	data, err := encode(v)
 	if err == nil {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		httpcontent.Send(w, r, "application/json", append(data, '\n'))
+		httpcontent.Send(w, r, "application/json", data)
 	}
 	return err
 }
@@ -209,6 +210,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := s.backend.Releases(r.Context(), l)
+	page{l.Offset, l.Limit}.link(w, r, v.Total)
 	return send(w, r, v, err)
 }
 
@@ -232,8 +234,12 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
+	p, err := readPageOf(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.backend.Peers(r.Context(), r.PathValue("ref"))
-	return send(w, r, v, err)
+	return send(w, r, cut(w, r, v, p), err)
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
@@ -241,7 +247,11 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &c); err != nil {
 		return err
 	}
-	return done(w, s.backend.Change(r.Context(), r.PathValue("ref"), c))
+	ref := r.PathValue("ref")
+	if err := unchanged(r, func() (publish.ReleaseInfo, error) { return s.backend.Release(r.Context(), ref) }); err != nil {
+		return err
+	}
+	return done(w, s.backend.Change(r.Context(), ref, c))
 }
 
 func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {

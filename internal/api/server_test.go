@@ -44,6 +44,10 @@ func (f *fake) Withdraw(_ context.Context, ref string) error {
 	return nil
 }
 func (f *fake) Change(_ context.Context, ref string, c Change) error {
+	if ref == "a" {
+		f.did = append(f.did, "change "+ref)
+		return nil
+	}
 	return &Error{Code: NotFound, Message: "no release " + ref}
 }
 func (f *fake) Torrents(context.Context, daemon.TorrentList) (Torrents, error) {
@@ -56,6 +60,10 @@ func (f *fake) TorrentPeers(context.Context, string) ([]Peer, error) { return []
 func (f *fake) AddTorrent(_ context.Context, a AddTorrent) (daemon.TorrentInfo, error) {
 	f.did = append(f.did, "add "+a.Source)
 	return daemon.TorrentInfo{Name: a.Source}, nil
+}
+func (f *fake) ChangeTorrent(_ context.Context, ref string, c daemon.TorrentChange) error {
+	f.did = append(f.did, "change "+ref)
+	return nil
 }
 func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
 	f.did = append(f.did, "remove "+ref)
