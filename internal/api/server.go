@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -115,7 +115,7 @@ func asError(err error) *Error {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return &Error{Code: TooLarge, Message: fmt.Sprintf("the request has more than %d bytes", large.Limit)}
+		return &Error{Code: TooLarge, Message: "the request has more than " + units.Plural(large.Limit, "byte")}
 	}
 	return &Error{Code: Failed, Message: err.Error()}
 }
