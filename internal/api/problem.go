@@ -104,10 +104,14 @@ const busyAfter = 10
 
 // challenge returns how a client can send a token (RFC 9110, 11.6.1, and RFC 6750, 3).
 func (e *Error) challenge() string {
+	c := `Bearer realm="spate"`
 	if e.invalid {
-		return `Bearer realm="spate", error="invalid_token", Basic realm="spate"`
+		c += `, error="invalid_token"`
 	}
-	return `Bearer realm="spate", Basic realm="spate"`
+	if !e.page {
+		c += `, Basic realm="spate"` // a browser would ask the user of a page for a password
+	}
+	return c
 }
 
 // listErrors answers with all kinds of failures.

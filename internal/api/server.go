@@ -83,14 +83,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	who, no := s.opt.Access.Identify(r)
 	if no != nil {
-		s.fail(w, r, refused(no))
+		err := refused(no)
+		err.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+		s.fail(w, r, err)
 		return
 	}
 	s.mux.ServeHTTP(w, r.WithContext(daemon.WithAccess(r.Context(), who)))
 }
 
 // refused converts a refusal.
-func refused(no *daemon.Refusal) error {
+func refused(no *daemon.Refusal) *Error {
 	code := Forbidden
 	if no.Login || no.Invalid {
 		code = Unauthorized
