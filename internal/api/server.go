@@ -83,16 +83,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	who, no := s.opt.Access.Identify(r)
 	if no != nil {
-		err := refused(no)
-		err.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
-		s.fail(w, r, err)
+		s.fail(w, r, refused(no))
 		return
 	}
 	s.mux.ServeHTTP(w, r.WithContext(daemon.WithAccess(r.Context(), who)))
 }
 
 // refused converts a refusal.
-func refused(no *daemon.Refusal) *Error {
+func refused(no *daemon.Refusal) error {
 	code := Forbidden
 	if no.Login || no.Invalid {
 		code = Unauthorized
@@ -127,6 +125,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
+	// A browser would ask the user of the graphical client for a password.
+	e.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 	writeError(w, e)
 }
 
