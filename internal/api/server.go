@@ -12,11 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/eventstream"
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -41,6 +44,8 @@ type Backend interface {
 	DialBack(ctx context.Context) reach.DialBack
 	// Files returns the files of all releases and added torrents.
 	Files() fileserver.Source
+	// Events returns the changes of the daemon. All backends of a daemon return the same.
+	Events() *eventstream.Hub
 	TorrentBackend
 }
 
@@ -50,12 +55,8 @@ const maxBody = 1 << 20
 // ServerOptions define who may use the API. The zero value is for a unix socket, which is
 // protected by its permissions.
 type ServerOptions struct {
-	// Token reports whether a token is valid. If it is nil, requests need no token. If it is
-	// set, the Host header must be an address, localhost, or one of Hosts, and requests
-	// with an Origin, which web pages make, are refused.
-	Token func(token []byte) bool
-	Hosts []string
-	Log   *slog.Logger // logs the errors with the code Failed; nil discards them
+	Access daemon.APIAccess
+	Log    *slog.Logger // logs the errors with the code Failed; nil discards them
 }
 
 // Server answers requests of the API. It is an [http.Handler].
@@ -63,6 +64,7 @@ type Server struct {
 	backend Backend
 	opt     ServerOptions
 	mux     *http.ServeMux
+	answers answers // to requests with an Idempotency-Key
 }
 
 // NewServer returns a server for b.
@@ -71,72 +73,38 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{backend: b, opt: opt, mux: http.NewServeMux()}
-	for pattern, h := range s.routes() {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
-				s.fail(w, r, err)
-			}
-		})
-	}
-	s.mux.Handle(davPath+"/", fileserver.NewWebDAV(b.Files(), davPath))
+	s.serve(fileserver.NewWebDAV(b.Files(), davPath))
 	return s
-}
-
-// routes returns the handlers of all requests, by pattern.
-func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) error {
-	return map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/status":               s.status,
-		"GET /v1/releases":             s.list,
-		"POST /v1/releases":            s.publish,
-		"GET /v1/releases/{ref}":       s.release,
-		"PATCH /v1/releases/{ref}":     s.change,
-		"DELETE /v1/releases/{ref}":    s.withdraw,
-		"GET /v1/releases/{ref}/peers": s.peers,
-		"GET /v1/watch":                s.watch,
-		"GET /v1/backup":               s.sendBackup,
-		"POST /v1/backup":              s.backup,
-		"POST /v1/check":               s.check,
-		"POST /v1/dialback":            s.dialBack,
-		"/":                            s.nothing,
-
-		"GET /v1/torrents":                       s.torrents,
-		"POST /v1/torrents":                      s.addTorrent,
-		"GET /v1/torrents/{ref}":                 s.torrent,
-		"PATCH /v1/torrents/{ref}":               s.changeTorrent,
-		"DELETE /v1/torrents/{ref}":              s.removeTorrent,
-		"GET /v1/torrents/{ref}/peers":           s.torrentPeers,
-		"GET /v1/torrents/{ref}/files/{path...}": s.file,
-		"GET /v1/torrents/{ref}/playlist.m3u8":   s.playlist,
-		"POST /v1/torrents/{ref}/move":           s.moveTorrent,
-		"POST /v1/torrents/{ref}/recheck":        s.recheckTorrent,
-		"POST /v1/torrents/{ref}/reannounce":     s.reannounceTorrent,
-	}
 }
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := s.admit(r); err != nil {
-		s.fail(w, r, err)
+	who, no := s.opt.Access.Identify(r)
+	if no != nil {
+		s.fail(w, r, refused(no))
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, r.WithContext(daemon.WithAccess(r.Context(), who)))
 }
 
-// admit returns an error if the sender of r may not use the API.
-func (s *Server) admit(r *http.Request) error {
-	access := daemon.APIAccess{Token: s.opt.Token, Hosts: s.opt.Hosts}
-	if no := access.Refuse(r); no != nil {
-		return &Error{Code: Unauthorized, Message: no.Why}
+// refused converts a refusal.
+func refused(no *daemon.Refusal) error {
+	code := Forbidden
+	if no.Login || no.Invalid {
+		code = Unauthorized
+	}
+	return &Error{Code: code, Message: no.Why, Hint: no.Hint, invalid: no.Invalid}
+}
+
+// need returns an error if the sender of an admitted request does not have a scope.
+func need(r *http.Request, scope apitoken.Scopes) error {
+	who := daemon.AccessOf(r.Context())
+	if no := who.Need(scope); no != nil {
+		return refused(no)
 	}
 	return nil
-}
-
-// statusOf maps the codes of errors to status codes of HTTP.
-var statusOf = map[string]int{
-	BadMethod: http.StatusMethodNotAllowed, NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
-	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
 // asError converts err to an [*Error].
@@ -144,6 +112,10 @@ func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return &Error{Code: TooLarge, Message: "the request has more than " + units.Plural(large.Limit, "byte")}
 	}
 	return &Error{Code: Failed, Message: err.Error()}
 }
@@ -153,14 +125,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
-	status := statusOf[e.Code]
-	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]*Error{"error": e})
+	// A browser would ask the user of the graphical client for a password.
+	e.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
+	writeError(w, e)
 }
 
 // send answers with v, or returns err if it is not nil.
@@ -168,10 +135,10 @@ func send(w http.ResponseWriter, r *http.Request, v any, err error) error {
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(v)
+	data, err := encode(v)
 	if err == nil {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		httpcontent.Send(w, r, "application/json", append(data, '\n'))
+		httpcontent.Send(w, r, "application/json", data)
 	}
 	return err
 }
@@ -190,11 +157,14 @@ func read(r *http.Request, v any) error { return readUpTo(r, v, maxBody) }
 // readUpTo is read for a request of at most most bytes.
 func readUpTo(r *http.Request, v any, most int64) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
-		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
+		return &Error{Code: BadType, Message: "the request's Content-Type is not application/json"}
 	}
-	d := json.NewDecoder(io.LimitReader(r.Body, most))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, most))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	var large *http.MaxBytesError
+	if err := d.Decode(v); errors.As(err, &large) {
+		return err
+	} else if err != nil {
 		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
 	}
 	if d.More() {
@@ -242,6 +212,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := s.backend.Releases(r.Context(), l)
+	page{l.Offset, l.Limit}.link(w, r, v.Total)
 	return send(w, r, v, err)
 }
 
@@ -265,8 +236,12 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
+	p, err := readPageOf(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.backend.Peers(r.Context(), r.PathValue("ref"))
-	return send(w, r, v, err)
+	return send(w, r, cut(w, r, v, p), err)
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
@@ -274,7 +249,11 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &c); err != nil {
 		return err
 	}
-	return done(w, s.backend.Change(r.Context(), r.PathValue("ref"), c))
+	ref := r.PathValue("ref")
+	if err := unchanged(r, func() (publish.ReleaseInfo, error) { return s.backend.Release(r.Context(), ref) }); err != nil {
+		return err
+	}
+	return done(w, s.backend.Change(r.Context(), ref, c))
 }
 
 func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {

@@ -128,6 +128,7 @@ func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
 // [fault.Failed].
 var apiCodes = map[string]fault.Code{
 	api.NotFound: fault.NotFound, api.Exists: fault.Exists, api.BadRequest: fault.Usage, api.BadData: fault.BadData, api.DiskFull: fault.DiskFull,
+	api.TooLarge: fault.Usage, api.BadType: fault.Usage,
 }
 
 // apiError adds a code and a hint to an error of the API client.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
@@ -19,16 +18,6 @@ import (
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
 // does not allow.
 type APIHandler func(*Daemon, APIAccess) http.Handler
-
-// APIAccess defines who may use the API. The zero value is for the socket, which is protected
-// by its permissions.
-type APIAccess struct {
-	Token func(token []byte) bool // reports whether a token is valid
-	Hosts []string                // names of this machine that are allowed in requests
-}
-
-// APITokensFile is the file of the API's tokens in the state directory.
-const APITokensFile = "api-tokens"
 
 // maxSocketPath is the maximum length of the path of a socket: sockaddr_un has 104 bytes on
 // some systems.
@@ -61,7 +50,9 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 			return fault.WithHint(err, "name a group of the daemon's user with --api-group")
 		}
 	}
-	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
+	part(func(ctx context.Context) error {
+		return serveStreams(ctx, l, d.requests.of(d.conf.Answer(d, APIAccess{})))
+	})
 	if d.conf.API == "" && d.conf.RPC == "" {
 		return nil
 	}
@@ -70,7 +61,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		return err
 	}
 	if d.conf.API != "" {
-		if d.apiAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.API, "the API", "api", d.conf.Answer(d, access)}); err != nil {
+		if d.apiAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.API, "the API", "api", d.requests.of(d.conf.Answer(d, access))}); err != nil {
 			return err
 		}
 	}
@@ -78,23 +69,6 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		d.rpcAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.RPC, "the Transmission RPC", "transmission-rpc", d.conf.AnswerRPC(d, access)})
 	}
 	return err
-}
-
-// networkAccess returns who may control the daemon over the network: holders of a token.
-func (d *Daemon) networkAccess() (APIAccess, error) {
-	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
-	if err != nil {
-		return APIAccess{}, err
-	}
-	check := func(token []byte) bool {
-		if err := tokens.Reload(); err != nil { // load the tokens for each request, because they change while the daemon runs
-			d.env.Log.Error("the tokens of the API cannot be read: no token is accepted", "err", err)
-			return false
-		}
-		_, ok := tokens.Check(token)
-		return ok
-	}
-	return APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())}, nil
 }
 
 // network is a way to control the daemon over the network.

@@ -71,3 +71,24 @@ func TestMappingLost(t *testing.T) {
 		t.Errorf("%q", lost)
 	}
 }
+
+// TestOnEvent checks that listeners get each event with its time until they stop, without rules in the
+// settings too.
+func TestOnEvent(t *testing.T) {
+	t.Parallel()
+	d := &Daemon{Publisher: &Publisher{env: testEnv()}}
+	var got [2][]onevent.Event
+	var stop [2]func()
+	for i := range stop {
+		stop[i] = d.OnEvent(func(e onevent.Event) { got[i] = append(got[i], e) })
+	}
+	d.tell(onevent.Event{Kind: onevent.Added, Name: "a"})
+	stop[0]()
+	stop[0]()
+	d.tell(onevent.Event{Kind: onevent.Completed, Name: "a"})
+	stop[1]()
+	d.tell(onevent.Event{Kind: onevent.Failed, Name: "a"})
+	if len(got[0]) != 1 || len(got[1]) != 2 || got[1][1].Kind != onevent.Completed || got[0][0].Time.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
