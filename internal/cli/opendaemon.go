@@ -22,7 +22,7 @@ const daemonLog = "daemon.log"
 
 // Limits of the start of a daemon.
 const (
-	startTime   = time.Minute     // for the daemon to answer
+	startTime   = 2 * time.Minute // for the daemon to answer
 	lateTime    = 5 * time.Second // for another daemon with the same state, which starts at the same time
 	maxLog      = 1 << 20         // bytes of the log at which a new one is begun
 	maxLogWords = 2 << 10         // bytes at the end of the log that an error contains
@@ -36,7 +36,11 @@ func (a *app) startDaemon(ctx context.Context, state string, idle time.Duration)
 	}
 	args := []string{"serve", "--state", state, "--idle-exit", idle.String()}
 	if a.config != "" {
-		args = append(args, "--config", a.config)
+		config, err := filepath.Abs(a.config) // the daemon has another current directory
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--config", config)
 	}
 	downloads, err := a.ownDownloads()
 	if err != nil {

@@ -29,6 +29,10 @@ func ownerOf(remote, local netip.AddrPort) (uid int, ok bool) {
 	return 0, false
 }
 
+// overflowUID is the user id that the kernel shows for users whom the user namespace of this process does
+// not contain, as in a service with PrivateUsers: user_namespaces(7).
+const overflowUID = 65534
+
 // maxConnections limits the number of lines that ownerIn reads.
 const maxConnections = 200_000
 
@@ -47,7 +51,7 @@ func ownerIn(table io.Reader, remote, local netip.AddrPort) (uid int, ok bool) {
 		for i := range theirs {
 			if f[1] == theirs[i] && f[2] == ours[i] {
 				uid, err := strconv.Atoi(f[7])
-				return uid, err == nil
+				return uid, err == nil && uid != overflowUID
 			}
 		}
 	}
