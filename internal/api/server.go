@@ -42,6 +42,7 @@ type Backend interface {
 	// Files returns the files of all releases and added torrents.
 	Files() fileserver.Source
 	TorrentBackend
+	ScheduleBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -98,6 +99,9 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"POST /v1/check":               s.check,
 		"POST /v1/dialback":            s.dialBack,
 		"/":                            s.nothing,
+
+		"GET /v1/schedule": s.schedule,
+		"PUT /v1/schedule": s.setSchedule,
 
 		"GET /v1/torrents":                       s.torrents,
 		"POST /v1/torrents":                      s.addTorrent,
@@ -204,7 +208,7 @@ func readUpTo(r *http.Request, v any, most int64) error {
 }
 
 // methods are the methods of the API's requests.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // nothing answers a request for which there is no handler. If there is one for another method,
 // the error says which.

@@ -15,11 +15,13 @@ import (
 	"spate/internal/doctor"
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent/contenttest"
+	"spate/internal/schedule"
 	"spate/publish"
 )
 
 // fake is a daemon that records its calls.
 type fake struct {
+	windows []schedule.Window
 	Backend
 	did []string
 }
@@ -106,7 +108,7 @@ func TestAdmission(t *testing.T) {
 func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
-		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/schedule": "/v1/schedule", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
 		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
@@ -211,6 +213,13 @@ func TestClient(t *testing.T) {
 	}
 }
 
+func (f *fake) Schedule(context.Context) (daemon.Schedule, error) {
+	return daemon.Schedule{Windows: f.windows}, nil
+}
+func (f *fake) SetSchedule(_ context.Context, w []schedule.Window) error {
+	f.windows = w
+	return nil
+}
 func (f *fake) Files() fileserver.Source { return oneFile{} }
 
 // oneFile is a source with one torrent of one file.

@@ -12,6 +12,9 @@ import (
 
 // torrentState returns the state of an added torrent with its progress.
 func torrentState(t *daemon.TorrentInfo) string {
+	if t.Held != "" {
+		return "held (" + t.Held + ")"
+	}
 	switch t.State {
 	case daemon.TorrentSeeding, daemon.TorrentFinished, daemon.TorrentMetadata, daemon.TorrentMoving, daemon.TorrentRemoving:
 		return t.State

@@ -31,6 +31,7 @@ type Config struct {
 	FollowLinks bool                 // follow links that lead out of a folder
 
 	Torrents TorrentsConfig // the torrents that are added
+	Timed    TimedConfig    // the schedule and the monthly volume
 
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
@@ -77,6 +78,7 @@ type Daemon struct {
 	folders  []*publish.Folder
 	observer Observer
 	torrents *Torrents // nil for a publisher in the foreground
+	timed    *timed    // the schedule and the monthly volume; nil for a publisher in the foreground
 	apiAddr  string    // address of the API on the network, or ""
 	rpcAddr  string    // address of the Transmission RPC, or ""
 
@@ -117,6 +119,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 		env.Warnf("resume data of old releases was not removed: %v", err)
 	}
 	if err := d.Publisher.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.openTimed(c.Timed); err != nil {
 		return nil, err
 	}
 	if err := d.openTorrents(c.Torrents); err != nil {
@@ -256,6 +261,7 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
 	part(d.torrents.Run)
+	part(d.runTimed)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause

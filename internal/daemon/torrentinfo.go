@@ -40,6 +40,9 @@ type TorrentInfo struct {
 	// Stall and StallReason say why a download that runs receives nothing.
 	Stall       stall.Cause `json:"stall,omitempty"`
 	StallReason string      `json:"stall_reason,omitempty"`
+	// Held says what has paused the daemon or the label of the torrent for a time: "schedule" or
+	// "volume". The torrent keeps its state, but sends and receives nothing.
+	Held string `json:"held,omitempty"`
 }
 
 // The states of a [TorrentInfo].
@@ -68,7 +71,7 @@ func (t *Torrents) infoLocked(e *addedTorrent) TorrentInfo {
 	if r.Known {
 		i.Path = filepath.Join(r.Dir, r.DataName)
 	}
-	i.State = e.stateLocked()
+	i.State, i.Held = e.stateLocked(), t.timed(r.Label).Held
 	if e.phase == phaseRunning || e.phase == phaseDormant {
 		t.addStats(e, &i)
 	}
@@ -138,7 +141,7 @@ func (t *Torrents) addStats(e *addedTorrent, i *TorrentInfo) {
 		i.State = TorrentDownloading
 		facts := tor.Stall()
 		why := stall.Of(stall.FactsOf(facts, &st, tor.MetaInfo(), stall.Port(t.session.Session), t.session.SearchInDHT(e.rec.InfoHash)))
-		if facts.Idle >= why.After() && why.Cause != stall.Trying {
+		if facts.Idle >= why.After() && why.Cause != stall.Trying && i.Held == "" {
 			i.State, i.Stall, i.StallReason = TorrentStalled, why.Cause, why.Text
 		}
 	}

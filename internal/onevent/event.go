@@ -21,10 +21,12 @@ const (
 	DiskFull      Kind = "disk-full"       // a torrent halted because the disk is full
 	FirstFullCopy Kind = "first-full-copy" // the downloaders of a release have all of it together
 	MappingLost   Kind = "mapping-lost"    // the router does not let others in any more
+	VolumeWarning Kind = "volume-warning"  // 80 % of the monthly volume is used
+	VolumeReached Kind = "volume-reached"  // the monthly volume is used up
 )
 
 // Kinds lists all kinds.
-var Kinds = [...]Kind{Published, Withdrawn, Added, Metadata, Completed, Stalled, Failed, DiskFull, FirstFullCopy, MappingLost}
+var Kinds = [...]Kind{Published, Withdrawn, Added, Metadata, Completed, Stalled, Failed, DiskFull, FirstFullCopy, MappingLost, VolumeWarning, VolumeReached}
 
 // Event is something that has happened. A field that does not apply is empty. Name and Message can
 // contain any text, because strangers choose the names of torrents.
