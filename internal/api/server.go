@@ -43,6 +43,7 @@ type Backend interface {
 	Files() fileserver.Source
 	TorrentBackend
 	ScheduleBackend
+	FeedBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -102,6 +103,14 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 
 		"GET /v1/schedule": s.schedule,
 		"PUT /v1/schedule": s.setSchedule,
+
+		"GET /v1/feeds":             s.feeds,
+		"POST /v1/feeds":            s.addFeed,
+		"POST /v1/feeds/preview":    s.previewFeed,
+		"GET /v1/feeds/{id}":        s.feed,
+		"PATCH /v1/feeds/{id}":      s.changeFeed,
+		"DELETE /v1/feeds/{id}":     s.removeFeed,
+		"POST /v1/feeds/{id}/check": s.checkFeed,
 
 		"GET /v1/torrents":                       s.torrents,
 		"POST /v1/torrents":                      s.addTorrent,

@@ -74,6 +74,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.recheckCmd(),
 		a.reannounceCmd(),
 		a.scheduleCmd(),
+		a.feedCmd(),
 		a.versionCmd(),
 	}
 }

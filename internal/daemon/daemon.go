@@ -78,6 +78,7 @@ type Daemon struct {
 	folders  []*publish.Folder
 	observer Observer
 	torrents *Torrents // nil for a publisher in the foreground
+	feeds    *Feeds    // nil for a publisher in the foreground
 	timed    *timed    // the schedule and the monthly volume; nil for a publisher in the foreground
 	apiAddr  string    // address of the API on the network, or ""
 	rpcAddr  string    // address of the Transmission RPC, or ""
@@ -127,6 +128,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := d.openTorrents(c.Torrents); err != nil {
 		return nil, err
 	}
+	if err := d.openFeeds(); err != nil {
+		return nil, err
+	}
 	if err := removeSocket(c.Socket); err != nil {
 		return nil, err
 	}
@@ -145,6 +149,7 @@ func (d *Daemon) Close() {
 	d.Publisher.stop()
 	if d.torrents != nil {
 		d.torrents.release()
+		d.feeds.close()
 	}
 	if d.db != nil {
 		d.db.Close()
@@ -262,6 +267,7 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.tellTorrents)
 	part(d.torrents.Run)
 	part(d.runTimed)
+	part(d.feeds.Run)
 	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause

@@ -33,6 +33,7 @@ type TorrentInfo struct {
 	Finished    bool    `json:"finished,omitempty"` // a goal is reached
 	Place       int     `json:"place"`              // position in the queue, from 0
 	Magnet      string  `json:"magnet,omitempty"`   // the link that was added
+	Feed        string  `json:"feed,omitempty"`     // name of the feed that named it
 	TorrentOptions
 	Added     time.Time `json:"added"`
 	Completed time.Time `json:"completed,omitzero"`
@@ -65,7 +66,7 @@ func (t *Torrents) infoLocked(e *addedTorrent) TorrentInfo {
 	r := &e.rec
 	i := TorrentInfo{
 		InfoHash: r.InfoHash.String(), Name: r.Name, Dir: r.Dir, TotalLength: r.Length, Done: r.Done, NumFiles: r.NumFiles, Private: r.Private,
-		Downloaded: r.Downloaded, Uploaded: r.Uploaded, Paused: r.Paused, Finished: r.Finished, Place: r.Place, Magnet: r.Magnet,
+		Downloaded: r.Downloaded, Uploaded: r.Uploaded, Paused: r.Paused, Finished: r.Finished, Place: r.Place, Magnet: r.Magnet, Feed: r.Feed,
 		TorrentOptions: r.TorrentOptions, Added: r.Added, Completed: r.Completed, Seeded: r.Seeded,
 	}
 	if r.Known {

@@ -40,6 +40,7 @@ type Event struct {
 	Size     int64     `json:"size,omitempty"`      // in bytes
 	PageURL  string    `json:"page_url,omitempty"`  // of the release
 	Label    string    `json:"label,omitempty"`
+	Feed     string    `json:"feed,omitempty"`    // name of the feed that named the torrent
 	Message  string    `json:"message,omitempty"` // what is wrong, or what else there is to say
 }
 
@@ -61,7 +62,7 @@ func (e *Event) environ(base []string) []string {
 	add("TIME", e.Time.UTC().Format(time.RFC3339))
 	for _, v := range [...]struct{ name, value string }{
 		{"NAME", e.Name}, {"ID", e.ID}, {"INFO_HASH", e.InfoHash}, {"PATH", e.Path},
-		{"PAGE_URL", e.PageURL}, {"LABEL", e.Label}, {"MESSAGE", e.Message},
+		{"PAGE_URL", e.PageURL}, {"LABEL", e.Label}, {"FEED", e.Feed}, {"MESSAGE", e.Message},
 	} {
 		if v.value != "" {
 			add(v.name, v.value)
