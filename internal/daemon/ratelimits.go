@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -21,6 +23,22 @@ type rateLimits struct {
 	timed    schedule.Limits // of the schedule and the monthly volume
 	http     int64           // bytes a second of direct downloads
 	up, down int64           // what the engine has
+
+	pausing context.Context // ends when a pause begins; nil before the first direct download
+	pause   context.CancelFunc
+}
+
+// untilPause returns a context that ends when a pause begins, or that has ended during a pause.
+func (l *rateLimits) untilPause() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pausing == nil || l.pausing.Err() != nil && !l.timed.Pause {
+		l.pausing, l.pause = context.WithCancel(context.Background())
+		if l.timed.Pause {
+			l.pause()
+		}
+	}
+	return l.pausing
 }
 
 // timedLimits returns the limits of the schedule and the monthly volume.
@@ -34,6 +52,9 @@ func (l *rateLimits) timedLimits() schedule.Limits {
 func (p *Publisher) setTimedLimits(to schedule.Limits) {
 	p.rates.mu.Lock()
 	p.rates.timed = to
+	if to.Pause && p.rates.pause != nil {
+		p.rates.pause()
+	}
 	p.rates.mu.Unlock()
 	p.applyRates()
 }
@@ -96,7 +117,7 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 func (p *Publisher) directLimit() func(*http.Request) site.SendLimit {
 	line := p.session.httpUplink()
 	return func(r *http.Request) site.SendLimit {
-		l := directLimit{all: p.rates.direct}
+		l := directLimit{all: p.rates.direct, pause: p.rates.untilPause()}
 		if line != nil {
 			l.line = line(r)
 		}
@@ -106,9 +127,14 @@ func (p *Publisher) directLimit() func(*http.Request) site.SendLimit {
 
 // directLimit is the limit of a direct download. It implements [site.SendLimit].
 type directLimit struct {
-	all  *ratelimit.Limiter
-	line site.SendLimit // nil: none
+	all   *ratelimit.Limiter
+	line  site.SendLimit  // nil: none
+	pause context.Context // ends when a pause begins, which ends the download
 }
+
+// errPaused is the error of a direct download that a pause ends. Its client can go on later with a
+// range, and is told then when to come again.
+var errPaused = errors.New("nothing is sent at present")
 
 // Batch implements [site.SendLimit].
 func (l directLimit) Batch() int {
@@ -121,8 +147,19 @@ func (l directLimit) Batch() int {
 
 // WaitLater implements [site.SendLimit].
 func (l directLimit) WaitLater(ctx context.Context, n int) error {
-	if err := l.all.WaitLater(ctx, n); err != nil || l.line == nil {
-		return err
+	if l.pause.Err() != nil {
+		return errPaused
+	}
+	if l.all.Rate() > 0 {
+		waiting, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(l.pause, func() { cancel(errPaused) })()
+		if err := l.all.WaitLater(waiting, n); err != nil {
+			return cmp.Or(context.Cause(waiting), err)
+		}
+	}
+	if l.line == nil {
+		return nil
 	}
 	return l.line.WaitLater(ctx, n)
 }

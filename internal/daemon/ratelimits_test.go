@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/ratelimit"
 	"spate/internal/schedule"
 	"spate/internal/uplink"
 	"spate/publish"
@@ -82,5 +84,33 @@ func TestLimitsOfDaemon(t *testing.T) {
 		}
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPauseEndsDirectDownload checks that a pause ends a direct download that waits for its limit, and
+// that downloads go on after it.
+func TestPauseEndsDirectDownload(t *testing.T) {
+	t.Parallel()
+	r := &rateLimits{direct: ratelimit.New(schedule.PausedRate)}
+	l := directLimit{all: r.direct, pause: r.untilPause()}
+	ended := make(chan error, 1)
+	go func() { ended <- l.WaitLater(context.Background(), 1<<20) }()
+	r.mu.Lock()
+	r.timed.Pause = true
+	r.pause()
+	r.mu.Unlock()
+	if err := <-ended; !errors.Is(err, errPaused) {
+		t.Errorf("a download that waits: %v", err)
+	}
+	l.pause = r.untilPause()
+	if err := l.WaitLater(context.Background(), 1); !errors.Is(err, errPaused) {
+		t.Errorf("a download in the pause: %v", err)
+	}
+	r.mu.Lock()
+	r.timed.Pause = false
+	r.mu.Unlock()
+	r.direct.SetRate(0)
+	if err := (directLimit{all: r.direct, pause: r.untilPause()}).WaitLater(context.Background(), 1<<20); err != nil {
+		t.Errorf("a download after the pause: %v", err)
 	}
 }
