@@ -82,7 +82,7 @@ func (t *timed) set(windows []schedule.Window, now time.Time) error {
 	if _, err := schedule.New(windows); err != nil { // with the numbers of the request
 		return fault.Usagef("the schedule: %w", err)
 	}
-	own := slices.DeleteFunc(slices.Clone(windows), func(w schedule.Window) bool { return !w.Until.IsZero() && !now.Before(w.Until) })
+	own := withoutOver(windows, now)
 	table, err := schedule.New(append(slices.Clone(t.conf.Windows), own...))
 	if err != nil {
 		return fault.Usagef("the schedule: %w", err)

@@ -178,6 +178,7 @@ func (t *timed) update(now time.Time, up, down int64) (limits schedule.Limits, t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.stale(now) {
+		t.dropOver(now)
 		t.now, t.at = t.table.At(now), now
 	}
 	if !t.volume {
@@ -191,6 +192,23 @@ func (t *timed) update(now time.Time, up, down int64) (limits schedule.Limits, t
 		t.used.Told, told = reached, reached
 	}
 	return t.now.Limits.And(t.used.Limits(v)), told
+}
+
+// dropOver drops the windows of requests that are over. The file keeps them until it is written again.
+// The caller holds t.mu.
+func (t *timed) dropOver(now time.Time) {
+	own := withoutOver(t.own, now)
+	if len(own) == len(t.own) {
+		return
+	}
+	if table, err := schedule.New(append(slices.Clone(t.conf.Windows), own...)); err == nil {
+		t.own, t.table = own, table
+	}
+}
+
+// withoutOver returns windows without those that occur once and are over.
+func withoutOver(windows []schedule.Window, now time.Time) []schedule.Window {
+	return slices.DeleteFunc(slices.Clone(windows), func(w schedule.Window) bool { return !w.Until.IsZero() && !now.Before(w.Until) })
 }
 
 // stale reports whether other windows may apply than those of t.now. A clock that was set is noticed,

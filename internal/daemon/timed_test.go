@@ -94,7 +94,7 @@ func TestScheduleSurvivesRestart(t *testing.T) {
 		}
 		l = timedOf(t, state, c)
 	}
-	if limits, _ := l.update(now.Add(time.Hour), 0, 0); limits.Down != 0 || l.forLabel("films").Held != "" {
+	if limits, _ := l.update(now.Add(time.Hour), 0, 0); limits.Down != 0 || l.forLabel("films").Held != "" || len(l.own) != 1 {
 		t.Errorf("an hour later: %+v", limits)
 	}
 	if err := os.WriteFile(filepath.Join(state, scheduleFile), []byte("{"), 0o600); err != nil {
