@@ -182,7 +182,7 @@ func (f *Feeds) takeHeld(ctx context.Context, s *subscription, got *fetchedFeed)
 	})
 }
 
-// take adds the torrent of an item.
+// take adds the torrent of an item, and completes the info-hash of the item.
 func (f *Feeds) take(ctx context.Context, s *subscription, i *feed.Item, within netguard.Reach) error {
 	f.mu.Lock()
 	r := s.rec
@@ -190,9 +190,12 @@ func (f *Feeds) take(ctx context.Context, s *subscription, i *feed.Item, within 
 	if !i.InfoHash.IsZero() && f.torrents.has(i.InfoHash) {
 		return fault.New(fault.Exists, "", "%s is here already", i.Title)
 	}
-	_, err := f.torrents.Add(ctx, AddRequest{
+	info, err := f.torrents.Add(ctx, AddRequest{
 		Source: i.Source, Dir: r.Dir, TorrentOptions: TorrentOptions{Label: r.Label}, Remote: r.Remote, Feed: r.Name, Within: within,
 	})
+	if err == nil && i.InfoHash.IsZero() { // the torrent is known again by it
+		i.InfoHash, _ = spate.ParseInfoHash(info.InfoHash)
+	}
 	return err
 }
 

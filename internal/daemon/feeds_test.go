@@ -142,11 +142,16 @@ func TestFeedAddsNewItemsOnce(t *testing.T) {
 	if got := names(list); got != "film-one film-two" {
 		t.Errorf("added: %q", got)
 	}
+	infos, _ := list.List(TorrentList{Text: "film-one"})
+	first := infos[0].InfoHash
 	f = feedsOf(t, list) // as after a restart
 	if err := list.Remove(t.Context(), "film-one", false); err != nil {
 		t.Fatal(err)
 	}
 	site.add(t, "film three", 50)
+	site.mu.Lock() // the first film again, with another id and URL, and the info-hash
+	site.items = "<item><title>film one again</title><guid>x</guid><torrent:infoHash xmlns:torrent='http://xmlns.ezrss.it/0.1/'>" + first + "</torrent:infoHash></item>" + site.items
+	site.mu.Unlock()
 	check()
 	check()
 	if got := names(list); got != "film-two film-three" {
