@@ -20,7 +20,7 @@ var rows = map[string]string{
 	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
 	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "peerwire/mse": "1", "signature": "1", "utp": "1",
 	"lsd": "2", "maker": "2", "portmap": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
-	"internal/fault": "2", "internal/webseed": "2",
+	"internal/fault": "2", "internal/webseed": "2", "internal/feed": "2",
 	"dht":     "2",
 	"torrent": "3", "tracker/trackerserver": "3", "tracker/trackerstats": "3", "internal/torrentfile": "3", "internal/stall": "3", "internal/doctor": "3", "internal/onevent": "3",
 	"publish": "4a", "site": "4a", "internal/running": "4a", "internal/fileserver": "4a", "internal/source": "4a",

@@ -29,6 +29,7 @@ var opens = map[string][]string{
 		"internal/daemon/dataclaim.go: Release: os.ReadDir",
 		"internal/daemon/dataclaim.go: pruneClaim: os.ReadDir",
 		"internal/daemon/setaside.go: setAsideIn: os.ReadDir",
+		"internal/daemon/feedrecord.go: load: os.ReadDir",
 		"internal/daemon/torrentrecord.go: load: os.ReadDir",
 		"internal/daemon/backup.go: OpenBackup: os.Open",
 		"internal/daemon/lock.go: openLock: os.OpenFile",

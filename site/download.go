@@ -100,13 +100,19 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string, vie
 	s.sendData(out, r, rel, i, kind)
 }
 
-// refusePaused answers that the release is paused, and reports whether it is.
+// refusePaused answers that the release is paused, or that nothing is sent at present, and reports
+// whether this is so.
 func (s *Site) refusePaused(w http.ResponseWriter, r *http.Request, rel *publish.Release) bool {
 	if rel.Paused {
 		w.Header().Set("Retry-After", "60")
 		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
 	}
-	return rel.Paused
+	if rel.Paused || s.opts.Paused == nil || !s.opts.Paused() {
+		return rel.Paused
+	}
+	w.Header().Set("Retry-After", "600")
+	s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher sends nothing at this time. You can still download this release by BitTorrent from peers that have the data.")
+	return true
 }
 
 // serve sends content of size bytes with out.

@@ -120,6 +120,8 @@ type Options struct {
 	// DownloadRate is the maximum rate of all direct downloads in bytes per second. It
 	// also limits their number, so that each gets a useful rate. 0: no limit.
 	DownloadRate int64
+	// Paused reports whether no data is sent at present, whatever the release. nil: data is always sent.
+	Paused func() bool
 	// Uplink returns a limit for a direct download, in addition to DownloadRate, or nil for
 	// none. Other senders can share it and are served first. nil: no such limit.
 	Uplink func(*http.Request) SendLimit

@@ -240,6 +240,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	n := int64(len(m.Payload))
 	c.received.Add(n)
 	t.count.downloaded.Add(n)
+	t.s.carried.down.Add(n)
 	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
 	if !ok {
 		return badPeer("piece message for %s at %d of piece %d", units.Plural(m.Length, "byte"), m.Begin, m.Index)

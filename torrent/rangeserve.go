@@ -239,6 +239,7 @@ func (p *rangePeer) send(w http.ResponseWriter, c *rangeConn, begin, end int64) 
 		sent += int64(m)
 		p.sent.Add(int64(m))
 		t.count.uploaded.Add(int64(m))
+		t.s.carried.up.Add(int64(m))
 		c.took(m)
 		if err != nil {
 			return sent

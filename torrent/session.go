@@ -47,7 +47,8 @@ type Session struct {
 	dialBacks    dialBacks
 	asks         dialBackAsks
 	up, down     *ratelimit.Limiter
-	order        orderly // the simulated network; nil for a real one
+	carried      struct{ up, down atomic.Int64 } // see Traffic
+	order        orderly                         // the simulated network; nil for a real one
 	pool         *storage.Pool
 	buf          *transport.Buffers
 	uploads      *transport.FreeList // buffers for the blocks of one write
@@ -379,6 +380,10 @@ func (s *Session) SetRates(up, down int64) {
 	s.up.SetRate(up)
 	s.down.SetRate(down)
 }
+
+// Traffic returns the payload in bytes that all torrents of the session have sent and received since
+// it was made, with what was received in vain.
+func (s *Session) Traffic() (up, down int64) { return s.carried.up.Load(), s.carried.down.Load() }
 
 // reserve counts one more connection, and one more dial if dial is set. It returns false if
 // a limit is reached.

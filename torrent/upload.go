@@ -279,6 +279,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	}
 	c.sent.Add(int64(total))
 	t.count.uploaded.Add(int64(total))
+	t.s.carried.up.Add(int64(total))
 	return nil
 }
 

@@ -198,6 +198,7 @@ func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 	t := c.t
 	n := int64(len(data))
 	t.count.downloaded.Add(n)
+	t.s.carried.down.Add(n)
 	t.mu.Lock()
 	c.seed.received += n
 	t.web.received += n

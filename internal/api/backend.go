@@ -46,6 +46,7 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		Version: spate.Version, PID: os.Getpid(), Verb: d.Verb(), Started: d.Started(), State: d.State(), PublicURL: d.SiteURL().String(),
 		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), WebSeed: d.ShutOut(), Folders: []Folder{}, Uplink: d.Uplink(), Reach: d.Reach(), Checks: d.Checked(),
+		Schedule: d.ScheduleNow(), Volume: d.Volume(),
 	}
 	if st, on := d.IPFilter(); on {
 		s.IPFilter = &st

@@ -33,6 +33,17 @@ func (s *Server) routes() map[string]route {
 		"GET /v1/errors/{code}":        {apitoken.Read, s.describeError},
 		"/":                            {0, s.nothing},
 
+		"GET /v1/schedule": {apitoken.Read, s.schedule},
+		"PUT /v1/schedule": {apitoken.Admin, s.setSchedule},
+
+		"GET /v1/feeds":             {apitoken.Read, s.feeds},
+		"POST /v1/feeds":            {apitoken.Torrents, s.once(maxBody, s.addFeed)},
+		"POST /v1/feeds/preview":    {apitoken.Torrents, s.previewFeed},
+		"GET /v1/feeds/{id}":        {apitoken.Read, s.feed},
+		"PATCH /v1/feeds/{id}":      {apitoken.Torrents, s.changeFeed},
+		"DELETE /v1/feeds/{id}":     {apitoken.Torrents, s.removeFeed},
+		"POST /v1/feeds/{id}/check": {apitoken.Torrents, s.checkFeed},
+
 		"GET /v1/torrents":                       {apitoken.Read, s.torrents},
 		"POST /v1/torrents":                      {apitoken.Torrents, s.once(maxAdd, s.addTorrent)},
 		"GET /v1/torrents/{ref}":                 {apitoken.Read, s.torrent},

@@ -47,6 +47,8 @@ type Backend interface {
 	// Events returns the changes of the daemon. All backends of a daemon return the same.
 	Events() *eventstream.Hub
 	TorrentBackend
+	ScheduleBackend
+	FeedBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -174,7 +176,7 @@ func readUpTo(r *http.Request, v any, most int64) error {
 }
 
 // methods are the methods of the API's requests.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // nothing answers a request for which there is no handler. If there is one for another method,
 // the error says which.

@@ -18,11 +18,13 @@ import (
 	"spate/internal/eventstream"
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent/contenttest"
+	"spate/internal/schedule"
 	"spate/publish"
 )
 
 // fake is a daemon that records its calls.
 type fake struct {
+	windows []schedule.Window
 	Backend
 	did []string
 	hub *eventstream.Hub
@@ -203,7 +205,7 @@ func TestScopes(t *testing.T) {
 func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
-		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/schedule": "/v1/schedule", "GET /v1/feeds": "/v1/feeds", "GET /v1/feeds/{id}": "/v1/feeds/a", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
 		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8",
 		"GET /v1/errors": "/v1/errors", "GET /v1/errors/{code}": "/v1/errors/busy"}
 	for pattern := range s.routes() {
@@ -305,6 +307,28 @@ func TestClient(t *testing.T) {
 	}
 }
 
+func (f *fake) Schedule(context.Context) (daemon.Schedule, error) {
+	return daemon.Schedule{Windows: f.windows}, nil
+}
+func (f *fake) SetSchedule(_ context.Context, w []schedule.Window) error {
+	f.windows = w
+	return nil
+}
+func (f *fake) Feeds(context.Context) (Feeds, error) { return Feeds{Feeds: []daemon.FeedInfo{}}, nil }
+func (f *fake) Feed(context.Context, string) (daemon.FeedInfo, error) {
+	return daemon.FeedInfo{}, nil
+}
+func (f *fake) AddFeed(context.Context, daemon.AddFeed) (daemon.FeedInfo, error) {
+	return daemon.FeedInfo{}, nil
+}
+func (f *fake) ChangeFeed(context.Context, string, daemon.FeedChange) error { return nil }
+func (f *fake) RemoveFeed(context.Context, string) error                    { return nil }
+func (f *fake) CheckFeed(context.Context, string) (daemon.FeedInfo, error) {
+	return daemon.FeedInfo{}, nil
+}
+func (f *fake) PreviewFeed(context.Context, daemon.PreviewFeed) (daemon.FeedPreview, error) {
+	return daemon.FeedPreview{}, nil
+}
 func (f *fake) Files() fileserver.Source { return oneFile{} }
 
 // oneFile is a source with one torrent of one file.

@@ -11,6 +11,7 @@ import (
 	"spate/internal/doctor"
 	"spate/internal/ipfilter"
 	"spate/internal/reach"
+	"spate/internal/schedule"
 	"spate/internal/uplink"
 	"spate/publish"
 )
@@ -41,6 +42,10 @@ type Status struct {
 	Reach reach.Status `json:"reachable"`
 	// Uplink is the limit of all senders, and where it comes from.
 	Uplink uplink.Status `json:"uplink"`
+	// Schedule is what the schedule says now. It is absent without windows.
+	Schedule *schedule.State `json:"schedule,omitempty"`
+	// Volume says how much of the monthly volume is used. It is absent without --monthly-volume.
+	Volume *daemon.VolumeStatus `json:"volume,omitempty"`
 	// DHTNodes is the number of nodes of the DHT that answer. It is absent without the DHT.
 	DHTNodes *int `json:"dht_nodes,omitempty"`
 	// IPFilter is the state of the filter of addresses. It is absent without --ip-filter.

@@ -36,6 +36,7 @@ What was published is withdrawn, what was added is removed. The other verbs take
 		if a.JSON {
 			return a.PrintJSON(list)
 		}
+		a.noteLimits(ctx, c)
 		return a.Printf("%s", listTable(list.Releases.Releases, list.Torrents, a.StdoutWidth()))
 	})
 	cmd.Flags().StringVar(&l.Group, "group", "", "list only releases of this `GROUP`")

@@ -40,7 +40,7 @@ func TestPages(t *testing.T) {
 	}
 	for _, name := range []string{
 		"tutorial.md", "howto/publish-a-folder.md", "howto/many-versions.md", "howto/mirror-to-object-storage.md",
-		"howto/move-a-tracker.md", "howto/seed-for-others.md", "howto/download-on-a-server.md", "howto/upgrade-and-back-up.md", "api.md",
+		"howto/move-a-tracker.md", "howto/seed-for-others.md", "howto/download-on-a-server.md", "howto/upgrade-and-back-up.md", "howto/limits.md", "howto/follow-a-feed.md", "api.md",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"spate/internal/classic"
 	"spate/internal/fault"
 	"spate/internal/onevent"
+	"spate/internal/schedule"
 	"spate/internal/term"
 )
 
@@ -21,9 +22,10 @@ import (
 // do not change afterwards.
 type app struct {
 	*term.Terminal
-	env    Env
-	config string         // --config
-	on     []onevent.Rule // of the settings file
+	env     Env
+	config  string            // --config
+	on      []onevent.Rule    // of the settings file
+	windows []schedule.Window // of the settings file
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
@@ -73,6 +75,8 @@ func (a *app) verbs() []*cobra.Command {
 		a.recheckCmd(),
 		a.reannounceCmd(),
 		a.installHandlerCmd(),
+		a.scheduleCmd(),
+		a.feedCmd(),
 		a.versionCmd(),
 	}
 }

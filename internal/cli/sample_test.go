@@ -11,7 +11,7 @@ import (
 )
 
 // TestSampleSettings checks that docs/spate.toml has every flag of serve and site export, and only
-// valid settings and rules for events.
+// valid settings, windows and rules for events.
 func TestSampleSettings(t *testing.T) {
 	b, err := os.ReadFile("../../docs/spate.toml")
 	if err != nil {
@@ -30,6 +30,9 @@ func TestSampleSettings(t *testing.T) {
 	var tree map[string]any
 	if err := toml.Unmarshal([]byte(strings.Join(lines, "")), &tree); err != nil {
 		t.Fatal(err)
+	}
+	if windows, err := parseWindows("spate.toml", tree, b); err != nil || len(windows) != 2 {
+		t.Errorf("%d windows: %v", len(windows), err)
 	}
 	if rules, err := parseOn("spate.toml", tree, b); err != nil || len(rules) != 2 {
 		t.Errorf("%d rules: %v", len(rules), err)

@@ -43,6 +43,7 @@ type serveOptions struct {
 	maxDownloads   int
 	maxSeeds       int
 	idle           time.Duration // --idle-exit
+	volume         volumeFlags
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -92,6 +93,7 @@ The entry that is published last is the newest version.`,
 	f.StringArrayVar(&opt.addFrom, "add-from", nil, "add .torrent and .magnet files of `DIR`, LABEL=DIR; repeatable")
 	f.IntVar(&opt.maxDownloads, "max-downloads", 0, "download at most `N` torrents at a time; 0: all")
 	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` torrents at a time; 0: all")
+	opt.volume.add(f)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.rpcListen, "transmission-rpc", "", "answer Transmission's RPC on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
@@ -175,6 +177,10 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 		return c, err
 	}
 	if c.Torrents, err = opt.torrents(); err != nil {
+		return c, err
+	}
+	c.Timed = daemon.TimedConfig{Windows: a.windows}
+	if c.Timed.Volume, err = opt.volume.volume(); err != nil {
 		return c, err
 	}
 	if opt.apiGroup != "" {

@@ -132,6 +132,7 @@ func (a *app) printStatus(s api.Status) error {
 		{"swarms", fmt.Sprintf("%s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Peers, "peer"))},
 		{"sending", sendingWords(t.Peers, t.UpRate)}, {"uplink", s.Uplink.String()},
 	}
+	facts = append(facts, timedFacts(s.Schedule, s.Volume)...)
 	if f := s.IPFilter; f != nil {
 		facts = append(facts, [2]string{"IP filter", fmt.Sprintf("%s, %s refused", units.Plural(f.Ranges, "range"), units.Plural(int(f.Blocked), "peer"))})
 	}

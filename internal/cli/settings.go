@@ -48,6 +48,9 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if a.on, err = parseOn(path, tree, raw); err != nil {
 		return err
 	}
+	if a.windows, err = parseWindows(path, tree, raw); err != nil {
+		return err
+	}
 	type layer struct {
 		keys   []string // of the table in the file
 		values map[string]any
@@ -205,7 +208,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 		table, isTable := v.(map[string]any)
 		var err error
 		switch {
-		case k == onKey: // parseOn checks it
+		case k == onKey, k == scheduleKey && !isTable: // parseOn and parseWindows check them
 		case k == "preset" && isTable:
 			for _, name := range slices.Sorted(maps.Keys(table)) {
 				preset, ok := table[name].(map[string]any)

@@ -306,6 +306,7 @@ func (d *daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, err
 	}}
 	if s, err := d.client.Status(ctx); err == nil {
 		out.Facts = append(out.Facts, [2]string{"uplink", s.Uplink.String()}, [2]string{"reachable", s.Reach.String()})
+		out.Facts = append(out.Facts, timedFacts(s.Schedule, s.Volume)...)
 	}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})

@@ -12,6 +12,9 @@ import (
 
 // torrentState returns the state of an added torrent with its progress.
 func torrentState(t *daemon.TorrentInfo) string {
+	if t.Held != "" {
+		return "held (" + t.Held + ")"
+	}
 	switch t.State {
 	case daemon.TorrentSeeding, daemon.TorrentFinished, daemon.TorrentMetadata, daemon.TorrentMoving, daemon.TorrentRemoving:
 		return t.State
@@ -57,7 +60,7 @@ func (a *app) printTorrent(t daemon.TorrentDetails) error {
 		completed = t.Completed.Local().Format(time.DateTime)
 	}
 	facts := [][2]string{
-		{"torrent", t.Name}, {"info-hash", t.InfoHash}, {"state", state}, {"label", t.Label}, {"data", t.Path},
+		{"torrent", t.Name}, {"info-hash", t.InfoHash}, {"state", state}, {"label", t.Label}, {"feed", t.Feed}, {"data", t.Path},
 		{"size", fmt.Sprintf("%s of %s, %s", units.Bytes(t.Done), units.Bytes(t.TotalLength), units.Plural(t.NumFiles, "file"))},
 		{"received", units.Bytes(t.Downloaded)}, {"sent", units.Bytes(t.Uploaded)}, {"rates", rates},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "downloader"), units.Plural(t.Peers, "peer"))},

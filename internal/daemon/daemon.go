@@ -31,6 +31,7 @@ type Config struct {
 	FollowLinks bool                 // follow links that lead out of a folder
 
 	Torrents TorrentsConfig // the torrents that are added
+	Timed    TimedConfig    // the schedule and the monthly volume
 
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
 	Answer APIHandler // makes the handler of the API
@@ -80,6 +81,8 @@ type Daemon struct {
 	folders  []*publish.Folder
 	observer Observer
 	torrents *Torrents // nil for a publisher in the foreground
+	feeds    *Feeds    // nil for a publisher in the foreground
+	timed    *timed    // the schedule and the monthly volume; nil for a publisher in the foreground
 	apiAddr  string    // address of the API on the network, or ""
 	rpcAddr  string    // address of the Transmission RPC, or ""
 
@@ -127,7 +130,13 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := d.Publisher.open(ctx); err != nil {
 		return nil, err
 	}
+	if err := d.openTimed(c.Timed); err != nil {
+		return nil, err
+	}
 	if err := d.openTorrents(c.Torrents); err != nil {
+		return nil, err
+	}
+	if err := d.openFeeds(); err != nil {
 		return nil, err
 	}
 	if err := removeSocket(c.Socket); err != nil {
@@ -148,6 +157,7 @@ func (d *Daemon) Close() {
 	d.Publisher.stop()
 	if d.torrents != nil {
 		d.torrents.release()
+		d.feeds.close()
 	}
 	if d.db != nil {
 		d.db.Close()
@@ -267,6 +277,8 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.tellTorrents)
 	part(d.torrents.Run)
 	part(d.exitWhenIdle)
+	part(d.runTimed)
+	part(d.feeds.Run)
 	err := d.observer.Show(ctx)
 	if errors.Is(context.Cause(ctx), errIdle) {
 		return nil

@@ -17,7 +17,7 @@ var errIdle = errors.New("there was nothing to do")
 var restingStates = []string{TorrentPaused, TorrentFinished, TorrentFailed}
 
 // exitWhenIdle returns errIdle once the daemon had nothing to do for Config.IdleExit: no torrent
-// downloads, seeds or waits, no release is published, no folder is watched, and no client of the API
+// downloads, seeds or waits, no feed is followed, no release is published, no folder is watched, and no client of the API
 // has a request. It returns nil when ctx ends.
 func (d *Daemon) exitWhenIdle(ctx context.Context) error {
 	if d.conf.IdleExit <= 0 {
@@ -48,9 +48,12 @@ func (d *Daemon) exitWhenIdle(ctx context.Context) error {
 	}
 }
 
-// busy reports whether a torrent, a release or a folder needs the daemon.
+// busy reports whether a torrent, a feed, a release or a folder needs the daemon.
 func (d *Daemon) busy(ctx context.Context) (bool, error) {
 	if len(d.conf.Folders) > 0 || len(d.conf.Torrents.Drops) > 0 {
+		return true, nil
+	}
+	if d.feeds.active() {
 		return true, nil
 	}
 	for state, n := range d.torrents.Totals().States {

@@ -37,7 +37,7 @@ func (d *Daemon) torrentChanged(what string, i *TorrentInfo) {
 	d.observer.TorrentChanged(what, i)
 	if k, ok := torrentKinds[what]; ok {
 		d.tell(onevent.Event{
-			Kind: k, Name: i.Name, InfoHash: i.InfoHash, Path: i.Path, Size: i.TotalLength, Label: i.Label, Message: cmp.Or(i.Error, i.StallReason),
+			Kind: k, Name: i.Name, InfoHash: i.InfoHash, Path: i.Path, Size: i.TotalLength, Label: i.Label, Feed: i.Feed, Message: cmp.Or(i.Error, i.StallReason),
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/ratelimit"
 	"spate/internal/stall"
 	"spate/maker"
 	"spate/publish"
@@ -76,6 +77,7 @@ type Publisher struct {
 	reach       *peerReach
 	site        *site.Site
 	room        uplinkRoom
+	rates       rateLimits
 	good        goodParts
 }
 
@@ -153,7 +155,9 @@ func (p *Publisher) open(ctx context.Context) error {
 	options.Spread, options.Sending = p.spread, p.sending
 	options.Direct, options.Archive = p.direct, p.archive
 	options.Open, options.Begun, options.ClientAddr, options.Log = p.openFile, p.counter.Wanted, p.trackerNode.server.ClientAddr, env.Log
-	options.Uplink = p.session.httpUplink()
+	p.rates.direct = ratelimit.New(0)
+	p.rates.up, p.rates.down = c.Session.Options.Up, c.Session.Options.Down
+	options.Uplink, options.Paused = p.directLimit(), func() bool { return p.rates.timedLimits().Pause }
 	options.WebSocketPath, options.STUNPort = "/announce", p.stunPort()
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -289,27 +293,6 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 		<-others
 	}
 	return errors.Join(err, <-server)
-}
-
-// shareUplink keeps the uploads of the engine and the site together below the upload limit: it
-// reduces the limit of the engine by the rate of direct downloads in the previous second.
-func (p *Publisher) shareUplink(ctx context.Context) error {
-	up, down := p.conf.Session.Options.Up, p.conf.Session.Options.Down
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	before := p.site.SentAll()
-	for up > 0 {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		now := p.site.SentAll()
-		p.room.http.Store(now - before)
-		p.session.SetRates(max(up/10, up-(now-before)), down)
-		before = now
-	}
-	return nil
 }
 
 // Catalog returns the catalog of the releases.

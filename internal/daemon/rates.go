@@ -2,13 +2,14 @@ package daemon
 
 import "spate/torrent"
 
-// SetRates limits the rates of all torrents in bytes a second until the daemon stops; 0: no limit but
-// the one that is learned from the line.
+// SetRates limits the rates of all torrents in bytes a second until the daemon stops, instead of those
+// with which it was started; 0: no limit but the one that is learned from the line, and those of the
+// schedule and the monthly volume.
 func (p *Publisher) SetRates(up, down int64) {
 	s := p.session
 	s.up.Store(up)
 	s.down.Store(down)
-	s.Session.SetRates(up, down)
+	p.applyRates()
 }
 
 // SessionFacts describes how a session connects.

@@ -65,7 +65,7 @@ func (p *Publisher) sending(r *publish.Release, i int, off int64) func(sent int6
 
 // uplinkRoom knows how much the uplink could send in addition. The zero value is ready for use.
 type uplinkRoom struct {
-	http atomic.Int64 // bytes a second of direct downloads; measured only if the user gave a limit
+	http atomic.Int64 // bytes a second of direct downloads
 
 	mu   sync.Mutex // guards the fields below
 	at   time.Time  // of room
@@ -82,7 +82,7 @@ func (u *uplinkRoom) get(p *Publisher, now time.Time) int64 {
 	defer u.mu.Unlock()
 	if now.Sub(u.at) >= roomFor || now.Before(u.at) {
 		st := p.Uplink()
-		if st.Mode == uplink.Given {
+		if st.Mode == uplink.Given || st.Mode == uplink.Scheduled {
 			st.Rate = u.http.Load()
 			for _, t := range p.session.Torrents() {
 				st.Rate += int64(t.Stats().UpRate)

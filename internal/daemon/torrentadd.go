@@ -28,6 +28,10 @@ type AddRequest struct {
 	// Remote says that the caller is not on this machine. It may then make requests only to public
 	// addresses, and choose only directories in the folders for downloads.
 	Remote bool
+	// Feed is the name of the feed that names the torrent, and Within where its URLs may lead. The user
+	// has not named them, so that peers in a magnet link are ignored.
+	Feed   string
+	Within netguard.Reach // 0: by Remote
 }
 
 // addLimit bounds the time in which the .torrent of a URL must be fetched.
@@ -68,6 +72,10 @@ func (t *Torrents) recordOf(ctx context.Context, q *AddRequest) (r *torrentRecor
 	if q.Remote {
 		within = netguard.ToPublic
 	}
+	if q.Within != 0 {
+		within = q.Within
+	}
+	foreign := q.Remote || q.Within != 0
 	src := &source.Source{Arg: "the torrent", Torrent: q.Torrent, Magnet: q.Magnet, Direct: q.Direct}
 	if q.Torrent == nil {
 		if src, err = t.sources.ResolveLink(ctx, q.Source, within); err != nil {
@@ -80,9 +88,9 @@ func (t *Torrents) recordOf(ctx context.Context, q *AddRequest) (r *torrentRecor
 			return nil, nil, err
 		}
 	}
-	r = &torrentRecord{Magnet: src.Magnet, Direct: src.Direct, TorrentOptions: q.TorrentOptions, Paused: q.Paused, Added: t.env.Now().UTC().Truncate(time.Second)}
+	r = &torrentRecord{Magnet: src.Magnet, Direct: src.Direct, TorrentOptions: q.TorrentOptions, Paused: q.Paused, Feed: q.Feed, Added: t.env.Now().UTC().Truncate(time.Second)}
 	if src.Torrent == nil {
-		return r, nil, r.ofMagnet(q.Remote)
+		return r, nil, r.ofMagnet(foreign)
 	}
 	mi, err := src.Parse()
 	if err != nil {
@@ -92,7 +100,7 @@ func (t *Torrents) recordOf(ctx context.Context, q *AddRequest) (r *torrentRecor
 		return nil, nil, err
 	}
 	r.InfoHash = mi.Hash()
-	if !q.Remote {
+	if !foreign {
 		r.Peers = src.Peers(mi)
 	}
 	r.describe(mi)

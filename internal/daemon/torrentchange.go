@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"spate/internal/fault"
+	"spate/internal/schedule"
 	"spate/storage"
 	"spate/torrent"
 )
@@ -129,7 +130,9 @@ func (t *Torrents) applyChange(e *addedTorrent, c *TorrentChange) error {
 	if tor == nil {
 		return nil
 	}
-	tor.SetRates(r.Up, r.Down)
+	if t.timed(r.Label).Limits == (schedule.Limits{}) { // otherwise Run sets them
+		tor.SetRates(r.Up, r.Down)
+	}
 	tor.SetSequential(r.Sequential)
 	if c.Files == nil && c.Select == nil {
 		return nil

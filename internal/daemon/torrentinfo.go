@@ -33,6 +33,7 @@ type TorrentInfo struct {
 	Finished    bool    `json:"finished,omitempty"` // a goal is reached
 	Place       int     `json:"place"`              // position in the queue, from 0
 	Magnet      string  `json:"magnet,omitempty"`   // the link that was added
+	Feed        string  `json:"feed,omitempty"`     // name of the feed that named it
 	TorrentOptions
 	Added     time.Time `json:"added"`
 	Completed time.Time `json:"completed,omitzero"`
@@ -40,6 +41,9 @@ type TorrentInfo struct {
 	// Stall and StallReason say why a download that runs receives nothing.
 	Stall       stall.Cause `json:"stall,omitempty"`
 	StallReason string      `json:"stall_reason,omitempty"`
+	// Held says what has paused the daemon or the label of the torrent for a time: "schedule" or
+	// "volume". The torrent keeps its state, but sends and receives nothing.
+	Held string `json:"held,omitempty"`
 }
 
 // The states of a [TorrentInfo].
@@ -62,13 +66,13 @@ func (t *Torrents) infoLocked(e *addedTorrent) TorrentInfo {
 	r := &e.rec
 	i := TorrentInfo{
 		InfoHash: r.InfoHash.String(), Name: r.Name, Dir: r.Dir, TotalLength: r.Length, Done: r.Done, NumFiles: r.NumFiles, Private: r.Private,
-		Downloaded: r.Downloaded, Uploaded: r.Uploaded, Paused: r.Paused, Finished: r.Finished, Place: r.Place, Magnet: r.Magnet,
+		Downloaded: r.Downloaded, Uploaded: r.Uploaded, Paused: r.Paused, Finished: r.Finished, Place: r.Place, Magnet: r.Magnet, Feed: r.Feed,
 		TorrentOptions: r.TorrentOptions, Added: r.Added, Completed: r.Completed, Seeded: r.Seeded,
 	}
 	if r.Known {
 		i.Path = filepath.Join(r.Dir, r.DataName)
 	}
-	i.State = e.stateLocked()
+	i.State, i.Held = e.stateLocked(), t.timed(r.Label).Held
 	if e.phase == phaseRunning || e.phase == phaseDormant {
 		t.addStats(e, &i)
 	}
@@ -138,7 +142,7 @@ func (t *Torrents) addStats(e *addedTorrent, i *TorrentInfo) {
 		i.State = TorrentDownloading
 		facts := tor.Stall()
 		why := stall.Of(stall.FactsOf(facts, &st, tor.MetaInfo(), stall.Port(t.session.Session), t.session.SearchInDHT(e.rec.InfoHash)))
-		if facts.Idle >= why.After() && why.Cause != stall.Trying {
+		if facts.Idle >= why.After() && why.Cause != stall.Trying && i.Held == "" {
 			i.State, i.Stall, i.StallReason = TorrentStalled, why.Cause, why.Text
 		}
 	}

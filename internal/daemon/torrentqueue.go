@@ -118,7 +118,10 @@ func goalOf(r *torrentRecord) bool { return r.Ratio > 0 || r.SeedTime > 0 || r.N
 
 func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Time) {
 	st := tor.Stats()
-	if n := st.Downloaded + st.Uploaded; n != e.bytes || e.busy.IsZero() || st.State == torrent.StateChecking {
+	t.mu.Lock()
+	held := t.timed(e.rec.Label).Held != ""
+	t.mu.Unlock()
+	if n := st.Downloaded + st.Uploaded; n != e.bytes || e.busy.IsZero() || st.State == torrent.StateChecking || held {
 		e.bytes, e.busy, e.stalled = n, now, false
 	}
 	switch st.State {

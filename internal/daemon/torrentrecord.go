@@ -41,8 +41,9 @@ type torrentRecord struct {
 	Direct   string           `json:"direct,omitempty"`   // URL of the data, a last resort
 	Peers    []netip.AddrPort `json:"peers,omitempty"`
 
-	Paused bool `json:"paused,omitempty"`
-	Place  int  `json:"place"` // position in the queue; lower is earlier
+	Feed   string `json:"feed,omitempty"` // name of the feed that named it
+	Paused bool   `json:"paused,omitempty"`
+	Place  int    `json:"place"` // position in the queue; lower is earlier
 	TorrentOptions
 
 	Added     time.Time `json:"added"`

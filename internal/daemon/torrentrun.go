@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/schedule"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/storage"
@@ -128,8 +129,9 @@ func (t *Torrents) download(ctx context.Context, e *addedTorrent, r *torrentReco
 			t.mu.Unlock()
 		}, func() {}
 	}
+	up, down := schedule.Limits{Up: r.Up, Down: r.Down}.And(t.timed(r.Label).Limits).Rates()
 	d, err := PrepareDownload(ctx, t.env, mi, DownloadConfig{
-		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: r.Up, Down: r.Down,
+		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: up, Down: down,
 	}, progress)
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ type Torrents struct {
 	settle  time.Duration
 	taken   func(spate.InfoHash) (release string) // the release that has a torrent, or ""
 	event   func(what string, i *TorrentInfo)     // called for each change that users want to read
+	timed   func(label string) labelLimits        // what the schedule and the monthly volume say
 
 	work   chan struct{}  // a change for Run
 	checks chan struct{}  // limits the torrents whose data is checked at the same time
@@ -73,6 +74,7 @@ type addedTorrent struct {
 	stalled  bool      // it was told that nothing comes; owned by Run
 	began    time.Time // when its seeding was last counted; owned by Run
 	asked    bool      // its last resort was asked; owned by Run
+	limited  bool      // it has limits of its label; owned by Run
 }
 
 type torrentPhase uint8
@@ -110,6 +112,7 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
 	t.event = d.torrentChanged
+	t.timed = d.timed.forLabel
 	d.torrents = t
 	return t.load()
 }
@@ -164,6 +167,7 @@ func (t *Torrents) Run(ctx context.Context) error {
 	for {
 		t.follow(t.env.Now())
 		t.schedule(ctx)
+		t.limitLabels()
 		select {
 		case <-ctx.Done():
 			return nil

@@ -39,7 +39,7 @@ func emptyTorrents(state string, folders ...DownloadFolder) *Torrents {
 		env: testEnv(), store: torrentStore{filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state,
 		folders: folderRules{folders: folders, unnamed: filepath.Join(state, "downloads"), state: state},
 		sources: source.Resolver{Notef: func(string, ...any) {}},
-		taken:   func(spate.InfoHash) string { return "" }, event: func(string, *TorrentInfo) {},
+		taken:   func(spate.InfoHash) string { return "" }, event: func(string, *TorrentInfo) {}, timed: (*timed)(nil).forLabel,
 		work: make(chan struct{}, 1), by: map[spate.InfoHash]*addedTorrent{},
 	}
 }

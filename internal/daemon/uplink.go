@@ -34,7 +34,13 @@ func (s *Session) httpUplink() func(*http.Request) site.SendLimit {
 }
 
 // Uplink returns what the publisher knows about the uplink.
-func (p *Publisher) Uplink() uplink.Status { return p.session.Uplink() }
+func (p *Publisher) Uplink() uplink.Status {
+	st := p.session.Uplink()
+	if up, _ := p.rates.timedLimits().Rates(); up > 0 && (st.Limit == 0 || up < st.Limit) {
+		st.Mode, st.Limit, st.Foreign = uplink.Scheduled, up, false
+	}
+	return st
+}
 
 var (
 	uplinkLimit    = prometheus.NewDesc("spate_uplink_limit_bytes", "Limit of all senders in bytes per second; 0: none.", nil, nil)

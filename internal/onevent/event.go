@@ -21,10 +21,12 @@ const (
 	DiskFull      Kind = "disk-full"       // a torrent halted because the disk is full
 	FirstFullCopy Kind = "first-full-copy" // the downloaders of a release have all of it together
 	MappingLost   Kind = "mapping-lost"    // the router does not let others in any more
+	VolumeWarning Kind = "volume-warning"  // 80 % of the monthly volume is used
+	VolumeReached Kind = "volume-reached"  // the monthly volume is used up
 )
 
 // Kinds lists all kinds.
-var Kinds = [...]Kind{Published, Withdrawn, Added, Metadata, Completed, Stalled, Failed, DiskFull, FirstFullCopy, MappingLost}
+var Kinds = [...]Kind{Published, Withdrawn, Added, Metadata, Completed, Stalled, Failed, DiskFull, FirstFullCopy, MappingLost, VolumeWarning, VolumeReached}
 
 // Event is something that has happened. A field that does not apply is empty. Name and Message can
 // contain any text, because strangers choose the names of torrents.
@@ -38,6 +40,7 @@ type Event struct {
 	Size     int64     `json:"size,omitempty"`      // in bytes
 	PageURL  string    `json:"page_url,omitempty"`  // of the release
 	Label    string    `json:"label,omitempty"`
+	Feed     string    `json:"feed,omitempty"`    // name of the feed that named the torrent
 	Message  string    `json:"message,omitempty"` // what is wrong, or what else there is to say
 }
 
@@ -59,7 +62,7 @@ func (e *Event) environ(base []string) []string {
 	add("TIME", e.Time.UTC().Format(time.RFC3339))
 	for _, v := range [...]struct{ name, value string }{
 		{"NAME", e.Name}, {"ID", e.ID}, {"INFO_HASH", e.InfoHash}, {"PATH", e.Path},
-		{"PAGE_URL", e.PageURL}, {"LABEL", e.Label}, {"MESSAGE", e.Message},
+		{"PAGE_URL", e.PageURL}, {"LABEL", e.Label}, {"FEED", e.Feed}, {"MESSAGE", e.Message},
 	} {
 		if v.value != "" {
 			add(v.name, v.value)

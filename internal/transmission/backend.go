@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"spate/internal/daemon"
+	"spate/internal/schedule"
 	"spate/torrent"
 )
 
@@ -39,10 +40,12 @@ type SessionInfo struct {
 	PortMapped              bool // the router is asked to open the port
 	PortOpen                bool // others can connect
 	DHT, LSD, PEX, UTP, TCP bool
-	Encryption              string // required, preferred or tolerated
-	Up, Down                int64  // limits in bytes a second; 0: none
-	MaxDownloads            int    // 0: no limit
-	MaxSeeds                int    // 0: no limit
-	Started                 int64  // Unix time
-	BlockedRanges           int    // rules of IP filters
+	Encryption              string            // required, preferred or tolerated
+	Up, Down                int64             // limits in bytes a second; 0: none
+	MaxDownloads            int               // 0: no limit
+	MaxSeeds                int               // 0: no limit
+	Started                 int64             // Unix time
+	BlockedRanges           int               // rules of IP filters
+	Windows                 []schedule.Window // of the schedule, for the whole daemon
+	Now                     schedule.State    // what the schedule says now
 }

@@ -2,6 +2,7 @@ package transmission
 
 import (
 	"net/http"
+	"slices"
 
 	"spate"
 	"spate/internal/daemon"
@@ -44,6 +45,14 @@ func (s session) Info() SessionInfo {
 	i := SessionInfo{
 		Version: spate.Version, State: s.d.State(), DownloadDir: folders[0], Folders: folders, PeerPort: f.PeerPort, PortMapped: f.PortMap, PortOpen: s.d.Reach().Confirmed,
 		DHT: f.DHT, LSD: f.LSD, PEX: f.PEX, UTP: f.UTP, TCP: f.TCP, Up: f.Up, Down: f.Down, Started: s.d.Started().Unix(),
+	}
+	if sched, err := s.d.Schedule(); err == nil {
+		i.Now = sched.Now
+		for _, w := range slices.Concat(sched.Settings, sched.Windows) {
+			if w.Label == "" {
+				i.Windows = append(i.Windows, w)
+			}
+		}
 	}
 	i.MaxDownloads, i.MaxSeeds = s.t.Limits()
 	switch f.Encryption {

@@ -2,6 +2,7 @@ package transmission
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +34,6 @@ func (s *Server) sessionGet(_ context.Context, p params) (object, error) {
 		transports = append(transports, "tcp")
 	}
 	all := object{
-		"alt_speed_down": 0, "alt_speed_enabled": false, "alt_speed_time_begin": 0, "alt_speed_time_day": 0, "alt_speed_time_enabled": false, "alt_speed_time_end": 0, "alt_speed_up": 0,
 		"anti_brute_force_enabled": false, "blocklist_enabled": i.BlockedRanges > 0, "blocklist_size": i.BlockedRanges, "blocklist_url": "", "cache_size_mib": 0, "config_dir": i.State,
 		"default_trackers": "", "dht_enabled": i.DHT, "download_dir": i.DownloadDir, "download_dir_free_space": free,
 		"download_queue_enabled": i.MaxDownloads > 0, "download_queue_size": i.MaxDownloads, "encryption": i.Encryption,
@@ -52,6 +52,7 @@ func (s *Server) sessionGet(_ context.Context, p params) (object, error) {
 			"memory_units": []string{"B", "KiB", "MiB", "GiB", "TiB"}, "memory_bytes": 1024,
 		},
 	}
+	maps.Copy(all, altSpeed(&i))
 	if asked == nil {
 		return all, nil
 	}
@@ -72,6 +73,8 @@ func (s *Server) sessionSet(_ context.Context, p params) (object, error) {
 		case strings.HasPrefix(name, "script_") && !isZero(raw):
 			return nil, unsupported(name, "no program can be set over the network; [[on]] in spate.toml runs programs")
 		case name == "start_added_torrents":
+		case strings.HasPrefix(name, "alt_speed_"):
+			return nil, unsupported(name, "spate schedule sets limits by time, and so does the API")
 		case strings.HasPrefix(name, "speed_limit_") || isZero(raw) && strings.HasPrefix(name, "script_"):
 		default:
 			return nil, unsupported(name, "it is a setting of spate.toml, and holds until the daemon is started again")

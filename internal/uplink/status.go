@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/schedule"
 	"spate/internal/units"
 )
 
@@ -11,6 +12,7 @@ import (
 const (
 	Given       = "given"       // the user has set a limit
 	Learned     = "learned"     // the limit is learned
+	Scheduled   = "scheduled"   // the schedule or the monthly volume sets a lower limit than the others
 	Off         = "off"         // the user has turned off limits
 	Unsupported = "unsupported" // the system does not tell what is needed to learn a limit
 )
@@ -44,6 +46,10 @@ func (s Status) String() string {
 		return "not limited (--up 0)"
 	case s.Mode == Unsupported:
 		return "not limited: this system does not report the queues of sockets; --up sets a limit"
+	case s.Mode == Scheduled && s.Limit <= schedule.PausedRate:
+		return "paused (schedule or monthly volume)"
+	case s.Mode == Scheduled:
+		return units.Rate(float64(s.Limit)) + " (schedule or monthly volume)"
 	case s.Mode == Given:
 		return units.Rate(float64(s.Limit)) + " (--up)"
 	case s.Foreign:
