@@ -82,6 +82,8 @@ type Daemon struct {
 
 	restored publish.Restored
 	checks   checks
+
+	listeners eventListeners
 }
 
 // New opens the files and sockets of a daemon and seeds the releases in the catalog.
