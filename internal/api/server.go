@@ -88,7 +88,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refused converts a refusal.
-func refused(no *daemon.Refusal) error { return &Error{Code: Unauthorized, Message: no.Why} }
+func refused(no *daemon.Refusal) error {
+	return &Error{Code: Unauthorized, Message: no.Why, login: no.Login}
+}
 
 // need returns an error if the sender of an admitted request does not have a scope.
 func need(r *http.Request, scope apitoken.Scopes) error {
@@ -120,9 +122,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
 	status := statusOf[e.Code]
-	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
+	if e.login {
 		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
+		if r.Header.Get("Sec-Fetch-Site") == "" { // a browser would ask the user of the graphical client for a password
+			w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
+		}
 	}
 	if e.Code == Busy {
 		w.Header().Set("Retry-After", "10")

@@ -202,6 +202,8 @@ type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+
+	login bool // the client can sign in
 }
 
 // Error implements error.
