@@ -44,6 +44,9 @@ type Config struct {
 	SocketGroup *int
 
 	Events *onevent.Runner // does what the settings say for events; may be nil
+
+	// IdleExit stops the daemon once it had nothing to do for this time. 0: never.
+	IdleExit time.Duration
 }
 
 // WatchedFolder is a folder whose entries are published.
@@ -82,6 +85,8 @@ type Daemon struct {
 
 	restored publish.Restored
 	checks   checks
+	door     *clientDoor // the listener for the graphical client
+	requests activity    // requests of the API
 
 	listeners eventListeners
 }
@@ -102,7 +107,8 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := checkOutside(c.Folders, outside...); err != nil {
 		return nil, err
 	}
-	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
+	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx, door: newClientDoor()}
+	d.requests.now, d.requests.last = env.Now, env.Now()
 	d.Publisher.conf.Finished, d.Publisher.conf.Session.OnReach = d.tellFinish(c.Finished), d.tellReach(c.Session.OnReach)
 	defer func() {
 		if err != nil {
@@ -247,6 +253,8 @@ func (d *Daemon) work(ctx context.Context) error {
 	if err := d.serveAPI(ctx, part); err != nil {
 		return err
 	}
+	close(d.door.ready)
+	part(d.runDoor)
 	d.env.notifySystem("READY=1")
 	if err := d.observer.Ready(); err != nil {
 		return err
@@ -258,7 +266,11 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
 	part(d.torrents.Run)
+	part(d.exitWhenIdle)
 	err := d.observer.Show(ctx)
+	if errors.Is(context.Cause(ctx), errIdle) {
+		return nil
+	}
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

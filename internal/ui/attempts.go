@@ -60,7 +60,8 @@ func (a *attempts) take(from netip.Addr, now time.Time) (wait time.Duration) {
 		a.by = map[netip.Prefix]*bucket{}
 	}
 	for key, b := range a.by {
-		if b.drain(now, addressEvery); b.failures == 0 {
+		b.drain(now, addressEvery)
+		if b.failures == 0 {
 			delete(a.by, key)
 		}
 	}
