@@ -42,7 +42,13 @@ export class App {
       onFailure: () => this.#check(),
     });
     this.drops = new Drops((what) => this.take(what));
-    this.session.state.observe(({ phase }) => (phase === "in" ? this.live.start() : this.live.stop()));
+    let before = "unknown";
+    this.session.state.observe(({ phase }) => { // a session that goes on does not begin the stream again
+      if (phase === before) return;
+      before = phase;
+      if (phase === "in") this.live.start();
+      else this.live.stop();
+    });
   }
 
   /** start signs in by the link that was opened, if it has a code, and shows what it asks for. */

@@ -13,6 +13,9 @@ export class Live {
   /** @type {Value<any>} the last answer of GET /v1/status, or null */
   status = new Value(null);
   #watchers = new Set();
+  #again = 0;
+  /** The time before a list that could not be loaded is loaded again, in milliseconds. */
+  retryAfter = 3000;
 
   /**
    * @param {import("./api.js").Api} api
@@ -35,6 +38,7 @@ export class Live {
   }
 
   stop() {
+    clearTimeout(this.#again);
     this.stream.stop();
   }
 
@@ -57,7 +61,10 @@ export class Live {
         this.releases.load(page("/v1/releases", "releases")),
       ]);
     } catch (err) {
-      if (err.status !== 0 && err.status !== 401) this.onError(err); // both are shown by themselves
+      if (err.status === 401) return;
+      if (err.status !== 0) this.onError(err); // that the daemon does not answer is shown by itself
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => this.load(), this.retryAfter); // the stream may go on without another reset
     }
   }
 }

@@ -5,6 +5,7 @@ import { Api, ApiError, pathOf, problemOf } from "../../static/lib/api.js";
 import { Collection } from "../../static/lib/collection.js";
 import { duration, percent, rate, ratio, readRate, size, timeLeft } from "../../static/lib/format.js";
 import { nameOf } from "../../static/lib/keys.js";
+import { Live } from "../../static/lib/live.js";
 import { hrefOf, parseRoute, takeStart } from "../../static/lib/route.js";
 import { nextDelay, Stream } from "../../static/lib/stream.js";
 import { Session } from "../../static/lib/session.js";
@@ -108,6 +109,20 @@ test("the stream goes on where it was, and slows down", () => {
   stream.stop();
   assert.deepEqual(got, [{ changed: [] }]);
   assert.deepEqual([0, 1, 2, 3, 4, 40].map(nextDelay), [1000, 2000, 4000, 8000, 15000, 15000]);
+});
+
+test("lists that could not be loaded are loaded again", async () => {
+  let fail = true;
+  const api = new Api(async (url) => {
+    if (fail) throw new TypeError("failed");
+    return answer(200, url.startsWith("/v1/torrents") ? { total: 1, torrents: [{ info_hash: "a" }] } : { total: 0, releases: [] });
+  });
+  const live = new Live(api, { onError: assert.fail });
+  live.retryAfter = 1;
+  await live.load();
+  fail = false;
+  await new Promise((done) => live.torrents.observe(() => live.torrents.loaded && done()));
+  assert.deepEqual([...live.torrents.entries.keys()], ["a"]);
 });
 
 test("addresses", () => {
