@@ -122,7 +122,10 @@ func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Tim
 	held := t.timed(e.rec.Label).Held != ""
 	t.mu.Unlock()
 	if n := st.Downloaded + st.Uploaded; n != e.bytes || e.busy.IsZero() || st.State == torrent.StateChecking || held {
-		e.bytes, e.busy, e.stalled = n, now, false
+		if down := st.Downloaded - e.down; !e.busy.IsZero() && n != e.bytes {
+			t.history.add(tor.InfoHash(), now, down, n-e.bytes-down)
+		}
+		e.bytes, e.down, e.busy, e.stalled = n, st.Downloaded, now, false
 	}
 	switch st.State {
 	case torrent.StateSeeding:
