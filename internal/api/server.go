@@ -42,6 +42,8 @@ type Backend interface {
 	// Files returns the files of all releases and added torrents.
 	Files() fileserver.Source
 	TorrentBackend
+	UploadBackend
+	PublishingBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -110,6 +112,17 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"POST /v1/torrents/{ref}/move":           s.moveTorrent,
 		"POST /v1/torrents/{ref}/recheck":        s.recheckTorrent,
 		"POST /v1/torrents/{ref}/reannounce":     s.reannounceTorrent,
+
+		"GET /v1/uploads":               s.uploads,
+		"POST /v1/uploads":              s.createUpload,
+		"GET /v1/uploads/{id}":          s.upload,
+		"PATCH /v1/uploads/{id}":        s.appendUpload,
+		"DELETE /v1/uploads/{id}":       s.deleteUpload,
+		"GET /v1/browse":                s.browse,
+		"POST /v1/notes/preview":        s.previewNotes,
+		"GET /v1/releases/{ref}/health": s.releaseHealth,
+		"GET /v1/limits":                s.limits,
+		"PATCH /v1/limits":              s.changeLimits,
 	}
 }
 
@@ -136,6 +149,7 @@ func (s *Server) admit(r *http.Request) error {
 // statusOf maps the codes of errors to status codes of HTTP.
 var statusOf = map[string]int{
 	BadMethod: http.StatusMethodNotAllowed, NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
+	Conflict: http.StatusConflict, TooLarge: http.StatusRequestEntityTooLarge, BadType: http.StatusUnsupportedMediaType, BadVersion: http.StatusPreconditionFailed,
 	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
@@ -278,7 +292,15 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {
-	return done(w, s.backend.Withdraw(r.Context(), r.PathValue("ref")))
+	withdraw := s.backend.Withdraw
+	switch data := r.URL.Query().Get("data"); data {
+	case "", "false":
+	case "true":
+		withdraw = s.backend.WithdrawData
+	default:
+		return &Error{Code: BadRequest, Message: "data is neither true nor false"}
+	}
+	return done(w, withdraw(r.Context(), r.PathValue("ref")))
 }
 
 func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
@@ -345,8 +367,8 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	if len(p.Paths) == 0 {
-		return &Error{Code: BadRequest, Message: "the request has no paths"}
+	if (len(p.Paths) == 0) == (p.Upload == "") {
+		return &Error{Code: BadRequest, Message: "the request must have either paths or an upload"}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

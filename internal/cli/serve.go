@@ -35,6 +35,8 @@ type serveOptions struct {
 	apiListen      string
 	apiGroup       string
 	rpcListen      string // --transmission-rpc
+	uploadDir      string
+	browse         []string
 	names          string // --version-pattern
 	downloadDirs   []string
 	addFrom        []string
@@ -91,6 +93,8 @@ The entry that is published last is the newest version.`,
 	f.IntVar(&opt.maxSeeds, "max-seeds", 0, "send at most `N` torrents at a time; 0: all")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.rpcListen, "transmission-rpc", "", "answer Transmission's RPC on this `ADDR` to holders of tokens")
+	f.StringVar(&opt.uploadDir, "upload-dir", "", "store uploads in `DIR` (default: uploads in --state)")
+	f.StringArrayVar(&opt.browse, "browse", nil, "let the page choose data to publish below `DIR`; repeatable")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
@@ -164,6 +168,9 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 		return c, err
 	}
 	if c.Torrents, err = opt.torrents(); err != nil {
+		return c, err
+	}
+	if err := opt.uploads(&c); err != nil {
 		return c, err
 	}
 	if opt.apiGroup != "" {

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/onevent"
 	"spate/internal/units"
+	"spate/internal/upload"
 	"spate/publish"
 	"spate/publish/catalogdb"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	SocketGroup *int
 
 	Events *onevent.Runner // does what the settings say for events; may be nil
+
+	UploadDir string   // directory of uploads and their published data; empty: "uploads" in State
+	Browse    []string // directories in which callers may choose data to publish: see [Daemon.Browse]
 }
 
 // WatchedFolder is a folder whose entries are published.
@@ -82,6 +86,9 @@ type Daemon struct {
 
 	restored publish.Restored
 	checks   checks
+
+	uploads  *upload.Store // nil for a publisher in the foreground
+	limitsMu sync.Mutex    // held during a change of the limits
 }
 
 // New opens the files and sockets of a daemon and seeds the releases in the catalog.
@@ -90,7 +97,7 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if c.KeepDir == "" {
 		c.KeepDir = filepath.Join(c.State, "versions")
 	}
-	outside := []string{c.State, c.KeepDir}
+	outside := []string{c.State, c.KeepDir, c.uploadDir()}
 	for _, f := range c.Torrents.Folders {
 		outside = append(outside, f.Dir)
 	}
@@ -122,6 +129,10 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := d.openTorrents(c.Torrents); err != nil {
 		return nil, err
 	}
+	if err := d.openUploads(); err != nil {
+		return nil, err
+	}
+	d.loadLimits()
 	if err := removeSocket(c.Socket); err != nil {
 		return nil, err
 	}
@@ -253,6 +264,7 @@ func (d *Daemon) work(ctx context.Context) error {
 		part(f.Run)
 	}
 	part(d.checkHourly)
+	part(d.sweepUploads)
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
 	part(d.torrents.Run)
@@ -283,6 +295,9 @@ func (d *Daemon) openFolders() error {
 
 // Publish checks and publishes a request until ctx ends or the daemon stops.
 func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
+	if r.Upload != "" {
+		return d.publishUpload(ctx, r, done)
+	}
 	if err := absolute(r.Paths...); err != nil {
 		return err
 	}
