@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/eventstream"
 	"spate/internal/fault"
 	"spate/internal/fileserver"
 	"spate/internal/reach"
@@ -23,15 +25,21 @@ import (
 	"spate/torrent"
 )
 
-// NewBackend returns a backend for a daemon of this process. remote means that its callers may be on
-// other machines: they may not make the daemon use the network of this machine, nor write where they
-// want.
-func NewBackend(d *daemon.Daemon, remote bool) Backend { return backend{d, remote} }
+// NewBackend returns a backend for a daemon of this process and its changes. remote means that its
+// callers may be on other machines: they may not make the daemon use the network of this machine, nor
+// write where they want.
+func NewBackend(d *daemon.Daemon, events *eventstream.Hub, remote bool) Backend {
+	return backend{d, events, remote}
+}
 
 type backend struct {
 	d      *daemon.Daemon
+	events *eventstream.Hub
 	remote bool
 }
+
+// Events implements [Backend].
+func (b backend) Events() *eventstream.Hub { return b.events }
 
 // Status implements [Backend].
 func (b backend) Status(ctx context.Context) (Status, error) {
@@ -218,6 +226,11 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 
 // Publish implements [Backend].
 func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error {
+	if who := daemon.AccessOf(ctx); len(p.Paths) > 0 && !who.Scopes.Has(apitoken.Admin) {
+		if err := b.d.MayChoose(p.Paths...); err != nil {
+			return toAPI(err)
+		}
+	}
 	r := p.request()
 	var told time.Time
 	r.Progress = func(path string, g maker.Progress) {

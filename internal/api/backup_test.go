@@ -7,6 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"spate/internal/apitoken"
+	"spate/internal/daemon"
 )
 
 // copier is a backend with a catalog of a text. It says that the catalog has size bytes.
@@ -24,7 +27,7 @@ func (c *copier) OpenBackup(context.Context) (io.ReadCloser, int64, error) {
 func TestReadBackup(t *testing.T) {
 	t.Parallel()
 	for size, whole := range map[int64]bool{7: true, 8: false} {
-		s := httptest.NewServer(NewServer(&copier{text: "catalog", size: size}, ServerOptions{Token: func([]byte) bool { return true }}))
+		s := httptest.NewServer(NewServer(&copier{text: "catalog", size: size}, ServerOptions{Access: daemon.APIAccess{Token: tokens("token", apitoken.Admin)}}))
 		defer s.Close()
 		c, err := NewRemote(s.URL, "token")
 		if err != nil {

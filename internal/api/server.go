@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/eventstream"
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
@@ -41,6 +43,8 @@ type Backend interface {
 	DialBack(ctx context.Context) reach.DialBack
 	// Files returns the files of all releases and added torrents.
 	Files() fileserver.Source
+	// Events returns the changes of the daemon. All backends of a daemon return the same.
+	Events() *eventstream.Hub
 	TorrentBackend
 	UploadBackend
 	PublishingBackend
@@ -52,12 +56,8 @@ const maxBody = 1 << 20
 // ServerOptions define who may use the API. The zero value is for a unix socket, which is
 // protected by its permissions.
 type ServerOptions struct {
-	// Token reports whether a token is valid. If it is nil, requests need no token. If it is
-	// set, the Host header must be an address, localhost, or one of Hosts, and requests
-	// with an Origin, which web pages make, are refused.
-	Token func(token []byte) bool
-	Hosts []string
-	Log   *slog.Logger // logs the errors with the code Failed; nil discards them
+	Access daemon.APIAccess
+	Log    *slog.Logger // logs the errors with the code Failed; nil discards them
 }
 
 // Server answers requests of the API. It is an [http.Handler].
@@ -73,75 +73,30 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{backend: b, opt: opt, mux: http.NewServeMux()}
-	for pattern, h := range s.routes() {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
-				s.fail(w, r, err)
-			}
-		})
-	}
-	s.mux.Handle(davPath+"/", fileserver.NewWebDAV(b.Files(), davPath))
+	s.serve(fileserver.NewWebDAV(b.Files(), davPath))
 	return s
-}
-
-// routes returns the handlers of all requests, by pattern.
-func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) error {
-	return map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/status":               s.status,
-		"GET /v1/releases":             s.list,
-		"POST /v1/releases":            s.publish,
-		"GET /v1/releases/{ref}":       s.release,
-		"PATCH /v1/releases/{ref}":     s.change,
-		"DELETE /v1/releases/{ref}":    s.withdraw,
-		"GET /v1/releases/{ref}/peers": s.peers,
-		"GET /v1/watch":                s.watch,
-		"GET /v1/backup":               s.sendBackup,
-		"POST /v1/backup":              s.backup,
-		"POST /v1/check":               s.check,
-		"POST /v1/dialback":            s.dialBack,
-		"/":                            s.nothing,
-
-		"GET /v1/torrents":                       s.torrents,
-		"POST /v1/torrents":                      s.addTorrent,
-		"GET /v1/torrents/{ref}":                 s.torrent,
-		"PATCH /v1/torrents/{ref}":               s.changeTorrent,
-		"DELETE /v1/torrents/{ref}":              s.removeTorrent,
-		"GET /v1/torrents/{ref}/peers":           s.torrentPeers,
-		"GET /v1/torrents/{ref}/files/{path...}": s.file,
-		"GET /v1/torrents/{ref}/playlist.m3u8":   s.playlist,
-		"POST /v1/torrents/{ref}/move":           s.moveTorrent,
-		"POST /v1/torrents/{ref}/recheck":        s.recheckTorrent,
-		"POST /v1/torrents/{ref}/reannounce":     s.reannounceTorrent,
-
-		"GET /v1/uploads":               s.uploads,
-		"POST /v1/uploads":              s.createUpload,
-		"GET /v1/uploads/{id}":          s.upload,
-		"PATCH /v1/uploads/{id}":        s.appendUpload,
-		"DELETE /v1/uploads/{id}":       s.deleteUpload,
-		"GET /v1/browse":                s.browse,
-		"POST /v1/notes/preview":        s.previewNotes,
-		"GET /v1/releases/{ref}/health": s.releaseHealth,
-		"GET /v1/limits":                s.limits,
-		"PATCH /v1/limits":              s.changeLimits,
-	}
 }
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := s.admit(r); err != nil {
-		s.fail(w, r, err)
+	who, no := s.opt.Access.Identify(r)
+	if no != nil {
+		s.fail(w, r, refused(no))
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, r.WithContext(daemon.WithAccess(r.Context(), who)))
 }
 
-// admit returns an error if the sender of r may not use the API.
-func (s *Server) admit(r *http.Request) error {
-	access := daemon.APIAccess{Token: s.opt.Token, Hosts: s.opt.Hosts}
-	if no := access.Refuse(r); no != nil {
-		return &Error{Code: Unauthorized, Message: no.Why}
+// refused converts a refusal.
+func refused(no *daemon.Refusal) error { return &Error{Code: Unauthorized, Message: no.Why} }
+
+// need returns an error if the sender of an admitted request does not have a scope.
+func need(r *http.Request, scope apitoken.Scopes) error {
+	who := daemon.AccessOf(r.Context())
+	if no := who.Need(scope); no != nil {
+		return refused(no)
 	}
 	return nil
 }
@@ -150,7 +105,7 @@ func (s *Server) admit(r *http.Request) error {
 var statusOf = map[string]int{
 	BadMethod: http.StatusMethodNotAllowed, NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
 	Conflict: http.StatusConflict, TooLarge: http.StatusRequestEntityTooLarge, BadType: http.StatusUnsupportedMediaType, BadVersion: http.StatusPreconditionFailed,
-	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
+	DiskFull: http.StatusInsufficientStorage, Busy: http.StatusServiceUnavailable, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
 // asError converts err to an [*Error].
@@ -171,6 +126,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
+	}
+	if e.Code == Busy {
+		w.Header().Set("Retry-After", "10")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

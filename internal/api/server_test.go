@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/doctor"
+	"spate/internal/eventstream"
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
@@ -22,7 +24,10 @@ import (
 type fake struct {
 	Backend
 	did []string
+	hub *eventstream.Hub
 }
+
+func (f *fake) Events() *eventstream.Hub { return f.hub }
 
 func (f *fake) Status(context.Context) (Status, error) { return Status{PID: 7}, nil }
 func (f *fake) Check(context.Context) (*doctor.Report, error) {
@@ -61,11 +66,16 @@ func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
 	return errors.New("the second failed")
 }
 
+// tokens returns a check that knows one token with scopes.
+func tokens(good string, s apitoken.Scopes) func([]byte) (daemon.Access, bool) {
+	return func(b []byte) (daemon.Access, bool) { return daemon.Access{Scopes: s}, string(b) == good }
+}
+
 // TestAdmission checks that the API refuses requests without a token, from web pages, and with
 // a foreign host name (DNS rebinding).
 func TestAdmission(t *testing.T) {
 	f := &fake{}
-	s := NewServer(f, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }, Hosts: []string{"files.example"}})
+	s := NewServer(f, ServerOptions{Access: daemon.APIAccess{Token: tokens("good", apitoken.Admin), Hosts: []string{"files.example"}}})
 	for what, c := range map[string]struct {
 		host   string
 		header [2]string
@@ -111,7 +121,7 @@ func TestAllRoutes(t *testing.T) {
 		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
-		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" && pattern != "GET /v1/backup" { // an endless stream, and a copy made for each request
+		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" && pattern != "GET /v1/events" && pattern != "GET /v1/backup" { // endless streams, and a copy made for each request
 			t.Errorf("the route %s has no example in this test", pattern)
 		} else if path != "" {
 			contenttest.Content(t, s, path, contenttest.Exempt{Method: !strings.HasPrefix(path, "/v1/status")})
@@ -168,7 +178,7 @@ func TestBadRequests(t *testing.T) {
 
 // TestClient checks the client with a server over a connection.
 func TestClient(t *testing.T) {
-	ts := httptest.NewServer(NewServer(&fake{}, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }}))
+	ts := httptest.NewServer(NewServer(&fake{}, ServerOptions{Access: daemon.APIAccess{Token: tokens("good", apitoken.Admin)}}))
 	defer ts.Close()
 	c, err := NewRemote(ts.URL, "good")
 	if err != nil {

@@ -194,6 +194,7 @@ const (
 	BadData      = "bad_data"
 	DiskFull     = "disk_full"
 	Unauthorized = "unauthorized"
+	Busy         = "busy" // a limit of concurrent requests is reached
 	Failed       = "failed"
 )
 

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spate/internal/units"
 	"spate/internal/upload"
 )
 
@@ -164,7 +165,7 @@ func (s *Server) appendUpload(w http.ResponseWriter, r *http.Request) error {
 }
 
 func tooLong(i upload.Info) error {
-	return &Error{Code: TooLarge, Message: fmt.Sprintf("the upload has %d bytes, and the request has more than it lacks", i.Length)}
+	return &Error{Code: TooLarge, Message: fmt.Sprintf("the upload has %s, and the request has more than it lacks", units.Plural(i.Length, "byte"))}
 }
 
 func (s *Server) deleteUpload(w http.ResponseWriter, r *http.Request) error {

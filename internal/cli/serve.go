@@ -17,6 +17,7 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/daemon"
+	"spate/internal/eventstream"
 	"spate/internal/fault"
 	"spate/internal/reach"
 	"spate/internal/termsafe"
@@ -254,10 +255,13 @@ func groupID(name string) (*int, error) {
 	return &id, nil
 }
 
-// answerAPI returns the function that makes the handler of a daemon's API.
+// answerAPI returns the function that makes the handlers of the API of one daemon.
 func answerAPI(log *slog.Logger) daemon.APIHandler {
+	var once sync.Once
+	var events *eventstream.Hub // of all doors
 	return func(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
-		return api.NewServer(api.NewBackend(d, access.Token != nil), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
+		once.Do(func() { events = api.NewEvents(d, log) })
+		return api.NewServer(api.NewBackend(d, events, access.Token != nil), api.ServerOptions{Access: access, Log: log})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"spate/internal/apitoken"
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
@@ -19,13 +20,6 @@ import (
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
 // does not allow.
 type APIHandler func(*Daemon, APIAccess) http.Handler
-
-// APIAccess defines who may use the API. The zero value is for the socket, which is protected
-// by its permissions.
-type APIAccess struct {
-	Token func(token []byte) bool // reports whether a token is valid
-	Hosts []string                // names of this machine that are allowed in requests
-}
 
 // APITokensFile is the file of the API's tokens in the state directory.
 const APITokensFile = "api-tokens"
@@ -86,13 +80,13 @@ func (d *Daemon) networkAccess() (APIAccess, error) {
 	if err != nil {
 		return APIAccess{}, err
 	}
-	check := func(token []byte) bool {
+	check := func(token []byte) (Access, bool) {
 		if err := tokens.Reload(); err != nil { // load the tokens for each request, because they change while the daemon runs
 			d.env.Log.Error("the tokens of the API cannot be read: no token is accepted", "err", err)
-			return false
+			return Access{}, false
 		}
-		_, ok := tokens.Check(token)
-		return ok
+		name, ok := tokens.Check(token)
+		return Access{Name: name, Scopes: apitoken.Admin}, ok
 	}
 	return APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())}, nil
 }

@@ -89,6 +89,8 @@ type Daemon struct {
 
 	uploads  *upload.Store // nil for a publisher in the foreground
 	limitsMu sync.Mutex    // held during a change of the limits
+
+	listeners eventListeners
 }
 
 // New opens the files and sockets of a daemon and seeds the releases in the catalog.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,7 +23,7 @@ const sameProblem = time.Hour
 // changed reports a release that was published or withdrawn.
 func (d *Daemon) changed(what string, r *publish.Release) {
 	d.observer.Changed(what, r)
-	d.conf.Events.Tell(d.releaseEvent(onevent.Kind(what), r))
+	d.tell(d.releaseEvent(onevent.Kind(what), r))
 }
 
 // torrentKinds maps the changes of added torrents to events. That one halted later is told by
@@ -34,9 +36,43 @@ var torrentKinds = map[string]onevent.Kind{
 func (d *Daemon) torrentChanged(what string, i *TorrentInfo) {
 	d.observer.TorrentChanged(what, i)
 	if k, ok := torrentKinds[what]; ok {
-		d.conf.Events.Tell(onevent.Event{
+		d.tell(onevent.Event{
 			Kind: k, Name: i.Name, InfoHash: i.InfoHash, Path: i.Path, Size: i.TotalLength, Label: i.Label, Message: cmp.Or(i.Error, i.StallReason),
 		})
+	}
+}
+
+// eventListeners are functions that get the events of a daemon.
+type eventListeners struct {
+	mu   sync.Mutex
+	list []*func(onevent.Event) // never changed in place
+}
+
+// OnEvent calls f for each event from now on, until stop is called. f must return quickly; it may be
+// called concurrently, and once more after stop.
+func (d *Daemon) OnEvent(f func(onevent.Event)) (stop func()) {
+	l := &d.listeners
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(slices.Clone(l.list), &f)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.list = slices.DeleteFunc(slices.Clone(l.list), func(g *func(onevent.Event)) bool { return g == &f })
+	}
+}
+
+// tell tells an event to the rules of the settings and to the functions of OnEvent.
+func (d *Daemon) tell(e onevent.Event) {
+	if e.Time.IsZero() {
+		e.Time = d.env.Now().UTC()
+	}
+	d.conf.Events.Tell(e)
+	d.listeners.mu.Lock()
+	list := d.listeners.list
+	d.listeners.mu.Unlock()
+	for _, f := range list {
+		(*f)(e)
 	}
 }
 
@@ -58,7 +94,7 @@ func (d *Daemon) tellFinish(next func(publish.Finish)) func(publish.Finish) {
 			next(f)
 		}
 		if f.FirstCopy > 0 {
-			d.conf.Events.Tell(d.releaseEvent(onevent.FirstFullCopy, f.Release))
+			d.tell(d.releaseEvent(onevent.FirstFullCopy, f.Release))
 		}
 	}
 }
@@ -66,7 +102,7 @@ func (d *Daemon) tellFinish(next func(publish.Finish)) func(publish.Finish) {
 // tellReach tells the event of a lost mapping, besides next.
 func (d *Daemon) tellReach(next func(reach.Status)) func(reach.Status) {
 	lost := lostMapping(func(problem string) {
-		d.conf.Events.Tell(onevent.Event{Kind: onevent.MappingLost, Message: problem})
+		d.tell(onevent.Event{Kind: onevent.MappingLost, Message: problem})
 	})
 	return func(now reach.Status) {
 		if next != nil {
@@ -90,9 +126,6 @@ func lostMapping(tell func(problem string)) func(reach.Status) {
 
 // tellTorrents tells the events of the torrents of the engine until ctx ends.
 func (d *Daemon) tellTorrents(ctx context.Context) error {
-	if d.conf.Events == nil {
-		return nil
-	}
 	sub := d.session.Subscribe(1000)
 	defer sub.Close()
 	told := problems{}
@@ -105,7 +138,7 @@ func (d *Daemon) tellTorrents(ctx context.Context) error {
 			if e.Err == nil || !told.isNew(h, e.Time, e.Err) {
 				continue
 			}
-			d.conf.Events.Tell(onevent.Event{Kind: failureKind(e.Err), Time: e.Time.UTC(), InfoHash: h.String(), Name: e.Torrent.Name(), Message: e.Err.Error()})
+			d.tell(onevent.Event{Kind: failureKind(e.Err), Time: e.Time.UTC(), InfoHash: h.String(), Name: e.Torrent.Name(), Message: e.Err.Error()})
 		}
 	}
 }

@@ -15,14 +15,14 @@ func Handler(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
 	if err != nil {
 		return http.NotFoundHandler() // spate publish, which has no such setting
 	}
-	admit := func(r *http.Request) (int, string) {
-		switch no := access.Refuse(r); {
+	admit := func(r *http.Request) (daemon.Access, int, string) {
+		switch who, no := access.Identify(r); {
 		case no == nil:
-			return 0, ""
+			return who, 0, ""
 		case no.Login:
-			return http.StatusUnauthorized, no.Why
+			return who, http.StatusUnauthorized, no.Why
 		default:
-			return http.StatusForbidden, no.Why
+			return who, http.StatusForbidden, no.Why
 		}
 	}
 	mux := http.NewServeMux()

@@ -7,8 +7,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"spate/internal/apitoken"
+	"spate/internal/daemon"
 )
 
 // Limits of a request.
@@ -25,9 +29,9 @@ const sessionHeader = "X-Transmission-Session-Id"
 
 // Options configure a [Server].
 type Options struct {
-	// Admit returns the status and the reason for which a request is refused, or 0. It checks the
-	// user and the Host header.
-	Admit func(*http.Request) (status int, why string)
+	// Admit returns what the sender of a request may do, or the status and the reason for which the
+	// request is refused. It checks the user and the Host header.
+	Admit func(*http.Request) (who daemon.Access, status int, why string)
 	Now   func() time.Time
 }
 
@@ -74,7 +78,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if status, why := s.opt.Admit(r); status != 0 {
+	who, status, why := s.opt.Admit(r)
+	if status != 0 {
 		if status == http.StatusUnauthorized {
 			h.Set("WWW-Authenticate", `Basic realm="spate"`)
 		}
@@ -97,7 +102,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request is too large or was cut off", http.StatusRequestEntityTooLarge)
 		return
 	}
-	reply := s.answer(r.Context(), body)
+	reply := s.answer(daemon.WithAccess(r.Context(), who), body)
 	if reply == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -218,12 +223,31 @@ func parse(raw json.RawMessage, f func(string) string) (params, error) {
 
 // call calls a method.
 func (s *Server) call(ctx context.Context, name string, p params, old bool) (object, error) {
-	if name == "torrent_get" {
-		return s.torrentGet(ctx, p, old)
-	}
 	m, ok := s.methods[name]
+	if name == "torrent_get" {
+		m, ok = func(ctx context.Context, p params) (object, error) { return s.torrentGet(ctx, p, old) }, true
+	}
 	if !ok {
 		return nil, &rpcError{codeMethod, "there is no method " + name}
 	}
+	who := daemon.AccessOf(ctx)
+	if no := who.Need(scopeOf(name)); no != nil {
+		return nil, &rpcError{codeInternal, no.Why}
+	}
 	return m(ctx, p)
+}
+
+// readMethods are the methods that change nothing. The others change torrents, except session_set,
+// which changes the daemon.
+var readMethods = []string{"torrent_get", "session_get", "session_stats", "free_space", "port_test", "group_get"}
+
+// scopeOf returns the scope that a method needs.
+func scopeOf(name string) apitoken.Scopes {
+	switch {
+	case slices.Contains(readMethods, name):
+		return apitoken.Read
+	case name == "session_set":
+		return apitoken.Admin
+	}
+	return apitoken.Torrents
 }

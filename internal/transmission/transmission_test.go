@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/maker"
@@ -110,7 +111,7 @@ type client struct {
 }
 
 func newClient(t *testing.T, f *fake) *client {
-	return &client{t, NewServer(f, f, Options{Now: func() time.Time { return time.Unix(5000, 0) }, Admit: func(*http.Request) (int, string) { return 0, "" }})}
+	return &client{t, NewServer(f, f, Options{Now: func() time.Time { return time.Unix(5000, 0) }, Admit: func(*http.Request) (daemon.Access, int, string) { return daemon.Access{Scopes: apitoken.Admin}, 0, "" }})}
 }
 
 // do sends a body and returns the status and the body of the reply.
@@ -271,11 +272,16 @@ func TestAddAgain(t *testing.T) {
 // TestSessionID checks the protection from requests of web pages, and the order of the checks.
 func TestSessionID(t *testing.T) {
 	f := two()
-	s := NewServer(f, f, Options{Now: time.Now, Admit: func(r *http.Request) (int, string) {
-		if _, p, _ := r.BasicAuth(); p != "token" {
-			return http.StatusUnauthorized, "no"
+	s := NewServer(f, f, Options{Now: time.Now, Admit: func(r *http.Request) (who daemon.Access, status int, why string) {
+		switch _, p, _ := r.BasicAuth(); p {
+		case "token":
+			who.Scopes = apitoken.Admin
+		case "reader":
+			who.Scopes = apitoken.Read
+		default:
+			return who, http.StatusUnauthorized, "no"
 		}
-		return 0, ""
+		return who, 0, ""
 	}})
 	send := func(method, password, id string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, Path, strings.NewReader(`{"method":"session-get"}`))
@@ -291,6 +297,24 @@ func TestSessionID(t *testing.T) {
 	w := send("POST", "token", "")
 	if id := w.Header().Get(sessionHeader); w.Code != http.StatusConflict || send("POST", "token", id).Code != http.StatusOK || send("GET", "token", id).Code != http.StatusMethodNotAllowed {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// TestScopes checks that a method needs its scope.
+func TestScopes(t *testing.T) {
+	for name, want := range map[string]apitoken.Scopes{
+		"torrent_get": apitoken.Read, "session_get": apitoken.Read, "port_test": apitoken.Read, "torrent_add": apitoken.Torrents, "queue_move_top": apitoken.Torrents,
+		"session_set": apitoken.Admin, "torrent_rename_path": apitoken.Torrents,
+	} {
+		for _, has := range []apitoken.Scopes{apitoken.Read, apitoken.Torrents, apitoken.Publish, apitoken.Admin} {
+			f := two()
+			s := NewServer(f, f, Options{Now: time.Now})
+			_, err := s.call(daemon.WithAccess(t.Context(), daemon.Access{Scopes: has}), name, params{}, false)
+			refused := err != nil && strings.Contains(err.Error(), "does not have the scope")
+			if refused == has.Has(want) {
+				t.Errorf("%s with the scope %v: %v", name, has, err)
+			}
+		}
 	}
 }
 

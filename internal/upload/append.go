@@ -11,6 +11,8 @@ import (
 
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
+	"spate/internal/folder"
+	"spate/internal/units"
 )
 
 // OffsetError says that bytes were sent for another offset than that of the upload.
@@ -20,7 +22,7 @@ type OffsetError struct {
 
 // Error implements error.
 func (e *OffsetError) Error() string {
-	return fmt.Sprintf("the upload has %d bytes, and not %d: go on from there", e.Have, e.Sent)
+	return fmt.Sprintf("the upload has %s, and not %d: go on from there", units.Plural(e.Have, "byte"), e.Sent)
 }
 
 // ErrTooLong is the error of bytes behind the end of an upload. The bytes before are stored.
@@ -125,7 +127,7 @@ type writer struct {
 
 // write stores bytes of body until the upload is complete or body ends. The caller holds u.
 func (s *Store) write(u *upload, body io.Reader) (err error) {
-	root, err := os.OpenRoot(filepath.Join(s.incoming(u.id), dataDir))
+	root, err := folder.OpenRoot(filepath.Join(s.incoming(u.id), dataDir))
 	if err != nil {
 		return err
 	}

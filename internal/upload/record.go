@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // record is what the store keeps of an upload in upload.json, which never changes.
@@ -159,7 +160,7 @@ func (s *Store) loadOne(id string) (*upload, error) {
 
 // cut removes what lies behind the recorded offset, which nobody has been told.
 func (s *Store) cut(u *upload) error {
-	root, err := os.OpenRoot(filepath.Join(s.incoming(u.id), dataDir))
+	root, err := folder.OpenRoot(filepath.Join(s.incoming(u.id), dataDir))
 	if err != nil {
 		return err
 	}
