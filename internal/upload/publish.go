@@ -71,8 +71,7 @@ func (s *Store) move(u *upload) error {
 
 // Done ends the upload, because its data is published.
 func (t *Taken) Done() error {
-	t.s.forget(t.u)
-	return os.RemoveAll(t.s.incoming(t.u.id))
+	return t.s.discard(t.u)
 }
 
 // Undone keeps the upload, because its data was not published.
@@ -126,12 +125,18 @@ func (s *Store) remove(u *upload) error {
 	if u.moved {
 		err = s.removeDir(filepath.Join(s.Published(), u.id))
 	}
-	// The record goes first, so that a crash leaves a directory that the next start removes.
-	if rerr := os.Remove(filepath.Join(s.incoming(u.id), recordFile)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-		return errors.Join(err, rerr)
+	return errors.Join(err, s.discard(u))
+}
+
+// discard ends u. The record goes first, so that a crash leaves a directory that the next start
+// removes.
+func (s *Store) discard(u *upload) error {
+	err := os.Remove(filepath.Join(s.incoming(u.id), recordFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	s.forget(u)
-	return errors.Join(err, os.RemoveAll(s.incoming(u.id)))
+	return os.RemoveAll(s.incoming(u.id))
 }
 
 // Sweep deletes the uploads that have got no bytes for [Keep].
