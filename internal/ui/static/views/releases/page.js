@@ -32,12 +32,13 @@ export default function Page({ app, parts }) {
   const { loaded, entries } = app.live.releases;
   return html`<div class=${`releases ${ref ? "detailed" : ""}`}>
     <section class="list" aria-label=${t("Releases")}>
+      <h1 class="vh">${t("Releases")}</h1>
       <div class="toolbar">
         <label class="find"><span class="vh">${t("Find releases")}</span><${Icon} name="search" /><input ref=${find} type="search" placeholder=${t("Find")} value=${text} onInput=${(e) => setText(e.target.value)} /></label>
         ${app.may("publish") && html`<button type="button" class="button main" onClick=${() => showPublish(app)}><${Icon} name="publish" /> ${t("Publish")}</button>`}
       </div>
       <${Uploads} app=${app} />
-      ${loaded && entries.size === 0 ? html`<${Empty} title=${t("Nothing published yet")}>
+      ${loaded && entries.size === 0 ? html`<${Empty} icon="releases" title=${t("Nothing published yet")}>
           <p>${t("Drop a file or a folder on this page: it gets a page, a torrent and one link to hand out.")}</p></${Empty}>`
         : html`<ul class="cards">${list.slice(0, rows).map((r) => html`<${Row} key=${r.ref} release=${r} now=${r.ref === ref} />`)}</ul>`}
       ${loaded && entries.size > 0 && list.length === 0 && html`<p class="nothing">${t("No release has these words.")}</p>`}

@@ -86,7 +86,7 @@ function Spread({ release, health }) {
     [t("Seeds"), live.seeders ?? 0],
     [t("Downloading now"), live.leechers ?? 0],
     [t("Finished"), finishedOf(release)],
-    [t("Sent by this machine"), health ? t("%s copies", health.copies.toLocaleString()) : ""],
+    [t("Sent by this machine"), health ? t("%s × its size", health.copies.toLocaleString()) : ""],
     [t("Saved by others"), health ? size(health.saved) : ""],
     [t("First complete copy"), release.first_copy_seconds > 0 ? t("after %s", duration(release.first_copy_seconds)) : t("not yet")],
     [t("Upload rate"), rate(live.up_rate) || "0"],
