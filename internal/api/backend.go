@@ -290,6 +290,7 @@ func (b backend) DialBack(ctx context.Context) reach.DialBack { return b.d.DialB
 // codes maps the codes of package fault to codes of the API. All other codes become [Failed].
 var codes = map[fault.Code]string{
 	fault.NotFound: NotFound, fault.Exists: Exists, fault.Usage: BadRequest, fault.BadData: BadData, fault.DiskFull: DiskFull,
+	fault.Network: Unreachable, fault.NoPeers: NoPeers,
 }
 
 // toAPI converts err to an [*Error]. It returns nil if err is nil.

@@ -18,7 +18,7 @@ func (s *Server) routes() map[string]route {
 	return map[string]route{
 		"GET /v1/status":               {apitoken.Read, s.status},
 		"GET /v1/releases":             {apitoken.Read, s.list},
-		"POST /v1/releases":            {apitoken.Publish, s.publish},
+		"POST /v1/releases":            {apitoken.Publish, s.once(maxBody, s.publish)},
 		"GET /v1/releases/{ref}":       {apitoken.Read, s.release},
 		"PATCH /v1/releases/{ref}":     {apitoken.Publish, s.change},
 		"DELETE /v1/releases/{ref}":    {apitoken.Publish, s.withdraw},
@@ -29,10 +29,12 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/backup":              {apitoken.Admin, s.backup},
 		"POST /v1/check":               {apitoken.Read, s.check},
 		"POST /v1/dialback":            {apitoken.Read, s.dialBack},
+		"GET /v1/errors":               {0, s.listErrors},
+		"GET /v1/errors/{code}":        {0, s.describeError},
 		"/":                            {0, s.nothing},
 
 		"GET /v1/torrents":                       {apitoken.Read, s.torrents},
-		"POST /v1/torrents":                      {apitoken.Torrents, s.addTorrent},
+		"POST /v1/torrents":                      {apitoken.Torrents, s.once(maxAdd, s.addTorrent)},
 		"GET /v1/torrents/{ref}":                 {apitoken.Read, s.torrent},
 		"PATCH /v1/torrents/{ref}":               {apitoken.Torrents, s.changeTorrent},
 		"DELETE /v1/torrents/{ref}":              {apitoken.Torrents, s.removeTorrent},

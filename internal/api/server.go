@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -65,6 +66,7 @@ type Server struct {
 	backend Backend
 	opt     ServerOptions
 	mux     *http.ServeMux
+	answers answers // to requests with an Idempotency-Key
 }
 
 // NewServer returns a server for b.
@@ -90,7 +92,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refused converts a refusal.
-func refused(no *daemon.Refusal) error { return &Error{Code: Unauthorized, Message: no.Why} }
+func refused(no *daemon.Refusal) error {
+	code := Forbidden
+	if no.Login || no.Invalid {
+		code = Unauthorized
+	}
+	return &Error{Code: code, Message: no.Why, Hint: no.Hint, invalid: no.Invalid}
+}
 
 // need returns an error if the sender of an admitted request does not have a scope.
 func need(r *http.Request, scope apitoken.Scopes) error {
@@ -101,18 +109,15 @@ func need(r *http.Request, scope apitoken.Scopes) error {
 	return nil
 }
 
-// statusOf maps the codes of errors to status codes of HTTP.
-var statusOf = map[string]int{
-	BadMethod: http.StatusMethodNotAllowed, NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
-	Conflict: http.StatusConflict, TooLarge: http.StatusRequestEntityTooLarge, BadType: http.StatusUnsupportedMediaType, BadVersion: http.StatusPreconditionFailed,
-	DiskFull: http.StatusInsufficientStorage, Busy: http.StatusServiceUnavailable, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
-}
-
 // asError converts err to an [*Error].
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return &Error{Code: TooLarge, Message: fmt.Sprintf("the request has more than %d bytes", large.Limit)}
 	}
 	return &Error{Code: Failed, Message: err.Error()}
 }
@@ -122,17 +127,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
-	status := statusOf[e.Code]
-	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer, Basic realm="spate"`)
-	}
-	if e.Code == Busy {
-		w.Header().Set("Retry-After", "10")
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]*Error{"error": e})
+	writeError(w, e)
 }
 
 // send answers with v, or returns err if it is not nil.
@@ -140,10 +135,10 @@ func send(w http.ResponseWriter, r *http.Request, v any, err error) error {
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(v)
+	data, err := encode(v)
 	if err == nil {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		httpcontent.Send(w, r, "application/json", append(data, '\n'))
+		httpcontent.Send(w, r, "application/json", data)
 	}
 	return err
 }
@@ -162,11 +157,14 @@ func read(r *http.Request, v any) error { return readUpTo(r, v, maxBody) }
 // readUpTo is read for a request of at most most bytes.
 func readUpTo(r *http.Request, v any, most int64) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
-		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
+		return &Error{Code: BadType, Message: "the request's Content-Type is not application/json"}
 	}
-	d := json.NewDecoder(io.LimitReader(r.Body, most))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, most))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	var large *http.MaxBytesError
+	if err := d.Decode(v); errors.As(err, &large) {
+		return err
+	} else if err != nil {
 		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
 	}
 	if d.More() {
@@ -214,6 +212,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := s.backend.Releases(r.Context(), l)
+	page{l.Offset, l.Limit}.link(w, r, v.Total)
 	return send(w, r, v, err)
 }
 
@@ -237,8 +236,12 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
+	p, err := readPageOf(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.backend.Peers(r.Context(), r.PathValue("ref"))
-	return send(w, r, v, err)
+	return send(w, r, cut(w, r, v, p), err)
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
@@ -246,7 +249,11 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &c); err != nil {
 		return err
 	}
-	return done(w, s.backend.Change(r.Context(), r.PathValue("ref"), c))
+	ref := r.PathValue("ref")
+	if err := unchanged(r, func() (publish.ReleaseInfo, error) { return s.backend.Release(r.Context(), ref) }); err != nil {
+		return err
+	}
+	return done(w, s.backend.Change(r.Context(), ref, c))
 }
 
 func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {

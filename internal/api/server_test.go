@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -43,6 +44,10 @@ func (f *fake) Withdraw(_ context.Context, ref string) error {
 	return nil
 }
 func (f *fake) Change(_ context.Context, ref string, c Change) error {
+	if ref == "a" {
+		f.did = append(f.did, "change "+ref)
+		return nil
+	}
 	return &Error{Code: NotFound, Message: "no release " + ref}
 }
 func (f *fake) Torrents(context.Context, daemon.TorrentList) (Torrents, error) {
@@ -55,6 +60,10 @@ func (f *fake) TorrentPeers(context.Context, string) ([]Peer, error) { return []
 func (f *fake) AddTorrent(_ context.Context, a AddTorrent) (daemon.TorrentInfo, error) {
 	f.did = append(f.did, "add "+a.Source)
 	return daemon.TorrentInfo{Name: a.Source}, nil
+}
+func (f *fake) ChangeTorrent(_ context.Context, ref string, c daemon.TorrentChange) error {
+	f.did = append(f.did, "change "+ref)
+	return nil
 }
 func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
 	f.did = append(f.did, "remove "+ref)
@@ -86,10 +95,10 @@ func TestAdmission(t *testing.T) {
 		"a name of its own":  {"Files.example", [2]string{}, "Bearer good", 204},
 		"IPv6":               {"[::1]:6970", [2]string{}, "Bearer good", 204},
 		"none":               {"127.0.0.1", [2]string{}, "", 401},
-		"a bad token":        {"127.0.0.1", [2]string{}, "Bearer bad", 403},
+		"a bad token":        {"127.0.0.1", [2]string{}, "Bearer bad", 401},
 		"a password":         {"127.0.0.1", [2]string{}, "Basic YW55Omdvb2Q=", 204},
-		"a bad password":     {"127.0.0.1", [2]string{}, "Basic YW55OmJhZA==", 403},
-		"another scheme":     {"127.0.0.1", [2]string{}, "Basic good", 403},
+		"a bad password":     {"127.0.0.1", [2]string{}, "Basic YW55OmJhZA==", 401},
+		"another scheme":     {"127.0.0.1", [2]string{}, "Basic good", 401},
 		"a web page":         {"127.0.0.1", [2]string{"Origin", "http://127.0.0.1"}, "Bearer good", 403},
 		"a web page's image": {"127.0.0.1", [2]string{"Sec-Fetch-Site", "cross-site"}, "Bearer good", 403},
 		"rebound DNS":        {"evil.example", [2]string{}, "Bearer good", 403},
@@ -108,6 +117,64 @@ func TestAdmission(t *testing.T) {
 		if w.Code != c.status || (len(f.did) > 0) != (c.status == 204) {
 			t.Errorf("%s: %d %s, did %q", what, w.Code, w.Body, f.did)
 		}
+		if c.status > 204 {
+			checkProblem(t, w, c.status, map[int]string{401: Unauthorized, 403: Forbidden}[c.status])
+		}
+		challenge := w.Header().Get("WWW-Authenticate")
+		if (challenge != "") != (c.status == 401) || strings.Contains(challenge, "invalid_token") != (c.status == 401 && c.auth != "") {
+			t.Errorf("%s: %d asks for %q", what, c.status, challenge)
+		}
+	}
+}
+
+// checkProblem checks that an answer is an error with all its members (RFC 9457), of which the members
+// of an Error are there twice.
+func checkProblem(t *testing.T, w *httptest.ResponseRecorder, status int, code string) {
+	t.Helper()
+	var p struct {
+		Type, Title, Detail string
+		Status              int
+		Error
+		Nested Error `json:"error"`
+	}
+	err := json.Unmarshal(w.Body.Bytes(), &p)
+	if err != nil || w.Code != status || p.Status != status || p.Code != code || p.Message == "" || p.Detail != p.Message || p.Nested != p.Error || p.Title == "" || p.Type != errorPath+code {
+		t.Errorf("want %d %s, got %d %s", status, code, w.Code, w.Body)
+	}
+	if kind := w.Header().Get("Content-Type"); kind != "application/problem+json" {
+		t.Errorf("the media type is %s", kind)
+	}
+}
+
+// TestScopes checks that each route refuses a token without its scope, and that the scope is enough.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	for pattern, route := range NewServer(&fake{}, ServerOptions{}).routes() {
+		method, path, _ := strings.Cut(pattern, " ")
+		if pattern == "/" {
+			method, path = "GET", "/v1/nothing"
+		}
+		path = strings.NewReplacer("{ref}", "a", "{path...}", "film.mkv", "{code}", NotFound).Replace(path)
+		for _, has := range []apitoken.Scopes{0, apitoken.Read, apitoken.Torrents, apitoken.Publish, apitoken.Admin} {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // streams end at once
+			s := NewServer(&fake{hub: eventstream.New(nil, eventstream.Options{})}, ServerOptions{Access: daemon.APIAccess{Token: tokens("x", has)}})
+			r := httptest.NewRequestWithContext(ctx, method, "http://127.0.0.1"+path, strings.NewReader("x"))
+			r.Header.Set("Authorization", "Bearer x")
+			w := httptest.NewRecorder()
+			func() {
+				defer func() { recover() }() // the fake does not have all
+				s.ServeHTTP(w, r)
+			}()
+			if refused := w.Code == http.StatusForbidden; refused == has.Has(route.scope) {
+				t.Errorf("%s with the scope %q: %d %s", pattern, has, w.Code, w.Body)
+			} else if refused {
+				checkProblem(t, w, http.StatusForbidden, Forbidden)
+			}
+		}
+	}
+	if davScope != apitoken.Read {
+		t.Error("WebDAV needs another scope than files")
 	}
 }
 
@@ -118,7 +185,8 @@ func TestAllRoutes(t *testing.T) {
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
 		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
 		"GET /v1/uploads": "/v1/uploads", "GET /v1/uploads/{id}": "/v1/uploads/a", "GET /v1/browse": "/v1/browse", "GET /v1/limits": "/v1/limits", "GET /v1/releases/{ref}/health": "/v1/releases/a/health",
-		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8"}
+		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8",
+		"GET /v1/errors": "/v1/errors", "GET /v1/errors/{code}": "/v1/errors/busy"}
 	for pattern := range s.routes() {
 		path := examples[pattern]
 		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" && pattern != "GET /v1/events" && pattern != "GET /v1/backup" { // endless streams, and a copy made for each request
@@ -141,7 +209,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/releases", `{"paths":[]}`, 400, BadRequest},
 		{"POST", "/v1/releases", `{"paths":["/a"],"colour":"red"}`, 400, BadRequest},
 		{"POST", "/v1/releases", `{"paths":["/a"]}{}`, 400, BadRequest},
-		{"POST", "/v1/releases", `{"paths":["` + strings.Repeat("a", maxBody) + `"]}`, 400, BadRequest},
+		{"POST", "/v1/releases", `{"paths":["` + strings.Repeat("a", maxBody) + `"]}`, 413, TooLarge},
 		{"PATCH", "/v1/releases/x%2Fy", `{"paused":true}`, 404, NotFound},
 		{"GET", "/v1/watch?every=1ns", "", 400, BadRequest},
 		{"GET", "/v1/releases?limit=-1", "", 400, BadRequest},
@@ -159,18 +227,14 @@ func TestBadRequests(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		var answer struct{ Error Error }
-		err := json.Unmarshal(w.Body.Bytes(), &answer)
-		if c.status != 0 && (w.Code != c.status || err != nil || answer.Error.Code != c.code || answer.Error.Message == "") {
-			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Body)
+		if c.status != 0 {
+			checkProblem(t, w, c.status, c.code)
 		}
 	}
 	r := httptest.NewRequest("POST", "/v1/releases", strings.NewReader(`{"paths":["/a"]}`))
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
-	if w.Code != 400 {
-		t.Errorf("a form instead of JSON: %d", w.Code)
-	}
+	checkProblem(t, w, 415, BadType)
 	if len(f.did) > 0 {
 		t.Errorf("did %q", f.did)
 	}

@@ -54,6 +54,7 @@ func (s *Server) torrents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := s.backend.Torrents(r.Context(), l)
+	page{l.Offset, l.Limit}.link(w, r, v.Total)
 	return send(w, r, v, err)
 }
 
@@ -63,8 +64,12 @@ func (s *Server) torrent(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) torrentPeers(w http.ResponseWriter, r *http.Request) error {
+	p, err := readPageOf(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.backend.TorrentPeers(r.Context(), r.PathValue("ref"))
-	return send(w, r, v, err)
+	return send(w, r, cut(w, r, v, p), err)
 }
 
 func (s *Server) addTorrent(w http.ResponseWriter, r *http.Request) error {
@@ -84,7 +89,11 @@ func (s *Server) changeTorrent(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &c); err != nil {
 		return err
 	}
-	return done(w, s.backend.ChangeTorrent(r.Context(), r.PathValue("ref"), c))
+	ref := r.PathValue("ref")
+	if err := unchanged(r, func() (daemon.TorrentDetails, error) { return s.backend.Torrent(r.Context(), ref) }); err != nil {
+		return err
+	}
+	return done(w, s.backend.ChangeTorrent(r.Context(), ref, c))
 }
 
 func (s *Server) removeTorrent(w http.ResponseWriter, r *http.Request) error {

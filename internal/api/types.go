@@ -185,24 +185,13 @@ type Backup struct {
 	Path string `json:"path"` // absolute path; the file must not exist
 }
 
-// The codes of an [Error].
-const (
-	NotFound     = "not_found"
-	Exists       = "exists"
-	BadRequest   = "bad_request"
-	BadMethod    = "bad_method"
-	BadData      = "bad_data"
-	DiskFull     = "disk_full"
-	Unauthorized = "unauthorized"
-	Busy         = "busy" // a limit of concurrent requests is reached
-	Failed       = "failed"
-)
-
 // Error is the answer to a request that failed.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+
+	invalid bool // the request had a token that is not valid
 }
 
 // Error implements error.

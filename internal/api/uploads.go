@@ -39,14 +39,6 @@ type UploadBackend interface {
 	DeleteUpload(ctx context.Context, id string) error
 }
 
-// The codes of an [Error] about uploads.
-const (
-	Conflict   = "conflict"    // the upload has another offset, or another request goes on with it
-	TooLarge   = "too_large"   // the request has more bytes than the upload lacks
-	BadType    = "bad_type"    // the Content-Type is another one
-	BadVersion = "bad_version" // the client speaks another version of tus
-)
-
 // tusVersion is the version of the protocol.
 const tusVersion = "1.0.0"
 

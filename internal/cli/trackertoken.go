@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -17,10 +15,7 @@ import (
 )
 
 func (a *app) trackerTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("tokens", daemon.TokensFile, "USER", a.stateDir, func(user, token string) (path, say string) {
-		path = "/announce/" + token
-		return path, fmt.Sprintf("%s announces to http://HOST:PORT%s; it cannot be shown again", user, path)
-	})
+	cmd := a.tokenCmd()
 	cmd.Short = "manage announce URLs of users"
 	cmd.Long = `Give users announce URLs with tokens. The file contains a hash of each token, not
 the token. A running tracker uses a changed file at once. With --require-token it
@@ -28,19 +23,6 @@ refuses requests without a token.`
 	cmd.Example = `  spate tracker token add alice
   spate tracker token list
   spate tracker token revoke alice`
-	return cmd
-}
-
-func (a *app) serveTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("", daemon.APITokensFile, "NAME", a.serveState, func(name, _ string) (path, say string) {
-		return "", fmt.Sprintf("%s sends it as SPATE_API_TOKEN with --api-url; it cannot be shown again", name)
-	})
-	cmd.Short = "manage tokens for the API on the network"
-	cmd.Long = `Make tokens for a spate serve with --api. The file api-tokens in the state directory
-contains a name and a hash of each token, not the token. Without --state, this is the
-directory of the installed service if this user has none; only root may change it.`
-	cmd.Example = `  spate serve token add laptop
-  SPATE_API_TOKEN=... spate list --api-url http://127.0.0.1:6970`
 	return cmd
 }
 
@@ -59,41 +41,35 @@ func (t *tokenStore) written(err error) error {
 	return filetrust.GiveToOwner(t.path)
 }
 
-// tokenCmd returns a verb that manages the tokens in the file name in the state directory, or
-// in the file that flag names if flag is not empty. stateDir returns the state directory from the value of
-// --state. told returns the path of the announce URL with a new token, and a note about how to use the token.
-func (a *app) tokenCmd(flag, name, holder string, stateDir func(string) string, told func(user, token string) (path, say string)) *cobra.Command {
+// tokenCmd returns a verb that manages the tokens in a file of the state directory, or in the file
+// of --tokens.
+func (a *app) tokenCmd() *cobra.Command {
 	var file, state string
 	open := func() (*tokenStore, error) {
-		dir := stateDir(state)
+		dir := a.stateDir(state)
 		t := &tokenStore{}
 		if file == "" {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return nil, err
 			}
-			t.path = filepath.Join(dir, name)
+			t.path = filepath.Join(dir, daemon.TokensFile)
 		}
 		var err error
-		t.Tokens, err = a.daemonEnv().OpenTokens(dir, name, file)
-		if errors.Is(err, fs.ErrPermission) && dir == a.env.ServiceState {
-			err = fault.WithHint(err, "run this with sudo")
-		}
+		t.Tokens, err = a.daemonEnv().OpenTokens(dir, daemon.TokensFile, file)
 		return t, err
 	}
 	cmd := &cobra.Command{Use: "token"}
 	f := cmd.PersistentFlags()
-	if flag != "" {
-		f.StringVar(&file, flag, "", "keep the tokens in this `FILE` (default: "+name+" in --state)")
-	}
+	f.StringVar(&file, "tokens", "", "keep the tokens in this `FILE` (default: tokens in --state)")
 	stateFlag(f, &state)
 	cmd.AddCommand(&cobra.Command{
-		Use: "add " + holder, Short: "print a new token", Args: need(1, 1, "a name"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.tokenAdd(open, args[0], told) },
+		Use: "add USER", Short: "print a new token", Args: need(1, 1, "a name"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.tokenAdd(open, args[0]) },
 	}, &cobra.Command{
 		Use: "list", Short: "print the names that have tokens", Args: need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error { return a.tokenList(open) },
 	}, &cobra.Command{
-		Use: "revoke " + holder, Short: "revoke all tokens of a name", Args: need(1, 1, "a name"),
+		Use: "revoke USER", Short: "revoke all tokens of a name", Args: need(1, 1, "a name"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.tokenRevoke(open, args[0], cmd) },
 	})
 	return cmd
@@ -107,7 +83,7 @@ type tokenEvent struct {
 	Revoked int    `json:"revoked,omitempty"`
 }
 
-func (a *app) tokenAdd(open func() (*tokenStore, error), user string, told func(user, token string) (path, say string)) error {
+func (a *app) tokenAdd(open func() (*tokenStore, error), user string) error {
 	t, err := open()
 	if err != nil {
 		return err
@@ -120,14 +96,14 @@ func (a *app) tokenAdd(open func() (*tokenStore, error), user string, told func(
 	case err != nil:
 		return fault.WithHint(err, "choose another directory with --state DIR, or file with --tokens FILE")
 	}
-	path, say := told(termsafe.Line(user), token)
+	path := "/announce/" + token
 	if a.JSON {
 		return a.PrintJSON(tokenEvent{User: user, Token: token, Path: path})
 	}
 	if err := a.Printf("%s\n", token); err != nil {
 		return err
 	}
-	a.Notef("%s", say)
+	a.Notef("%s announces to http://HOST:PORT%s; it cannot be shown again", termsafe.Line(user), path)
 	return nil
 }
 

@@ -36,9 +36,11 @@ type Access struct {
 
 // Refusal says why a request to control the daemon is refused.
 type Refusal struct {
-	Why   string
-	Login bool            // a token is missing, which the client can send
-	Scope apitoken.Scopes // that the token lacks; 0: the request is refused for another reason
+	Why     string
+	Hint    string          // what to do; may be empty
+	Login   bool            // a token is missing, which the client can send
+	Invalid bool            // the request has a token, which is not valid
+	Scope   apitoken.Scopes // that the token lacks; 0: the request is refused for another reason
 }
 
 // Identify returns what the sender of r may do, or why it may do nothing. It is the one place that
@@ -71,7 +73,7 @@ func (a *APIAccess) Identify(r *http.Request) (Access, *Refusal) {
 			return access, nil
 		}
 	}
-	return Access{}, &Refusal{Why: "a valid token is needed", Login: auth == ""}
+	return Access{}, &Refusal{Why: "a valid token is needed", Login: auth == "", Invalid: auth != ""}
 }
 
 // Admit is [APIAccess.Identify] for a request that needs a scope.
@@ -88,7 +90,7 @@ func (a *Access) Need(need apitoken.Scopes) *Refusal {
 	if a.Scopes.Has(need) {
 		return nil
 	}
-	return &Refusal{Why: "the token does not have the scope " + need.String(), Scope: need}
+	return &Refusal{Why: "the token does not have the scope " + need.String(), Hint: "spate serve token add NAME --scope " + need.String() + " makes one that has it", Scope: need}
 }
 
 // knownHost reports whether the Host header is an address or a known name.

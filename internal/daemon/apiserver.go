@@ -8,9 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 
-	"spate/internal/apitoken"
 	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/filetrust"
@@ -20,9 +18,6 @@ import (
 // APIHandler returns the handler of a daemon's API. The handler refuses requests that access
 // does not allow.
 type APIHandler func(*Daemon, APIAccess) http.Handler
-
-// APITokensFile is the file of the API's tokens in the state directory.
-const APITokensFile = "api-tokens"
 
 // maxSocketPath is the maximum length of the path of a socket: sockaddr_un has 104 bytes on
 // some systems.
@@ -72,23 +67,6 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		d.rpcAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.RPC, "the Transmission RPC", "transmission-rpc", d.conf.AnswerRPC(d, access)})
 	}
 	return err
-}
-
-// networkAccess returns who may control the daemon over the network: holders of a token.
-func (d *Daemon) networkAccess() (APIAccess, error) {
-	tokens, err := d.env.OpenTokens(d.conf.State, APITokensFile, "")
-	if err != nil {
-		return APIAccess{}, err
-	}
-	check := func(token []byte) (Access, bool) {
-		if err := tokens.Reload(); err != nil { // load the tokens for each request, because they change while the daemon runs
-			d.env.Log.Error("the tokens of the API cannot be read: no token is accepted", "err", err)
-			return Access{}, false
-		}
-		name, ok := tokens.Check(token)
-		return Access{Name: name, Scopes: apitoken.Admin}, ok
-	}
-	return APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.address.Load().base.Hostname())}, nil
 }
 
 // network is a way to control the daemon over the network.

@@ -17,7 +17,7 @@ var stateEntries = []struct {
 	pattern string
 	kind    fs.FileMode // 0: a file
 }{
-	{"lock", 0}, {"activity.log", 0}, {TokensFile, 0}, {APITokensFile, 0}, {"api.sock", fs.ModeSocket},
+	{"lock", 0}, {"activity.log", 0}, {TokensFile, 0}, {APITokensFile, 0}, {APITokensUsedFile, 0}, {"api.sock", fs.ModeSocket},
 	{"tracker", fs.ModeDir}, {"tracker/*", 0},
 	{"publish", fs.ModeDir}, {"publish/*", 0},
 	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
