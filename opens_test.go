@@ -81,6 +81,7 @@ var opens = map[string][]string{
 	},
 	"the kernel writes the file": {
 		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",
+		"internal/ui/owner_linux.go: ownerOf: os.Open",
 		"maker/rotational_linux.go: rotational: os.ReadFile",
 		"portmap/route_linux.go: defaultRoutes: os.Open",
 	},

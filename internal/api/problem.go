@@ -93,10 +93,10 @@ func writeError(w http.ResponseWriter, e *Error) {
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/problem+json")
-	switch e.Code {
-	case Unauthorized:
+	switch {
+	case e.Code == Unauthorized && !e.page:
 		h.Set("WWW-Authenticate", e.challenge())
-	case Busy:
+	case e.Code == Busy:
 		h.Set("Retry-After", strconv.Itoa(busyAfter))
 	}
 	w.WriteHeader(p.Status)

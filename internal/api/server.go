@@ -127,6 +127,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
+	// A browser would ask the user of the graphical client for a password.
+	e.page = r.Header.Get("Sec-Fetch-Site") != ""
 	writeError(w, e)
 }
 

@@ -192,6 +192,7 @@ type Error struct {
 	Hint    string `json:"hint,omitempty"`
 
 	invalid bool // the request had a token that is not valid
+	page    bool // a page of the graphical client made the request
 }
 
 // Error implements error.

@@ -81,3 +81,22 @@ func manyOptions() []Option {
 		Option{"display_path", Int, "1", Tornado, true, "1: status lines show the path of the .torrent file; 0: they show the name of the torrent"},
 	)
 }
+
+// guiOptions returns the options of btdownloadgui, which opens the client of a daemon in the browser.
+func guiOptions() []Option {
+	list := getOptions()
+	for i := range list {
+		switch o := &list[i]; o.Name {
+		case "responsefile", "url":
+		case "saveas":
+			o.Works, o.Means = false, "the page asks where to store the data"
+		case "priority":
+			o.Works, o.Means = false, "the page asks which files to fetch"
+		default:
+			if o.Works {
+				o.Works, o.Means = false, "the page and the settings of spate serve decide this"
+			}
+		}
+	}
+	return list
+}

@@ -32,6 +32,8 @@ type Env struct {
 	// FollowLinks reports whether the SPATE_ variables allow symbolic links
 	// that lead out of a directory.
 	FollowLinks func() (bool, error)
+	// Open opens the graphical client with the dialog to add a source, which may be empty.
+	Open func(ctx context.Context, source string) error
 
 	Resumable      func()              // records that the user can resume the run after an interruption
 	OnHangup       func(f func())      // makes SIGHUP call f instead of stopping the program
@@ -53,9 +55,7 @@ func Run(ctx context.Context, e *Env, t *Tool, argv []string) error {
 		return e.Printf("%s", t.Usage())
 	case len(argv) == 1 && argv[0] == "--version":
 		return e.Printf("%s (spate %s)\n", t.Name, spate.Version)
-	case t.Instead != "":
-		return fault.New(fault.Failed, "", "%s: %s", t.Name, t.Instead)
-	case len(argv) == 0:
+	case len(argv) == 0 && t.Name != "btdownloadgui":
 		io.WriteString(e.Stderr(), t.Usage())
 		return &fault.Error{Code: fault.Usage}
 	}
@@ -70,7 +70,7 @@ func Run(ctx context.Context, e *Env, t *Tool, argv []string) error {
 	return map[string]func(context.Context) error{
 		"btmakemetafile": r.makeMetafile, "btcompletedir": r.completeDir, "btshowmetainfo": r.showMetainfo,
 		"btreannounce": r.reannounce, "btrename": r.rename, "btcopyannounce": r.copyAnnounce, "btsethttpseeds": r.setHTTPSeeds,
-		"bttrack": r.track, "btdownloadheadless": r.download, "btdownloadcurses": r.download,
+		"bttrack": r.track, "btdownloadheadless": r.download, "btdownloadcurses": r.download, "btdownloadgui": r.gui,
 		"btlaunchmany": r.launchMany, "btlaunchmanycurses": r.launchMany,
 	}[t.Name](ctx)
 }

@@ -11,12 +11,8 @@ func Markdown() string {
 	seen := map[string]string{} // a list of options to the first tool with this list
 	for _, t := range Tools() {
 		fmt.Fprintf(&b, "### %s\n\n%s.\n\n", t.Name, strings.ToUpper(t.Summary[:1])+t.Summary[1:])
-		if t.Instead != "" {
-			fmt.Fprintf(&b, "spate does not have this tool: it prints a hint and exits with code 1. The hint: %s.\n\n", t.Instead)
-			continue
-		}
 		for _, a := range t.Args {
-			fmt.Fprintf(&b, "    %s %s\n", t.Name, a)
+			b.WriteString(strings.TrimRight("    "+t.Name+" "+a, " ") + "\n")
 		}
 		b.WriteString("\n")
 		if len(t.Options) == 0 {
@@ -62,7 +58,7 @@ func (t *Tool) Usage() string {
 		if i > 0 {
 			head = "      "
 		}
-		fmt.Fprintf(&b, "%s %s %s\n", head, t.Name, a)
+		b.WriteString(strings.TrimRight(head+" "+t.Name+" "+a, " ") + "\n")
 	}
 	works, idle := t.split()
 	for _, o := range works {

@@ -13,7 +13,6 @@ type Tool struct {
 	Min     int      // the minimum number of arguments that are not options
 	Max     int      // the maximum number; negative: no limit
 	Options []Option
-	Instead string // if not empty, spate does not have the tool, and this text says what to use
 }
 
 // Kind is the type of the value of an option.
@@ -77,8 +76,7 @@ func Tools() []*Tool {
 		{Name: "bttrack", Summary: "run a tracker", Args: []string{"--dfile FILE [--option value ...]"}, Options: trackOptions()},
 		{Name: "btdownloadheadless", Summary: "download and seed, with a status block on standard output", Args: get, Max: 1, Options: getOptions()},
 		{Name: "btdownloadcurses", Summary: "download and seed, on a terminal screen", Args: get, Max: 1, Options: getOptions()},
-		{Name: "btdownloadgui", Summary: "download in a window", Args: get, Max: -1, Options: getOptions(),
-			Instead: "spate has no windows: use btdownloadcurses, or spate publish for a page in the browser"},
+		{Name: "btdownloadgui", Summary: "download with the graphical client in the browser", Args: append(slices.Clone(get), ""), Max: 1, Options: guiOptions()},
 		{Name: "btlaunchmany", Summary: "download and seed every .torrent in a directory", Args: many, Min: 1, Max: 1, Options: manyOptions()},
 		{Name: "btlaunchmanycurses", Summary: "download and seed every .torrent in a directory, on a terminal screen", Args: many, Min: 1, Max: 1, Options: manyOptions()},
 	}

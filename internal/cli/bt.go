@@ -24,7 +24,7 @@ with the name of the tool does the same. NAME --help lists the options.`,
 	}
 	for _, t := range classic.Tools() {
 		cmd.AddCommand(&cobra.Command{
-			Use: t.Name, Short: t.Summary, DisableFlagParsing: true, Hidden: t.Instead != "",
+			Use: t.Name, Short: t.Summary, DisableFlagParsing: true,
 			// The settings file is for the flags of verbs. The tools have other options.
 			PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 			RunE:              func(cmd *cobra.Command, args []string) error { return a.tool(cmd.Context(), t, args) },
@@ -43,7 +43,7 @@ func (a *app) tool(ctx context.Context, t *classic.Tool, argv []string) error {
 	a.started.Store(true)
 	return classic.Run(ctx, &classic.Env{
 		Terminal: a.Terminal, Daemon: a.daemonEnv(), Sources: a.sources,
-		Session: a.toolSession, Tracker: a.toolTracker, FollowLinks: a.toolFollowsLinks,
+		Session: a.toolSession, Tracker: a.toolTracker, FollowLinks: a.toolFollowsLinks, Open: a.toolOpen,
 		Resumable: func() { a.resumable.Store(true) }, OnHangup: func(f func()) { a.hangup.Store(&f) }, ReloadOnHangup: a.reloadOnHangup,
 	}, t, argv)
 }
@@ -84,4 +84,13 @@ func (a *app) toolTracker(given map[string]string) (daemon.TrackerConfig, error)
 func (a *app) toolFollowsLinks() (follow bool, err error) {
 	err = a.toolFlags(func(f *pflag.FlagSet) { followLinksFlag(f, &follow, "directories") }, nil)
 	return follow, err
+}
+
+// toolOpen implements [classic.Env].
+func (a *app) toolOpen(ctx context.Context, source string) error {
+	var opt openOptions
+	if err := a.toolFlags(opt.add, nil); err != nil {
+		return err
+	}
+	return a.open(ctx, source, &opt)
 }

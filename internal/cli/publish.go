@@ -172,7 +172,7 @@ func (a *app) answerAPI(ctx context.Context, p *daemon.Publisher, state string, 
 	ready, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		err := p.AnswerAPI(ctx, filepath.Join(state, api.SocketName), answerAPI(a.Log), &publishView{a, p, news}, func() { close(ready) })
+		err := p.AnswerAPI(ctx, filepath.Join(state, api.SocketName), answerAPI(a.Log, nil), &publishView{a, p, news}, func() { close(ready) })
 		if err != nil && ctx.Err() == nil {
 			a.Log.Info("other processes cannot use this one", "err", err)
 		}

@@ -44,6 +44,7 @@ func (a *app) verbs() []*cobra.Command {
 	return []*cobra.Command{
 		a.publishCmd(),
 		a.serveCmd(),
+		a.openCmd(),
 		a.getCmd(),
 		a.createCmd(),
 		a.showCmd(),
@@ -71,6 +72,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.moveCmd(),
 		a.recheckCmd(),
 		a.reannounceCmd(),
+		a.installHandlerCmd(),
 		a.versionCmd(),
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"spate/internal/reach"
 	"spate/internal/termsafe"
 	"spate/internal/transmission"
+	"spate/internal/ui"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -43,6 +44,7 @@ type serveOptions struct {
 	addFrom        []string
 	maxDownloads   int
 	maxSeeds       int
+	idle           time.Duration // --idle-exit
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -98,6 +100,7 @@ The entry that is published last is the newest version.`,
 	f.StringArrayVar(&opt.browse, "browse", nil, "let the page choose data to publish below `DIR`; repeatable")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
+	f.DurationVar(&opt.idle, "idle-exit", 0, "stop when idle for this `TIME`; 0: never")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
 	return cmd
 }
@@ -143,6 +146,9 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if mk.Name != "" {
 		return c, fault.Usagef("--name: entries of watched folders keep their names")
 	}
+	if opt.idle < 0 {
+		return c, fault.Usagef("--idle-exit must not be negative")
+	}
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
 		return c, fault.Usagef("--older-versions must not be negative, and --settle and --rescan must be positive")
 	}
@@ -150,11 +156,15 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	if err != nil {
 		return c, err
 	}
+	client, err := ui.New(ui.Options{Now: a.Now, Log: a.Log})
+	if err != nil {
+		return c, err
+	}
 	opt.trackers, mk.Announce = mk.Announce, nil
 	mk.Skipped = a.skipped
 	c = daemon.Config{
 		Spec: publish.Spec{Options: mk, NoTwin: opt.release.noTwin}, Rescan: opt.rescan, Older: opt.older, KeepDir: opt.keepDir,
-		FollowLinks: opt.site.follow, Socket: filepath.Join(state, api.SocketName), Answer: answerAPI(a.Log),
+		FollowLinks: opt.site.follow, Socket: filepath.Join(state, api.SocketName), Answer: answerAPI(a.Log, client), IdleExit: opt.idle,
 	}
 	if c.PublisherConfig, err = a.publisherConfig(&opt.publishOptions, state); err != nil {
 		return c, err
@@ -256,12 +266,24 @@ func groupID(name string) (*int, error) {
 }
 
 // answerAPI returns the function that makes the handlers of the API of one daemon.
-func answerAPI(log *slog.Logger) daemon.APIHandler {
+// client is its graphical client; a nil client leaves it out.
+func answerAPI(log *slog.Logger, client *ui.Client) daemon.APIHandler {
 	var once sync.Once
 	var events *eventstream.Hub // of all doors
 	return func(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
 		once.Do(func() { events = api.NewEvents(d, log) })
-		return api.NewServer(api.NewBackend(d, events, access.Token != nil), api.ServerOptions{Access: access, Log: log})
+		local := access.Token == nil
+		if client != nil && !local {
+			access.Session = client.Sessions().Admit
+		}
+		answer := api.NewServer(api.NewBackend(d, events, !local), api.ServerOptions{Access: access, Log: log})
+		switch {
+		case client == nil:
+			return answer
+		case local:
+			return client.SocketHandler(d.ClientURL, answer)
+		}
+		return client.Handler(access, answer)
 	}
 }
 

@@ -23,7 +23,7 @@ func groups() []*cobra.Group {
 // groupOf returns the group of a verb.
 func groupOf(verb string) string {
 	switch verb {
-	case "publish", "get", "seed", "serve", "top", "doctor":
+	case "publish", "get", "open", "seed", "serve", "top", "doctor":
 		return "main"
 	case "add", "list", "status", "pause", "resume", "remove", "withdraw", "set", "move", "recheck", "reannounce":
 		return "serve"

@@ -52,7 +52,7 @@ func (a *APIAccess) Identify(r *http.Request) (Access, *Refusal) {
 	if a.Token == nil {
 		return Access{Scopes: apitoken.Admin}, nil
 	}
-	if !a.knownHost(r.Host) {
+	if !a.KnowsHost(r.Host) {
 		return Access{}, &Refusal{Why: "the Host header is neither an address nor a name of this machine"}
 	}
 	if a.Session != nil {
@@ -93,8 +93,8 @@ func (a *Access) Need(need apitoken.Scopes) *Refusal {
 	return &Refusal{Why: "the token does not have the scope " + need.String(), Hint: "spate serve token add NAME --scope " + need.String() + " makes one that has it", Scope: need}
 }
 
-// knownHost reports whether the Host header is an address or a known name.
-func (a *APIAccess) knownHost(host string) bool {
+// KnowsHost reports whether the Host header is an address or a known name.
+func (a *APIAccess) KnowsHost(host string) bool {
 	return weburl.OnlyOwn(host) || slices.Contains(a.Hosts, weburl.HeaderName(host))
 }
 

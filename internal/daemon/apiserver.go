@@ -50,7 +50,9 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 			return fault.WithHint(err, "name a group of the daemon's user with --api-group")
 		}
 	}
-	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
+	part(func(ctx context.Context) error {
+		return serveStreams(ctx, l, d.requests.of(d.conf.Answer(d, APIAccess{})))
+	})
 	if d.conf.API == "" && d.conf.RPC == "" {
 		return nil
 	}
@@ -59,7 +61,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		return err
 	}
 	if d.conf.API != "" {
-		if d.apiAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.API, "the API", "api", d.conf.Answer(d, access)}); err != nil {
+		if d.apiAddr, err = d.serveOnNetwork(ctx, part, network{d.conf.API, "the API", "api", d.requests.of(d.conf.Answer(d, access))}); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,9 @@ type Config struct {
 
 	UploadDir string   // directory of uploads and their published data; empty: "uploads" in State
 	Browse    []string // directories in which callers may choose data to publish: see [Daemon.Browse]
+
+	// IdleExit stops the daemon once it had nothing to do for this time. 0: never.
+	IdleExit time.Duration
 }
 
 // WatchedFolder is a folder whose entries are published.
@@ -86,6 +89,8 @@ type Daemon struct {
 
 	restored publish.Restored
 	checks   checks
+	door     *clientDoor // the listener for the graphical client
+	requests activity    // requests of the API
 
 	uploads  *upload.Store // nil for a publisher in the foreground
 	limitsMu sync.Mutex    // held during a change of the limits
@@ -109,7 +114,8 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := checkOutside(c.Folders, outside...); err != nil {
 		return nil, err
 	}
-	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
+	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx, door: newClientDoor()}
+	d.requests.now, d.requests.last = env.Now, env.Now()
 	d.Publisher.conf.Finished, d.Publisher.conf.Session.OnReach = d.tellFinish(c.Finished), d.tellReach(c.Session.OnReach)
 	defer func() {
 		if err != nil {
@@ -258,6 +264,8 @@ func (d *Daemon) work(ctx context.Context) error {
 	if err := d.serveAPI(ctx, part); err != nil {
 		return err
 	}
+	close(d.door.ready)
+	part(d.runDoor)
 	d.env.notifySystem("READY=1")
 	if err := d.observer.Ready(); err != nil {
 		return err
@@ -270,7 +278,11 @@ func (d *Daemon) work(ctx context.Context) error {
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
 	part(d.torrents.Run)
+	part(d.exitWhenIdle)
 	err := d.observer.Show(ctx)
+	if errors.Is(context.Cause(ctx), errIdle) {
+		return nil
+	}
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

@@ -5,6 +5,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"spate/internal/desktop"
+	"spate/internal/ui"
 )
 
 // What packages say about the program.
@@ -46,6 +49,9 @@ func services(format string) map[string]string {
 // installed returns the files that a package of a format installs: "deb", "rpm" or "apk".
 func (d *dist) installed(format string, bin []byte, shared []file) ([]file, error) {
 	out := append([]file{{path: "usr/bin/spate", data: bin, mode: 0o755}}, links("usr/bin")...)
+	out = append(out, // for magnet links and .torrent files, by the graphical client
+		file{path: "usr/share/applications/" + desktop.ID, data: []byte(desktop.Entry("spate")), mode: 0o644},
+		file{path: "usr/share/icons/hicolor/scalable/apps/spate.svg", data: ui.Icon(), mode: 0o644})
 	for _, f := range shared {
 		var err error
 		switch name, dir := path.Base(f.path), path.Dir(f.path); {

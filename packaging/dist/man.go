@@ -201,18 +201,14 @@ func toolPage(t *classic.Tool, at time.Time) []byte {
 		fmt.Fprintf(&r.b, ".B %s\n%s\n", quote(t.Name), quote(a))
 	}
 	r.head("DESCRIPTION")
-	if t.Instead != "" {
-		r.text("spate does not contain this program: " + t.Instead + ".")
-	} else {
-		r.text("This is spate's replacement for a BitTorrent tool of 2005. It accepts the command lines of that time. An option is --name value or --name=value.")
-	}
+	r.text("This is spate's replacement for a BitTorrent tool of 2005. It accepts the command lines of that time. An option is --name value or --name=value.")
 	for _, part := range []struct {
 		title string
 		works bool
 	}{{"OPTIONS", true}, {"OPTIONS WITHOUT EFFECT", false}} {
 		head := false
 		for _, o := range t.Options {
-			if o.Works != part.works || t.Instead != "" {
+			if o.Works != part.works {
 				continue
 			}
 			if !head {
