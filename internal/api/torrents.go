@@ -42,6 +42,7 @@ type TorrentBackend interface {
 	MoveTorrent(ctx context.Context, ref, dir string) error
 	RecheckTorrent(ctx context.Context, ref string) error
 	ReannounceTorrent(ctx context.Context, ref string) error
+	TorrentViews
 }
 
 // maxAdd limits the size of a request with a .torrent in base64, in bytes.
@@ -72,13 +73,21 @@ func (s *Server) torrentPeers(w http.ResponseWriter, r *http.Request) error {
 	return send(w, r, cut(w, r, v, p), err)
 }
 
-func (s *Server) addTorrent(w http.ResponseWriter, r *http.Request) error {
-	var t AddTorrent
+// readAdd reads a request for a torrent.
+func readAdd(r *http.Request) (t AddTorrent, err error) {
 	if err := readUpTo(r, &t, maxAdd); err != nil {
-		return err
+		return t, err
 	}
 	if (t.Source == "") == (len(t.Torrent) == 0) {
-		return &Error{Code: BadRequest, Message: "the request must have either a source or a torrent"}
+		return t, &Error{Code: BadRequest, Message: "the request must have either a source or a torrent"}
+	}
+	return t, nil
+}
+
+func (s *Server) addTorrent(w http.ResponseWriter, r *http.Request) error {
+	t, err := readAdd(r)
+	if err != nil {
+		return err
 	}
 	v, err := s.backend.AddTorrent(r.Context(), t)
 	return send(w, r, v, err)

@@ -10,6 +10,7 @@ import (
 // TorrentDetails describes an added torrent with its files and trackers.
 type TorrentDetails struct {
 	TorrentInfo
+	TorrentMeta
 	Files    []TorrentFile    `json:"file_list"`
 	Trackers []TorrentTracker `json:"trackers"` // empty while the torrent does not run
 }
@@ -52,6 +53,7 @@ func (t *Torrents) Details(ref string) (TorrentDetails, error) {
 		tor = t.session.Torrent(r.InfoHash)
 	}
 	if tor != nil {
+		d.TorrentMeta = metaOf(tor.MetaInfo())
 		for _, f := range tor.Files() {
 			if !f.Pad {
 				d.Files = append(d.Files, TorrentFile{Path: cmp.Or(f.Path, tor.MetaInfo().Info.Name), Length: f.Length, Done: f.Done, Priority: priorityName(f.Priority)})
@@ -64,6 +66,7 @@ func (t *Torrents) Details(ref string) (TorrentDetails, error) {
 	if err != nil {
 		return d, err
 	}
+	d.TorrentMeta = metaOf(mi)
 	priorities, err := r.priorities(mi, r.Magnet)
 	if err != nil {
 		return d, err

@@ -119,7 +119,10 @@ func goalOf(r *torrentRecord) bool { return r.Ratio > 0 || r.SeedTime > 0 || r.N
 func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Time) {
 	st := tor.Stats()
 	if n := st.Downloaded + st.Uploaded; n != e.bytes || e.busy.IsZero() || st.State == torrent.StateChecking {
-		e.bytes, e.busy, e.stalled = n, now, false
+		if down := st.Downloaded - e.down; !e.busy.IsZero() && n != e.bytes {
+			t.history.add(tor.InfoHash(), now, down, n-e.bytes-down)
+		}
+		e.bytes, e.down, e.busy, e.stalled = n, st.Downloaded, now, false
 	}
 	switch st.State {
 	case torrent.StateSeeding:

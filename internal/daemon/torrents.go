@@ -44,9 +44,11 @@ type Torrents struct {
 	taken   func(spate.InfoHash) (release string) // the release that has a torrent, or ""
 	event   func(what string, i *TorrentInfo)     // called for each change that users want to read
 
-	work   chan struct{}  // a change for Run
-	checks chan struct{}  // limits the torrents whose data is checked at the same time
-	tasks  sync.WaitGroup // started by Run
+	work     chan struct{} // a change for Run
+	checks   chan struct{} // limits the torrents whose data is checked at the same time
+	previews chan struct{} // limits the calls of Preview at the same time
+	history  rateHistory
+	tasks    sync.WaitGroup // started by Run
 
 	mu    sync.Mutex      // guards the fields below, and those of addedTorrent that say so
 	life  context.Context // nil before Run
@@ -70,6 +72,7 @@ type addedTorrent struct {
 	download *Download // guarded by op; nil if the engine does not download it
 	busy     time.Time // when it last received or sent data; owned by Run
 	bytes    int64     // received and sent by then; owned by Run
+	down     int64     // received by then; owned by Run
 	stalled  bool      // it was told that nothing comes; owned by Run
 	began    time.Time // when its seeding was last counted; owned by Run
 	asked    bool      // its last resort was asked; owned by Run
@@ -106,7 +109,7 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		folders: folderRules{folders: c.Folders, unnamed: filepath.Join(state, "downloads"), state: state, watched: d.conf.Folders},
 		sources: source.Resolver{Bind: d.conf.Session.Options.Bind, Log: d.env.Log, Notef: d.env.Notef},
 		rescan:  d.conf.Rescan, settle: d.conf.Settle,
-		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), by: map[spate.InfoHash]*addedTorrent{},
+		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), previews: make(chan struct{}, maxPreviews), by: map[spate.InfoHash]*addedTorrent{},
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
 	t.event = d.torrentChanged

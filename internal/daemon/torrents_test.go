@@ -40,7 +40,7 @@ func emptyTorrents(state string, folders ...DownloadFolder) *Torrents {
 		folders: folderRules{folders: folders, unnamed: filepath.Join(state, "downloads"), state: state},
 		sources: source.Resolver{Notef: func(string, ...any) {}},
 		taken:   func(spate.InfoHash) string { return "" }, event: func(string, *TorrentInfo) {},
-		work: make(chan struct{}, 1), by: map[spate.InfoHash]*addedTorrent{},
+		work: make(chan struct{}, 1), previews: make(chan struct{}, 1), by: map[spate.InfoHash]*addedTorrent{},
 	}
 }
 

@@ -20,7 +20,8 @@ export function windowOf({ top, height, row, count, more = 6 }) {
  */
 export function useVirtual(count, row, head = 0) {
   const box = useRef(null);
-  const [at, setAt] = useState({ first: 0, last: 40 });
+  const shown = useRef(false);
+  const [at, setAt] = useState({ first: 0, last: 0 });
   const measure = useCallback(() => {
     const e = box.current;
     if (!e) return;
@@ -29,7 +30,6 @@ export function useVirtual(count, row, head = 0) {
   }, [count, row]);
   useLayoutEffect(() => {
     const e = box.current;
-    measure();
     let asked = 0;
     const soon = () => {
       asked ||= requestAnimationFrame(() => {
@@ -37,6 +37,9 @@ export function useVirtual(count, row, head = 0) {
         measure();
       });
     };
+    if (shown.current) measure();
+    else soon(); // the rows of a new list come with the next frame, so that no task is long
+    shown.current = true;
     e.addEventListener("scroll", soon, { passive: true });
     const sizes = new ResizeObserver(soon);
     sizes.observe(e);

@@ -8,7 +8,7 @@ import { sourcesIn } from "./sources.js";
  */
 export function openAdd(app, { files, text }) {
   const torrents = files.filter((file) => /\.torrent$/i.test(file.name) || file.type === "application/x-bittorrent");
-  const links = sourcesIn(text);
+  const links = /^offer:/.test(text) ? [text] : sourcesIn(text); // spate open hands files over as offers
   if (torrents.length + links.length === 0 || !app.may("torrents")) return false;
   showAdd(app, [...torrents, ...links]);
   return true;

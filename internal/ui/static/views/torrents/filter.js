@@ -42,6 +42,15 @@ export function countGroups(entries) {
   return { groups: counts, labels: new Map([...labels].sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
+const times = new Map(); // of texts; there are as many as torrents
+
+/** timeOf returns when a torrent was added, as a number, which is compared faster than a text. */
+function timeOf({ added }) {
+  let time = times.get(added);
+  if (time === undefined) times.set(added, time = Date.parse(added));
+  return time;
+}
+
 /** What a column is sorted by: a number or a text. The first click on a column of numbers shows the largest. */
 export const sortKeys = {
   place: (x) => x.place,
@@ -56,24 +65,24 @@ export const sortKeys = {
   seeders: (x) => x.seeders,
   ratio,
   label: (x) => x.label ?? "",
-  added: (x) => x.added,
+  added: timeOf,
 };
 
 /**
- * comparer returns a comparison of entries by a column. Entries that are equal are ordered by their info-hashes, so
- * that rows do not change places without reason.
+ * order sorts entries in place by a column. Entries that are equal are ordered by their info-hashes, so that rows do
+ * not change places without reason. The keys are computed once for each entry, because comparisons are many.
+ * @param {any[]} entries
  * @param {{by: string, down: boolean}} sort
  */
-export function comparer({ by, down }) {
+export function order(entries, { by, down }) {
   const key = sortKeys[by] ?? sortKeys.added;
   const sign = down ? -1 : 1;
-  return (a, b) => {
-    const x = key(a);
-    const y = key(b);
-    if (x < y) return -sign;
-    if (x > y) return sign;
-    return a.info_hash < b.info_hash ? -1 : 1;
-  };
+  const pairs = entries.map((entry) => ({ entry, key: key(entry) }));
+  pairs.sort((a, b) => (a.key < b.key ? -sign : a.key > b.key ? sign : a.entry.info_hash < b.entry.info_hash ? -1 : 1));
+  pairs.forEach((pair, i) => {
+    entries[i] = pair.entry;
+  });
+  return entries;
 }
 
 /**
@@ -93,16 +102,18 @@ export class Rows {
   refresh(entries, filter, sort) {
     const passes = matcher(filter);
     const next = [];
-    const had = new Set();
+    let kept = 0; // entries of the last time that are still there, shown or not
     for (const old of this.list) {
       const entry = entries.get(old.info_hash);
-      if (entry && passes(entry)) {
-        next.push(entry);
-        had.add(entry.info_hash);
-      }
+      if (!entry) continue;
+      kept++;
+      if (passes(entry)) next.push(entry);
     }
-    for (const entry of entries.values()) if (!had.has(entry.info_hash) && passes(entry)) next.push(entry);
-    this.list = next.sort(comparer(sort));
+    if (kept < entries.size) { // others may pass now
+      const had = new Set(this.list.map((entry) => entry.info_hash));
+      for (const [hash, entry] of entries) if (!had.has(hash) && passes(entry)) next.push(entry);
+    }
+    this.list = order(next, sort);
     return this.list;
   }
 }
