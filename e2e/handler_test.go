@@ -138,3 +138,18 @@ func TestDesktopOpensMagnetLinks(t *testing.T) {
 		t.Errorf("after the removal, the browser opened %q", got)
 	}
 }
+
+// TestOtherPagesCannotDriveTheClient signs a browser in to the client of a daemon that spate open has
+// started, and attacks it from pages of another site and of another port: with forms, requests, frames,
+// windows, events, WebSockets and a rebound name.
+func TestOtherPagesCannotDriveTheClient(t *testing.T) {
+	t.Parallel()
+	tools := webTools(t)
+	d := newDesktop(t)
+	link := strings.TrimSpace(d.run(spateBin, "open", "--no-browser", "-q"))
+	c := exec.Command("node", "clientattacks.mjs", link)
+	c.Dir = tools
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
