@@ -118,9 +118,9 @@ function About({ release }) {
   const facts = [
     [t("Size"), `${size(release.total_length)}, ${t("%d file|%d files", release.num_files)}`],
     [t("Published"), `${date(release.published)} (${ago(release.published)})`],
-    [t("Info-hash"), release.info_hash_v1 || release.info_hash_v2],
+    [t("Info-hash"), release.info_hash_v1 || release.info_hash_v2, "whole"],
     [t("Signed"), release.public_key ? t("yes") : t("no")],
-    [t("Data"), release.path],
+    [t("Data"), release.path, "whole"],
   ].filter(([, value]) => value);
-  return html`<section><h2>${t("About")}</h2><dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+  return html`<section><h2>${t("About")}</h2><dl class="facts">${facts.map(([name, value, kind]) => html`<div key=${name} class=${kind}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
 }
