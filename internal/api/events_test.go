@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,3 +114,51 @@ func TestEventsEndWithToken(t *testing.T) {
 		}
 	})
 }
+
+// TestEventsOfClientThatDoesNotRead checks that a client that reads nothing loses its connection, so
+// that it keeps neither a place nor memory.
+func TestEventsOfClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := eventstream.New(nil, eventstream.Options{})
+		ours, theirs := net.Pipe()
+		conns := make(chan net.Conn, 1)
+		conns <- theirs
+		srv := &http.Server{Handler: NewServer(&fake{hub: hub}, ServerOptions{})}
+		go srv.Serve(oneConn{conns})
+		if _, err := io.WriteString(ours, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if hub.Listeners() != 1 {
+			t.Fatal("the stream did not begin")
+		}
+		time.Sleep(lineTimeout - time.Second)
+		if hub.Listeners() != 1 {
+			t.Error("the stream ended early")
+		}
+		time.Sleep(2 * time.Second)
+		if hub.Listeners() != 0 {
+			t.Error("a client that does not read keeps its stream")
+		}
+		ours.Close()
+		srv.Close()
+	})
+}
+
+// oneConn is a listener with the connections of a channel.
+type oneConn struct{ conns chan net.Conn }
+
+func (l oneConn) Accept() (net.Conn, error) {
+	c, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (l oneConn) Close() error {
+	close(l.conns)
+	return nil
+}
+
+func (l oneConn) Addr() net.Addr { return &net.UnixAddr{} }

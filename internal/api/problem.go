@@ -93,10 +93,10 @@ func writeError(w http.ResponseWriter, e *Error) {
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/problem+json")
-	switch {
-	case e.Code == Unauthorized && !e.page:
+	switch e.Code {
+	case Unauthorized:
 		h.Set("WWW-Authenticate", e.challenge())
-	case e.Code == Busy:
+	case Busy:
 		h.Set("Retry-After", strconv.Itoa(busyAfter))
 	}
 	w.WriteHeader(p.Status)
@@ -108,10 +108,14 @@ const busyAfter = 10
 
 // challenge returns how a client can send a token (RFC 9110, 11.6.1, and RFC 6750, 3).
 func (e *Error) challenge() string {
+	c := `Bearer realm="spate"`
 	if e.invalid {
-		return `Bearer realm="spate", error="invalid_token", Basic realm="spate"`
+		c += `, error="invalid_token"`
 	}
-	return `Bearer realm="spate", Basic realm="spate"`
+	if !e.page {
+		c += `, Basic realm="spate"` // a browser would ask the user of a page for a password
+	}
+	return c
 }
 
 // listErrors answers with all kinds of failures.

@@ -25,7 +25,7 @@ func TestCodesAreDocumented(t *testing.T) {
 	if m == nil || string(m[1]) != strings.Join(codes, ", ") {
 		t.Errorf("openapi.yaml lists %s, want %s", m, codes)
 	}
-	page, err := os.ReadFile("../../docs/reference/api.md")
+	page, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,8 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/backup":              {apitoken.Admin, s.backup},
 		"POST /v1/check":               {apitoken.Read, s.check},
 		"POST /v1/dialback":            {apitoken.Read, s.dialBack},
-		"GET /v1/errors":               {0, s.listErrors},
-		"GET /v1/errors/{code}":        {0, s.describeError},
+		"GET /v1/errors":               {apitoken.Read, s.listErrors},
+		"GET /v1/errors/{code}":        {apitoken.Read, s.describeError},
 		"/":                            {0, s.nothing},
 
 		"GET /v1/torrents":                       {apitoken.Read, s.torrents},

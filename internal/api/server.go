@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"spate/internal/fileserver"
 	"spate/internal/httpcontent"
 	"spate/internal/reach"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -117,7 +117,7 @@ func asError(err error) *Error {
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return &Error{Code: TooLarge, Message: fmt.Sprintf("the request has more than %d bytes", large.Limit)}
+		return &Error{Code: TooLarge, Message: "the request has more than " + units.Plural(large.Limit, "byte")}
 	}
 	return &Error{Code: Failed, Message: err.Error()}
 }
@@ -127,8 +127,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
-	// A browser would ask the user of the graphical client for a password.
-	e.page = r.Header.Get("Sec-Fetch-Site") != ""
+	e.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 	writeError(w, e)
 }
 

@@ -127,6 +127,26 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestChallenge checks that a page whose session has ended is not asked for a password by its browser.
+func TestChallenge(t *testing.T) {
+	t.Parallel()
+	s := NewServer(&fake{}, ServerOptions{Access: daemon.APIAccess{Token: tokens("x", apitoken.Admin), Session: func(r *http.Request) (daemon.Access, *daemon.Refusal, bool) {
+		return daemon.Access{}, &daemon.Refusal{Why: "this browser is not signed in", Login: true}, r.Header.Get("Sec-Fetch-Site") != ""
+	}}})
+	for site, want := range map[string]string{"": `Bearer realm="spate", Basic realm="spate"`, "same-origin": `Bearer realm="spate"`} {
+		r := httptest.NewRequest("GET", "http://127.0.0.1/v1/status", nil)
+		if site != "" {
+			r.Header.Set("Sec-Fetch-Site", site)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		checkProblem(t, w, http.StatusUnauthorized, Unauthorized)
+		if got := w.Header().Get("WWW-Authenticate"); got != want {
+			t.Errorf("a request from %q is asked for %s", site, got)
+		}
+	}
+}
+
 // checkProblem checks that an answer is an error with all its members (RFC 9457), of which the members
 // of an Error are there twice.
 func checkProblem(t *testing.T, w *httptest.ResponseRecorder, status int, code string) {

@@ -18,6 +18,7 @@ import (
 	"spate/internal/atomicfile"
 	"spate/internal/filetrust"
 	"spate/internal/folder"
+	"spate/internal/units"
 )
 
 // Limits of a file of tokens.
@@ -36,7 +37,7 @@ const fileHead = "# The SHA-256 of each token, the name of its user, its scopes 
 // Errors of [Store.Issue].
 var (
 	ErrName = errors.New("the name of a token is 1 to 64 printable characters without spaces")
-	ErrFull = fmt.Errorf("there are %d tokens already", maxTokens)
+	ErrFull = fmt.Errorf("there are %s already", units.Plural(maxTokens, "token"))
 )
 
 // Token is a token without its secret.
@@ -75,7 +76,7 @@ func Open(path string) (s *Store, damaged, err error) {
 		if len(intact) > 0 {
 			err = write(path, intact)
 		}
-		damaged = fmt.Errorf("%w; %d intact tokens of it are kept", damaged, len(intact))
+		damaged = fmt.Errorf("%w; its intact tokens are kept: %d", damaged, len(intact))
 	case damaged != nil:
 		return nil, nil, damaged
 	}
@@ -124,7 +125,7 @@ func parse(b []byte) (list []Token, err error) {
 		}
 	}
 	if len(list) > maxTokens {
-		return nil, fmt.Errorf("it has %d tokens, and the limit is %d", len(list), maxTokens)
+		return nil, fmt.Errorf("it has %s, and the limit is %d", units.Plural(len(list), "token"), maxTokens)
 	}
 	return list, nil
 }

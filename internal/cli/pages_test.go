@@ -40,7 +40,7 @@ func TestPages(t *testing.T) {
 	}
 	for _, name := range []string{
 		"tutorial.md", "howto/publish-a-folder.md", "howto/many-versions.md", "howto/mirror-to-object-storage.md",
-		"howto/move-a-tracker.md", "howto/seed-for-others.md", "howto/download-on-a-server.md", "howto/upgrade-and-back-up.md", "reference/api.md",
+		"howto/move-a-tracker.md", "howto/seed-for-others.md", "howto/download-on-a-server.md", "howto/upgrade-and-back-up.md", "api.md",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,8 +93,9 @@ type pageRun struct {
 
 // background is a command that runs until the end of the page.
 type background struct {
-	cmd *exec.Cmd
-	out *sharedBuffer
+	cmd   *exec.Cmd
+	out   *sharedBuffer
+	spate bool // it is spate
 }
 
 // block runs the commands of a block and compares their output.
@@ -181,7 +182,7 @@ func (r *pageRun) run(line, home string, want []string) {
 // leave starts a command in the background and waits until it has printed its output.
 func (r *pageRun) leave(line string, want []string) {
 	r.Helper()
-	b := &background{cmd: r.command("exec "+line, r.home), out: &sharedBuffer{}}
+	b := &background{cmd: r.command("exec "+line, r.home), out: &sharedBuffer{}, spate: strings.HasPrefix(line, "spate ")}
 	b.cmd.Stdout, b.cmd.Stderr = b.out, b.out
 	if err := b.cmd.Start(); err != nil {
 		r.Fatal(err)
@@ -202,13 +203,21 @@ func (r *pageRun) leave(line string, want []string) {
 	}
 }
 
-// stop interrupts the commands that run in the background, and checks that they end well.
+// stop interrupts the commands that run in the background, and checks that they end well. Programs
+// other than spate may end by the signal.
 func (r *pageRun) stop() {
 	for _, b := range r.background {
 		if err := b.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			r.Errorf("%s: %v", b.cmd, err)
 		}
-		if err := b.cmd.Wait(); err != nil {
+		err := b.cmd.Wait()
+		var ended *exec.ExitError
+		if errors.As(err, &ended) && !b.spate {
+			if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT {
+				continue
+			}
+		}
+		if err != nil {
 			r.Errorf("%s: %v\n%s", b.cmd, err, b.out.String())
 		}
 	}

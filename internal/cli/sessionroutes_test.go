@@ -31,8 +31,11 @@ func TestEveryRouteIsSafeFromOtherSites(t *testing.T) {
 		t.Fatal(err)
 	}
 	access := daemon.APIAccess{
-		Token:   func(b []byte) (daemon.Access, bool) { return daemon.Access{Scopes: apitoken.Admin}, string(b) == "good" },
-		Session: client.Sessions().Admit,
+		Token: func(b []byte) (daemon.Access, bool) {
+			return daemon.Access{Scopes: apitoken.Admin}, string(b) == "good"
+		},
+		TokenByID: func(string) (daemon.Access, bool) { return daemon.Access{Scopes: apitoken.Admin}, true },
+		Session:   client.Sessions().Admit,
 	}
 	h := client.Handler(access, api.NewServer(noDaemon{}, api.ServerOptions{Access: access}))
 	const host = "127.0.0.1:6970"

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,16 +21,26 @@ type item struct {
 	Value int
 }
 
-// world is what the hub of a test watches. Only one goroutine changes it at a time, because the tests
-// change it while all others wait.
+// world is what the hub of a test watches.
 type world struct {
 	*testing.T
 	hub   *Hub
+	tell  func(string, any) // nil while the hub does not want to know
+	mu    sync.Mutex        // guards the fields below
 	items []item
 	polls int
 	err   error
-	tell  func(string, any) // nil while the hub does not want to know
 }
+
+// change calls f, which may change the fields that the hub reads.
+func (w *world) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// set sets the value of an element.
+func (w *world) set(i, value int) { w.change(func() { w.items[i].Value = value }) }
 
 // newWorld returns a world with n items, whose value is 0. most is the limit of a message.
 func newWorld(t *testing.T, n, most int) *world {
@@ -37,6 +50,8 @@ func newWorld(t *testing.T, n, most int) *world {
 	}
 	list := &List[item]{
 		Load: func(context.Context) ([]item, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.polls++
 			return slices.Clone(w.items), w.err
 		},
@@ -62,11 +77,11 @@ func (w *world) listen(last, first string) (*Listener, Message) {
 	return l, w.next(l, first)
 }
 
-// next returns the next message, which must be of a kind and come within two seconds. The kind "" is for
-// none.
+// next returns the next message, which must be of a kind and come within two polls. The kind "" is for
+// none; the time is then between two polls.
 func (w *world) next(l *Listener, kind string) Message {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 2500*time.Millisecond)
 	defer cancel()
 	m, err := l.Next(ctx)
 	if m.Event != kind || (err != nil) != (kind == "") {
@@ -97,10 +112,10 @@ func TestChanges(t *testing.T) {
 		l, _ := w.listen("", Reset)
 		defer l.Close()
 		w.next(l, "")
-		w.items[1].Value = 7
+		w.set(1, 7)
 		synctest.Wait()
-		w.items[1].Value = 8
-		w.items = append(w.items[1:], item{"new", 1})
+		w.set(1, 8)
+		w.change(func() { w.items = append(w.items[1:], item{"new", 1}) })
 		m := w.next(l, "items")
 		changed, removed := w.changes(m)
 		if !slices.Equal(changed, []item{{"1", 8}, {"new", 1}}) || !slices.Equal(removed, []string{"0"}) {
@@ -108,7 +123,7 @@ func TestChanges(t *testing.T) {
 		}
 		begin := time.Now()
 		for n := range 3 {
-			w.items[0].Value = 100 + n
+			w.set(0, 100+n)
 			w.next(l, "items")
 		}
 		if took := time.Since(begin); took != 3*time.Second {
@@ -127,19 +142,21 @@ func TestResume(t *testing.T) {
 		l, m := w.listen("", Reset)
 		other, _ := w.listen("", Reset)
 		l.Close()
-		w.items[0].Value = 1
+		w.set(0, 1)
 		w.next(other, "items")
 		w.tell("event", "told")
 		told := w.next(other, "event")
 		other.Close()
 		time.Sleep(time.Minute)
-		polls := w.polls
+		var before, after int
+		w.change(func() { before = w.polls })
 		time.Sleep(time.Minute)
-		if w.polls != polls {
+		w.change(func() { after = w.polls })
+		if after != before {
 			t.Error("the list was read without a listener")
 		}
 		w.tell("event", "nobody listens")
-		w.items[1].Value = 2
+		w.set(1, 2)
 
 		l, first := w.listen(m.ID, "items")
 		if changed, _ := w.changes(first); !slices.Equal(changed, []item{{"0", 1}}) {
@@ -161,6 +178,7 @@ func TestResume(t *testing.T) {
 		l.Close()
 
 		time.Sleep(2 * keep)
+		synctest.Wait()
 		if w.tell != nil {
 			t.Error("the hub still listens to events")
 		}
@@ -171,7 +189,7 @@ func TestResume(t *testing.T) {
 		if strings.HasPrefix(m.ID, epoch) {
 			t.Error("the numbers begin again in the same epoch")
 		}
-		w.items[0].Value = 9
+		w.set(0, 9)
 		w.next(l, "items")
 		l.Close()
 	})
@@ -181,19 +199,21 @@ func TestResume(t *testing.T) {
 // of messages and by their size, and that it gets a reset.
 func TestSlowListener(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{1, maxBytes / 10} {
+	const most = 100_000 // bytes
+	for _, size := range []int{1, most / 10} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, 0)
+			w.hub.maxBytes = most
 			slow, _ := w.listen("", Reset)
 			defer slow.Close()
 			fast, _ := w.listen("", Reset)
 			defer fast.Close()
 			text := strings.Repeat("x", size)
-			for range min(maxMessages, 3*maxBytes/size) + 10 {
+			for range min(maxMessages, 3*most/size) + 10 {
 				w.tell("event", text)
 				w.next(fast, "event")
 			}
-			if h := w.hub; len(h.ring) > maxMessages || h.bytes > maxBytes || h.bytes != len(h.ring)*(size+2) {
+			if h := w.hub; len(h.ring) > maxMessages || h.bytes > most || h.bytes != len(h.ring)*(size+2) {
 				t.Errorf("%d messages with %d bytes are kept", len(h.ring), h.bytes)
 			}
 			m := w.next(slow, Reset)
@@ -202,7 +222,7 @@ func TestSlowListener(t *testing.T) {
 			if next := w.next(slow, "event"); next.ID == m.ID {
 				t.Error("two messages have one ID")
 			}
-			w.tell("event", strings.Repeat("x", 2*maxBytes))
+			w.tell("event", strings.Repeat("x", 2*most))
 			w.next(slow, "event") // the last message is kept whatever its size is
 			w.next(fast, Reset)   // it had not read the one before
 		})
@@ -221,7 +241,7 @@ func TestManyChanges(t *testing.T) {
 		told := map[string]int{}
 		for round := range 8 {
 			for i := range w.items {
-				w.items[i].Value = round + 1
+				w.set(i, round+1)
 			}
 			changed, _ := w.changes(w.next(l, "items"))
 			if len(changed) != most {
@@ -258,18 +278,18 @@ func TestFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, 0)
-		w.err = errors.New("the disk is on fire")
+		w.change(func() { w.err = errors.New("the disk is on fire") })
 		l, _ := w.listen("", Reset)
 		defer l.Close()
 		w.next(l, "")
-		w.err = nil
+		w.change(func() { w.err = nil })
 		w.next(l, Reset)
-		w.items[0].Value++
+		w.change(func() { w.items[0].Value++ })
 		w.next(l, "items")
-		w.err = errors.New("again")
-		w.items[0].Value++
+		w.change(func() { w.err = errors.New("again") })
+		w.change(func() { w.items[0].Value++ })
 		w.next(l, "")
-		w.err = nil
+		w.change(func() { w.err = nil })
 		w.next(l, Reset)
 		w.next(l, "")
 	})
@@ -296,6 +316,104 @@ func TestTooMany(t *testing.T) {
 		}
 		if w.hub.Listeners() != 0 {
 			t.Errorf("%d listeners are left", w.hub.Listeners())
+		}
+	})
+}
+
+// TestHourOfChurn runs an hour in which elements and listeners come and go, and checks that a listener
+// that applies all messages knows the list, that each listener that comes back does too, and that the
+// hub keeps no more than its limits.
+func TestHourOfChurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 50, 20)
+		r := rand.New(rand.NewPCG(1, 2))
+		type client struct {
+			l     *Listener
+			last  string
+			items map[string]int
+		}
+		clients := [2]*client{{}, {}}
+		load := func(c *client) {
+			c.items = map[string]int{}
+			for _, i := range w.items {
+				c.items[i.Name] = i.Value
+			}
+		}
+		// read applies all messages that come until after the next poll.
+		read := func(c *client) {
+			ctx, cancel := context.WithTimeout(t.Context(), 1300*time.Millisecond)
+			defer cancel()
+			for {
+				m, err := c.l.Next(ctx)
+				if err != nil {
+					return
+				}
+				c.last = m.ID
+				switch m.Event {
+				case Reset:
+					load(c)
+				case "items":
+					changed, removed := w.changes(m)
+					for _, name := range removed {
+						delete(c.items, name)
+					}
+					for _, i := range changed {
+						c.items[i.Name] = i.Value
+					}
+				}
+			}
+		}
+		born := 50
+		for minute := range 60 {
+			for _, c := range clients {
+				if c.l == nil && r.IntN(3) > 0 || minute == 59 && c.l == nil {
+					var err error
+					if c.l, err = w.hub.Listen(c.last); err != nil {
+						t.Fatal(err)
+					}
+				} else if c.l != nil && minute < 59 && r.IntN(4) == 0 {
+					c.l.Close()
+					c.l = nil
+				}
+			}
+			for range 10 {
+				w.change(func() {
+					w.items[r.IntN(len(w.items))].Value++
+					if at := r.IntN(len(w.items)); r.IntN(2) == 0 {
+						w.items = slices.Delete(w.items, at, at+1)
+					} else {
+						w.items = append(w.items, item{Name: fmt.Sprint(born)})
+						born++
+					}
+				})
+				for _, c := range clients {
+					if c.l != nil && r.IntN(2) == 0 {
+						read(c)
+					}
+				}
+			}
+			time.Sleep(42300 * time.Millisecond) // between two polls
+			for _, c := range clients {
+				if c.l == nil {
+					continue
+				}
+				read(c)
+				want := map[string]int{}
+				for _, i := range w.items {
+					want[i.Name] = i.Value
+				}
+				if !maps.Equal(c.items, want) {
+					t.Fatalf("minute %d: a client knows %v, want %v", minute, c.items, want)
+				}
+			}
+		}
+		for _, c := range clients {
+			c.l.Close()
+		}
+		synctest.Wait()
+		if h := w.hub; len(h.ring) > maxMessages || len(h.watch[0].Source.(*List[item]).known) != len(w.items) {
+			t.Errorf("%d messages and %d elements are kept", len(h.ring), len(h.watch[0].Source.(*List[item]).known))
 		}
 	})
 }

@@ -67,8 +67,9 @@ type Message struct {
 
 // Hub hands changes to listeners. Its methods are safe for concurrent use.
 type Hub struct {
-	watch []Watched
-	opt   Options
+	watch    []Watched
+	opt      Options
+	maxBytes int
 
 	polling sync.Mutex // held while the sources are polled; guards them and based
 	based   []bool     // whether the last poll of the source has succeeded
@@ -100,7 +101,7 @@ func New(watch []Watched, opt Options) *Hub {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{watch: watch, opt: opt, based: make([]bool, len(watch)), more: make(chan struct{})}
+	return &Hub{watch: watch, opt: opt, maxBytes: maxBytes, based: make([]bool, len(watch)), more: make(chan struct{})}
 }
 
 // Listen returns a new listener, which the caller closes. last is the ID of the last message that the
@@ -214,7 +215,7 @@ func (h *Hub) tell(event string, data any) {
 	h.ring = append(h.ring, numbered{event, b})
 	h.bytes += len(b)
 	drop := 0
-	for h.bytes > maxBytes && drop < len(h.ring)-1 || len(h.ring)-drop > maxMessages {
+	for h.bytes > h.maxBytes && drop < len(h.ring)-1 || len(h.ring)-drop > maxMessages {
 		h.bytes -= len(h.ring[drop].data)
 		drop++
 	}

@@ -204,7 +204,7 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "base-uri 'none'", "form-action 'none'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'", "base-uri 'none'", "form-action 'none'"} {
 		if !strings.Contains(policy, want) || strings.Contains(policy, "unsafe") {
 			t.Errorf("the policy is %q, without %q", policy, want)
 		}

@@ -15,7 +15,7 @@ import (
 
 // policy is the content security policy of all answers of the client.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; " +
-	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Options configure a [Client].
 type Options struct {
@@ -71,7 +71,7 @@ func (c *Client) Handler(access daemon.APIAccess, answer http.Handler) http.Hand
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setHeaders(w.Header())
 		if !access.KnowsHost(r.Host) {
-			fail(w, http.StatusMisdirectedRequest, "unauthorized", "the Host header is neither an address nor a name of this machine", "")
+			fail(w, http.StatusMisdirectedRequest, "forbidden", "the Host header is neither an address nor a name of this machine", "")
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -35,14 +35,22 @@ const rigHost = "127.0.0.1:6970"
 
 func newRig(t *testing.T) *rig {
 	g := &rig{T: t, now: time.Unix(1e9, 0), tokens: map[string]daemon.Access{
-		"good": {Name: "laptop", Scopes: apitoken.Admin}, "reader": {Name: "tablet", Scopes: apitoken.Read},
+		"good": {Name: "laptop", ID: "1", Scopes: apitoken.Admin}, "reader": {Name: "tablet", ID: "2", Scopes: apitoken.Read},
 	}}
 	var err error
 	if g.client, err = New(Options{Now: func() time.Time { return g.now }}); err != nil {
 		t.Fatal(err)
 	}
 	g.access = daemon.APIAccess{
-		Token:   func(b []byte) (daemon.Access, bool) { a, ok := g.tokens[string(b)]; return a, ok },
+		Token: func(b []byte) (daemon.Access, bool) { a, ok := g.tokens[string(b)]; return a, ok },
+		TokenByID: func(id string) (daemon.Access, bool) {
+			for _, a := range g.tokens {
+				if a.ID == id {
+					return a, true
+				}
+			}
+			return daemon.Access{}, false
+		},
 		Hosts:   []string{"files.example"},
 		Session: g.client.Sessions().Admit,
 	}

@@ -63,7 +63,7 @@ func refuse(w http.ResponseWriter, no *daemon.Refusal) {
 		fail(w, http.StatusUnauthorized, "unauthorized", no.Why, "sign in with a token of the API, or run spate open")
 		return
 	}
-	fail(w, http.StatusForbidden, "unauthorized", no.Why, "")
+	fail(w, http.StatusForbidden, "forbidden", no.Why, "")
 }
 
 // send answers with v.
@@ -97,7 +97,7 @@ func (p pages) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	var in SignIn
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		fail(w, http.StatusUnsupportedMediaType, "bad_request", "the request's Content-Type is not application/json", "")
+		fail(w, http.StatusUnsupportedMediaType, "bad_type", "the request's Content-Type is not application/json", "")
 		return
 	}
 	d := json.NewDecoder(io.LimitReader(r.Body, maxSignIn))
@@ -109,7 +109,7 @@ func (p pages) signIn(w http.ResponseWriter, r *http.Request) {
 	if wait := p.sessions.attempt(r); wait > 0 {
 		p.log.Warn("too many attempts to sign in", "address", addressOf(r))
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		fail(w, http.StatusTooManyRequests, "unauthorized", "there were too many attempts to sign in", "wait "+wait.Round(time.Second).String())
+		fail(w, http.StatusTooManyRequests, "busy", "there were too many attempts to sign in", "wait "+wait.Round(time.Second).String())
 		return
 	}
 	grant := func() (daemon.Access, bool) { return daemon.Access{Name: linkName, Scopes: apitoken.Admin}, true }
@@ -117,14 +117,14 @@ func (p pages) signIn(w http.ResponseWriter, r *http.Request) {
 	if in.Once != "" {
 		ok = p.sessions.redeem(r, in.Once)
 	} else {
-		token := []byte(strings.TrimSpace(in.Token))
-		grant = func() (daemon.Access, bool) { return p.access.Token(token) } // so that the session ends with its token
-		_, ok = grant()
+		var access daemon.Access
+		access, ok = p.access.Token([]byte(strings.TrimSpace(in.Token)))
+		grant = func() (daemon.Access, bool) { return p.access.TokenByID(access.ID) } // so that the session ends with its token
 		why = "the token is not valid"
 	}
 	if !ok {
 		p.log.Warn("an attempt to sign in failed", "address", addressOf(r), "why", why)
-		fail(w, http.StatusForbidden, "unauthorized", why, "spate open makes a new link, and spate serve token a token")
+		fail(w, http.StatusForbidden, "forbidden", why, "spate open makes a new link, and spate serve token a token")
 		return
 	}
 	p.sessions.succeeded(r)

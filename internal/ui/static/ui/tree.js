@@ -48,12 +48,12 @@ export function Tree({ root, label, box = () => null, cells, checked, onAct }) {
     event.stopPropagation();
     keys[event.key]();
   };
-  return html`<div class="tree" role="tree" aria-label=${label} aria-multiselectable="true" tabindex="0" ref=${element} onKeyDown=${key}
+  return html`<div class=${`tree ${root.children.some((n) => n.index < 0) ? "" : "flat"}`} role="tree" aria-label=${label} aria-multiselectable="true" tabindex="0" ref=${element} onKeyDown=${key}
       aria-activedescendant=${at >= first && at < last ? `${id}-${at}` : undefined}>
     <div class="rows" role="none" style=${{ height: `${rows.length * rowHeight}px` }}>${rows.slice(first, last).map(({ node, depth }, i) => {
       const n = first + i;
       const folder = node.index < 0;
-      return html`<div key=${node.path} id=${`${id}-${n}`} role="treeitem" aria-level=${depth + 1} aria-label=${node.name} aria-expanded=${folder ? String(open.has(node.path)) : undefined}
+      return html`<div key=${node.path} id=${`${id}-${n}`} role="treeitem" aria-level=${depth + 1} data-path=${node.path} aria-expanded=${folder ? String(open.has(node.path)) : undefined}
           aria-checked=${checked?.(node)} aria-selected="false" class=${`treerow ${n === at ? "at" : ""}`} style=${{ transform: `translateY(${n * rowHeight}px)` }} onClick=${() => setAt(n)}>
         <span class="indent" style=${{ width: `${depth * 1.1}rem` }}></span>
         ${folder ? html`<button type="button" tabindex="-1" class=${`fold ${open.has(node.path) ? "open" : ""}`} aria-hidden="true" onClick=${() => fold(node, !open.has(node.path))}><${Icon} name="chevron" /></button>`
