@@ -108,8 +108,9 @@ func TestLimitsAreKept(t *testing.T) {
 			t.Errorf("after a restart the limits are %v", got)
 		}
 		d.conf.Session.Options.Up = 1 // as after an edit of the settings
-		d.SetRates(0, 0)
+		d.SetRates(9, 9)
 		d.conf.Session.Options.Up = 0
+		d.Publisher.SetRates(0, 0) // as at a start
 		d.loadLimits()
 		if got := limits(d); got != [2]int64{} {
 			t.Errorf("the limits of other settings are %v", got)
