@@ -18,7 +18,7 @@ func webTools(t *testing.T) string {
 	t.Helper()
 	need(t, "node", "npm", "chromium")
 	dir := t.TempDir()
-	for _, f := range []string{"package.json", "package-lock.json", "click.mjs", "client.mjs", "clientattacks.mjs", "download.mjs", "firefox.mjs", "firefoxdownload.mjs", "hostile.mjs", "interrupted.mjs", "media.mjs", "ranges.mjs"} {
+	for _, f := range []string{"package.json", "package-lock.json", "click.mjs", "client.mjs", "clientattacks.mjs", "clientpublish.mjs", "download.mjs", "firefox.mjs", "firefoxdownload.mjs", "hostile.mjs", "interrupted.mjs", "media.mjs", "ranges.mjs"} {
 		b, err := os.ReadFile(filepath.Join("web", f))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, f), b, 0o644)

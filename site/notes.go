@@ -88,6 +88,10 @@ func webOnly(to []byte) []byte {
 	return nil
 }
 
+// RenderNotes returns notes in HTML as a release page shows them. whole is false if the page would show
+// only their beginning. The HTML is safe for any page: see above.
+func (s *Site) RenderNotes(notes string) (out template.HTML, whole bool) { return s.renderNotes(notes) }
+
 // renderNotes returns up to about maxNotes bytes of the notes in HTML. whole reports
 // whether these are all of the notes.
 func (s *Site) renderNotes(notes string) (out template.HTML, whole bool) {

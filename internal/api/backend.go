@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/apitoken"
 	"spate/internal/daemon"
 	"spate/internal/doctor"
 	"spate/internal/eventstream"
@@ -226,6 +227,11 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 
 // Publish implements [Backend].
 func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error {
+	if who := daemon.AccessOf(ctx); len(p.Paths) > 0 && !who.Scopes.Has(apitoken.Admin) {
+		if err := b.d.MayChoose(p.Paths...); err != nil {
+			return toAPI(err)
+		}
+	}
 	r := p.request()
 	var told time.Time
 	r.Progress = func(path string, g maker.Progress) {

@@ -14,6 +14,7 @@ import (
 	"spate/internal/doctor"
 	"spate/internal/onevent"
 	"spate/internal/reach"
+	"spate/internal/upload"
 	"spate/publish"
 )
 
@@ -49,6 +50,22 @@ var bodiesOf = map[string]bodies{
 	"POST /v1/torrents/{ref}/move":       {typeOf[Move](), nil},
 	"POST /v1/torrents/{ref}/recheck":    {},
 	"POST /v1/torrents/{ref}/reannounce": {},
+	"GET /v1/releases/{ref}/health":      {nil, typeOf[daemon.ReleaseHealth]()},
+	"GET /v1/uploads":                    {nil, typeOf[Uploads]()},
+	"POST /v1/uploads":                   {typeOf[upload.Request](), nil}, // its answer is that of GET, with the status 201
+	"GET /v1/uploads/{id}":               {nil, typeOf[upload.Info]()},
+	"GET /v1/browse":                     {nil, typeOf[daemon.Listing]()},
+	"POST /v1/notes/preview":             {typeOf[Notes](), nil},
+	"GET /v1/limits":                     {nil, typeOf[daemon.Limits]()},
+	"PATCH /v1/limits":                   {typeOf[daemon.LimitsChange](), nil},
+	"GET /v1/schedule":                   {nil, typeOf[daemon.Schedule]()},
+	"PUT /v1/schedule":                   {typeOf[SetSchedule](), typeOf[daemon.Schedule]()},
+	"GET /v1/feeds":                      {nil, typeOf[Feeds]()},
+	"POST /v1/feeds":                     {typeOf[daemon.AddFeed](), typeOf[daemon.FeedInfo]()},
+	"POST /v1/feeds/preview":             {typeOf[daemon.PreviewFeed](), typeOf[daemon.FeedPreview]()},
+	"GET /v1/feeds/{id}":                 {nil, typeOf[daemon.FeedInfo]()},
+	"PATCH /v1/feeds/{id}":               {typeOf[daemon.FeedChange](), nil},
+	"POST /v1/feeds/{id}/check":          {nil, typeOf[daemon.FeedInfo]()},
 }
 
 // TestOpenAPITypes checks that the document describes the fields of all requests and answers, with

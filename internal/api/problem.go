@@ -25,6 +25,8 @@ const (
 	Unreachable  = "unreachable"
 	NoPeers      = "no_peers"
 	Failed       = "failed"
+	Conflict     = "conflict"    // an upload has another offset, or another request goes on with it
+	BadVersion   = "bad_version" // the client speaks another version of tus
 )
 
 // Problem is a kind of failure: GET /v1/errors/{code}.
@@ -42,8 +44,10 @@ var problems = [...]Problem{
 	{NotFound, http.StatusNotFound, "What the request names does not exist."},
 	{BadMethod, http.StatusMethodNotAllowed, "There is no such method for this path."},
 	{Exists, http.StatusConflict, "What the request would make or change is in the way or in use."},
+	{Conflict, http.StatusConflict, "The upload has another offset, or another request goes on with it."},
 	{InProgress, http.StatusConflict, "A request with this Idempotency-Key is still being answered."},
 	{Changed, http.StatusPreconditionFailed, "It has changed since the client read it."},
+	{BadVersion, http.StatusPreconditionFailed, "The client speaks another version of the protocol."},
 	{TooLarge, http.StatusRequestEntityTooLarge, "The request is too large."},
 	{BadType, http.StatusUnsupportedMediaType, "The request has another media type than the API takes."},
 	{BadData, http.StatusUnprocessableEntity, "The data is malformed, or does not match its hash or signature."},

@@ -59,6 +59,17 @@ func (s *Server) routes() map[string]route {
 		"POST /v1/torrents/{ref}/move":           {apitoken.Torrents, s.moveTorrent},
 		"POST /v1/torrents/{ref}/recheck":        {apitoken.Torrents, s.recheckTorrent},
 		"POST /v1/torrents/{ref}/reannounce":     {apitoken.Torrents, s.reannounceTorrent},
+
+		"GET /v1/uploads":               {apitoken.Read, s.uploads},
+		"POST /v1/uploads":              {apitoken.Publish, s.createUpload},
+		"GET /v1/uploads/{id}":          {apitoken.Read, s.upload},
+		"PATCH /v1/uploads/{id}":        {apitoken.Publish, s.appendUpload},
+		"DELETE /v1/uploads/{id}":       {apitoken.Publish, s.deleteUpload},
+		"GET /v1/browse":                {apitoken.Admin, s.browse},
+		"POST /v1/notes/preview":        {apitoken.Publish, s.previewNotes},
+		"GET /v1/releases/{ref}/health": {apitoken.Read, s.releaseHealth},
+		"GET /v1/limits":                {apitoken.Read, s.limits},
+		"PATCH /v1/limits":              {apitoken.Admin, s.changeLimits},
 	}
 }
 

@@ -49,6 +49,8 @@ type Backend interface {
 	TorrentBackend
 	ScheduleBackend
 	FeedBackend
+	UploadBackend
+	PublishingBackend
 }
 
 // maxBody limits the size of a request, in bytes.
@@ -127,7 +129,6 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Code == Failed && r.Context().Err() == nil {
 		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
 	}
-	// A browser would ask the user of the graphical client for a password.
 	e.page = r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != ""
 	writeError(w, e)
 }
@@ -259,7 +260,15 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {
-	return done(w, s.backend.Withdraw(r.Context(), r.PathValue("ref")))
+	withdraw := s.backend.Withdraw
+	switch data := r.URL.Query().Get("data"); data {
+	case "", "false":
+	case "true":
+		withdraw = s.backend.WithdrawData
+	default:
+		return &Error{Code: BadRequest, Message: "data is neither true nor false"}
+	}
+	return done(w, withdraw(r.Context(), r.PathValue("ref")))
 }
 
 func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
@@ -326,8 +335,8 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &p); err != nil {
 		return err
 	}
-	if len(p.Paths) == 0 {
-		return &Error{Code: BadRequest, Message: "the request has no paths"}
+	if (len(p.Paths) == 0) == (p.Upload == "") {
+		return &Error{Code: BadRequest, Message: "the request must have either paths or an upload"}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

@@ -206,6 +206,7 @@ func TestAllRoutes(t *testing.T) {
 	s := NewServer(&fake{}, ServerOptions{})
 	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
 		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers", "GET /v1/torrents": "/v1/torrents", "GET /v1/schedule": "/v1/schedule", "GET /v1/feeds": "/v1/feeds", "GET /v1/feeds/{id}": "/v1/feeds/a", "GET /v1/torrents/{ref}": "/v1/torrents/a", "GET /v1/torrents/{ref}/peers": "/v1/torrents/a/peers",
+		"GET /v1/uploads": "/v1/uploads", "GET /v1/uploads/{id}": "/v1/uploads/a", "GET /v1/browse": "/v1/browse", "GET /v1/limits": "/v1/limits", "GET /v1/releases/{ref}/health": "/v1/releases/a/health",
 		"GET /v1/torrents/{ref}/files/{path...}": "/v1/torrents/a/files/film.mkv", "GET /v1/torrents/{ref}/playlist.m3u8": "/v1/torrents/a/playlist.m3u8",
 		"GET /v1/torrents/{ref}/pieces": "/v1/torrents/a/pieces", "GET /v1/torrents/{ref}/history": "/v1/torrents/a/history", "GET /v1/folders": "/v1/folders",
 		"GET /v1/errors": "/v1/errors", "GET /v1/errors/{code}": "/v1/errors/busy"}

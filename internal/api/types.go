@@ -137,7 +137,8 @@ type Row struct {
 // Publish asks for a release of each path: POST /v1/releases. The answer is a
 // line for each [Event].
 type Publish struct {
-	Paths       []string   `json:"paths"` // absolute paths
+	Paths       []string   `json:"paths"`            // absolute paths
+	Upload      string     `json:"upload,omitempty"` // id of a complete upload, in place of paths
 	Slug        string     `json:"release,omitempty"`
 	Version     string     `json:"version,omitempty"`
 	Variants    []string   `json:"variants,omitempty"` // one for each path, or none

@@ -49,6 +49,9 @@ func (a *app) startDaemon(ctx context.Context, state string, idle time.Duration)
 	if downloads != "" {
 		args = append(args, "--download-dir", downloads)
 	}
+	if home, err := os.UserHomeDir(); err == nil && !a.isSet("serve", "browse") {
+		args = append(args, "--browse", home) // the client is that of this user alone
+	}
 	c := api.New(state)
 	said, err := a.runDaemon(ctx, c, state, args)
 	if err != nil && fault.CodeOf(err) == fault.Network && strings.Contains(said, "the port is taken") && !a.isSet("serve", "listen") {

@@ -37,6 +37,8 @@ type serveOptions struct {
 	apiListen      string
 	apiGroup       string
 	rpcListen      string // --transmission-rpc
+	uploadDir      string
+	browse         []string
 	names          string // --version-pattern
 	downloadDirs   []string
 	addFrom        []string
@@ -96,6 +98,8 @@ The entry that is published last is the newest version.`,
 	opt.volume.add(f)
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
 	f.StringVar(&opt.rpcListen, "transmission-rpc", "", "answer Transmission's RPC on this `ADDR` to holders of tokens")
+	f.StringVar(&opt.uploadDir, "upload-dir", "", "store uploads in `DIR` (default: uploads in --state)")
+	f.StringArrayVar(&opt.browse, "browse", nil, "let the page choose data to publish below `DIR`; repeatable")
 	f.StringVar(&opt.apiGroup, "api-group", "", "let members of this `GROUP` use the socket in --state")
 	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	f.DurationVar(&opt.idle, "idle-exit", 0, "stop when idle for this `TIME`; 0: never")
@@ -181,6 +185,9 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	}
 	c.Timed = daemon.TimedConfig{Windows: a.windows}
 	if c.Timed.Volume, err = opt.volume.volume(); err != nil {
+		return c, err
+	}
+	if err := opt.uploads(&c); err != nil {
 		return c, err
 	}
 	if opt.apiGroup != "" {

@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/onevent"
 	"spate/internal/units"
+	"spate/internal/upload"
 	"spate/publish"
 	"spate/publish/catalogdb"
 )
@@ -45,6 +46,9 @@ type Config struct {
 	SocketGroup *int
 
 	Events *onevent.Runner // does what the settings say for events; may be nil
+
+	UploadDir string   // directory of uploads and their published data; empty: "uploads" in State
+	Browse    []string // directories in which callers may choose data to publish: see [Daemon.Browse]
 
 	// IdleExit stops the daemon once it had nothing to do for this time. 0: never.
 	IdleExit time.Duration
@@ -91,6 +95,9 @@ type Daemon struct {
 	door     *clientDoor // the listener for the graphical client
 	requests activity    // requests of the API
 
+	uploads  *upload.Store // nil for a publisher in the foreground
+	limitsMu sync.Mutex    // held during a change of the limits
+
 	listeners eventListeners
 }
 
@@ -100,7 +107,7 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if c.KeepDir == "" {
 		c.KeepDir = filepath.Join(c.State, "versions")
 	}
-	outside := []string{c.State, c.KeepDir}
+	outside := []string{c.State, c.KeepDir, c.uploadDir()}
 	for _, f := range c.Torrents.Folders {
 		outside = append(outside, f.Dir)
 	}
@@ -139,6 +146,10 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := d.openFeeds(); err != nil {
 		return nil, err
 	}
+	if err := d.openUploads(); err != nil {
+		return nil, err
+	}
+	d.loadLimits()
 	if err := removeSocket(c.Socket); err != nil {
 		return nil, err
 	}
@@ -273,6 +284,7 @@ func (d *Daemon) work(ctx context.Context) error {
 		part(f.Run)
 	}
 	part(d.checkHourly)
+	part(d.sweepUploads)
 	part(d.conf.Events.Run)
 	part(d.tellTorrents)
 	part(d.torrents.Run)
@@ -309,6 +321,9 @@ func (d *Daemon) openFolders() error {
 
 // Publish checks and publishes a request until ctx ends or the daemon stops.
 func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
+	if r.Upload != "" {
+		return d.publishUpload(ctx, r, done)
+	}
 	if err := absolute(r.Paths...); err != nil {
 		return err
 	}

@@ -21,7 +21,10 @@ import (
 // PublishRequest is a request to publish a release of each path.
 type PublishRequest struct {
 	Paths []string
-	Make  maker.Options // Name is for one path only; Announce, Progress and Skipped are ignored
+	// Upload is the id of a complete upload, in place of Paths. Its data is moved to the directory of
+	// published uploads.
+	Upload string
+	Make   maker.Options // Name is for one path only; Announce, Progress and Skipped are ignored
 
 	Slug     string     // name of the page; empty: one page for each path, named after it
 	Version  string     // empty: package publish chooses

@@ -374,6 +374,12 @@ func (p *Publisher) Infos(ctx context.Context, list []*publish.Release) ([]publi
 	return infos, err
 }
 
+// RenderNotes returns notes as the site shows them: see [site.Site.RenderNotes].
+func (p *Publisher) RenderNotes(notes string) (html string, whole bool) {
+	out, whole := p.site.RenderNotes(notes)
+	return string(out), whole
+}
+
 // Totals returns the numbers of downloads and bytes of a release.
 func (p *Publisher) Totals(r *publish.Release) publish.Counts { return p.counter.Totals(r) }
 

@@ -22,6 +22,7 @@ var stateEntries = []struct {
 	{"publish", fs.ModeDir}, {"publish/*", 0},
 	{"catalog", fs.ModeDir}, {"catalog/*.db*", 0}, {"catalog/releases", fs.ModeDir}, {"catalog/releases/*", 0},
 	{"torrents", fs.ModeDir}, {"torrents/*", 0}, {"downloads", fs.ModeDir},
+	{"uploads", fs.ModeDir}, {"uploads/incoming", fs.ModeDir}, {"uploads/published", fs.ModeDir}, {"limits.json", 0},
 	{"versions", fs.ModeDir}, {"certificates", fs.ModeDir},
 	{"ports", fs.ModeDir}, {"ports/*.lock", 0}, {"ports/*.json", 0},
 	{"run", fs.ModeDir}, {"run/*.sock", fs.ModeSocket},

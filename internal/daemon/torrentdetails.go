@@ -59,13 +59,7 @@ func (t *Torrents) Details(ref string) (TorrentDetails, error) {
 				d.Files = append(d.Files, TorrentFile{Path: cmp.Or(f.Path, tor.MetaInfo().Info.Name), Length: f.Length, Done: f.Done, Priority: priorityName(f.Priority)})
 			}
 		}
-		for _, tr := range tor.Stats().Trackers {
-			one := TorrentTracker{URL: tr.URL, LastAnnounce: tr.LastAnnounce, NextAnnounce: tr.NextAnnounce, Warning: tr.Warning, Seeders: tr.Complete, Leechers: tr.Incomplete}
-			if tr.Err != nil {
-				one.Error = tr.Err.Error()
-			}
-			d.Trackers = append(d.Trackers, one)
-		}
+		d.Trackers = trackersOf(tor)
 		return d, nil
 	}
 	mi, err := t.store.loadTorrent(&r)
@@ -89,6 +83,19 @@ func (t *Torrents) Details(ref string) (TorrentDetails, error) {
 		d.Files = append(d.Files, one)
 	}
 	return d, nil
+}
+
+// trackersOf returns what the trackers of a torrent said last.
+func trackersOf(tor *torrent.Torrent) []TorrentTracker {
+	list := []TorrentTracker{}
+	for _, tr := range tor.Stats().Trackers {
+		one := TorrentTracker{URL: tr.URL, LastAnnounce: tr.LastAnnounce, NextAnnounce: tr.NextAnnounce, Warning: tr.Warning, Seeders: tr.Complete, Leechers: tr.Incomplete}
+		if tr.Err != nil {
+			one.Error = tr.Err.Error()
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 // priorityName returns the name of p in a [FileRule].

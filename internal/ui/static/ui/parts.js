@@ -17,9 +17,9 @@ export function Button({ icon, text, short = false, kind = "quiet", disabled = f
     <${Icon} name=${icon} />${!short && html`<span>${text}</span>`}</button>`;
 }
 
-/** Empty is shown in place of an empty list. @param {{title: string, children?: any}} props */
-export function Empty({ title, children }) {
-  return html`<div class="empty"><${Icon} name="torrents" /><h2>${title}</h2>${children}</div>`;
+/** Empty is shown in place of an empty list. @param {{title: string, icon?: string, children?: any}} props */
+export function Empty({ title, icon = "torrents", children }) {
+  return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
 }
 
 /**
