@@ -101,6 +101,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 
 		"GET /v1/torrents":                       s.torrents,
 		"POST /v1/torrents":                      s.addTorrent,
+		"POST /v1/import":                        s.importTorrent,
 		"GET /v1/torrents/{ref}":                 s.torrent,
 		"PATCH /v1/torrents/{ref}":               s.changeTorrent,
 		"DELETE /v1/torrents/{ref}":              s.removeTorrent,

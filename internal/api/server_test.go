@@ -51,6 +51,9 @@ func (f *fake) AddTorrent(_ context.Context, a AddTorrent) (daemon.TorrentInfo, 
 	f.did = append(f.did, "add "+a.Source)
 	return daemon.TorrentInfo{Name: a.Source}, nil
 }
+func (f *fake) ImportTorrent(context.Context, ImportTorrent) (daemon.Imported, error) {
+	return daemon.Imported{}, nil
+}
 func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
 	f.did = append(f.did, "remove "+ref)
 	return nil

@@ -126,6 +126,19 @@ func (o *TorrentOptions) priorities(mi *metainfo.MetaInfo, link string) ([]torre
 	return list, nil
 }
 
+// skipped reports for each file of mi whether it is not wanted, see priorities.
+func (o *TorrentOptions) skipped(mi *metainfo.MetaInfo, link string) ([]bool, error) {
+	priorities, err := o.priorities(mi, link)
+	if err != nil {
+		return nil, err
+	}
+	skip := make([]bool, len(priorities))
+	for i, p := range priorities {
+		skip[i] = p == torrent.PrioritySkip
+	}
+	return skip, nil
+}
+
 // selectFiles sets the priorities of the files that are not selected.
 func (o *TorrentOptions) selectFiles(mi *metainfo.MetaInfo, link string, list []torrent.Priority) error {
 	if len(o.Select) == 0 {

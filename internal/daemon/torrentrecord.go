@@ -32,6 +32,7 @@ type torrentRecord struct {
 	Known    bool             `json:"known"` // the .torrent is there; otherwise peers are asked for it
 	Name     string           `json:"name"`
 	DataName string           `json:"data_name,omitempty"` // name of the data in Dir; empty: that of the torrent
+	Paths    map[int]string   `json:"paths,omitempty"`     // of renamed files below DataName, by index
 	Dir      string           `json:"dir"`
 	Within   string           `json:"within,omitempty"` // see [torrent.AddOptions]
 	Length   int64            `json:"length"`

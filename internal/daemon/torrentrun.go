@@ -97,7 +97,7 @@ type torrentLoader struct {
 // Load implements [torrent.Loader].
 func (l torrentLoader) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 	mi, err := l.t.store.loadTorrent(&l.rec)
-	return mi, torrent.AddOptions{Dir: l.rec.Dir, Within: l.rec.Within, Name: l.rec.DataName, ResumeDir: l.t.store.dir, SeedOnly: true}, err
+	return mi, torrent.AddOptions{Dir: l.rec.Dir, Within: l.rec.Within, Name: l.rec.DataName, Paths: l.rec.Paths, ResumeDir: l.t.store.dir, SeedOnly: true}, err
 }
 
 // seedDormant adds a complete torrent that is dormant while nobody asks for it. It returns false if
@@ -129,7 +129,7 @@ func (t *Torrents) download(ctx context.Context, e *addedTorrent, r *torrentReco
 		}, func() {}
 	}
 	d, err := PrepareDownload(ctx, t.env, mi, DownloadConfig{
-		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: r.Up, Down: r.Down,
+		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: r.Up, Down: r.Down, Paths: r.Paths,
 	}, progress)
 	if err != nil {
 		return err
@@ -330,15 +330,11 @@ func (t *Torrents) dataOf(r *torrentRecord, mi *metainfo.MetaInfo, dir string) (
 	if dir != r.Dir {
 		within = ""
 	}
-	priorities, err := r.priorities(mi, r.Magnet)
+	skip, err := r.skipped(mi, r.Magnet)
 	if err != nil {
 		return nil, err
 	}
-	skip := make([]bool, len(priorities))
-	for i, p := range priorities {
-		skip[i] = p == torrent.PrioritySkip
-	}
-	return storage.OpenDir(dir, &mi.Info, storage.NewPool(minDescriptors), storage.DirOptions{Within: within, Name: r.DataName, Skip: skip, OtherPaths: mi.OtherPaths(true)})
+	return storage.OpenDir(dir, &mi.Info, storage.NewPool(minDescriptors), storage.DirOptions{Within: within, Name: r.DataName, Skip: skip, OtherPaths: mi.OtherPaths(true), Paths: r.Paths})
 }
 
 // minDescriptors is the number of files that an operation on the data of one torrent may open.
