@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"spate/internal/fault"
@@ -152,21 +153,40 @@ func (t *Torrents) enter(r *torrentRecord, b []byte) (*addedTorrent, error) {
 			return nil, err
 		}
 	}
+	if err := t.reserve(r); err != nil {
+		return nil, err
+	}
+	err := t.store.save(r)
+	e := &addedTorrent{rec: *r}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.by[r.InfoHash] != nil { // a request at the same time
-		return nil, errTorrentTwice(r.Name)
-	}
-	for _, e := range t.order {
-		r.Place = max(r.Place, e.rec.Place+1)
-	}
-	if err := t.store.save(r); err != nil {
+	delete(t.entering, r.InfoHash)
+	if err != nil {
 		return nil, fault.WithSetting(fmt.Errorf("the torrent cannot be recorded: %w", err), "state")
 	}
-	e := &addedTorrent{rec: *r}
 	t.by[r.InfoHash] = e
-	t.order = append(t.order, e)
+	at := len(t.order)
+	for at > 0 && t.order[at-1].rec.Place > r.Place { // of a request that came later and was quicker
+		at--
+	}
+	t.order = slices.Insert(slices.Clip(t.order), at, e)
 	return e, nil
+}
+
+// reserve gives r the last place of the queue, and makes sure that only one request enters its torrent.
+func (t *Torrents) reserve(r *torrentRecord) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by[r.InfoHash] != nil || t.entering[r.InfoHash] { // a request at the same time
+		return errTorrentTwice(r.Name)
+	}
+	if n := len(t.order); n > 0 {
+		t.last = max(t.last, t.order[n-1].rec.Place+1)
+	}
+	r.Place = t.last
+	t.last++
+	t.entering[r.InfoHash] = true
+	return nil
 }
 
 // trustOf returns how a signature is checked by the value of --verify-key, and whether it is.

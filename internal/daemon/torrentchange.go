@@ -146,13 +146,17 @@ func (t *Torrents) place(e *addedTorrent, at int) error {
 	if at < 0 {
 		return fault.Usagef("the position in the queue is negative")
 	}
+	t.placing.Lock()
+	defer t.placing.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	order := slices.DeleteFunc(slices.Clone(t.order), func(o *addedTorrent) bool { return o == e })
-	at = min(at, len(order))
-	order = slices.Insert(order, at, e)
-	t.order = order
+	order = slices.Insert(order, min(at, len(order)), e)
 	// Only e and those after it that would have the same place or an earlier one get a new place.
+	type change struct {
+		e     *addedTorrent
+		place int
+	}
+	var changes []change
 	last := -1
 	for _, o := range order {
 		place := o.rec.Place
@@ -160,16 +164,25 @@ func (t *Torrents) place(e *addedTorrent, at int) error {
 			place = last + 1
 		}
 		if place != o.rec.Place {
-			was := o.rec.Place
-			o.rec.Place = place
-			if err := t.store.save(&o.rec); err != nil {
-				o.rec.Place = was
-				return err
-			}
+			changes = append(changes, change{o, place})
 		}
 		last = place
 	}
-	return nil
+	t.mu.Unlock()
+	// The last one first: if the process is killed meanwhile, no torrent overtakes another.
+	var err error
+	for _, c := range slices.Backward(changes) {
+		err = t.update(c.e, func(r *torrentRecord) { r.Place = c.place })
+		if err != nil && !errors.Is(err, errRemoved) {
+			break
+		}
+		err = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.order = slices.Clone(t.order)
+	slices.SortStableFunc(t.order, func(a, b *addedTorrent) int { return a.rec.Place - b.rec.Place })
+	return err
 }
 
 // Remove removes the torrent that ref names, and its data if data is set. It deletes only files of
@@ -213,18 +226,24 @@ func (t *Torrents) removeHeld(e *addedTorrent) error {
 			return err
 		}
 	}
+	e.saving.Lock()
+	defer e.saving.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e.removed {
+	removed := e.removed
+	t.mu.Unlock()
+	if removed {
 		return nil
 	}
 	if err := t.store.remove(r.InfoHash); err != nil {
 		return err
 	}
+	err := storage.RemoveResume(t.store.dir, r.InfoHash) // before another request may add the torrent again
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	e.removed = true
 	delete(t.by, r.InfoHash)
 	t.order = slices.DeleteFunc(slices.Clone(t.order), func(o *addedTorrent) bool { return o == e })
-	return storage.RemoveResume(t.store.dir, r.InfoHash)
+	return err
 }
 
 // deleteData deletes the files of a torrent that the engine does not have.

@@ -86,7 +86,7 @@ func (t *Torrents) Import(ctx context.Context, q ImportRequest) (Imported, error
 func (t *Torrents) forgetImport(r *torrentRecord) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.by[r.InfoHash] != nil {
+	if t.by[r.InfoHash] != nil || t.entering[r.InfoHash] {
 		return nil
 	}
 	return storage.RemoveResume(t.store.dir, r.InfoHash)
