@@ -109,7 +109,7 @@ func (a *app) importOne(ctx context.Context, c *api.Client, t *takeover.Torrent,
 	err := t.Err
 	if err == nil {
 		q := api.ImportTorrent{Torrent: t.Torrent, Magnet: t.Magnet, Dir: t.Dir, Paused: t.Paused || opt.paused, Kept: t.Kept, TorrentOptions: daemon.TorrentOptions{
-			Label: t.Label, Sequential: t.Order, Up: t.Up, Down: t.Down, Ratio: t.Ratio, SeedTime: int64(t.SeedTime.Seconds()), NoSeed: t.NoSeed,
+			Label: t.Label, Sequential: t.Order, Up: t.Up, Down: t.Down, Ratio: t.Ratio, SeedTime: int64(t.SeedTime.Seconds()), SeedIdle: int64(t.SeedIdle.Seconds()), NoSeed: t.NoSeed,
 		}}
 		for _, r := range t.Rules {
 			q.Files = append(q.Files, daemon.FileRule(r))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/source"
@@ -35,7 +36,8 @@ type AddRequest struct {
 const addLimit = 90 * time.Second
 
 // Add adds a torrent. When it returns, the torrent is on the disk. The daemon reads no file that a
-// request names: the caller sends its content.
+// request names: the caller sends its content. If the torrent was added before, Add returns it with an
+// error that has the code [fault.Exists].
 func (t *Torrents) Add(ctx context.Context, q AddRequest) (TorrentInfo, error) {
 	if err := q.TorrentOptions.Check(); err != nil {
 		return TorrentInfo{}, err
@@ -47,14 +49,14 @@ func (t *Torrents) Add(ctx context.Context, q AddRequest) (TorrentInfo, error) {
 		return TorrentInfo{}, err
 	}
 	if err := t.checkNew(r); err != nil {
-		return TorrentInfo{}, err
+		return t.infoOf(r.InfoHash), err
 	}
 	if r.Dir, r.Within, err = t.folders.choose(q.Dir, q.Label, q.Remote); err != nil {
 		return TorrentInfo{}, err
 	}
 	e, err := t.enter(r, b)
 	if err != nil {
-		return TorrentInfo{}, err
+		return t.infoOf(r.InfoHash), err
 	}
 	t.tell("added", e)
 	t.wake()
@@ -140,6 +142,16 @@ func (t *Torrents) checkNew(r *torrentRecord) error {
 		return fault.New(fault.Exists, "", "%s is the release %s, which is published here", r.Name, ref)
 	}
 	return nil
+}
+
+// infoOf describes the torrent with an info-hash, or returns the zero TorrentInfo if it was not added.
+func (t *Torrents) infoOf(ih spate.InfoHash) TorrentInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.by[ih]; e != nil {
+		return t.infoLocked(e)
+	}
+	return TorrentInfo{}
 }
 
 func errTorrentTwice(name string) error {

@@ -22,6 +22,7 @@ type TorrentChange struct {
 	Down       *int64     `json:"down,omitempty"`
 	Ratio      *float64   `json:"ratio,omitempty"`
 	SeedTime   *int64     `json:"seed_time,omitempty"`
+	SeedIdle   *int64     `json:"seed_idle,omitempty"`
 	NoSeed     *bool      `json:"no_seed,omitempty"`
 	Place      *int       `json:"place,omitempty"` // position in the queue, from 0
 }
@@ -41,6 +42,7 @@ func (c *TorrentChange) apply(o *TorrentOptions) {
 	set(&o.Down, c.Down)
 	set(&o.Ratio, c.Ratio)
 	set(&o.SeedTime, c.SeedTime)
+	set(&o.SeedIdle, c.SeedIdle)
 	set(&o.NoSeed, c.NoSeed)
 	o.addRules(c.Files)
 }
@@ -66,11 +68,11 @@ func (t *Torrents) Change(ctx context.Context, ref string, c TorrentChange) erro
 	err = t.update(e, func(r *torrentRecord) {
 		c.apply(&r.TorrentOptions)
 		set(&r.Paused, c.Paused)
-		if c.Paused != nil && !*c.Paused || c.Ratio != nil || c.SeedTime != nil || c.NoSeed != nil {
+		if c.Paused != nil && !*c.Paused || c.Ratio != nil || c.SeedTime != nil || c.SeedIdle != nil || c.NoSeed != nil {
 			r.Finished = false
 		}
 		if c.Paused != nil && !*c.Paused && before.Finished { // the user wants it to seed although the goal is reached
-			r.Ratio, r.SeedTime, r.NoSeed = 0, 0, false
+			r.Ratio, r.SeedTime, r.SeedIdle, r.NoSeed = 0, 0, 0, false
 			c.apply(&r.TorrentOptions)
 		}
 	})

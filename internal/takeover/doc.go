@@ -46,6 +46,7 @@ type Torrent struct {
 	Up, Down int64         // limits in bytes a second; 0: none
 	Ratio    float64       // seed until this ratio is reached; 0: no such goal
 	SeedTime time.Duration // seed for this time; 0: no such goal
+	SeedIdle time.Duration // seed until nothing was sent for this time; 0: no such goal
 	NoSeed   bool
 
 	Kept  Kept

@@ -270,6 +270,11 @@ func (t *Torrent) qBittorrentGoals(r dict, conf qbSettings) {
 	case minutes > 0:
 		t.SeedTime = seconds(min(minutes, 1<<30) * 60)
 	}
+	idle := r.intOr("qBt-inactiveSeedingTimeLimit", qbGlobalTime)
+	if idle == qbGlobalTime {
+		idle = int64(conf.real("BitTorrent/Session\\GlobalMaxInactiveSeedingMinutes", -1))
+	}
+	t.SeedIdle = seconds(min(idle, 1<<30) * 60)
 }
 
 // qbSettings are the values of qBittorrent.conf, by SECTION/KEY.

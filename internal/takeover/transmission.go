@@ -213,8 +213,13 @@ func (t *Torrent) transmissionGoals(r, conf dict) {
 		limited = true
 	}
 	t.setRatio(limit, limited)
-	if r.dict("idle_limit").int("idle_mode") == 1 {
-		t.Notes = append(t.Notes, "its limit of idle seeding is not kept")
+	switch idle := r.dict("idle_limit"); idle.int("idle_mode") {
+	case 0: // the global one
+		if conf.int("idle_seeding_limit_enabled") != 0 {
+			t.SeedIdle = seconds(conf.int("idle_seeding_limit") * 60)
+		}
+	case 1:
+		t.SeedIdle = seconds(idle.int("idle_limit") * 60)
 	}
 }
 
@@ -405,7 +410,7 @@ func readSettingsJSON(top *folder.Folder, s *State) dict {
 		s.Notes = append(s.Notes, "remotes connect with the setting transmission-rpc = \"ADDR:"+strconv.FormatInt(conf.intOr("rpc_port", 9091), 10)+"\" and a token of spate serve token")
 	}
 	for key, what := range map[string]string{"alt_speed_time_enabled": "its times of other speed limits", "blocklist_enabled": "its blocklist (see the setting ip-filter)",
-		"script_torrent_done_enabled": "its program to run at the end of a download (see [[on]])", "idle_seeding_limit_enabled": "its limit of idle seeding"} {
+		"script_torrent_done_enabled": "its program to run at the end of a download (see [[on]])"} {
 		if on(key) {
 			s.Notes = append(s.Notes, what+" is not taken over")
 		}
