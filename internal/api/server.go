@@ -78,7 +78,9 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 			}
 		})
 	}
-	s.mux.Handle(davPath+"/", fileserver.NewWebDAV(b.Files(), davPath))
+	dav := fileserver.NewWebDAV(b.Files(), davPath)
+	s.mux.Handle(davPath+"/", dav)
+	s.mux.Handle(davPath, dav) // cadaver and davfs2 follow no redirect
 	return s
 }
 
