@@ -15,22 +15,34 @@ import (
 	"spate/torrent"
 )
 
-// startLocked gives e to the engine, in a goroutine.
+// startLocked gives e to the engine, in a goroutine. That goroutine does nothing if e was stopped or
+// removed before it came to its turn: the torrent could have been started or added again meanwhile.
 func (t *Torrents) startLocked(ctx context.Context, e *addedTorrent) {
 	ctx, cancel := context.WithCancel(ctx)
 	e.phase, e.cancel = phasePreparing, cancel
+	e.starts++
+	start := e.starts
 	t.tasks.Go(func() {
 		defer cancel()
 		e.op.Lock()
-		err := t.prepare(ctx, e)
 		t.mu.Lock()
-		e.checking, e.cancel = nil, nil
-		failed := err != nil && ctx.Err() == nil && !e.removed
-		if e.phase == phasePreparing { // it was not started
-			e.phase = phaseIdle
+		due := e.starts == start && !e.removed && ctx.Err() == nil
+		t.mu.Unlock()
+		var err error
+		if due {
+			err = t.prepare(ctx, e)
 		}
-		if failed {
-			e.err = err
+		t.mu.Lock()
+		failed := false
+		if e.starts == start { // otherwise the fields are those of the next start
+			e.checking, e.cancel = nil, nil
+			failed = err != nil && ctx.Err() == nil && !e.removed
+			if e.phase == phasePreparing { // it was not started
+				e.phase = phaseIdle
+			}
+			if failed {
+				e.err = err
+			}
 		}
 		t.mu.Unlock()
 		e.op.Unlock()

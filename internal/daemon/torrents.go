@@ -72,6 +72,7 @@ type addedTorrent struct {
 	rec      torrentRecord
 	phase    torrentPhase
 	cancel   context.CancelFunc // ends the phase preparing; nil in other phases
+	starts   int                // how often the phase preparing has begun
 	err      error              // why it has failed; it is not started again before a user asks for it
 	removed  bool
 	checking *progressOf // of a check of existing data; nil if there is none

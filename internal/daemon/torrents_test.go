@@ -263,6 +263,41 @@ func TestEnterTwice(t *testing.T) {
 	}
 }
 
+// TestRemovedTorrentDoesNotStart checks that a start that waits while the torrent is removed does
+// nothing, although the torrent is added again at once, and that a stopped start does nothing.
+func TestRemovedTorrentDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"removed", "stopped"} {
+		list := offlineTorrents(t, t.TempDir())
+		list.checks = make(chan struct{}, maxChecks)
+		dir := t.TempDir()
+		b, mi := torrentOf(t, dir)
+		if _, err := list.Add(t.Context(), AddRequest{Torrent: b, Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		e := list.by[mi.Hash()]
+		e.op.Lock()
+		list.mu.Lock()
+		list.startLocked(t.Context(), e)
+		list.mu.Unlock()
+		if what == "stopped" {
+			list.cancelStart(e)
+		} else {
+			if err := list.removeHeld(e); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := list.Add(t.Context(), AddRequest{Torrent: b, Dir: dir}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.op.Unlock()
+		list.tasks.Wait() // a start would fail here, because there is no engine
+		if claims, _ := os.ReadDir(list.claims); len(claims) > 0 || e.err != nil || e.phase != phaseIdle {
+			t.Errorf("%s: the data is claimed by %v, phase %d, %v", what, claims, e.phase, e.err)
+		}
+	}
+}
+
 // allPieces returns the set of all pieces of mi.
 func allPieces(mi *metainfo.MetaInfo) bitfield.Bitfield {
 	have := bitfield.New(mi.Info.NumPieces())
