@@ -276,6 +276,9 @@ func TestRemovedTorrentDoesNotStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := list.by[mi.Hash()]
+		if err := list.update(e, func(r *torrentRecord) { r.DataName = "t" }); err != nil { // it has run before
+			t.Fatal(err)
+		}
 		e.op.Lock()
 		list.mu.Lock()
 		list.startLocked(t.Context(), e)
