@@ -23,7 +23,7 @@ var rows = map[string]string{
 	"internal/fault": "2", "internal/webseed": "2", "internal/feed": "2",
 	"dht":     "2",
 	"torrent": "3", "tracker/trackerserver": "3", "tracker/trackerstats": "3", "internal/torrentfile": "3", "internal/stall": "3", "internal/doctor": "3", "internal/onevent": "3", "internal/upload": "3",
-	"publish": "4a", "site": "4a", "internal/running": "4a", "internal/fileserver": "4a", "internal/source": "4a",
+	"publish": "4a", "site": "4a", "internal/running": "4a", "internal/fileserver": "4a", "internal/source": "4a", "internal/takeover": "4a",
 	"internal/daemon": "4b",
 	"internal/api":    "4c", "internal/transmission": "4c", "internal/ui": "4c",
 	"internal/term": "5", "internal/classic": "5", "internal/cli": "5",

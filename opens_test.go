@@ -81,6 +81,8 @@ var opens = map[string][]string{
 		"internal/lang/langtest/langtest.go: Used: os.ReadFile",
 	},
 	"the kernel writes the file": {
+		"internal/takeover/running_linux.go: Running: filepath.Glob",
+		"internal/takeover/running_linux.go: Running: os.ReadFile",
 		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",
 		"internal/ui/owner_linux.go: ownerOf: os.Open",
 		"maker/rotational_linux.go: rotational: os.ReadFile",

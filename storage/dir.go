@@ -36,6 +36,10 @@ type DirOptions struct {
 	// first of these paths at which it exists ([metainfo.MetaInfo.OtherPaths]). A file that
 	// exists at none of them is created at the path of the layout.
 	OtherPaths map[int][]string
+	// Paths gives the paths of renamed files, by file index. They replace the paths of the
+	// layout, are relative to the torrent's name, and must be different. A torrent of a single
+	// file is renamed by Name.
+	Paths map[int]string
 }
 
 // Dir is a [Storage] of files in a directory. It creates a file and its directories when
@@ -126,7 +130,28 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 	if len(opts.OtherPaths) > 0 {
 		d.findOther()
 	}
+	for i, p := range opts.Paths {
+		if err := d.setPath(i, p); err != nil {
+			d.pool.unuse(root, top)
+			return nil, err
+		}
+	}
 	return d, nil
+}
+
+// setPath replaces the path of file i.
+func (d *Dir) setPath(i int, p string) error {
+	if i < 0 || i >= len(d.layout.files) || len(d.layout.below(i)) == 0 {
+		return fmt.Errorf("%w: file %d cannot be renamed", ErrLayout, i)
+	}
+	if err := checkPath(p); err != nil {
+		return fmt.Errorf("%w: %w", ErrLayout, err)
+	}
+	if d.other == nil {
+		d.other = map[int]string{}
+	}
+	d.other[i] = "/" + p
+	return nil
 }
 
 // findOther finds the files that exist at one of opts.OtherPaths. It ignores directories

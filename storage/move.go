@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path"
@@ -86,9 +87,10 @@ func (d *Dir) removeFile(root *os.Root, i int) error {
 // MoveTo implements [Mover]: it moves the files to directory dir, which must exist. If name
 // is not empty, it replaces the name of the file or top directory. The new path must not
 // exist. On the same file system MoveTo renames the file or top directory, including other
-// files in it. Otherwise it copies and syncs the files of the torrent and then deletes the
-// old ones. Reads may continue meanwhile, writes must not. If MoveTo fails or ctx is done,
-// the data stays where it was.
+// files in it. Otherwise it copies and syncs the files of the torrent, reads the copies again
+// and compares them, and then deletes the old ones. Reads may continue meanwhile, writes must
+// not. If MoveTo fails or ctx is done, the data stays where it was; if only the old files could
+// not be deleted, the data is at the new path, and the error says so.
 func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	from := d.location.Load()
 	if name == "" {
@@ -105,12 +107,13 @@ func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 		return err
 	}
 	to := &location{root: root, top: name, parts: partsName(name), copies: from.copies}
-	if err := d.move(ctx, from, to); err != nil {
-		d.pool.unuse(to.root, to.top)
-		return err
+	err = d.move(ctx, from, to)
+	unused := from
+	if d.location.Load() == from {
+		unused = to
 	}
-	d.pool.unuse(from.root, from.top)
-	return nil
+	d.pool.unuse(unused.root, unused.top)
+	return err
 }
 
 func (d *Dir) move(ctx context.Context, from, to *location) error {
@@ -209,11 +212,12 @@ func (d *Dir) syncRename(from, to *location) error {
 // copyTo copies all files to another Dir, without their holes, and syncs it.
 func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 	buf := make([]byte, 1<<20)
+	parts := copied{seed: maphash.MakeSeed()}
 	for i := range d.states.n {
 		if i < len(d.layout.files) && !d.stored(i) {
 			continue
 		}
-		if err := d.copyFile(ctx, to, i, buf); err != nil {
+		if err := d.copyFile(ctx, to, i, buf, &parts); err != nil {
 			return err
 		}
 	}
@@ -223,10 +227,14 @@ func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 	if err := to.Finish(); err != nil {
 		return err
 	}
-	return to.Sync()
+	if err := to.Sync(); err != nil {
+		return err
+	}
+	return parts.check(ctx, to, buf)
 }
 
-func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
+// copyFile copies file i. The error wraps [ErrChanged] if another program changes the file meanwhile.
+func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte, parts *copied) error {
 	h, err := d.acquire(i, false)
 	if errors.Is(err, ErrMissing) {
 		return nil
@@ -258,7 +266,15 @@ func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
 		if _, err := to.writeFile(i, buf[:n], at); err != nil {
 			return err
 		}
+		parts.add(i, at, buf[:n])
 		off = at + int64(n)
+	}
+	after, err := h.file.Stat()
+	if err != nil {
+		return d.fail("move", i, classify(err, false), err)
+	}
+	if was, now := StatOf(fi), StatOf(after); !was.Same(now) || !d.isExpected(i, now) {
+		return d.changed("move", i, was, now)
 	}
 	return to.setTime(i, fi.ModTime())
 }

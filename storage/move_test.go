@@ -56,7 +56,7 @@ func TestMoveTo(t *testing.T) {
 	for _, where := range []string{"same file system", "other file system"} {
 		t.Run(where, func(t *testing.T) {
 			from, to := t.TempDir(), t.TempDir()
-			if where != "same" {
+			if where != "same file system" {
 				to = otherDevice(t)
 			}
 			d := openSample(t, from, DirOptions{Skip: []bool{false, false, false, false, true}})

@@ -201,6 +201,8 @@ type AddOptions struct {
 	Within string
 	// Name replaces the name of the torrent's file or top folder if it is not empty.
 	Name string
+	// Paths are the paths of renamed files below the top folder, by the index of the file.
+	Paths map[int]string
 	// ResumeDir replaces Options.ResumeDir if it is not empty. It must exist.
 	ResumeDir string
 	// Storage replaces the files in Dir if it is not nil. The torrent closes it.

@@ -200,7 +200,7 @@ func (t *Torrent) openStorage() error {
 func (t *Torrent) openDir() (*storage.Dir, error) {
 	return storage.OpenDir(t.data.dir, t.info, t.s.pool, storage.DirOptions{
 		ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
-		OtherPaths: t.mi.OtherPaths(!t.readOnly()),
+		OtherPaths: t.mi.OtherPaths(!t.readOnly()), Paths: t.opt.Paths,
 	})
 }
 

@@ -53,6 +53,16 @@ func (b backend) AddTorrent(ctx context.Context, a AddTorrent) (i daemon.Torrent
 	return i, err
 }
 
+// ImportTorrent implements [TorrentBackend].
+func (b backend) ImportTorrent(ctx context.Context, q ImportTorrent) (i daemon.Imported, err error) {
+	err = b.torrentsDo(func(t *daemon.Torrents) (err error) {
+		add := daemon.AddRequest{Source: q.Magnet, Torrent: q.Torrent, Dir: q.Dir, Paused: q.Paused, TorrentOptions: q.TorrentOptions, Remote: b.remote}
+		i, err = t.Import(ctx, daemon.ImportRequest{AddRequest: add, Kept: q.Kept})
+		return err
+	})
+	return i, err
+}
+
 // ChangeTorrent implements [TorrentBackend].
 func (b backend) ChangeTorrent(ctx context.Context, ref string, c daemon.TorrentChange) error {
 	return b.torrentsDo(func(t *daemon.Torrents) error { return t.Change(ctx, ref, c) })

@@ -42,6 +42,11 @@ func (c *Client) AddTorrent(ctx context.Context, t AddTorrent) (i daemon.Torrent
 	return i, c.call(ctx, http.MethodPost, "/v1/torrents", t, &i)
 }
 
+// ImportTorrent adds a torrent of another program.
+func (c *Client) ImportTorrent(ctx context.Context, t ImportTorrent) (i daemon.Imported, err error) {
+	return i, c.call(ctx, http.MethodPost, "/v1/import", t, &i)
+}
+
 // ChangeTorrent changes a torrent.
 func (c *Client) ChangeTorrent(ctx context.Context, ref string, ch daemon.TorrentChange) error {
 	return c.call(ctx, http.MethodPatch, torrentPath(ref), ch, nil)

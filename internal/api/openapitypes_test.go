@@ -58,6 +58,7 @@ var bodiesOf = map[string]bodies{
 	"POST /v1/notes/preview":             {typeOf[Notes](), nil},
 	"GET /v1/limits":                     {nil, typeOf[daemon.Limits]()},
 	"PATCH /v1/limits":                   {typeOf[daemon.LimitsChange](), nil},
+	"POST /v1/import":                    {typeOf[ImportTorrent](), typeOf[daemon.Imported]()},
 	"GET /v1/schedule":                   {nil, typeOf[daemon.Schedule]()},
 	"PUT /v1/schedule":                   {typeOf[SetSchedule](), typeOf[daemon.Schedule]()},
 	"GET /v1/feeds":                      {nil, typeOf[Feeds]()},

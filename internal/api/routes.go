@@ -46,6 +46,7 @@ func (s *Server) routes() map[string]route {
 
 		"GET /v1/torrents":                       {apitoken.Read, s.torrents},
 		"POST /v1/torrents":                      {apitoken.Torrents, s.once(maxAdd, s.addTorrent)},
+		"POST /v1/import":                        {apitoken.Admin, s.importTorrent},
 		"GET /v1/torrents/{ref}":                 {apitoken.Read, s.torrent},
 		"PATCH /v1/torrents/{ref}":               {apitoken.Torrents, s.changeTorrent},
 		"DELETE /v1/torrents/{ref}":              {apitoken.Torrents, s.removeTorrent},
@@ -89,11 +90,13 @@ func (s *Server) serve(dav *fileserver.WebDAV) {
 			}
 		})
 	}
-	s.mux.HandleFunc(davPath+"/", func(w http.ResponseWriter, r *http.Request) {
+	tree := func(w http.ResponseWriter, r *http.Request) {
 		if err := need(r, davScope); err != nil {
 			s.fail(w, r, err)
 			return
 		}
 		dav.ServeHTTP(w, r)
-	})
+	}
+	s.mux.HandleFunc(davPath+"/", tree)
+	s.mux.HandleFunc(davPath, tree) // cadaver and davfs2 follow no redirect
 }

@@ -67,6 +67,9 @@ func (f *fake) ChangeTorrent(_ context.Context, ref string, c daemon.TorrentChan
 	f.did = append(f.did, "change "+ref)
 	return nil
 }
+func (f *fake) ImportTorrent(context.Context, ImportTorrent) (daemon.Imported, error) {
+	return daemon.Imported{}, nil
+}
 func (f *fake) RemoveTorrent(_ context.Context, ref string, data bool) error {
 	f.did = append(f.did, "remove "+ref)
 	return nil

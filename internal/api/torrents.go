@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"spate/internal/daemon"
+	"spate/internal/takeover"
 	"spate/internal/torrentfile"
 )
 
@@ -17,6 +18,17 @@ type AddTorrent struct {
 	Dir     string `json:"dir,omitempty"`     // absolute path of the directory for the data
 	Paused  bool   `json:"paused,omitempty"`
 	Key     string `json:"key,omitempty"` // minisign key that must have signed the torrent; "off" accepts all
+	daemon.TorrentOptions
+}
+
+// ImportTorrent asks for a torrent of another program: POST /v1/import. Torrent and Magnet are those
+// of [AddTorrent]; either is set, and so is Dir.
+type ImportTorrent struct {
+	Torrent []byte        `json:"torrent,omitempty"`
+	Magnet  string        `json:"magnet,omitempty"`
+	Dir     string        `json:"dir"`
+	Paused  bool          `json:"paused,omitempty"`
+	Kept    takeover.Kept `json:"kept"`
 	daemon.TorrentOptions
 }
 
@@ -37,6 +49,7 @@ type TorrentBackend interface {
 	Torrent(ctx context.Context, ref string) (daemon.TorrentDetails, error)
 	TorrentPeers(ctx context.Context, ref string) ([]Peer, error)
 	AddTorrent(ctx context.Context, t AddTorrent) (daemon.TorrentInfo, error)
+	ImportTorrent(ctx context.Context, t ImportTorrent) (daemon.Imported, error)
 	ChangeTorrent(ctx context.Context, ref string, c daemon.TorrentChange) error
 	RemoveTorrent(ctx context.Context, ref string, data bool) error
 	MoveTorrent(ctx context.Context, ref, dir string) error
@@ -47,6 +60,10 @@ type TorrentBackend interface {
 
 // maxAdd limits the size of a request with a .torrent in base64, in bytes.
 const maxAdd = torrentfile.MaxSize/3*4 + maxBody
+
+// maxImport limits the size of a request with a .torrent and what another program knows of its data,
+// in bytes.
+const maxImport = maxAdd + 32<<20
 
 func (s *Server) torrents(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
@@ -90,6 +107,18 @@ func (s *Server) addTorrent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := s.backend.AddTorrent(r.Context(), t)
+	return send(w, r, v, err)
+}
+
+func (s *Server) importTorrent(w http.ResponseWriter, r *http.Request) error {
+	var t ImportTorrent
+	if err := readUpTo(r, &t, maxImport); err != nil {
+		return err
+	}
+	if (t.Magnet == "") == (len(t.Torrent) == 0) || t.Dir == "" {
+		return &Error{Code: BadRequest, Message: "the request must have a directory, and either a magnet link or a torrent"}
+	}
+	v, err := s.backend.ImportTorrent(r.Context(), t)
 	return send(w, r, v, err)
 }
 

@@ -64,6 +64,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.topCmd(),
 		a.btCmd(),
 		a.addCmd(),
+		a.importCmd(),
 		a.listCmd(),
 		a.statusCmd(),
 		a.pauseCmd(),

@@ -102,8 +102,8 @@ func (a *app) moveCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "move TORRENT DIR", Short: "move the data of an added torrent",
 		Long: `Move the data of a torrent that was added to another directory, which move creates if
-only its last part is missing. On another file system it copies the data, and the
-daemon checks the copy. If the machine fails meanwhile, the data is complete in the
+only its last part is missing. On another file system it copies the data, reads
+the copy again and compares it before it deletes the old files. If the machine fails meanwhile, the data is complete in the
 old or the new directory, and the daemon finds it.`,
 		Args: need(2, 2, "a TORRENT and a DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {

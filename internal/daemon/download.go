@@ -137,6 +137,8 @@ type DownloadConfig struct {
 	ResumeDir string
 	Dir       string // directory that will contain the data
 	Name      string // name of the data in Dir
+	// Paths are the paths of renamed files, see [torrent.AddOptions].
+	Paths map[int]string
 
 	Force bool // overwrite files with other data
 	// Reuse selects the files that are copied from elsewhere below Dir if their data is there under
@@ -213,7 +215,7 @@ func (d *Download) Release() { d.claim.Release() }
 func (d *Download) Start(s *Session, selected func([]string) bool) error {
 	c := &d.conf
 	add := torrent.AddOptions{
-		ResumeDir: c.ResumeDir, Within: c.Within, Verified: d.Verified, PlainSeed: c.PlainSeed, Sequential: c.Sequential,
+		ResumeDir: c.ResumeDir, Within: c.Within, Verified: d.Verified, PlainSeed: c.PlainSeed, Sequential: c.Sequential, Paths: c.Paths,
 		Force: c.Force, Select: selected, Peers: c.Peers, Up: c.Up, Down: c.Down,
 	}
 	var err error

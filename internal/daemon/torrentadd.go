@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/internal/source"
@@ -38,7 +40,8 @@ type AddRequest struct {
 const addLimit = 90 * time.Second
 
 // Add adds a torrent. When it returns, the torrent is on the disk. The daemon reads no file that a
-// request names: the caller sends its content.
+// request names: the caller sends its content. If the torrent was added before, Add returns it with an
+// error that has the code [fault.Exists].
 func (t *Torrents) Add(ctx context.Context, q AddRequest) (TorrentInfo, error) {
 	if err := q.TorrentOptions.Check(); err != nil {
 		return TorrentInfo{}, err
@@ -50,14 +53,14 @@ func (t *Torrents) Add(ctx context.Context, q AddRequest) (TorrentInfo, error) {
 		return TorrentInfo{}, err
 	}
 	if err := t.checkNew(r); err != nil {
-		return TorrentInfo{}, err
+		return t.infoOf(r.InfoHash), err
 	}
 	if r.Dir, r.Within, err = t.folders.choose(q.Dir, q.Label, q.Remote); err != nil {
 		return TorrentInfo{}, err
 	}
 	e, err := t.enter(r, b)
 	if err != nil {
-		return TorrentInfo{}, err
+		return t.infoOf(r.InfoHash), err
 	}
 	t.tell("added", e)
 	t.wake()
@@ -149,6 +152,16 @@ func (t *Torrents) checkNew(r *torrentRecord) error {
 	return nil
 }
 
+// infoOf describes the torrent with an info-hash, or returns the zero TorrentInfo if it was not added.
+func (t *Torrents) infoOf(ih spate.InfoHash) TorrentInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.by[ih]; e != nil {
+		return t.infoLocked(e)
+	}
+	return TorrentInfo{}
+}
+
 func errTorrentTwice(name string) error {
 	return fault.New(fault.Exists, "spate status shows it", "%s was added already", name)
 }
@@ -160,21 +173,40 @@ func (t *Torrents) enter(r *torrentRecord, b []byte) (*addedTorrent, error) {
 			return nil, err
 		}
 	}
+	if err := t.reserve(r); err != nil {
+		return nil, err
+	}
+	err := t.store.save(r)
+	e := &addedTorrent{rec: *r}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.by[r.InfoHash] != nil { // a request at the same time
-		return nil, errTorrentTwice(r.Name)
-	}
-	for _, e := range t.order {
-		r.Place = max(r.Place, e.rec.Place+1)
-	}
-	if err := t.store.save(r); err != nil {
+	delete(t.entering, r.InfoHash)
+	if err != nil {
 		return nil, fault.WithSetting(fmt.Errorf("the torrent cannot be recorded: %w", err), "state")
 	}
-	e := &addedTorrent{rec: *r}
 	t.by[r.InfoHash] = e
-	t.order = append(t.order, e)
+	at := len(t.order)
+	for at > 0 && t.order[at-1].rec.Place > r.Place { // of a request that came later and was quicker
+		at--
+	}
+	t.order = slices.Insert(slices.Clip(t.order), at, e)
 	return e, nil
+}
+
+// reserve gives r the last place of the queue, and makes sure that only one request enters its torrent.
+func (t *Torrents) reserve(r *torrentRecord) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by[r.InfoHash] != nil || t.entering[r.InfoHash] { // a request at the same time
+		return errTorrentTwice(r.Name)
+	}
+	if n := len(t.order); n > 0 {
+		t.last = max(t.last, t.order[n-1].rec.Place+1)
+	}
+	r.Place = t.last
+	t.last++
+	t.entering[r.InfoHash] = true
+	return nil
 }
 
 // trustOf returns how a signature is checked by the value of --verify-key, and whether it is.

@@ -23,6 +23,7 @@ type TorrentChange struct {
 	Down       *int64     `json:"down,omitempty"`
 	Ratio      *float64   `json:"ratio,omitempty"`
 	SeedTime   *int64     `json:"seed_time,omitempty"`
+	SeedIdle   *int64     `json:"seed_idle,omitempty"`
 	NoSeed     *bool      `json:"no_seed,omitempty"`
 	Place      *int       `json:"place,omitempty"` // position in the queue, from 0
 }
@@ -42,6 +43,7 @@ func (c *TorrentChange) apply(o *TorrentOptions) {
 	set(&o.Down, c.Down)
 	set(&o.Ratio, c.Ratio)
 	set(&o.SeedTime, c.SeedTime)
+	set(&o.SeedIdle, c.SeedIdle)
 	set(&o.NoSeed, c.NoSeed)
 	o.addRules(c.Files)
 }
@@ -67,11 +69,11 @@ func (t *Torrents) Change(ctx context.Context, ref string, c TorrentChange) erro
 	err = t.update(e, func(r *torrentRecord) {
 		c.apply(&r.TorrentOptions)
 		set(&r.Paused, c.Paused)
-		if c.Paused != nil && !*c.Paused || c.Ratio != nil || c.SeedTime != nil || c.NoSeed != nil {
+		if c.Paused != nil && !*c.Paused || c.Ratio != nil || c.SeedTime != nil || c.SeedIdle != nil || c.NoSeed != nil {
 			r.Finished = false
 		}
 		if c.Paused != nil && !*c.Paused && before.Finished { // the user wants it to seed although the goal is reached
-			r.Ratio, r.SeedTime, r.NoSeed = 0, 0, false
+			r.Ratio, r.SeedTime, r.SeedIdle, r.NoSeed = 0, 0, 0, false
 			c.apply(&r.TorrentOptions)
 		}
 	})
@@ -149,13 +151,17 @@ func (t *Torrents) place(e *addedTorrent, at int) error {
 	if at < 0 {
 		return fault.Usagef("the position in the queue is negative")
 	}
+	t.placing.Lock()
+	defer t.placing.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	order := slices.DeleteFunc(slices.Clone(t.order), func(o *addedTorrent) bool { return o == e })
-	at = min(at, len(order))
-	order = slices.Insert(order, at, e)
-	t.order = order
+	order = slices.Insert(order, min(at, len(order)), e)
 	// Only e and those after it that would have the same place or an earlier one get a new place.
+	type change struct {
+		e     *addedTorrent
+		place int
+	}
+	var changes []change
 	last := -1
 	for _, o := range order {
 		place := o.rec.Place
@@ -163,16 +169,25 @@ func (t *Torrents) place(e *addedTorrent, at int) error {
 			place = last + 1
 		}
 		if place != o.rec.Place {
-			was := o.rec.Place
-			o.rec.Place = place
-			if err := t.store.save(&o.rec); err != nil {
-				o.rec.Place = was
-				return err
-			}
+			changes = append(changes, change{o, place})
 		}
 		last = place
 	}
-	return nil
+	t.mu.Unlock()
+	// The last one first: if the process is killed meanwhile, no torrent overtakes another.
+	var err error
+	for _, c := range slices.Backward(changes) {
+		err = t.update(c.e, func(r *torrentRecord) { r.Place = c.place })
+		if err != nil && !errors.Is(err, errRemoved) {
+			break
+		}
+		err = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.order = slices.Clone(t.order)
+	slices.SortStableFunc(t.order, func(a, b *addedTorrent) int { return a.rec.Place - b.rec.Place })
+	return err
 }
 
 // Remove removes the torrent that ref names, and its data if data is set. It deletes only files of
@@ -216,18 +231,24 @@ func (t *Torrents) removeHeld(e *addedTorrent) error {
 			return err
 		}
 	}
+	e.saving.Lock()
+	defer e.saving.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e.removed {
+	removed := e.removed
+	t.mu.Unlock()
+	if removed {
 		return nil
 	}
 	if err := t.store.remove(r.InfoHash); err != nil {
 		return err
 	}
+	err := storage.RemoveResume(t.store.dir, r.InfoHash) // before another request may add the torrent again
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	e.removed = true
 	delete(t.by, r.InfoHash)
 	t.order = slices.DeleteFunc(slices.Clone(t.order), func(o *addedTorrent) bool { return o == e })
-	return storage.RemoveResume(t.store.dir, r.InfoHash)
+	return err
 }
 
 // deleteData deletes the files of a torrent that the engine does not have.

@@ -14,8 +14,8 @@ import (
 
 // Move moves the data of the torrent that ref names to the directory dir, which is created if only
 // its last element is missing. On the same file system this is a rename. Otherwise the files are
-// copied, synced and then deleted, and the engine checks the copies before it uses them. The torrent
-// does not run meanwhile. A crash at any time leaves the whole data in the old or the new directory,
+// copied, synced, read again and compared, and then the old ones are deleted. The torrent does not run
+// meanwhile. A crash at any time leaves the whole data in the old or the new directory,
 // and the next start goes on with that.
 func (t *Torrents) Move(ctx context.Context, ref, dir string, remote bool) error {
 	e, err := t.find(ref)
@@ -58,34 +58,56 @@ func (t *Torrents) Move(ctx context.Context, ref, dir string, remote bool) error
 	if err := t.update(e, func(r *torrentRecord) { r.MoveTo = dir }); err != nil {
 		return err
 	}
-	if err := t.moveData(ctx, &r, dir); err != nil {
+	files, err := t.moveData(ctx, &r, dir)
+	if err != nil {
 		return errors.Join(TransferError(err), t.update(e, func(r *torrentRecord) { r.MoveTo = "" }))
 	}
-	return t.moved(e, dir, within)
+	return t.moved(e, dir, within, files)
 }
 
-// moveData moves the data of a torrent that the engine does not have.
-func (t *Torrents) moveData(ctx context.Context, r *torrentRecord, dir string) error {
+// movedFiles are the states of files before and after a move. It is nil if they are not known.
+type movedFiles struct{ before, after []storage.FileStat }
+
+// moveData moves the data of a torrent that the engine does not have. It warns if old files could not
+// be deleted after they were copied.
+func (t *Torrents) moveData(ctx context.Context, r *torrentRecord, dir string) (*movedFiles, error) {
 	if !r.Known || r.DataName == "" {
-		return nil
+		return nil, nil
 	}
 	mi, err := t.store.loadTorrent(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := t.dataOf(r, mi, r.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(files.MoveTo(ctx, dir, ""), files.Close())
+	defer files.Close()
+	was, err := files.Stats()
+	if err != nil {
+		return nil, err
+	}
+	files.AcceptStats(was)
+	err = files.MoveTo(ctx, dir, "")
+	if err != nil && files.Path() != filepath.Join(dir, r.DataName) {
+		return nil, err
+	}
+	if err != nil {
+		t.env.Warnf("%s was moved, but not all old files could be deleted: %v", r.Name, err)
+	}
+	now, err := files.Stats()
+	if err != nil {
+		return nil, nil // the engine checks the data
+	}
+	return &movedFiles{was, now}, nil
 }
 
 // moved records that the data of e is in dir. The caller holds e.op.
-func (t *Torrents) moved(e *addedTorrent, dir, within string) error {
+func (t *Torrents) moved(e *addedTorrent, dir, within string, files *movedFiles) error {
 	t.mu.Lock()
 	r := e.rec
 	t.mu.Unlock()
-	if err := t.moveResume(&r, dir); err != nil {
+	if err := t.moveResume(&r, dir, files); err != nil {
 		return err
 	}
 	if err := t.update(e, func(r *torrentRecord) { r.Dir, r.Within, r.MoveTo = dir, within, "" }); err != nil {
@@ -95,9 +117,10 @@ func (t *Torrents) moved(e *addedTorrent, dir, within string) error {
 	return nil
 }
 
-// moveResume records in the resume data that the data is in dir. Files that were renamed are not
-// checked again, but copies are, because their inodes differ.
-func (t *Torrents) moveResume(r *torrentRecord, dir string) error {
+// moveResume records in the resume data that the data is in dir. A file that was as recorded before
+// the move is not checked again. After an interrupted move the states of the files are not known, so
+// that the engine checks copies, because their inodes differ.
+func (t *Torrents) moveResume(r *torrentRecord, dir string, files *movedFiles) error {
 	rec, err := storage.LoadResume(t.store.dir, r.InfoHash)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -113,6 +136,13 @@ func (t *Torrents) moveResume(r *torrentRecord, dir string) error {
 		return nil // it is about other data, or was changed before a crash
 	}
 	rec.Dir, rec.Device = dir, 0
+	if files != nil {
+		for i := range min(len(rec.Files), len(files.before)) {
+			if was := files.before[i]; was.Exists && rec.Files[i].Same(was) {
+				rec.Files[i] = files.after[i]
+			}
+		}
+	}
 	return storage.SaveResume(t.store.dir, rec)
 }
 
@@ -150,7 +180,7 @@ func (t *Torrents) resumeOperation(ctx context.Context, e *addedTorrent) error {
 		return err
 	}
 	if there {
-		return t.moved(e, r.MoveTo, "")
+		return t.moved(e, r.MoveTo, "", nil)
 	}
 	return t.update(e, func(r *torrentRecord) { r.MoveTo = "" })
 }

@@ -25,6 +25,7 @@ type TorrentOptions struct {
 	Down       int64      `json:"down,omitempty"`      // limit in bytes a second; 0: none
 	Ratio      float64    `json:"ratio,omitempty"`     // seed until this ratio is reached; 0: no such goal
 	SeedTime   int64      `json:"seed_time,omitempty"` // seed for this number of seconds; 0: no such goal
+	SeedIdle   int64      `json:"seed_idle,omitempty"` // seed until nothing was sent for this number of seconds; 0: no such goal
 	NoSeed     bool       `json:"no_seed,omitempty"`   // do not seed
 }
 
@@ -53,7 +54,7 @@ func (o *TorrentOptions) Check() error {
 	if err := checkLabel(o.Label); err != nil {
 		return err
 	}
-	if o.Up < 0 || o.Down < 0 || o.SeedTime < 0 || o.SeedTime > maxSeconds || o.Ratio < 0 || math.IsNaN(o.Ratio) || math.IsInf(o.Ratio, 0) {
+	if o.Up < 0 || o.Down < 0 || o.SeedTime < 0 || o.SeedTime > maxSeconds || o.SeedIdle < 0 || o.SeedIdle > maxSeconds || o.Ratio < 0 || math.IsNaN(o.Ratio) || math.IsInf(o.Ratio, 0) {
 		return fault.Usagef("a rate, a ratio or a time is negative or too large")
 	}
 	if len(o.Select)+len(o.Files) > maxRules {
@@ -124,6 +125,19 @@ func (o *TorrentOptions) priorities(mi *metainfo.MetaInfo, link string) ([]torre
 		}
 	}
 	return list, nil
+}
+
+// skipped reports for each file of mi whether it is not wanted, see priorities.
+func (o *TorrentOptions) skipped(mi *metainfo.MetaInfo, link string) ([]bool, error) {
+	priorities, err := o.priorities(mi, link)
+	if err != nil {
+		return nil, err
+	}
+	skip := make([]bool, len(priorities))
+	for i, p := range priorities {
+		skip[i] = p == torrent.PrioritySkip
+	}
+	return skip, nil
 }
 
 // selectFiles sets the priorities of the files that are not selected.

@@ -114,7 +114,9 @@ func (t *Torrents) follow(now time.Time) {
 }
 
 // goalOf reports whether a torrent has a goal.
-func goalOf(r *torrentRecord) bool { return r.Ratio > 0 || r.SeedTime > 0 || r.NoSeed }
+func goalOf(r *torrentRecord) bool {
+	return r.Ratio > 0 || r.SeedTime > 0 || r.SeedIdle > 0 || r.NoSeed
+}
 
 func (t *Torrents) followOne(e *addedTorrent, tor *torrent.Torrent, now time.Time) {
 	st := tor.Stats()
@@ -170,11 +172,14 @@ func (t *Torrents) countSeeding(e *addedTorrent, st *torrent.Stats, now time.Tim
 	if e.began.IsZero() {
 		e.began = now
 	}
+	if e.busy.IsZero() {
+		e.busy = now
+	}
 	seeded := now.Sub(e.began)
 	t.mu.Lock()
 	r := e.rec
 	t.mu.Unlock()
-	reached := r.NoSeed || r.SeedTime > 0 && r.Seeded+int64(seeded/time.Second) >= r.SeedTime ||
+	reached := r.NoSeed || r.SeedIdle > 0 && now.Sub(e.busy) >= time.Duration(r.SeedIdle)*time.Second || r.SeedTime > 0 && r.Seeded+int64(seeded/time.Second) >= r.SeedTime ||
 		st != nil && r.Ratio > 0 && st.BytesTotal > 0 && float64(st.Uploaded) >= r.Ratio*float64(st.BytesTotal)
 	if reached || goalOf(&r) && seeded >= saveSeeding {
 		e.began = now

@@ -32,6 +32,7 @@ type torrentRecord struct {
 	Known    bool             `json:"known"` // the .torrent is there; otherwise peers are asked for it
 	Name     string           `json:"name"`
 	DataName string           `json:"data_name,omitempty"` // name of the data in Dir; empty: that of the torrent
+	Paths    map[int]string   `json:"paths,omitempty"`     // of renamed files below DataName, by index
 	Dir      string           `json:"dir"`
 	Within   string           `json:"within,omitempty"` // see [torrent.AddOptions]
 	Length   int64            `json:"length"`
@@ -74,10 +75,20 @@ func (s *torrentStore) path(ih spate.InfoHash, ext string) string {
 }
 
 // torrentStore is the directory of the records of added torrents.
-type torrentStore struct{ dir string }
+type torrentStore struct {
+	dir     string
+	writing func() // called before each write; nil outside of tests
+}
+
+func (s *torrentStore) toWrite() {
+	if s.writing != nil {
+		s.writing()
+	}
+}
 
 // save writes r, so that it survives a crash after save has returned.
 func (s *torrentStore) save(r *torrentRecord) error {
+	s.toWrite()
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -87,6 +98,7 @@ func (s *torrentStore) save(r *torrentRecord) error {
 
 // saveTorrent writes the .torrent. The next save makes it durable.
 func (s *torrentStore) saveTorrent(ih spate.InfoHash, b []byte) error {
+	s.toWrite()
 	return atomicfile.Write(s.path(ih, torrentExt), b)
 }
 
@@ -106,6 +118,7 @@ func (s *torrentStore) loadTorrent(r *torrentRecord) (*metainfo.MetaInfo, error)
 
 // remove removes the record and the torrent. The caller has removed the resume data.
 func (s *torrentStore) remove(ih spate.InfoHash) error {
+	s.toWrite()
 	err := os.Remove(s.path(ih, recordExt))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil

@@ -16,22 +16,34 @@ import (
 	"spate/torrent"
 )
 
-// startLocked gives e to the engine, in a goroutine.
+// startLocked gives e to the engine, in a goroutine. That goroutine does nothing if e was stopped or
+// removed before it came to its turn: the torrent could have been started or added again meanwhile.
 func (t *Torrents) startLocked(ctx context.Context, e *addedTorrent) {
 	ctx, cancel := context.WithCancel(ctx)
 	e.phase, e.cancel = phasePreparing, cancel
+	e.starts++
+	start := e.starts
 	t.tasks.Go(func() {
 		defer cancel()
 		e.op.Lock()
-		err := t.prepare(ctx, e)
 		t.mu.Lock()
-		e.checking, e.cancel = nil, nil
-		failed := err != nil && ctx.Err() == nil && !e.removed
-		if e.phase == phasePreparing { // it was not started
-			e.phase = phaseIdle
+		due := e.starts == start && !e.removed && ctx.Err() == nil
+		t.mu.Unlock()
+		var err error
+		if due {
+			err = t.prepare(ctx, e)
 		}
-		if failed {
-			e.err = err
+		t.mu.Lock()
+		failed := false
+		if e.starts == start { // otherwise the fields are those of the next start
+			e.checking, e.cancel = nil, nil
+			failed = err != nil && ctx.Err() == nil && !e.removed
+			if e.phase == phasePreparing { // it was not started
+				e.phase = phaseIdle
+			}
+			if failed {
+				e.err = err
+			}
 		}
 		t.mu.Unlock()
 		e.op.Unlock()
@@ -98,7 +110,7 @@ type torrentLoader struct {
 // Load implements [torrent.Loader].
 func (l torrentLoader) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 	mi, err := l.t.store.loadTorrent(&l.rec)
-	return mi, torrent.AddOptions{Dir: l.rec.Dir, Within: l.rec.Within, Name: l.rec.DataName, ResumeDir: l.t.store.dir, SeedOnly: true}, err
+	return mi, torrent.AddOptions{Dir: l.rec.Dir, Within: l.rec.Within, Name: l.rec.DataName, Paths: l.rec.Paths, ResumeDir: l.t.store.dir, SeedOnly: true}, err
 }
 
 // seedDormant adds a complete torrent that is dormant while nobody asks for it. It returns false if
@@ -131,7 +143,7 @@ func (t *Torrents) download(ctx context.Context, e *addedTorrent, r *torrentReco
 	}
 	up, down := schedule.Limits{Up: r.Up, Down: r.Down}.And(t.timed(r.Label).Limits).Rates()
 	d, err := PrepareDownload(ctx, t.env, mi, DownloadConfig{
-		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: up, Down: down,
+		State: t.claims, Dir: r.Dir, Name: r.DataName, ResumeDir: t.store.dir, Within: r.Within, Sequential: r.Sequential, Peers: r.Peers, Up: up, Down: down, Paths: r.Paths,
 	}, progress)
 	if err != nil {
 		return err
@@ -332,15 +344,11 @@ func (t *Torrents) dataOf(r *torrentRecord, mi *metainfo.MetaInfo, dir string) (
 	if dir != r.Dir {
 		within = ""
 	}
-	priorities, err := r.priorities(mi, r.Magnet)
+	skip, err := r.skipped(mi, r.Magnet)
 	if err != nil {
 		return nil, err
 	}
-	skip := make([]bool, len(priorities))
-	for i, p := range priorities {
-		skip[i] = p == torrent.PrioritySkip
-	}
-	return storage.OpenDir(dir, &mi.Info, storage.NewPool(minDescriptors), storage.DirOptions{Within: within, Name: r.DataName, Skip: skip, OtherPaths: mi.OtherPaths(true)})
+	return storage.OpenDir(dir, &mi.Info, storage.NewPool(minDescriptors), storage.DirOptions{Within: within, Name: r.DataName, Skip: skip, OtherPaths: mi.OtherPaths(true), Paths: r.Paths})
 }
 
 // minDescriptors is the number of files that an operation on the data of one torrent may open.

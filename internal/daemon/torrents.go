@@ -51,20 +51,31 @@ type Torrents struct {
 	history  rateHistory
 	tasks    sync.WaitGroup // started by Run
 
-	mu    sync.Mutex      // guards the fields below, and those of addedTorrent that say so
+	placing sync.Mutex // held while places in the queue change; locked before addedTorrent.saving
+
+	// mu guards the fields below, and those of addedTorrent that say so. It is not held during I/O, so
+	// that lists are quick while records are written.
+	mu    sync.Mutex
 	life  context.Context // nil before Run
 	by    map[spate.InfoHash]*addedTorrent
 	order []*addedTorrent // by place in the queue
+	// entering are the torrents whose first record is being written.
+	entering map[spate.InfoHash]bool
+	last     int // the last place that was given away
 }
 
 // addedTorrent is a torrent of [Torrents].
 type addedTorrent struct {
 	op sync.Mutex // held while the engine gets or loses the torrent, and while its data is moved or deleted
+	// saving is held while the record is written and until rec has changed too, so that writes are in
+	// order. It is locked after op and before Torrents.mu.
+	saving sync.Mutex
 
 	// Guarded by Torrents.mu.
 	rec      torrentRecord
 	phase    torrentPhase
 	cancel   context.CancelFunc // ends the phase preparing; nil in other phases
+	starts   int                // how often the phase preparing has begun
 	err      error              // why it has failed; it is not started again before a user asks for it
 	removed  bool
 	checking *progressOf // of a check of existing data; nil if there is none
@@ -107,11 +118,11 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 		return err
 	}
 	t := &Torrents{
-		env: d.env, session: d.session, store: torrentStore{filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state, conf: c,
+		env: d.env, session: d.session, store: torrentStore{dir: filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state, conf: c,
 		folders: folderRules{folders: c.Folders, unnamed: filepath.Join(state, "downloads"), state: state, watched: d.conf.Folders},
 		sources: source.Resolver{Bind: d.conf.Session.Options.Bind, Log: d.env.Log, Notef: d.env.Notef},
 		rescan:  d.conf.Rescan, settle: d.conf.Settle,
-		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), previews: make(chan struct{}, maxPreviews), by: map[spate.InfoHash]*addedTorrent{},
+		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), previews: make(chan struct{}, maxPreviews), by: map[spate.InfoHash]*addedTorrent{}, entering: map[spate.InfoHash]bool{},
 	}
 	t.taken = func(ih spate.InfoHash) string { return d.releaseOf(ih) }
 	t.event = d.torrentChanged
@@ -289,20 +300,25 @@ func (t *Torrents) tell(what string, e *addedTorrent) {
 	t.event(what, &i)
 }
 
-// update changes the record of e and saves it. A change that cannot be saved is undone.
+// update changes the record of e and saves it. A change that cannot be saved is not made. change must
+// not lock t.mu.
 func (t *Torrents) update(e *addedTorrent, change func(r *torrentRecord)) error {
+	e.saving.Lock()
+	defer e.saving.Unlock()
 	t.mu.Lock()
-	before := e.rec
-	change(&e.rec)
-	err := errRemoved
-	if !e.removed {
-		err = t.store.save(&e.rec)
-	}
-	if err != nil {
-		e.rec = before
-	}
+	r, removed := e.rec, e.removed
 	t.mu.Unlock()
-	return err
+	if removed {
+		return errRemoved
+	}
+	change(&r)
+	if err := t.store.save(&r); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	e.rec = r
+	t.mu.Unlock()
+	return nil
 }
 
 // errRemoved is the error of an operation on a torrent that was removed meanwhile.

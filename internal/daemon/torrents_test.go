@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"spate"
@@ -36,11 +40,11 @@ func offlineTorrents(t *testing.T, state string, folders ...DownloadFolder) *Tor
 // emptyTorrents is offlineTorrents without reading the records.
 func emptyTorrents(state string, folders ...DownloadFolder) *Torrents {
 	return &Torrents{
-		env: testEnv(), store: torrentStore{filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state,
+		env: testEnv(), store: torrentStore{dir: filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state,
 		folders: folderRules{folders: folders, unnamed: filepath.Join(state, "downloads"), state: state},
 		sources: source.Resolver{Notef: func(string, ...any) {}},
 		taken:   func(spate.InfoHash) string { return "" }, event: func(string, *TorrentInfo) {}, timed: (*timed)(nil).forLabel,
-		work: make(chan struct{}, 1), previews: make(chan struct{}, 1), by: map[spate.InfoHash]*addedTorrent{},
+		work: make(chan struct{}, 1), previews: make(chan struct{}, 1), by: map[spate.InfoHash]*addedTorrent{}, entering: map[spate.InfoHash]bool{},
 	}
 }
 
@@ -199,6 +203,101 @@ func TestListOfMany(t *testing.T) {
 	allocs := testing.AllocsPerRun(1, func() { all, _ = list.List(TorrentList{}) })
 	if len(all) != n || allocs > 10*n {
 		t.Errorf("a list of %d torrents makes %.0f allocations", len(all), allocs)
+	}
+}
+
+// TestWritesLeaveTheListFree checks that the lock of the list is not held while a record is written or
+// removed, so that lists are quick beside writes.
+func TestWritesLeaveTheListFree(t *testing.T) {
+	t.Parallel()
+	list := offlineTorrents(t, t.TempDir())
+	writes := 0
+	list.store.writing = func() {
+		writes++
+		if !list.mu.TryLock() {
+			t.Error("the list is locked during a write")
+			return
+		}
+		list.mu.Unlock()
+	}
+	b, mi := torrentOf(t, t.TempDir())
+	first, label := 0, "films"
+	var err error
+	for i := range 3 {
+		_, addErr := list.Add(t.Context(), AddRequest{Source: strings.Repeat(fmt.Sprint(i+1), 40), Paused: true})
+		err = errors.Join(err, addErr)
+	}
+	_, addErr := list.Add(t.Context(), AddRequest{Torrent: b, Paused: true})
+	ref := mi.Hash().String()
+	err = errors.Join(err, addErr, list.Change(t.Context(), ref, TorrentChange{Label: &label, Place: &first}), list.Remove(t.Context(), ref, false))
+	if err != nil || writes < 8 {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+}
+
+// TestEnterTwice checks that requests at the same time enter a torrent once, and that the queue is in
+// the order of the places.
+func TestEnterTwice(t *testing.T) {
+	t.Parallel()
+	list := offlineTorrents(t, t.TempDir())
+	var wg sync.WaitGroup
+	var added, twice atomic.Int32
+	for i := range 20 {
+		wg.Go(func() {
+			_, err := list.Add(t.Context(), AddRequest{Source: fmt.Sprintf("%040x", i%5+1), Paused: true})
+			switch fault.CodeOf(err) {
+			case fault.Exists:
+				twice.Add(1)
+			case fault.Unset:
+				added.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	all, _ := list.List(TorrentList{})
+	ordered := slices.IsSortedFunc(all, func(a, b TorrentInfo) int { return a.Place - b.Place })
+	if added.Load() != 5 || twice.Load() != 15 || len(all) != 5 || !ordered {
+		t.Errorf("%d were added and %d refused; the list is %+v", added.Load(), twice.Load(), all)
+	}
+}
+
+// TestRemovedTorrentDoesNotStart checks that a start that waits while the torrent is removed does
+// nothing, although the torrent is added again at once, and that a stopped start does nothing.
+func TestRemovedTorrentDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"removed", "stopped"} {
+		list := offlineTorrents(t, t.TempDir())
+		list.checks = make(chan struct{}, maxChecks)
+		dir := t.TempDir()
+		b, mi := torrentOf(t, dir)
+		if _, err := list.Add(t.Context(), AddRequest{Torrent: b, Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		e := list.by[mi.Hash()]
+		if err := list.update(e, func(r *torrentRecord) { r.DataName = "t" }); err != nil { // it has run before
+			t.Fatal(err)
+		}
+		e.op.Lock()
+		list.mu.Lock()
+		list.startLocked(t.Context(), e)
+		list.mu.Unlock()
+		if what == "stopped" {
+			list.cancelStart(e)
+		} else {
+			if err := list.removeHeld(e); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := list.Add(t.Context(), AddRequest{Torrent: b, Dir: dir}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.op.Unlock()
+		list.tasks.Wait() // a start would fail here, because there is no engine
+		if claims, _ := os.ReadDir(list.claims); len(claims) > 0 || e.err != nil || e.phase != phaseIdle {
+			t.Errorf("%s: the data is claimed by %v, phase %d, %v", what, claims, e.phase, e.err)
+		}
 	}
 }
 

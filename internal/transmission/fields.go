@@ -173,10 +173,10 @@ var fieldOf = map[string]func(*view) any{
 	},
 	"seconds_downloading":            func(v *view) any { return v.downloading() },
 	"seconds_seeding":                func(v *view) any { return v.i.Seeded },
-	"seed_idle_limit":                func(v *view) any { return 0 },
-	"seed_idle_mode":                 func(v *view) any { return modeUnlimited },
+	"seed_idle_limit":                func(v *view) any { return v.i.SeedIdle / secondsOfIdle },
+	"seed_idle_mode":                 func(v *view) any { return goalMode(float64(v.i.SeedIdle)) },
 	"seed_ratio_limit":               func(v *view) any { return v.i.Ratio },
-	"seed_ratio_mode":                func(v *view) any { return ratioMode(v.i) },
+	"seed_ratio_mode":                func(v *view) any { return goalMode(v.i.Ratio) },
 	"sequential_download":            func(v *view) any { return v.i.Sequential },
 	"sequential_download_from_piece": func(v *view) any { return 0 },
 	"size_when_done":                 func(v *view) any { return v.i.TotalLength },
@@ -207,8 +207,9 @@ const (
 	modeUnlimited = 2
 )
 
-func ratioMode(i *daemon.TorrentInfo) int {
-	if i.Ratio > 0 {
+// goalMode returns the mode of a goal, which is 0 if there is none.
+func goalMode(goal float64) int {
+	if goal > 0 {
 		return modeSingle
 	}
 	return modeUnlimited

@@ -12,7 +12,7 @@ import (
 // setKeys are the parameters of torrent_set.
 var setKeys = []string{
 	"ids", "download_limit", "download_limited", "upload_limit", "upload_limited", "labels", "location", "queue_position", "seed_ratio_limit", "seed_ratio_mode",
-	"seed_idle_mode", "sequential_download", "honors_session_limits", "files_wanted", "files_unwanted", "priority_high", "priority_low", "priority_normal",
+	"seed_idle_limit", "seed_idle_mode", "sequential_download", "honors_session_limits", "files_wanted", "files_unwanted", "priority_high", "priority_low", "priority_normal",
 }
 
 // torrentSet answers torrent_set.
@@ -26,12 +26,6 @@ func (s *Server) torrentSet(ctx context.Context, p params) (object, error) {
 	}
 	if !honors {
 		return nil, unsupported("honors_session_limits: false", "the limits of the session are those of the line")
-	}
-	var idle int
-	if ok, err := p.get("seed_idle_mode", &idle); err != nil {
-		return nil, err
-	} else if ok && idle == modeSingle {
-		return nil, unsupported("seed_idle_mode", "a torrent has goals for its ratio and its time")
 	}
 	var dir string
 	if _, err := p.get("location", &dir); err != nil {
@@ -96,22 +90,45 @@ func (s *Server) change(p params, i *daemon.TorrentInfo) (c daemon.TorrentChange
 	} else if ok {
 		c.Sequential = &inOrder
 	}
-	var goal float64
-	hasGoal, err := p.get("seed_ratio_limit", &goal)
+	goal, err := p.goal("seed_ratio", i.Ratio)
 	if err != nil {
 		return c, err
 	}
+	c.Ratio = goal
+	idle, err := p.goal("seed_idle", float64(i.SeedIdle)/secondsOfIdle)
+	if err == nil && idle != nil {
+		c.SeedIdle = ptr(int64(min(*idle, maxIdle) * secondsOfIdle))
+	}
+	return c, err
+}
+
+const (
+	secondsOfIdle = 60  // in the unit of seed_idle_limit
+	maxIdle       = 1e9 // minutes
+)
+
+// goal returns the goal that NAME_limit and NAME_mode ask for, 0 for none, or nil for no change. now is
+// the present one.
+func (p params) goal(name string, now float64) (*float64, error) {
+	var limit float64
+	hasLimit, err := p.get(name+"_limit", &limit)
+	if err != nil {
+		return nil, err
+	}
 	mode := modeSingle
-	hasMode, err := p.get("seed_ratio_mode", &mode)
+	hasMode, err := p.get(name+"_mode", &mode)
 	switch {
 	case err != nil:
-		return c, err
+		return nil, err
 	case hasMode && mode != modeSingle:
-		c.Ratio = ptr(0.0)
-	case hasGoal && (hasMode || i.Ratio > 0):
-		c.Ratio = &goal
+		return ptr(0.0), nil
+	case hasLimit && (hasMode || now > 0):
+		if limit < 0 {
+			return nil, badParams("%s_limit is negative", name)
+		}
+		return &limit, nil
 	}
-	return c, nil
+	return nil, nil
 }
 
 // limit returns the limit in bytes a second that NAME_limit and NAME_limited ask for, or nil for no
