@@ -82,7 +82,7 @@ type checkup struct {
 
 // newCheckup returns a checkup that prints until ctx ends. The caller closes it.
 func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
-	return &checkup{app: a, opt: opt, ended: ctx.Err, wait: seedsWait, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	return &checkup{app: a, opt: opt, ended: ctx.Err, wait: seedsWait, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now, a.out.Chooser())}
 }
 
 // doctor checks this machine and the torrent in args, if there is one.

@@ -243,7 +243,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0 && (j.MetaInfo.Info.Private || !g.session.Searches())
+	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers.addrs) == 0 && (j.MetaInfo.Info.Private || !g.session.Searches())
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
 	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "":

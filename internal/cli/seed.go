@@ -77,7 +77,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if err := env.PrepareState(a.stateDir(opt.state)); err != nil {
 		return err
 	}
-	if len(files) > manyTorrents && len(opt.peers) == 0 {
+	if len(files) > manyTorrents && len(opt.peers.addrs) == 0 {
 		return a.seedMany(ctx, args, files, opt)
 	}
 	state := a.downloadState(opt.state)

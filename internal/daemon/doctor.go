@@ -12,7 +12,7 @@ import (
 
 // Network returns what the session knows about its ports, the router and the DHT.
 func (s *Session) Network() doctor.Network {
-	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), NoTCP: s.noTCP, UDP: s.udp != nil, Reach: s.Reach()}
+	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), NoTCP: s.noTCP, UDP: s.udp != nil, Reach: s.Reach(), Proxy: s.env.Proxy()}
 	if s.ports != nil {
 		st := s.ports.Status()
 		n.Asked, n.IPv4, n.IPv6 = true, st.IPv4, st.IPv6

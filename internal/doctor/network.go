@@ -16,6 +16,7 @@ type Network struct {
 	Bind     netip.Addr // the local address of the session; the zero Addr: any
 	PeerPort uint16     // 0: the session does not listen
 	NoTCP    bool       // peers connect by uTP only
+	Proxy    string     // the proxy that carries all connections; "": none
 	UDP      bool       // the session has the UDP port of the same number too
 
 	Asked      bool           // the router was asked for mappings
@@ -46,6 +47,11 @@ func Reached(process string, s reach.Status) Finding {
 // ports judges the ports of the peers.
 func (n Network) ports() []Finding {
 	switch {
+	case n.Proxy != "":
+		return []Finding{
+			about("peer-port", "", "not open, because nobody can connect through the proxy %s", n.Proxy).as(Note, ""),
+			about("reachable", "", "no: %s", n.Reach.Problem).as(Note, ""),
+		}
 	case n.PeerPort == 0:
 		return []Finding{about("peer-port", "", "this process does not listen, so that no peer can connect").as(Note, "")}
 	case n.NoTCP:
@@ -61,7 +67,7 @@ func (n Network) ports() []Finding {
 func (n Network) router() []Finding {
 	f := n.IPv4
 	switch {
-	case n.Bind.IsLoopback():
+	case n.Bind.IsLoopback(), n.Proxy != "":
 		return nil
 	case n.Reach.Confirmed:
 		return append(n.mapped(), about("reachable", "", "peers of the internet have connected"))
@@ -121,6 +127,9 @@ func (n Network) pinholes() []Finding {
 
 // nodes judges the table of the DHT.
 func (n Network) nodes() []Finding {
+	if n.Proxy != "" {
+		return []Finding{about("dht", "", "off, because UDP does not go through the proxy").as(Note, "")}
+	}
 	if n.DHT == nil {
 		return []Finding{about("dht", "", "the DHT is not used (--no-dht, or bound to loopback)").as(Note, "")}
 	}
