@@ -192,6 +192,7 @@ func (p *checkup) machine(ctx context.Context) error {
 		return err
 	}
 	p.sitePort(ctx)
+	p.throughProxy(ctx)
 	return p.network(ctx)
 }
 
@@ -257,6 +258,19 @@ func (p *checkup) sitePort(ctx context.Context) {
 		return
 	}
 	p.print(doctor.Finding{Check: "site-port", Level: doctor.OK, Text: fmt.Sprintf("%s is free for the site and the tracker, TCP and UDP", c.HTTP)})
+}
+
+// throughProxy checks the proxy that carries all connections, if there is one.
+func (p *checkup) throughProxy(ctx context.Context) {
+	env := p.daemonEnv()
+	if env.Proxy() == "" {
+		return
+	}
+	if err := env.CheckProxy(ctx, p.opt.bind.Addr); err != nil {
+		p.print(doctor.Finding{Check: "proxy", Level: doctor.Fail, Text: fault.Message(err), Advice: "start the proxy, or correct --proxy; nothing is sent without it"})
+		return
+	}
+	p.print(doctor.Finding{Check: "proxy", Level: doctor.OK, Text: env.Proxy() + " answers; all connections go through it"})
 }
 
 // network opens a session, and prints what it finds about its ports, the router and the DHT.

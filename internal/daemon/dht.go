@@ -203,7 +203,8 @@ func (d *dhtSource) resolveOne(ctx context.Context, name string) {
 // network.
 func (s *Session) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
 	nodes, on := s.DHTNodes()
-	return stall.DHT{On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
+	via := s.env.Out.Only()
+	return stall.DHT{Proxy: s.env.Proxy(), OnlyWeb: via != nil && via.Scheme == "http", On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
 }
 
 // DHTNodes returns the number of nodes of the DHT that answer this process, and whether it takes

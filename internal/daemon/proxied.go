@@ -8,6 +8,7 @@ import (
 
 	"spate/internal/proxy"
 	"spate/internal/reach"
+	"spate/tracker/trackerserver"
 )
 
 // useProxy makes a session use the proxy of the environment that carries everything, if there is one. What has no
@@ -58,6 +59,14 @@ func (e *Env) CheckProxy(ctx context.Context, bind netip.Addr) error {
 		return err
 	}
 	return nc.Close()
+}
+
+// checkByProxy makes the checks of a tracker whether peers accept connections go through the proxy that carries all
+// connections, if there is one.
+func (e *Env) checkByProxy(c *trackerserver.NATCheck) {
+	if via := e.Out.Only(); via != nil && c != nil {
+		c.Dial = proxy.Peers{Via: via}.DialContext
+	}
 }
 
 // resolver returns the resolver for names that this process looks up itself. It asks no name server if all

@@ -58,7 +58,8 @@ const lookupTime = 5 * time.Second
 
 // originAddrs returns the addresses under which peers reach the seed of this process, at least
 // one: the bind address, or else the addresses of the host of the public URL if named is set,
-// or else the addresses of this machine for the internet.
+// or else the addresses of this machine for the internet. names
+// looks up that host.
 func originAddrs(ctx context.Context, names *net.Resolver, bind netip.Addr, base *url.URL, named bool, port uint16) []netip.AddrPort {
 	var addrs []netip.Addr
 	switch a, err := netip.ParseAddr(base.Hostname()); {

@@ -55,11 +55,23 @@ func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) 
 	if err != nil {
 		return []Finding{about("tracker", name, "the URL cannot be parsed").as(Fail, "correct or remove the URL: spate edit")}
 	}
+	if t.offBehindProxy(u) {
+		return []Finding{about("tracker", name, "not asked, because UDP does not go through the proxy").as(Note, "")}
+	}
 	ways, out := t.ways(ctx, name, u)
 	for _, w := range ways {
 		out = append(out, t.ask(ctx, name, rawURL, ih, w))
 	}
 	return out
+}
+
+// offBehindProxy reports whether a tracker speaks UDP, and a proxy carries all connections.
+func (t *Trackers) offBehindProxy(u *url.URL) bool {
+	if t.Proxy == nil || u.Scheme != "udp" {
+		return false
+	}
+	via, err := t.Proxy(u)
+	return via != nil || err != nil
 }
 
 // Served reports whether findings of Check say that the tracker has answered an announce.
@@ -104,6 +116,9 @@ func (t *Trackers) Scrape(ctx context.Context, rawURL string, ih spate.InfoHash)
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return t.Check(ctx, rawURL, ih) // which asks nobody
+	}
+	if t.offBehindProxy(u) {
+		return t.Check(ctx, rawURL, ih)
 	}
 	ways, out := t.ways(ctx, name, u)
 	for _, w := range ways {

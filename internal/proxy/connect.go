@@ -41,7 +41,7 @@ func (h *handshake) connectHTTP(nc io.ReadWriter) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isNet(err):
 		return h.broken(err)
 	case err != nil:
-		return h.fail(Odd, err)
+		return h.fail(Odd, errors.New("its answer is not HTTP"))
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		return Refused(h.via)
 	case resp.StatusCode/100 != 2:
