@@ -37,6 +37,12 @@ func (e *Env) Proxy() string {
 	return proxy.Show(via)
 }
 
+// OnlyWeb reports whether the proxy that carries all connections has no way to peers.
+func (e *Env) OnlyWeb() bool {
+	via := e.Out.Only()
+	return via != nil && via.Scheme == "http"
+}
+
 // throughProxy is the status of a session whose connections all go through a proxy.
 func throughProxy(at string) reach.Status {
 	return reach.Status{Problem: "all connections go out through the proxy " + at + ", and none come in"}

@@ -25,7 +25,7 @@ func atProxy(c *torrent.CandidateStats, trackers []torrent.TrackerStats, seeds [
 	const hint = "it goes on as soon as the proxy works; nothing is sent without it"
 	switch {
 	case c.NoProxy > 0 && c.NoProxy == failed(c), c.Known == 0 && down != nil:
-		r := Reason{Cause: Proxy, Short: "the proxy fails", Text: "the proxy " + d.Proxy + " fails", Hint: hint}
+		r := Reason{Cause: Proxy, Short: "the proxy fails", Text: "the proxy " + d.Proxy + " does not answer or ends all connections", Hint: hint}
 		if down != nil {
 			r.Text = down.Error()
 		}
