@@ -157,6 +157,9 @@ func TestProxiesOfOthers(t *testing.T) {
 		_, r := b.via.serve("tracker")
 		b.seed.run("create", file, "-o", torrent, "-a", r.AnnounceURLs[0])
 		libtorrent(b.seed, "seed", torrent, filepath.Dir(file))
+		eventually(t, "the tracker knows the seed", func() bool {
+			return strings.Contains(b.via.run("scrape", r.AnnounceURLs[0], torrent, "--json"), `"complete":1`)
+		})
 		b.url, _ = proxyOn(t, b.via, "danted")
 		if code, log := b.get(torrent, file); code != 0 {
 			t.Errorf("code %d, %s", code, tail(log))

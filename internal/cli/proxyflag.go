@@ -21,17 +21,19 @@ import (
 type proxyValue struct {
 	out  []string // URLs of proxies for outgoing connections; more than one are an error
 	nets []string
+	// typed says that the command line has the URL of a proxy.
+	typed bool
 }
 
 func (v *proxyValue) Set(s string) error { return v.Append(s) }
-func (v *proxyValue) Type() string       { return "PROXY" }
+func (v *proxyValue) Type() string       { return "stringArray" }
 
 // String returns the values without user names and passwords.
 func (v *proxyValue) String() string { return strings.Join(v.GetSlice(), ",") }
 
 // Append implements pflag.SliceValue.
 func (v *proxyValue) Append(s string) error {
-	if s = strings.TrimSpace(s); proxy.Is(s) {
+	if proxy.Is(s) {
 		v.out = append(v.out, s)
 	} else {
 		v.nets = append(v.nets, s)
@@ -89,7 +91,7 @@ func proxySecret(v any) bool {
 
 const (
 	outgoingUsage = "connect only through the proxy `URL`: socks5://HOST:PORT or http://"
-	bothUsage     = "connect through `URL`, or trust client addresses of proxies in NET"
+	bothUsage     = "connect through `URL`, or trust client addresses from NET"
 )
 
 // addProxyFlags adds --proxy to every verb that connects to other machines, which are those with --bind.
@@ -141,7 +143,7 @@ func (a *app) chooseProxy(cmd *cobra.Command, args []string) error {
 		return fault.UsageHint("write socks5://HOST:PORT, or socks5://NAME:PASSWORD@HOST:PORT", "--proxy: %w", err)
 	}
 	a.out = proxy.All(via)
-	if hasPassword(via) && cmd != nil && slices.Contains(a.given, "proxy") {
+	if hasPassword(via) && v.typed {
 		a.warn("other users of this machine can see the password in --proxy in the list of processes: the variable SPATE_PROXY or the settings file keeps it from them")
 	}
 	return nil

@@ -148,6 +148,7 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) { a.given = append(a.given, f.Name) })
+	a.proxy.typed = len(a.proxy.out) > 0
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
