@@ -37,7 +37,7 @@ func (h *handshake) connectHTTP(nc io.ReadWriter) error {
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	switch {
 	case err != nil && limited.N == 0:
-		return h.fail(Odd, fmt.Errorf("the header of its answer is longer than %d bytes", maxAnswer))
+		return h.fail(Odd, errors.New("the header of its answer is longer than 16 KiB"))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isNet(err):
 		return h.broken(err)
 	case err != nil:

@@ -58,7 +58,7 @@ func Parse(text string) (*url.URL, error) {
 	}
 	name, password := credentials(u)
 	if len(name) > maxCredential || len(password) > maxCredential || u.Scheme == "socks5" && u.User != nil && (name == "" || password == "" && hasPassword(u)) {
-		return nil, fmt.Errorf("the user name and the password of a proxy have 1 to %d bytes each", maxCredential)
+		return nil, errors.New("the user name and the password of a proxy have 1 to 255 bytes each")
 	}
 	return &url.URL{Scheme: u.Scheme, User: u.User, Host: net.JoinHostPort(u.Hostname(), port)}, nil
 }

@@ -382,7 +382,8 @@ func TestEnvironment(t *testing.T) {
 			to, _ := url.Parse(c.to)
 			switch via, err := choose(to); {
 			case err != nil:
-				if got = "error"; strings.Contains(err.Error(), "s3cret") {
+				got = "error"
+				if strings.Contains(err.Error(), "s3cret") {
 					t.Errorf("%s: the error is %v", c.environ, err)
 				}
 			case via != nil:

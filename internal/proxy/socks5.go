@@ -173,7 +173,7 @@ func appendAddr(b []byte, host string, port uint16) ([]byte, error) {
 	case err == nil:
 		b = append(append(b, typeIPv6), a.AsSlice()...)
 	case host == "" || len(host) > maxName:
-		return nil, fmt.Errorf("the name of the host does not have 1 to %d bytes", maxName)
+		return nil, errors.New("the name of the host does not have 1 to 255 bytes")
 	default:
 		b = append(append(b, typeName, byte(len(host))), host...)
 	}
