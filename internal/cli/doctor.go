@@ -266,11 +266,7 @@ func (p *checkup) throughProxy(ctx context.Context) {
 	if env.Proxy() == "" {
 		return
 	}
-	if err := env.CheckProxy(ctx, p.opt.bind.Addr); err != nil {
-		p.print(doctor.Finding{Check: "proxy", Level: doctor.Fail, Text: fault.Message(err), Advice: "start the proxy, or correct --proxy; nothing is sent without it"})
-		return
-	}
-	p.print(doctor.Finding{Check: "proxy", Level: doctor.OK, Text: env.Proxy() + " answers; all connections go through it"})
+	p.print(doctor.ThroughProxy(env.Proxy(), env.CheckProxy(ctx, p.opt.bind.Addr)))
 }
 
 // network opens a session, and prints what it finds about its ports, the router and the DHT.

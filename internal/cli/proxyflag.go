@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/api"
 	"spate/internal/fault"
 	"spate/internal/proxy"
 )
@@ -170,4 +171,28 @@ func (a *app) lookUpPeers(ctx context.Context, flags *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+// on returns " on ADDR" for the address at which peers connect, or "" if the process does not listen.
+func on(addr string) string {
+	if addr == "" {
+		return ""
+	}
+	return " on " + addr
+}
+
+// peersOn returns ", peers on ADDR", or "" if the process does not listen.
+func peersOn(addr string) string {
+	if addr == "" {
+		return ""
+	}
+	return ", peers" + on(addr)
+}
+
+// listens describes the addresses of a daemon.
+func listens(s *api.Status) string {
+	if s.PeerAddr == "" {
+		return s.HTTPAddr + ", not for peers"
+	}
+	return s.HTTPAddr + ", peers " + s.PeerAddr
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"spate/internal/doctor"
 	"spate/internal/proxy"
 	"spate/internal/reach"
 	"spate/tracker/trackerserver"
@@ -50,6 +51,14 @@ func throughProxy(at string) reach.Status {
 
 // proxyCheckTime limits the connection that CheckProxy makes.
 const proxyCheckTime = 10 * time.Second
+
+// proxyFindings checks the proxy that carries all connections, if there is one.
+func (e *Env) proxyFindings(ctx context.Context, bind netip.Addr) []doctor.Finding {
+	if e.Proxy() == "" {
+		return nil
+	}
+	return []doctor.Finding{doctor.ThroughProxy(e.Proxy(), e.CheckProxy(ctx, bind))}
+}
 
 // CheckProxy connects to the proxy that carries all connections and closes the connection again. It returns nil if
 // there is no such proxy.

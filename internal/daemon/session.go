@@ -246,5 +246,10 @@ func (s *Session) Stop() {
 	})
 }
 
-// PeerAddr returns the address under which peers reach the engine.
-func (s *Session) PeerAddr() string { return s.Addr().String() }
+// PeerAddr returns the address under which peers reach the engine, or "" if it does not listen.
+func (s *Session) PeerAddr() string {
+	if at := s.Addr(); at.IsValid() {
+		return at.String()
+	}
+	return ""
+}

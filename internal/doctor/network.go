@@ -44,6 +44,14 @@ func Reached(process string, s reach.Status) Finding {
 	return about("reachable", process, "it does not know whether others can connect").as(Note, "")
 }
 
+// ThroughProxy judges the proxy that carries all connections. err is the error of a connection to it.
+func ThroughProxy(at string, err error) Finding {
+	if err != nil {
+		return Finding{Check: "proxy", Level: Fail, Text: err.Error(), Advice: "start the proxy, or correct --proxy; nothing is sent without it"}
+	}
+	return about("proxy", "", "%s answers; all connections go through it", at)
+}
+
 // ports judges the ports of the peers.
 func (n Network) ports() []Finding {
 	switch {
