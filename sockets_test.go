@@ -125,3 +125,79 @@ func opensSocket(of, name string) bool {
 	return of == "net" && (strings.HasPrefix(name, "Lookup") || strings.HasPrefix(name, "Resolve") && name != "Resolver" ||
 		strings.HasPrefix(name, "Listen") && name != "Listener" || name == "DefaultResolver")
 }
+
+// direct lists the functions that make a client without the field Proxy, with the reason for which it passes no proxy that
+// carries all connections.
+var direct = map[string]string{
+	"internal/daemon/ownsignals.go: openOwnSignals: trackerclient.Options": "the own tracker of this process, at its own socket only",
+	"internal/daemon/peerreach.go: check: netguard.Dialer":                 "it returns before, because the session has no port",
+	"internal/daemon/webrtc.go: mayCheck: netguard.Dialer":                 "WebRTC is off then",
+}
+
+// TestClientsTakeProxies checks that all clients of other machines get the field Proxy, except for those in direct.
+func TestClientsTakeProxies(t *testing.T) {
+	t.Parallel()
+	clients := []string{"netguard.Dialer", "trackerclient.Options", "webseed.Options", "source.Resolver", "doctor.Trackers"}
+	seen := map[string]bool{}
+	found := 0
+	for _, dir := range []string{"internal", "torrent", "tracker", "publish", "site"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			for _, decl := range f.Decls {
+				name := "-"
+				if fn, ok := decl.(*ast.FuncDecl); ok {
+					name = fn.Name.Name
+				}
+				ast.Inspect(decl, func(n ast.Node) bool {
+					lit, ok := n.(*ast.CompositeLit)
+					if !ok {
+						return true
+					}
+					sel, ok := lit.Type.(*ast.SelectorExpr)
+					if !ok {
+						return true
+					}
+					of, ok := sel.X.(*ast.Ident)
+					if !ok || !slices.Contains(clients, of.Name+"."+sel.Sel.Name) {
+						return true
+					}
+					found++
+					if slices.ContainsFunc(lit.Elts, func(e ast.Expr) bool {
+						kv, ok := e.(*ast.KeyValueExpr)
+						if !ok {
+							return false
+						}
+						key, ok := kv.Key.(*ast.Ident)
+						return ok && key.Name == "Proxy"
+					}) {
+						return true
+					}
+					use := filepath.ToSlash(path) + ": " + name + ": " + of.Name + "." + sel.Sel.Name
+					seen[use] = true
+					if direct[use] == "" {
+						t.Errorf("%s: set Proxy (daemon.Env.Out), or add the function to direct with the reason for which it passes no proxy", use)
+					}
+					return true
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for use := range direct {
+		if !seen[use] {
+			t.Errorf("direct lists %s, which no file contains", use)
+		}
+	}
+	if found < 10 {
+		t.Errorf("found %d clients only", found)
+	}
+}
