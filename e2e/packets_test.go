@@ -15,6 +15,12 @@ import (
 // nftables. It returns a function that returns their number.
 func countPackets(t *testing.T, h *host, rule string) func() int {
 	t.Helper()
+	return countOutput(t, h, `oifname != "lo" `+rule)
+}
+
+// countOutput counts the packets that a host sends from now on, also to itself, and that match a rule of nftables.
+func countOutput(t *testing.T, h *host, rule string) func() int {
+	t.Helper()
 	need(t, "nft")
 	table := fmt.Sprint("seen", netCount.Add(1))
 	nft := func(stdin string, args ...string) string {
@@ -29,7 +35,7 @@ func countPackets(t *testing.T, h *host, rule string) func() int {
 	nft(`table inet `+table+` {
 		chain sent {
 			type filter hook output priority 0;
-			oifname != "lo" `+rule+` counter
+			`+rule+` counter
 		}
 	}`, "-f", "-")
 	counter := regexp.MustCompile(`counter packets (\d+)`)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"spate"
@@ -86,6 +87,10 @@ type Options struct {
 	// Resolver resolves the host names of web seeds, and of peers in magnet links. Nil selects
 	// [net.DefaultResolver], which a session on loopback asks only for localhost.
 	Resolver *net.Resolver
+	// Proxy returns the proxy for requests to the URL of a web seed, or nil for a direct connection.
+	// The scheme of a proxy is socks5 or http, and its URL has a port. A proxy gets host names
+	// unresolved. nil: all requests are direct. Network makes the connections to peers.
+	Proxy func(to *url.URL) (via *url.URL, err error)
 	// Bind is the local address of all connections and listeners. The zero value selects
 	// all addresses of both families.
 	Bind netip.Addr

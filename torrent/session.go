@@ -117,7 +117,7 @@ func NewSession(opt Options) (*Session, error) {
 		s.helpers = make(chan struct{}, 1) // a simulation does not depend on the processors
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	web := webseed.Options{Bind: opt.Bind, Resolver: opt.Resolver, UserAgent: "spate/" + spate.Version}
+	web := webseed.Options{Bind: opt.Bind, Resolver: opt.Resolver, Proxy: opt.Proxy, UserAgent: "spate/" + spate.Version}
 	if _, system := opt.Network.(systemNetwork); !system {
 		web.Dial = opt.Network.DialContext
 	}

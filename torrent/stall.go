@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"spate/internal/proxy"
 	"spate/internal/sockerr"
 	"spate/torrent/internal/peerlist"
 )
@@ -41,6 +42,8 @@ type CandidateStats struct {
 	Known, Trying, Connected, Untried      int
 	TimedOut, Refused, NoRoute, Unanswered int
 	NoMetadata, Otherwise, NoHole          int
+	// NoProxy counts addresses that were not tried, because the proxy of Options.Network failed.
+	NoProxy int
 }
 
 func (c *CandidateStats) add(l *peerlist.List) {
@@ -54,6 +57,7 @@ func (c *CandidateStats) add(l *peerlist.List) {
 	c.NoRoute += n.ByFailure[peerlist.NoRoute]
 	c.Unanswered += n.ByFailure[peerlist.Unanswered]
 	c.NoMetadata += n.ByFailure[peerlist.NoMetadata]
+	c.NoProxy += n.ByFailure[peerlist.NoProxy]
 	c.Otherwise += n.ByFailure[peerlist.Otherwise]
 }
 
@@ -136,6 +140,8 @@ func (t *Torrent) Stall() Stall {
 func failureOf(err error) peerlist.Failure {
 	var timeout net.Error
 	switch {
+	case proxy.Failed(err) != nil:
+		return peerlist.NoProxy
 	case errors.Is(err, errNoAnswer):
 		return peerlist.Unanswered
 	case sockerr.Is(err, syscall.ECONNREFUSED):

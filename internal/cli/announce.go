@@ -88,7 +88,7 @@ func (a *app) announceAll(ctx context.Context, url, arg string, opt announceOpti
 	if err != nil {
 		return err
 	}
-	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
+	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Proxy: a.out.Chooser(), Timeout: opt.timeout})
 	if err != nil {
 		return fault.Usagef("%w", err)
 	}

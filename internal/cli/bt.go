@@ -41,6 +41,12 @@ with the name of the tool does the same. NAME --help lists the options.`,
 func (a *app) tool(ctx context.Context, t *classic.Tool, argv []string) error {
 	a.SetLevel()
 	a.started.Store(true)
+	if err := a.toolFlags(func(f *pflag.FlagSet) { a.proxyFlag(f, "") }, nil); err != nil {
+		return err
+	}
+	if err := a.chooseProxy(nil, nil); err != nil {
+		return err
+	}
 	return classic.Run(ctx, &classic.Env{
 		Terminal: a.Terminal, Daemon: a.daemonEnv(), Sources: a.sources,
 		Session: a.toolSession, Tracker: a.toolTracker, FollowLinks: a.toolFollowsLinks, Open: a.toolOpen,
@@ -57,7 +63,10 @@ func (a *app) toolFlags(add func(*pflag.FlagSet), given map[string]string) error
 			return fault.Usagef("%w", err)
 		}
 	}
-	return a.applyVars(f)
+	if err := a.applyVars(f); err != nil {
+		return err
+	}
+	return a.lookUpPeers(context.Background(), f)
 }
 
 // toolSession implements [classic.Env].

@@ -82,7 +82,7 @@ type checkup struct {
 
 // newCheckup returns a checkup that prints until ctx ends. The caller closes it.
 func newCheckup(ctx context.Context, a *app, opt *doctorOptions) *checkup {
-	return &checkup{app: a, opt: opt, ended: ctx.Err, wait: seedsWait, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now)}
+	return &checkup{app: a, opt: opt, ended: ctx.Err, wait: seedsWait, web: doctor.NewWeb(opt.bind.Addr, nil, a.Now, a.out.Chooser())}
 }
 
 // doctor checks this machine and the torrent in args, if there is one.
@@ -192,6 +192,7 @@ func (p *checkup) machine(ctx context.Context) error {
 		return err
 	}
 	p.sitePort(ctx)
+	p.throughProxy(ctx)
 	return p.network(ctx)
 }
 
@@ -257,6 +258,15 @@ func (p *checkup) sitePort(ctx context.Context) {
 		return
 	}
 	p.print(doctor.Finding{Check: "site-port", Level: doctor.OK, Text: fmt.Sprintf("%s is free for the site and the tracker, TCP and UDP", c.HTTP)})
+}
+
+// throughProxy checks the proxy that carries all connections, if there is one.
+func (p *checkup) throughProxy(ctx context.Context) {
+	env := p.daemonEnv()
+	if env.Proxy() == "" {
+		return
+	}
+	p.print(doctor.ThroughProxy(env.Proxy(), env.CheckProxy(ctx, p.opt.bind.Addr)))
 }
 
 // network opens a session, and prints what it finds about its ports, the router and the DHT.

@@ -133,7 +133,7 @@ func (p *checkup) left(check string, list []string, most int) []string {
 func (p *checkup) trackers(ctx context.Context, s source.Swarms, private bool) {
 	bind := p.opt.bind.Addr
 	m := p.daemonEnv().Machine(bind)
-	t := &doctor.Trackers{Bind: bind, IPv4: m.IPv4, IPv6: m.IPv6, Now: p.Now}
+	t := &doctor.Trackers{Bind: bind, Proxy: p.out.Chooser(), IPv4: m.IPv4, IPv6: m.IPv6, Now: p.Now}
 	if p.session != nil {
 		t.Port = p.port // otherwise it is that of a seed that runs
 	}

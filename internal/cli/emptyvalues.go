@@ -94,7 +94,7 @@ var guards = []string{
 	"sign", "verify-key", "tls-cert", "tls-key", "domain", "acme-ca", "acme-ca-roots",
 	"allowed-dir", "allow-list", "deny-list", "allow-net", "deny-net", "nets", "tokens", "ws-origin",
 	"files-from", "include", "exclude", "select", "private",
-	"bind", "listen", "udp",
+	"bind", "listen", "udp", "proxy",
 }
 
 // checkVariable returns an error if the variable for f is empty and f is one of [guards].

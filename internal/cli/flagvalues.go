@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/fault"
+	"spate/internal/proxy"
 	"spate/internal/source"
 	"spate/internal/units"
 	"spate/torrent"
@@ -175,8 +177,12 @@ func bindFlag(f *pflag.FlagSet, v *addrValue) {
 	f.Var(v, "bind", "connect from and listen on this local address")
 }
 
-// peersValue is a repeatable flag with addresses of peers.
-type peersValue []netip.AddrPort
+// peersValue is a repeatable flag with addresses of peers. Names of hosts are looked up when all flags are
+// known, because a proxy can forbid it.
+type peersValue struct {
+	addrs []netip.AddrPort
+	names []string // HOST:PORT, until they are looked up
+}
 
 func (v *peersValue) add(s string) error {
 	s = source.Unquote(s)
@@ -184,7 +190,7 @@ func (v *peersValue) add(s string) error {
 		if a := ap.Addr(); a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
 			return fmt.Errorf("%s is a different host on each network: name the interface, such as [%s%%eth0]:%d", s, a, ap.Port())
 		}
-		*v = append(*v, spate.CanonicalAddr(ap))
+		v.addrs = append(v.addrs, spate.CanonicalAddr(ap))
 		return nil
 	}
 	host, port, err := net.SplitHostPort(s)
@@ -192,15 +198,30 @@ func (v *peersValue) add(s string) error {
 	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsAny(host, ":%") {
 		return fmt.Errorf("%q is not an IP:PORT or HOST:PORT, such as 192.0.2.1:6881 or [2001:db8::1]:6881", s)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fmt.Errorf("%s: no address of this host was found", s)
+	v.names = append(v.names, s)
+	return nil
+}
+
+// lookUp replaces the names of hosts by their addresses. It looks up none if all connections go through a
+// proxy, because connections to peers need addresses and this machine must not ask for them.
+func (v *peersValue) lookUp(ctx context.Context, out *proxy.Outgoing) error {
+	for _, s := range v.names {
+		if out.Only() != nil {
+			return fault.UsageHint("give the address of the peer, as IP:PORT", "--peer %s: no names are looked up while all connections go through a proxy", s)
+		}
+		host, port, _ := net.SplitHostPort(s)
+		n, _ := strconv.ParseUint(port, 10, 16)
+		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		cancel()
+		if err != nil {
+			return fault.Usagef("--peer %s: no address of this host was found", s)
+		}
+		for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
+			v.addrs = append(v.addrs, netip.AddrPortFrom(a.Unmap(), uint16(n)))
+		}
 	}
-	for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
-		*v = append(*v, netip.AddrPortFrom(a.Unmap(), uint16(n)))
-	}
+	v.names = nil
 	return nil
 }
 
@@ -218,7 +239,7 @@ func (v *peersValue) Type() string       { return "ADDR" }
 // settings can have a list.
 func (v *peersValue) Append(s string) error { return v.add(s) }
 func (v *peersValue) Replace(all []string) error {
-	*v = nil
+	*v = peersValue{}
 	for _, s := range all {
 		if err := v.add(s); err != nil {
 			return err
@@ -228,10 +249,10 @@ func (v *peersValue) Replace(all []string) error {
 }
 func (v *peersValue) GetSlice() []string {
 	out := []string{}
-	for _, ap := range *v {
+	for _, ap := range v.addrs {
 		out = append(out, ap.String())
 	}
-	return out
+	return append(out, v.names...)
 }
 
 // transportValue is a flag with the transports for connections to peers.

@@ -341,14 +341,14 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 			return nil, c, err
 		}
 		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{
-			Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout,
+			Arg: src.Arg, Peers: opt.peers.addrs, Timeout: opt.timeout,
 			Waiting: func(name string, why stall.Reason) { a.tellStall(link.Hash().String(), name, "no torrent yet", why) },
 		}); err != nil {
 			return nil, c, err
 		}
 	}
 	a.saveMemoryFor(len(mi.Info.Files))
-	c.Peers = append(c.Peers, opt.peers...)
+	c.Peers = append(c.Peers, opt.peers.addrs...)
 	return mi, c, nil
 }
 

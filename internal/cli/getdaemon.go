@@ -23,6 +23,9 @@ func (a *app) getByDaemon(ctx context.Context, args []string, opt *getOptions, s
 	if opt.output == "-" || opt.tui || opt.force {
 		return fault.Usagef("--daemon does not go with -o -, --tui or --force")
 	}
+	if a.proxy.typed {
+		return fault.UsageHint("start spate serve with --proxy", "--daemon does not go with --proxy: the daemon has its own proxy, or connects directly")
+	}
 	add := addOptions{
 		daemonFlags: daemonFlags{state: opt.state}, sel: opt.sel, inOrder: opt.inOrder, key: opt.key,
 		up: opt.up.rateValue, down: opt.down, seed: seedWhen{forever: true},

@@ -206,15 +206,20 @@ func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool 
 }
 
 // lastResort lets j fetch from the server of its page if the swarm sends nothing: after
-// the time of [directWait] without data. It reports whether it has just done so.
+// the time of [directWait] without data, or at once if no peers can be reached. It reports whether it has just done so.
 func (g *getRun) lastResort(j *getJob, st *torrent.Stats, now time.Time) bool {
 	if j.direct == "" || st.State != torrent.StateDownloading {
 		return false
 	}
-	if now.Sub(j.active) < directWait(st, len(j.MetaInfo.AnnounceList) > 0, g.opt.timeout) {
+	onlyWeb := g.app.daemonEnv().OnlyWeb()
+	if !onlyWeb && now.Sub(j.active) < directWait(st, len(j.MetaInfo.AnnounceList) > 0, g.opt.timeout) {
 		return false
 	}
-	g.app.Notef("%s: the swarm sends nothing; asking the server of the page for the data", j.MetaInfo.Info.Name)
+	why := "the swarm sends nothing"
+	if onlyWeb {
+		why = "the proxy has no way to peers"
+	}
+	g.app.Notef("%s: %s; asking the server of the page for the data", j.MetaInfo.Info.Name, why)
 	j.Torrent.AddWebSeeds([]string{j.direct})
 	j.direct, j.active = "", now
 	return true
@@ -243,7 +248,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle, why := now.Sub(j.active), j.why
-	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0 && (j.MetaInfo.Info.Private || !g.session.Searches())
+	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers.addrs) == 0 && (j.MetaInfo.Info.Private || !g.session.Searches())
 	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
 	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds)+len(st.WebSeeds) == 0 && j.direct == "":

@@ -49,5 +49,5 @@ func ofProcess(flag string) bool {
 	secure.add(settings)
 	pages.add(settings, "")
 	new(publishOptions).addTracker(settings)
-	return settings.Lookup(flag) != nil && flag != "state"
+	return settings.Lookup(flag) != nil && flag != "state" || flag == "proxy"
 }

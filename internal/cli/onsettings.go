@@ -147,5 +147,5 @@ func (a *app) eventRunner() (*onevent.Runner, error) {
 			}
 		}
 	}
-	return onevent.New(a.on, onevent.Options{Environ: a.Environ, Log: a.Log, Now: a.Now}), nil
+	return onevent.New(a.on, onevent.Options{Environ: a.Environ, Transport: a.out.Transport(), Log: a.Log, Now: a.Now}), nil
 }

@@ -12,25 +12,25 @@ import (
 	"spate/internal/source"
 )
 
-// proxyVariables are the variables that make other programs connect through a proxy. The
-// upper-case names count too.
+// proxyVariables are the variables that name proxies for web servers. The upper-case names count
+// too.
 var proxyVariables = []string{"http_proxy", "https_proxy", "all_proxy"}
 
-// proxyVerbs are the verbs that always connect to other machines. Other verbs with --bind
-// connect only if an argument is a URL or a magnet link.
+// proxyVerbs are the verbs that connect to peers. Other verbs with --bind connect only if an argument
+// is a URL or a magnet link.
 var proxyVerbs = []string{"get", "publish", "seed", "serve"}
 
-// noteProxy prints a note if a variable asks for a proxy and cmd connects to other machines,
-// because spate uses no proxies.
+// noteProxy prints a note if a variable names a proxy and cmd makes connections that do not go through it: those to
+// peers and to UDP trackers, and those of the DHT.
 func (a *app) noteProxy(cmd *cobra.Command, args []string) {
 	bind := cmd.Flags().Lookup("bind")
-	if bind == nil || cmd.Name() == "tracker" || a.Getenv("no_proxy") == "*" || a.Getenv("NO_PROXY") == "*" {
+	if bind == nil || cmd.Name() == "tracker" {
 		return
 	}
 	if addr, err := netip.ParseAddr(bind.Value.String()); err == nil && addr.IsLoopback() {
 		return
 	}
-	if !slices.Contains(proxyVerbs, cmd.Name()) && !slices.ContainsFunc(args, leadsAway) {
+	if !slices.Contains(proxyVerbs, cmd.Name()) && !slices.ContainsFunc(args, leadsPast) {
 		return
 	}
 	var set []string
@@ -42,20 +42,15 @@ func (a *app) noteProxy(cmd *cobra.Command, args []string) {
 			}
 		}
 	}
-	switch len(set) {
-	case 0:
-	case 1:
-		a.Notef("%s is set, but spate connects directly", set[0])
-	default:
-		a.Notef("%s are set, but spate connects directly", strings.Join(set, " and "))
+	is := "is"
+	if len(set) > 1 {
+		is = "are"
 	}
+	a.Notef("%s %s used for web servers; peers, UDP trackers and the DHT are reached directly, unless --proxy is given", strings.Join(set, " and "), is)
 }
 
-// leadsAway reports whether an argument is a magnet link, or a URL of another machine.
-func leadsAway(arg string) bool {
+// leadsPast reports whether an argument is a magnet link or the URL of a UDP tracker on another machine.
+func leadsPast(arg string) bool {
 	u, err := url.Parse(source.Unquote(arg))
-	if err != nil || u.Scheme == "magnet" {
-		return err == nil
-	}
-	return u.Host != "" && !netguard.LocalHost(u.Hostname())
+	return err == nil && (u.Scheme == "magnet" || u.Scheme == "udp" && !netguard.LocalHost(u.Hostname()))
 }

@@ -279,7 +279,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 			return err
 		}
 	}
-	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
+	a.Notef("seeding %s%s; Ctrl-C stops", units.Plural(len(releases), "release"), peersOn(p.PeerAddr()))
 	s := a.newStatus(p.Session())
 	defer s.finish()
 	s.story = p.Story

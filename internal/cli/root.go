@@ -14,6 +14,7 @@ import (
 	"spate/internal/classic"
 	"spate/internal/fault"
 	"spate/internal/onevent"
+	"spate/internal/proxy"
 	"spate/internal/schedule"
 	"spate/internal/term"
 )
@@ -26,6 +27,8 @@ type app struct {
 	config  string            // --config
 	on      []onevent.Rule    // of the settings file
 	windows []schedule.Window // of the settings file
+	proxy   proxyValue        // --proxy
+	out     *proxy.Outgoing
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption can be resumed: exit code 7
@@ -120,6 +123,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.config, "config", "", "read settings from `FILE` (default ~/.config/spate/spate.toml)")
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
+	a.addProxyFlags(root)
 	tidy(root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
 		cmd, rest, err := root.Find(args)
@@ -151,13 +155,16 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) { a.given = append(a.given, f.Name) })
+	a.proxy.typed = len(a.proxy.out) > 0
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
 	a.SetLevel()
 	a.started.Store(true)
-	a.noteProxy(cmd, args)
-	return nil
+	if err := a.chooseProxy(cmd, args); err != nil {
+		return err
+	}
+	return a.lookUpPeers(cmd.Context(), cmd.Flags())
 }
 
 func (a *app) execute(ctx context.Context) error {

@@ -37,7 +37,11 @@ func TestSampleSettings(t *testing.T) {
 	if rules, err := parseOn("spate.toml", tree, b); err != nil || len(rules) != 2 {
 		t.Errorf("%d rules: %v", len(rules), err)
 	}
-	for table, cmd := range map[string]*cobra.Command{"serve": newApp(Env{}).serveCmd(), "site": newApp(Env{}).siteExportCmd()} {
+	serve, _, err := newApp(Env{}).root().Find([]string{"serve"}) // the root adds --proxy
+	if err != nil {
+		t.Fatal(err)
+	}
+	for table, cmd := range map[string]*cobra.Command{"serve": serve, "site": newApp(Env{}).siteExportCmd()} {
 		settings, _ := tree[table].(map[string]any)
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			v, ok := settings[f.Name]

@@ -67,7 +67,7 @@ func isTracker(arg string) bool {
 
 // scrapeAll asks the tracker at url, or if url is empty the trackers that each of args names.
 func (a *app) scrapeAll(ctx context.Context, url string, args []string, opt *sourceFlags, timeout time.Duration) error {
-	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: timeout})
+	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Proxy: a.out.Chooser(), Timeout: timeout})
 	if err != nil {
 		return fault.Usagef("%w", err)
 	}

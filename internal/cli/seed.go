@@ -77,7 +77,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if err := env.PrepareState(a.stateDir(opt.state)); err != nil {
 		return err
 	}
-	if len(files) > manyTorrents && len(opt.peers) == 0 {
+	if len(files) > manyTorrents && len(opt.peers.addrs) == 0 {
 		return a.seedMany(ctx, args, files, opt)
 	}
 	state := a.downloadState(opt.state)
@@ -223,7 +223,7 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 // seedReady prints that the session listens.
 func (a *app) seedReady(c *daemon.Session, jobs []*seedJob, news *reachNews) error {
 	if !a.JSON {
-		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.PeerAddr())
+		a.Notef("seeding %s%s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), on(c.PeerAddr()))
 		return nil
 	}
 	r := readyEvent{Event: "ready", PeerAddr: c.PeerAddr(), Torrents: len(jobs)}

@@ -98,7 +98,7 @@ func nameOf(args []string) string {
 // ready prints that the session listens.
 func (m *manySeeds) ready(news *reachNews) error {
 	if !m.app.JSON {
-		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.PeerAddr())
+		m.app.Notef("seeding %s%s; Ctrl-C stops", units.Plural(m.total, "torrent"), on(m.c.PeerAddr()))
 		return nil
 	}
 	return news.print(m.c.Reach(), func(s *reach.Status) error {

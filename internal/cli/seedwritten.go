@@ -60,7 +60,7 @@ func (a *app) addSeed(c *daemon.Session, j *seedJob, opt *seedOptions) (err erro
 			return nil
 		}
 	}
-	j.t, err = c.Add(j.mi, torrent.AddOptions{ResumeDir: j.claim.ResumeDir, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
+	j.t, err = c.Add(j.mi, torrent.AddOptions{ResumeDir: j.claim.ResumeDir, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers.addrs})
 	return fault.WithHint(err, j.file)
 }
 

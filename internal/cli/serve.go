@@ -359,7 +359,7 @@ func (v *serveView) Ready() error {
 	if err := a.Printf("%s\n", termsafe.Line(e.PageURL)); err != nil {
 		return err
 	}
-	a.Notef("serving %s, peers on %s; Ctrl-C stops", units.Plural(total, "release"), d.PeerAddr())
+	a.Notef("serving %s%s; Ctrl-C stops", units.Plural(total, "release"), peersOn(d.PeerAddr()))
 	return nil
 }
 

@@ -122,7 +122,7 @@ func (a *app) printStatus(s api.Status) error {
 	}
 	t := s.Totals
 	facts := [][2]string{
-		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
+		{"site", s.PublicURL}, {"listens", listens(&s)},
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"reachable", s.Reach.String()}, {"web seed", s.WebSeed},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},

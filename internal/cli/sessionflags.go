@@ -80,7 +80,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up.rateValue), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
 			Encryption: torrent.Encryption(s.encrypt), NoRanges: s.noRanges,
 		},
-		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP, NoWebRTC: s.noWebRTC,
+		AnyPort: s.peerPort < 0, Peers: s.peers.addrs, NoLSD: s.noLSD, NoUTP: s.noUTP || s.over == onlyTCP, NoWebRTC: s.noWebRTC,
 		NoDHT: s.noDHT, NoDHTAnnounce: s.unseen, DHTBootstrap: s.dhtNodes, IPFilter: s.ipFilter, NoUplink: s.up.given,
 	}
 	c.Options.NoTCP = s.over == onlyUTP
@@ -112,7 +112,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 
 // daemonEnv returns the environment for package daemon.
 func (a *app) daemonEnv() *daemon.Env {
-	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Notef: a.Notef, Warnf: a.Warnf}
+	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Out: a.out, Notef: a.Notef, Warnf: a.Warnf}
 }
 
 // openSession starts the engine of get or seed. The caller has prepared the state directory. told

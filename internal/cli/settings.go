@@ -73,7 +73,12 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		var bad error
 		flags.VisitAll(func(f *pflag.Flag) {
 			v, ok := l.values[f.Name]
-			if _, table := v.(map[string]any); !ok || table || f.Changed || bad != nil {
+			if p, isProxy := f.Value.(*proxyValue); ok && isProxy {
+				v, ok = p.lacking(v)
+			} else if f.Changed {
+				return
+			}
+			if _, table := v.(map[string]any); !ok || table || bad != nil {
 				return
 			}
 			if err := setFlag(flags, f, v); err != nil {
@@ -103,7 +108,8 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := varOf(f.Name)
 		val, ok := a.LookupEnv(name)
-		if !ok || f.Changed || bad != nil || f.Name == "help" || serviceVar(a.Environ, name) {
+		_, isProxy := f.Value.(*proxyValue)
+		if !ok || f.Changed && !isProxy || bad != nil || f.Name == "help" || serviceVar(a.Environ, name) {
 			return
 		}
 		if blank(val) {
@@ -121,6 +127,11 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 				list = append(list, w)
 			}
 			v = list
+		}
+		if p, isProxy := f.Value.(*proxyValue); isProxy {
+			if v, ok = p.lacking(v); !ok {
+				return
+			}
 		}
 		if err := setFlag(flags, f, v); err != nil {
 			bad = fault.Usagef("variable %s: %w", name, err)
@@ -156,15 +167,15 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	return path, tree, b, filetrust.Check(path, kind, a.Warnf)
 }
 
-// hasSecret reports whether settings contain a secret: the token of an API, or the key that signs
-// what is posted for an event.
+// hasSecret reports whether settings contain a secret: the token of an API, the key that signs
+// what is posted for an event, or the password of a proxy.
 func hasSecret(v any) bool {
 	switch v := v.(type) {
 	case []any:
 		return slices.ContainsFunc(v, hasSecret)
 	case map[string]any:
 		for name, one := range v {
-			if name == "api-token" || name == "secret" || hasSecret(one) {
+			if name == "api-token" || name == "secret" || hasSecret(one) || name == "proxy" && proxySecret(one) {
 				return true
 			}
 		}

@@ -20,7 +20,7 @@ import (
 // sources returns a resolver for SOURCE arguments. Its connections come from bind if bind is
 // valid.
 func (a *app) sources(bind netip.Addr) *source.Resolver {
-	return &source.Resolver{Stdin: a.Stdin, Bind: bind, Log: a.Log, Notef: a.Notef}
+	return &source.Resolver{Stdin: a.Stdin, Bind: bind, Proxy: a.out.Chooser(), Log: a.Log, Notef: a.Notef}
 }
 
 // sourceFlags are the flags of the verbs that take a SOURCE.

@@ -26,7 +26,6 @@ type trackerFlags struct {
 	accessLog     string
 	interval      time.Duration
 	budget        int
-	proxies       []string
 	proxyProtocol bool
 	wsOrigins     []string
 }
@@ -40,7 +39,6 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&t.interval, "interval", 0, "ask peers to announce every `TIME` (default: 1m to 1h)")
 	f.IntVar(&t.budget, "announce-budget", 0, "shorten intervals up to `N` announces a second (default: 500)")
 	f.StringVar(&t.accessLog, "access-log", "", "log each announce to this `FILE`, as JSON")
-	f.StringArrayVar(&t.proxies, "proxy", nil, "trust client addresses from proxies in `NET`; repeatable")
 	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "expect the PROXY protocol from those proxies")
 	f.StringArrayVar(&t.wsOrigins, "ws-origin", nil, "let only pages of `ORIGIN` use WebSocket; repeatable")
 }
@@ -55,10 +53,10 @@ func (t *trackerFlags) url() (*url.URL, error) {
 
 // node converts the flags to the configuration of a tracker node. state is its state directory.
 func (a *app) trackerNode(t *trackerFlags, state string) (c daemon.TrackerNodeConfig, err error) {
-	if t.proxyProtocol && len(t.proxies) == 0 {
+	if t.proxyProtocol && len(a.proxy.nets) == 0 {
 		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only named proxies are trusted")
 	}
-	if c.Server.Proxies, err = prefixes("--proxy", t.proxies); err != nil {
+	if c.Server.Proxies, err = prefixes("--proxy", a.proxy.nets); err != nil {
 		return c, err
 	}
 	if c.Privacy, err = trackerlog.ParsePrivacy(t.privacy); err != nil {

@@ -34,6 +34,7 @@ type authority struct {
 func (e *Env) newACME(t *HTTPSConfig, state string, template certmagic.ACMEIssuer, onEvent func(context.Context, string, map[string]any) error) (*authority, error) {
 	silent := zap.NewNop() // onEvent logs the important events
 	template.CA, template.Email, template.Agreed, template.Logger = t.CA, t.Email, true, silent
+	template.HTTPProxy = e.Out.ForRequest
 	if template.CA == "" {
 		template.CA = certmagic.LetsEncryptProductionCA
 	}
@@ -54,6 +55,7 @@ func (e *Env) newACME(t *HTTPSConfig, state string, template certmagic.ACMEIssue
 	})
 	a.config = certmagic.New(a.cache, certmagic.Config{
 		Storage: &certmagic.FileStorage{Path: a.store},
+		OCSP:    certmagic.OCSPConfig{HTTPProxy: e.Out.ForRequest},
 		Logger:  silent, OnEvent: onEvent,
 	})
 	a.issuer = certmagic.NewACMEIssuer(a.config, template)

@@ -22,7 +22,11 @@ func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
 		t.trackerNode.table.Unpin(ih)
 		return nil
 	}
-	if err := t.trackerNode.table.Pin(ih, t.address().origins...); err != nil {
+	origins := t.address().origins
+	if origins[0].Port() == 0 { // nobody can connect to this process
+		origins = nil
+	}
+	if err := t.trackerNode.table.Pin(ih, origins...); err != nil {
 		t.trackerNode.server.Disallow(ih)
 		return err
 	}

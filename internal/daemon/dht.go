@@ -203,7 +203,7 @@ func (d *dhtSource) resolveOne(ctx context.Context, name string) {
 // network.
 func (s *Session) SearchInDHT(infoHash spate.InfoHash) stall.DHT {
 	nodes, on := s.DHTNodes()
-	return stall.DHT{On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
+	return stall.DHT{Proxy: s.env.Proxy(), OnlyWeb: s.env.OnlyWeb(), On: on, Local: s.Local, Nodes: nodes, Searched: on && s.nodes.announcer.Searched(infoHash)}
 }
 
 // DHTNodes returns the number of nodes of the DHT that answer this process, and whether it takes

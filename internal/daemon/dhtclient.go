@@ -30,6 +30,9 @@ type DHTClient struct {
 
 // OpenDHT starts a DHT node for one command and waits until it can search. The caller closes it.
 func (e *Env) OpenDHT(ctx context.Context, c DHTConfig) (*DHTClient, error) {
+	if at := e.Proxy(); at != "" {
+		return nil, fault.New(fault.Usage, "remove the proxy for this command, if it may connect directly", "the DHT uses UDP, which does not go through the proxy %s", at)
+	}
 	opt := dht.Options{Bootstrap: c.Bootstrap, ReadOnly: true, Log: e.Log}
 	if len(c.Bootstrap) == 0 {
 		if c.Bind.IsLoopback() {

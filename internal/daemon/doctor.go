@@ -12,7 +12,7 @@ import (
 
 // Network returns what the session knows about its ports, the router and the DHT.
 func (s *Session) Network() doctor.Network {
-	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), NoTCP: s.noTCP, UDP: s.udp != nil, Reach: s.Reach()}
+	n := doctor.Network{Bind: s.bind, PeerPort: s.PeerPort(), NoTCP: s.noTCP, UDP: s.udp != nil, Reach: s.Reach(), Proxy: s.env.Proxy()}
 	if s.ports != nil {
 		st := s.ports.Status()
 		n.Asked, n.IPv4, n.IPv6 = true, st.IPv4, st.IPv6
@@ -74,7 +74,7 @@ func (d *Daemon) Checked() *doctor.Report {
 	return d.checks.last
 }
 
-// Check checks this machine and the ports of the daemon. It asks no server. It logs each finding
+// Check checks this machine and the ports of the daemon. It asks no server but a proxy. It logs each finding
 // after which something should be done, once while it persists.
 func (d *Daemon) Check() *doctor.Report {
 	c := &d.checks
@@ -84,7 +84,7 @@ func (d *Daemon) Check() *doctor.Report {
 	r := &doctor.Report{Checked: d.env.Now().UTC()}
 	r.Findings = d.env.Machine(bind, doctor.ProbeDir("state directory", d.conf.State)).Findings()
 	r.Findings = append(r.Findings, doctor.Finding{Check: "site-port", Level: doctor.OK, Text: "the site listens on " + d.HTTPAddr()})
-	r.Findings = append(r.Findings, d.session.Network().Findings()...)
+	r.Findings = append(append(r.Findings, d.env.proxyFindings(d.life, bind)...), d.session.Network().Findings()...)
 	if why := d.ShutOut(); why != "" {
 		r.Findings = append(r.Findings, doctor.Finding{Check: "reachable", Level: doctor.Warn, Text: why, Advice: "forward the port of the peers (TCP and UDP) to this machine"})
 	}

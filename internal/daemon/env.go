@@ -7,14 +7,18 @@ package daemon
 import (
 	"log/slog"
 	"time"
+
+	"spate/internal/proxy"
 )
 
-// Env holds what the parts of this package need from the calling program. All fields are
+// Env holds what the parts of this package need from the calling program. All fields but Out are
 // required.
 type Env struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 	Getenv func(name string) string
-	Notef  func(format string, args ...any) // prints a note for the user
-	Warnf  func(format string, args ...any) // prints a warning for the user
+	// Out says through which proxies connections leave; nil: all are direct.
+	Out   *proxy.Outgoing
+	Notef func(format string, args ...any) // prints a note for the user
+	Warnf func(format string, args ...any) // prints a warning for the user
 }

@@ -27,6 +27,9 @@ type ownTracker struct {
 	addr netip.AddrPort  // the address of this process's seed
 }
 
+// outsideInterval is the interval at which a process that is not in the swarm asks its own tracker for the counts.
+const outsideInterval = time.Minute
+
 // set adds the announce URLs of the tracker node, and sets the address of the seed. Torrents of
 // this process that contain a former URL stay in the table of this process.
 func (o *ownTracker) set(urls []string, addr netip.AddrPort) {
@@ -65,6 +68,10 @@ func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.Anno
 	o.mu.Unlock()
 	if !own {
 		return o.next.Announce(ctx, url, req)
+	}
+	if addr.Port() == 0 { // nobody can connect to this process; it connects to peers that announce: see callback
+		seeds, leechers, completed, _ := o.table.Scrape(o.now(), req.InfoHash)
+		return &tracker.AnnounceResponse{Interval: outsideInterval, Complete: int(seeds), Incomplete: int(leechers), Downloaded: int(completed)}, nil
 	}
 	var rep swarm.Reply
 	err := o.table.Announce(o.now(), &swarm.Request{

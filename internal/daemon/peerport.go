@@ -34,7 +34,7 @@ func (e *Env) newSession(opt torrent.Options, use portUse, anyPort bool) (*torre
 		}
 		return nil, nil, listenError(port.Err, "the seed", network, peerAddr(opt.Bind, port.First), "peer-port")
 	}
-	if err == nil && udp == nil {
+	if err == nil && udp == nil && !opt.NoListen {
 		e.Log.Debug("the UDP port of the peers is in use; peers connect by TCP only, and announces to UDP trackers leave from other ports", "port", s.PeerPort())
 	}
 	return s, udp, err

@@ -100,7 +100,7 @@ func (p *Publisher) findAddress(ctx context.Context) *publicAddress {
 	if named {
 		port = p.session.AdvertisedPort()
 	}
-	a.origins = originAddrs(ctx, p.conf.Session.Options.Bind, local, named, port)
+	a.origins = originAddrs(ctx, p.env.resolver(), p.conf.Session.Options.Bind, local, named, port)
 	if at := router.Reached(p.session.peerProtocol(), p.session.PeerPort()); at.IsValid() && !slices.Contains(a.origins, at) {
 		a.origins = append([]netip.AddrPort{at}, a.origins...)
 		if other.IsValid() {

@@ -112,7 +112,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
 		return err
 	}
-	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil && behindNAT(c.Session.Options.Bind)); err != nil {
+	if p.addressHTTPS, err = env.openAddressHTTPS(&c.HTTPS, c.State, c.Session.PortMap != nil && env.Out.Only() == nil && behindNAT(c.Session.Options.Bind)); err != nil {
 		return err
 	}
 	c.TrackerNode.Server.OnlyAllowed, c.TrackerNode.Server.STUN = true, true
@@ -168,6 +168,7 @@ func (p *Publisher) open(ctx context.Context) error {
 func (p *Publisher) openSession(ctx context.Context) error {
 	p.own = &ownTracker{table: p.trackerNode.table, now: p.env.Now, urls: map[string]bool{}}
 	c := p.conf.Session
+	p.env.useProxy(&c)
 	c.Options.ResumeDir = p.conf.resumeDir()
 	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
 		p.own.next = next

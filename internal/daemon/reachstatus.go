@@ -14,6 +14,9 @@ import (
 
 // Reach returns what the process knows about whether others on the internet can connect.
 func (s *Session) Reach() reach.Status {
+	if at := s.env.Proxy(); at != "" {
+		return throughProxy(at)
+	}
 	if !s.askable() {
 		return reach.Status{}
 	}

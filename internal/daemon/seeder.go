@@ -58,8 +58,9 @@ const lookupTime = 5 * time.Second
 
 // originAddrs returns the addresses under which peers reach the seed of this process, at least
 // one: the bind address, or else the addresses of the host of the public URL if named is set,
-// or else the addresses of this machine for the internet.
-func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool, port uint16) []netip.AddrPort {
+// or else the addresses of this machine for the internet. names
+// looks up that host.
+func originAddrs(ctx context.Context, names *net.Resolver, bind netip.Addr, base *url.URL, named bool, port uint16) []netip.AddrPort {
 	var addrs []netip.Addr
 	switch a, err := netip.ParseAddr(base.Hostname()); {
 	case bind.IsValid() && !bind.IsUnspecified():
@@ -72,7 +73,7 @@ func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool
 	case named:
 		ctx, cancel := context.WithTimeout(ctx, lookupTime)
 		defer cancel()
-		addrs, _ = net.DefaultResolver.LookupNetIP(ctx, "ip", base.Hostname())
+		addrs, _ = names.LookupNetIP(ctx, "ip", base.Hostname())
 	}
 	if len(addrs) == 0 {
 		addrs = outwardAddrs()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -25,13 +26,13 @@ func TestOriginAddrs(t *testing.T) {
 		{addr("0.0.0.0"), "http://[2001:db8::1]:1", true, "[2001:db8::1]:7"},
 	} {
 		base, _ := url.Parse(c.base)
-		got := originAddrs(context.Background(), c.bind, base, c.named, 7)
+		got := originAddrs(context.Background(), net.DefaultResolver, c.bind, base, c.named, 7)
 		if got[0].String() != c.want || c.named && len(got) > 1 {
 			t.Errorf("bind %v, %s, named %v: %v, want %s", c.bind, c.base, c.named, got, c.want)
 		}
 	}
 	none, _ := url.Parse("http://0.0.0.0:1")
-	if got := originAddrs(context.Background(), netip.Addr{}, none, false, 7); len(got) == 0 || got[0].Port() != 7 {
+	if got := originAddrs(context.Background(), net.DefaultResolver, netip.Addr{}, none, false, 7); len(got) == 0 || got[0].Port() != 7 {
 		t.Errorf("without an address: %v", got)
 	}
 }

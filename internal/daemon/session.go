@@ -80,6 +80,7 @@ type Session struct {
 
 // OpenSession starts an engine.
 func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
+	env.useProxy(&c)
 	opt := c.Options
 	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
 		return nil, fault.WithSetting(err, "state")
@@ -98,7 +99,7 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 		}
 	}()
 	trk, err := trackerclient.New(trackerclient.Options{
-		LocalAddr: opt.Bind, Timeout: c.TrackerTimeout,
+		LocalAddr: opt.Bind, Timeout: c.TrackerTimeout, Proxy: env.Out.Chooser(),
 		DialUDP: func(_ context.Context, _, address string) (net.Conn, error) { return dialTracker(udp, address) },
 	})
 	if err != nil {
@@ -106,7 +107,9 @@ func OpenSession(env *Env, c SessionConfig) (_ *Session, err error) {
 	}
 	seen := &seenAddr{Announcer: trk, now: env.Now}
 	opt.Announcer, opt.Log = seen, env.Log
-	opt.DialBackUDP = dialBackSender(opt.Bind)
+	if env.Out.Only() == nil {
+		opt.DialBackUDP = dialBackSender(opt.Bind)
+	}
 	if c.WrapAnnouncer != nil {
 		opt.Announcer = c.WrapAnnouncer(seen)
 	}
@@ -187,6 +190,9 @@ func (s *Session) run(ctx context.Context, local *lsd.Service) {
 	if s.ports != nil {
 		wg.Go(func() { s.ports.Run(ctx) })
 	}
+	if at := s.env.Proxy(); at != "" && s.onReach != nil {
+		s.onReach(throughProxy(at))
+	}
 	if s.askable() {
 		wg.Go(func() { s.watchReach(ctx, s.onReach) })
 		wg.Go(func() { s.askPeers(ctx) })
@@ -240,5 +246,10 @@ func (s *Session) Stop() {
 	})
 }
 
-// PeerAddr returns the address under which peers reach the engine.
-func (s *Session) PeerAddr() string { return s.Addr().String() }
+// PeerAddr returns the address under which peers reach the engine, or "" if it does not listen.
+func (s *Session) PeerAddr() string {
+	if at := s.Addr(); at.IsValid() {
+		return at.String()
+	}
+	return ""
+}

@@ -120,7 +120,7 @@ func (d *Daemon) openTorrents(c TorrentsConfig) error {
 	t := &Torrents{
 		env: d.env, session: d.session, store: torrentStore{dir: filepath.Join(state, "torrents")}, claims: filepath.Join(state, "get"), state: state, conf: c,
 		folders: folderRules{folders: c.Folders, unnamed: filepath.Join(state, "downloads"), state: state, watched: d.conf.Folders},
-		sources: source.Resolver{Bind: d.conf.Session.Options.Bind, Log: d.env.Log, Notef: d.env.Notef},
+		sources: source.Resolver{Bind: d.conf.Session.Options.Bind, Proxy: d.env.Out.Chooser(), Log: d.env.Log, Notef: d.env.Notef},
 		rescan:  d.conf.Rescan, settle: d.conf.Settle,
 		work: make(chan struct{}, 1), checks: make(chan struct{}, maxChecks), previews: make(chan struct{}, maxPreviews), by: map[spate.InfoHash]*addedTorrent{}, entering: map[spate.InfoHash]bool{},
 	}

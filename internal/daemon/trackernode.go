@@ -85,6 +85,7 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 			return nil, err
 		}
 	}
+	e.checkByProxy(c.Server.NATCheck)
 	opt, stats := c.Server, c.Stats
 	defer func() {
 		if err != nil {

@@ -16,6 +16,7 @@ type Network struct {
 	Bind     netip.Addr // the local address of the session; the zero Addr: any
 	PeerPort uint16     // 0: the session does not listen
 	NoTCP    bool       // peers connect by uTP only
+	Proxy    string     // the proxy that carries all connections; "": none
 	UDP      bool       // the session has the UDP port of the same number too
 
 	Asked      bool           // the router was asked for mappings
@@ -43,9 +44,22 @@ func Reached(process string, s reach.Status) Finding {
 	return about("reachable", process, "it does not know whether others can connect").as(Note, "")
 }
 
+// ThroughProxy judges the proxy that carries all connections. err is the error of a connection to it.
+func ThroughProxy(at string, err error) Finding {
+	if err != nil {
+		return Finding{Check: "proxy", Level: Fail, Text: err.Error(), Advice: "start the proxy, or correct --proxy; nothing is sent without it"}
+	}
+	return about("proxy", "", "%s answers; all connections go through it", at)
+}
+
 // ports judges the ports of the peers.
 func (n Network) ports() []Finding {
 	switch {
+	case n.Proxy != "":
+		return []Finding{
+			about("peer-port", "", "not open, because nobody can connect through the proxy %s", n.Proxy).as(Note, ""),
+			about("reachable", "", "no: %s", n.Reach.Problem).as(Note, ""),
+		}
 	case n.PeerPort == 0:
 		return []Finding{about("peer-port", "", "this process does not listen, so that no peer can connect").as(Note, "")}
 	case n.NoTCP:
@@ -61,7 +75,7 @@ func (n Network) ports() []Finding {
 func (n Network) router() []Finding {
 	f := n.IPv4
 	switch {
-	case n.Bind.IsLoopback():
+	case n.Bind.IsLoopback(), n.Proxy != "":
 		return nil
 	case n.Reach.Confirmed:
 		return append(n.mapped(), about("reachable", "", "peers of the internet have connected"))
@@ -121,6 +135,9 @@ func (n Network) pinholes() []Finding {
 
 // nodes judges the table of the DHT.
 func (n Network) nodes() []Finding {
+	if n.Proxy != "" {
+		return []Finding{about("dht", "", "off, because UDP does not go through the proxy").as(Note, "")}
+	}
 	if n.DHT == nil {
 		return []Finding{about("dht", "", "the DHT is not used (--no-dht, or bound to loopback)").as(Note, "")}
 	}

@@ -44,7 +44,7 @@ func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 }
 
 func newWeb(t *testing.T) *Web {
-	w := NewWeb(loopback, nil, time.Now)
+	w := NewWeb(loopback, nil, time.Now, nil)
 	t.Cleanup(w.Close)
 	return w
 }

@@ -14,6 +14,7 @@ import (
 
 	"spate"
 	"spate/internal/netguard"
+	"spate/internal/proxy"
 	"spate/internal/units"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
@@ -23,6 +24,7 @@ import (
 type Trackers struct {
 	Bind  netip.Addr    // the local address of connections; the zero Addr: any
 	Names *net.Resolver // nil: that of package net
+	Proxy proxy.Chooser // chooses the proxies of requests; nil: all are direct
 	// IPv4 and IPv6 are the local addresses of packets to the internet; not valid: no route.
 	IPv4, IPv6 netip.Addr
 	// Port is the port that is announced. It must not be that of a process that takes part in the
@@ -53,11 +55,23 @@ func (t *Trackers) Check(ctx context.Context, rawURL string, ih spate.InfoHash) 
 	if err != nil {
 		return []Finding{about("tracker", name, "the URL cannot be parsed").as(Fail, "correct or remove the URL: spate edit")}
 	}
-	ways, out := t.ways(ctx, name, u.Hostname())
+	if t.offBehindProxy(u) {
+		return []Finding{about("tracker", name, "not asked, because UDP does not go through the proxy").as(Note, "")}
+	}
+	ways, out := t.ways(ctx, name, u)
 	for _, w := range ways {
 		out = append(out, t.ask(ctx, name, rawURL, ih, w))
 	}
 	return out
+}
+
+// offBehindProxy reports whether a tracker speaks UDP, and a proxy carries all connections.
+func (t *Trackers) offBehindProxy(u *url.URL) bool {
+	if t.Proxy == nil || u.Scheme != "udp" {
+		return false
+	}
+	via, err := t.Proxy(u)
+	return via != nil || err != nil
 }
 
 // Served reports whether findings of Check say that the tracker has answered an announce.
@@ -79,7 +93,7 @@ func (t *Trackers) CheckAgain(ctx context.Context, rawURL string, ih spate.InfoH
 	if err != nil {
 		return f, nil
 	}
-	ways, _ := t.ways(ctx, name, u.Hostname())
+	ways, _ := t.ways(ctx, name, u)
 	for _, w := range ways {
 		resp, _, err := t.announce(ctx, rawURL, ih, w, latePeers)
 		switch {
@@ -103,7 +117,10 @@ func (t *Trackers) Scrape(ctx context.Context, rawURL string, ih spate.InfoHash)
 	if err != nil {
 		return t.Check(ctx, rawURL, ih) // which asks nobody
 	}
-	ways, out := t.ways(ctx, name, u.Hostname())
+	if t.offBehindProxy(u) {
+		return t.Check(ctx, rawURL, ih)
+	}
+	ways, out := t.ways(ctx, name, u)
 	for _, w := range ways {
 		c, err := t.client(w)
 		if err != nil {
@@ -133,11 +150,17 @@ func (t *Trackers) Scrape(ctx context.Context, rawURL string, ih spate.InfoHash)
 // client returns a client that asks trackers in one way.
 func (t *Trackers) client(w way) (*trackerclient.Client, error) {
 	timeout := cmp.Or(t.Timeout, 15*time.Second)
-	return trackerclient.New(trackerclient.Options{LocalAddr: w.local, Resolver: t.Names, Timeout: timeout, UDPTimeout: timeout / 4})
+	return trackerclient.New(trackerclient.Options{LocalAddr: w.local, Resolver: t.Names, Proxy: t.Proxy, Timeout: timeout, UDPTimeout: timeout / 4})
 }
 
 // ways returns the address families over which a tracker is asked, and findings about the others.
-func (t *Trackers) ways(ctx context.Context, name, host string) (ways []way, out []Finding) {
+func (t *Trackers) ways(ctx context.Context, name string, u *url.URL) (ways []way, out []Finding) {
+	host := u.Hostname()
+	if t.Proxy != nil {
+		if via, err := t.Proxy(u); via != nil || err != nil { // the proxy resolves the name
+			return []way{{" through the proxy", t.Bind}}, nil
+		}
+	}
 	_, err := netip.ParseAddr(host)
 	if err == nil || t.Bind.IsValid() || netguard.LocalHost(host) {
 		return []way{{"", t.Bind}}, nil

@@ -15,6 +15,7 @@ import (
 
 	"spate"
 	"spate/internal/netguard"
+	"spate/internal/proxy"
 )
 
 // Limits of a request.
@@ -29,15 +30,16 @@ const (
 type Web struct {
 	now    func() time.Time
 	client *netguard.Client
+	via    proxy.Chooser
 	roots  *x509.CertPool // the trusted certificates; nil: those of the system
 }
 
-// NewWeb returns a Web whose connections come from bind, if it is valid. A nil resolver is that of
-// package net.
-func NewWeb(bind netip.Addr, names *net.Resolver, now func() time.Time) *Web {
-	w := &Web{now: now}
+// NewWeb returns a Web whose connections come from bind, if it is valid, and go through the proxies that via
+// chooses, if it is not nil. A nil resolver is that of package net.
+func NewWeb(bind netip.Addr, names *net.Resolver, now func() time.Time, via proxy.Chooser) *Web {
+	w := &Web{now: now, via: via}
 	w.client = netguard.NewClient(netguard.ClientOptions{
-		Dialer: netguard.Dialer{LocalAddr: bind, OnlyLoopback: bind.IsLoopback(), Resolver: names, Timeout: dialTimeout},
+		Dialer: netguard.Dialer{LocalAddr: bind, OnlyLoopback: bind.IsLoopback(), Resolver: names, Timeout: dialTimeout, Proxy: via},
 		Transport: func() *http.Transport {
 			return &http.Transport{
 				DisableKeepAlives: true, DisableCompression: true, ForceAttemptHTTP2: true,

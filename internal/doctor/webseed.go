@@ -52,7 +52,7 @@ func (w *Web) WebSeed(ctx context.Context, mi *metainfo.MetaInfo, rawURL string,
 		return out, clock
 	}
 	out = append(out, w.head(ctx, u, mi.Info.Files[file].Length)...)
-	return append(out, w.samples(ctx, mi, src, webseed.Options{Bind: bind, Resolver: names, UserAgent: "spate/" + spate.Version})...), clock
+	return append(out, w.samples(ctx, mi, src, webseed.Options{Bind: bind, Resolver: names, Proxy: w.via, UserAgent: "spate/" + spate.Version})...), clock
 }
 
 // largestFile returns the index of the largest file with data, or -1 if there is none.

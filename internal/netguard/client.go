@@ -27,12 +27,20 @@ import (
 // https to http only if ClientOptions.Checked is set. The reach of the next request is
 // narrowed by [From] of the connection's address. A redirect keeps the headers of the
 // request, such as Range. Client sends the user name and password of a URL only to the host
-// of that URL, and uses no proxies.
+// of that URL. The dialer's Proxy chooses the proxy of each request; HTTP proxies get requests for http URLs
+// themselves.
 type Client struct {
 	opt ClientOptions
 
 	mu         sync.Mutex
-	transports map[Reach]*http.Transport // guarded by mu
+	transports map[route]*http.Transport // guarded by mu
+}
+
+// route is what requests have in common that may use one connection.
+type route struct {
+	within  Reach
+	via     string // the URL of the proxy; "": none
+	forward bool   // see forwards
 }
 
 // MaxRedirects bounds the redirects of one request.
@@ -53,7 +61,7 @@ type ClientOptions struct {
 	// Network is "tcp", "tcp4" or "tcp6". The empty string means "tcp".
 	Network string
 	// Transport returns a new transport with limits and TLS settings. Client calls it once
-	// for each reach, and replaces the dial functions and the proxy. Nil means the defaults
+	// for each reach and proxy, and replaces the dial functions and the proxy. Nil means the defaults
 	// of package http.
 	Transport func() *http.Transport
 	// Checked says that a hash, which does not come from the server, checks all data. Redirects
@@ -72,7 +80,7 @@ func NewClient(opt ClientOptions) *Client {
 	if opt.Transport == nil {
 		opt.Transport = func() *http.Transport { return &http.Transport{} }
 	}
-	return &Client{opt: opt, transports: map[Reach]*http.Transport{}}
+	return &Client{opt: opt, transports: map[route]*http.Transport{}}
 }
 
 // Close closes the idle connections.
@@ -84,23 +92,27 @@ func (c *Client) Close() {
 	}
 }
 
-// transport returns the transport for requests with that reach. Each reach has its own
-// transport, so that a request never uses a connection to an address outside its reach.
-func (c *Client) transport(within Reach) *http.Transport {
+// transport returns the transport for requests with that reach, through the proxy at via if it is not nil. Each
+// reach has its own transport, so that a request never uses a connection to an address outside its reach.
+func (c *Client) transport(within Reach, via *url.URL, forward bool) *http.Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.transports[within]
+	key := route{within: within, forward: forward}
+	if via != nil {
+		key.via = via.String()
+	}
+	t := c.transports[key]
 	if t == nil {
 		t = c.opt.Transport()
 		t.Proxy, t.DialTLSContext = nil, nil
-		t.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
-			conn, err := c.opt.Dialer.DialContext(ctx, within, c.opt.Network, address)
-			if err != nil {
-				return nil, err
+		if via != nil {
+			c.throughProxy(t, within, via, forward)
+		} else {
+			t.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+				return asWeb(c.opt.Dialer.dialDirect(ctx, within, c.opt.Network, address))
 			}
-			return &webConn{Conn: conn}, nil
 		}
-		c.transports[within] = t
+		c.transports[key] = t
 	}
 	return t
 }
@@ -202,6 +214,16 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 	if err := checkURL(req.URL); err != nil {
 		return nil, netip.Addr{}, err
 	}
+	via, err := c.opt.Dialer.via(req.URL)
+	if err != nil {
+		return nil, netip.Addr{}, &ConnectError{err}
+	}
+	forward := forwards(via, req.URL)
+	if forward {
+		if err := checkForwarded(within, req.URL); err != nil {
+			return nil, netip.Addr{}, &ConnectError{err}
+		}
+	}
 	var at netip.Addr
 	var conn net.Conn
 	req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
@@ -212,7 +234,15 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 		password, _ := u.Password()
 		req.SetBasicAuth(u.Username(), password)
 	}
-	resp, err := c.transport(within).RoundTrip(req)
+	resp, err := c.transport(within, via, forward).RoundTrip(req)
+	if forward {
+		at = literal(req.URL.Hostname()) // the connection is that to the proxy, and serves several hosts
+		if err == nil {
+			if err = refusedByProxy(via, resp); err != nil {
+				return nil, at, &ConnectError{err}
+			}
+		}
+	}
 	switch {
 	case err != nil && conn == nil:
 		err = &ConnectError{err}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"spate/internal/proxy"
 )
 
 // Dialer connects to addresses within a reach. The zero value uses package net. Do not
@@ -30,8 +33,12 @@ type Dialer struct {
 	// Resolver resolves names. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
 	// Timeout bounds the time of DialContext without Dial, or of each call of Dial. 0 means
-	// no bound.
+	// no bound. Connections through a proxy have the bound of package proxy.
 	Timeout time.Duration
+	// Proxy chooses the proxies of connections. Nil means that all are direct. A connection through a
+	// proxy resolves no names here and ignores Dial, OnlyLoopback and Resolver; LocalAddr is then the local
+	// address of the connection to the proxy.
+	Proxy proxy.Chooser
 
 	interfaces func() ([]net.Addr, error) // replaces net.InterfaceAddrs in tests
 }
@@ -41,8 +48,21 @@ const maxAddrs = 4
 
 // DialContext connects to address "host:port" within a reach. network is "tcp" or "udp",
 // followed by 4 or 6 to allow only that family. If all addresses are refused, DialContext
-// sends no packet and returns an [*AddressError] in a [*net.OpError].
+// sends no packet and returns an [*AddressError] in a [*net.OpError]. It asks Proxy for the proxy of a
+// URL with the scheme "tcp" or "udp".
 func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
+	via, err := d.via(&url.URL{Scheme: network[:len("tcp")], Host: address})
+	switch {
+	case err != nil:
+		return nil, err
+	case via != nil:
+		return d.dialVia(ctx, via, within, network, address)
+	}
+	return d.dialDirect(ctx, within, network, address)
+}
+
+// dialDirect is DialContext without a proxy.
+func (d *Dialer) dialDirect(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
 	host, port, err := splitHostPort(address)
 	if err != nil {
 		return nil, err

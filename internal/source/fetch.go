@@ -16,6 +16,7 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/proxy"
 	"spate/internal/sockerr"
 	"spate/internal/units"
 )
@@ -124,11 +125,10 @@ func damaged(u *url.URL, err error) error {
 	return &temporaryError{err: fault.New(fault.Network, "", "%s: the answer is damaged: %w", u.Redacted(), err)}
 }
 
-// newFetcher returns a fetcher. The caller closes its client. The fetcher does not use proxies,
-// because connections to peers do not use them either.
+// newFetcher returns a fetcher. The caller closes its client.
 func (r *Resolver) newFetcher() *fetcher {
 	return &fetcher{within: netguard.ToChosen, retry: cmp.Or(r.retry, fetchRetry), notef: r.Notef, client: netguard.NewClient(netguard.ClientOptions{
-		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout},
+		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout, Proxy: r.Proxy},
 		Transport: fetchTransport,
 	})}
 }
@@ -188,6 +188,9 @@ func explainFetch(err error) error {
 		target, err = u.URL, u.Err
 	}
 	hint := ""
+	if down := proxy.Failed(err); down != nil {
+		return fault.New(fault.Network, "start the proxy or correct its URL; nothing is sent without it", "%s: %w", target, down)
+	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &temporaryError{err: fault.New(fault.Network, "", "%s: the server closed the connection inside the header of its answer", target)}

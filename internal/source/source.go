@@ -16,6 +16,7 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/proxy"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/signature"
@@ -50,6 +51,7 @@ type Resolver struct {
 	Stdin io.Reader     // read for the argument "-"
 	Bind  netip.Addr    // the local address of connections; may be invalid
 	Names *net.Resolver // resolves the hosts of URLs; nil is the resolver of package net
+	Proxy proxy.Chooser // the proxies of requests; nil: all are direct
 	Log   *slog.Logger  // nil discards
 	Notef func(format string, args ...any)
 

@@ -29,6 +29,7 @@ const (
 	Unreachable Cause = "unreachable" // no known peer can be connected to
 	NoPeers     Cause = "no_peers"    // a source answers, but names no peer
 	NoSource    Cause = "no_source"   // no source of peers answers, or there is none
+	Proxy       Cause = "proxy"       // the proxy that carries all connections fails, or has no way to peers
 )
 
 // Reason is why a download makes no progress.
@@ -64,6 +65,9 @@ type DHT struct {
 	On       bool // the DHT is asked for peers of the torrent
 	Nodes    int  // nodes that answer
 	Searched bool // nodes have answered a search for the torrent
+
+	Proxy   string // the proxy that carries all connections; "": none
+	OnlyWeb bool   // this proxy carries no connections to peers
 }
 
 // Times without data after which a stall is shown.
@@ -89,6 +93,7 @@ func (r *Reason) After() time.Duration {
 // says.
 func FactsOf(s torrent.Stall, st *torrent.Stats, mi *metainfo.MetaInfo, port uint16, dht DHT) *Facts {
 	f := &Facts{Stall: s, Trackers: st.Trackers, WebSeeds: st.WebSeeds, WebNamed: len(mi.WebSeeds) + len(mi.HTTPSeeds), Port: port}
+	f.DHT = DHT{Proxy: dht.Proxy, OnlyWeb: dht.OnlyWeb}
 	if !mi.Info.Private {
 		f.DHT = dht
 	}
@@ -124,6 +129,9 @@ func Of(f *Facts) Reason {
 		}
 	case f.Connected > 0:
 		return unavailable(f)
+	}
+	if r, ok := atProxy(&f.Candidates, f.Trackers, f.WebSeeds, f.WebNamed > 0, f.DHT); ok {
+		return r
 	}
 	if r, ok := candidates(&f.Candidates, f.Port); ok {
 		return r
@@ -168,7 +176,7 @@ func share(n, total int) string { return fmt.Sprintf("%d %%", max(1, n*100/total
 
 // failed returns the number of candidates whose last connection failed.
 func failed(c *torrent.CandidateStats) int {
-	return c.TimedOut + c.Refused + c.NoRoute + c.Unanswered + c.NoMetadata + c.Otherwise
+	return c.TimedOut + c.Refused + c.NoRoute + c.Unanswered + c.NoMetadata + c.NoProxy + c.Otherwise
 }
 
 // candidates returns the reason if there are candidates, none of which is connected.
@@ -185,7 +193,7 @@ func candidates(c *torrent.CandidateStats, port uint16) (Reason, bool) {
 		says string
 	}{
 		{c.TimedOut, "timed out"}, {c.Refused, "refused"}, {c.NoRoute, "without a route"}, {c.Unanswered, "closed without a handshake"},
-		{c.NoMetadata, "did not send the torrent"}, {c.Otherwise, "failed otherwise"}, {c.Trying + c.Untried, "still to try"},
+		{c.NoMetadata, "did not send the torrent"}, {c.NoProxy, "not tried, because the proxy failed"}, {c.Otherwise, "failed otherwise"}, {c.Trying + c.Untried, "still to try"},
 	} {
 		if k.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", k.n, k.says))
@@ -313,6 +321,9 @@ func webSeeds(all []torrent.WebSeedStats, named int) string {
 func OfSearch(s *Search) Reason {
 	if s.Asked > 0 {
 		return Reason{Cause: Silent, Short: "peers do not send the torrent", Text: fmt.Sprintf("%s connected, but no torrent from %s yet", units.Plural(s.Asked, "peer"), units.Agree(s.Asked, "it", "them"))}
+	}
+	if r, ok := atProxy(&s.Candidates, s.Trackers, nil, false, s.DHT); ok {
+		return r
 	}
 	if r, ok := candidates(&s.Candidates, s.Port); ok {
 		return r

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate/internal/netguard"
+	"spate/internal/proxy"
 )
 
 // Limits of the connections to servers.
@@ -30,6 +31,8 @@ type Options struct {
 	// Bind is the local address of connections, if it is valid. The client connects only
 	// to addresses of its family, and only to this machine if it is a loopback address.
 	Bind netip.Addr
+	// Proxy chooses the proxies of requests; nil: all are direct.
+	Proxy proxy.Chooser
 	// UserAgent is sent with every request.
 	UserAgent string
 	// TLS is for https; nil selects the defaults of crypto/tls.
@@ -59,7 +62,7 @@ func NewClient(opt Options) *Client {
 	}
 	return &Client{opt: opt, http: netguard.NewClient(netguard.ClientOptions{
 		Dialer: netguard.Dialer{
-			Dial: opt.Dial, LocalAddr: opt.Bind, OnlyLoopback: opt.Bind.IsLoopback(), Resolver: opt.Resolver, Timeout: dialTimeout,
+			Dial: opt.Dial, LocalAddr: opt.Bind, OnlyLoopback: opt.Bind.IsLoopback(), Resolver: opt.Resolver, Timeout: dialTimeout, Proxy: opt.Proxy,
 		},
 		Transport: opt.transport, Checked: true,
 	})}

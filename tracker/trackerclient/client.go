@@ -57,6 +57,11 @@ type Options struct {
 	// Resolver resolves host names. nil selects [net.DefaultResolver]. A custom Dial
 	// ignores it.
 	Resolver *net.Resolver
+	// Proxy returns the proxy for requests to the URL of a tracker, or nil for a direct
+	// connection. The scheme of a proxy is socks5 or http, and its URL has a port. A proxy gets host
+	// names unresolved; local names are refused. An announce to a UDP tracker for whose URL Proxy returns a proxy
+	// is an error, and nothing is sent. nil: all connections are direct.
+	Proxy func(to *url.URL) (via *url.URL, err error)
 	// LocalAddr is the local address of connections; any if it is not valid. Trackers
 	// are then contacted only over its address family. With a loopback address, they are
 	// contacted only on this machine, and no names except localhost are resolved. A custom
@@ -148,7 +153,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
-		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver},
+		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, OnlyLoopback: o.LocalAddr.IsLoopback(), Resolver: o.Resolver, Proxy: o.Proxy},
 	}
 	c.wsRetry, c.wsSilence = wsFirstRetry, wsSilence
 	c.wsCtx, c.wsStop = context.WithCancel(context.Background())

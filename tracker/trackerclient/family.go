@@ -32,6 +32,9 @@ func (f family) of(network string) string { return network + [...]string{"", "4"
 // and the options of the client allow both.
 func (c *Client) bothFamilies(ctx context.Context, u *url.URL) bool {
 	host := u.Hostname()
+	if via, err := c.proxyFor(u); via != nil || err != nil {
+		return false // the proxy resolves the name
+	}
 	if _, err := netip.ParseAddr(host); err == nil || c.opts.Dial != nil || c.opts.LocalAddr.IsValid() {
 		return false
 	}
@@ -45,6 +48,14 @@ func (c *Client) bothFamilies(ctx context.Context, u *url.URL) bool {
 	}
 	is4 := func(a netip.Addr) bool { return a.Unmap().Is4() }
 	return slices.ContainsFunc(addrs, is4) && slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !is4(a) })
+}
+
+// proxyFor returns the proxy for requests to u, or nil.
+func (c *Client) proxyFor(u *url.URL) (*url.URL, error) {
+	if c.opts.Proxy == nil {
+		return nil, nil
+	}
+	return c.opts.Proxy(u)
 }
 
 // announceBoth announces over both families concurrently. If both fail, it returns the

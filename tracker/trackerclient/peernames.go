@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -17,11 +18,14 @@ const (
 
 // lookUp returns the addresses of peers that a tracker named as host:port. It looks up all names
 // at the same time, and leaves out names that have no address or are not found in time. It
-// looks up none if the client is bound to a loopback address, or if Options.Dial resolves
-// names, because lookups could then bypass a proxy. The addresses are those of a stranger: the
+// looks up none if the client is bound to a loopback address, or if Options.Dial or a proxy for all
+// connections resolves names, because lookups would then bypass it. The addresses are those of a stranger: the
 // caller decides which of them it uses.
 func (c *Client) lookUp(ctx context.Context, names []string) []netip.AddrPort {
 	if len(names) == 0 || c.opts.Dial != nil || c.opts.LocalAddr.IsLoopback() {
+		return nil
+	}
+	if via, err := c.proxyFor(&url.URL{Scheme: "tcp"}); via != nil || err != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)

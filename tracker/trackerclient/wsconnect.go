@@ -118,7 +118,7 @@ func (c *Client) dialWS(ctx context.Context, u *url.URL) (*websocket.Conn, error
 	reach := reachOf(u)
 	transport := c.transport()
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return c.dialer.DialContext(ctx, reach, network, addr)
+		return c.dialer.DialURL(ctx, reach, u, network, addr)
 	}
 	conn, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPClient: &http.Client{

@@ -13,6 +13,7 @@ const (
 	NoRoute                   // no route leads to the host
 	Unanswered                // the peer accepted the connection and sent no handshake
 	NoMetadata                // the peer answered, but did not send the metadata of a magnet link
+	NoProxy                   // the proxy failed, so that the host was not tried
 	Otherwise                 // another error
 	numFailures
 )

@@ -34,7 +34,7 @@ const (
 
 // Failed records that a connection to a failed: it was refused, timed out, or ended before
 // the handshake. After several failures in a row the candidate is forgotten, unless the
-// user, the caller or a magnet link chose it.
+// user, the caller or a magnet link chose it. A failure of the proxy does not count.
 func (l *List) Failed(a netip.AddrPort, now time.Time) {
 	if c := l.find(a); c != nil {
 		l.fail(c, now, 1)
@@ -47,6 +47,9 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 		limit = chosenFailures
 	}
 	c.state = idle
+	if c.failure == NoProxy {
+		by = 0 // it says nothing about the candidate
+	}
 	c.failures += by
 	if c.failures >= limit {
 		l.remove(c.addr)
