@@ -259,7 +259,7 @@ func (t *Torrent) dialMore(now time.Time) {
 // nextCandidateLocked returns an address to dial and the list that it is from, if the torrent
 // wants one more connection. Otherwise the list is nil.
 func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, *peerlist.List) {
-	if t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding || !t.mayDialLocked(now) {
+	if !t.runsLocked() || !t.mayDialLocked(now) {
 		return netip.AddrPort{}, nil
 	}
 	lists := t.listsLocked()

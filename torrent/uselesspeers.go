@@ -62,7 +62,7 @@ func (c *conn) uselessLocked(now time.Time) bool {
 		return age > silentAfter
 	case c.tx.writing && now.Sub(c.tx.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
 		return true
-	case seeding && !c.wire.amChoking && c.stopsLocked(now, uselessStop):
+	case seeding && (c.slot.stopped || !c.wire.amChoking && c.stopsLocked(now, uselessStop)):
 		return true
 	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
 		nothing && !c.wire.amChoking && !c.slot.requested && now.Sub(c.tx.unchokedAt) > spareAfter:

@@ -531,6 +531,9 @@ func TestAgainstModel(t *testing.T) {
 					c.state, c.failures, c.useless, c.retry = idle, 0, 0, now.Add(pause(c, usefulPause, 0, usefulPause))
 				case how == OutcomeBroken:
 					fail(a, brokenFailures)
+				case how == OutcomeFull:
+					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, fullPause, min(c.useless/2, 20), maxUseless))
+					c.useless++
 				default:
 					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, uselessPause, min(c.useless, 20), maxUseless))
 					c.useless++
