@@ -67,6 +67,8 @@ func (c *conn) uselessLocked(now time.Time) bool {
 	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
 		nothing && !c.wire.amChoking && !c.slot.requested && now.Sub(c.tx.unchokedAt) > spareAfter:
 		return true
+	case seeding && c.proof.uses && c.t.super.Hides(c.id):
+		return false // it may be waiting for a piece that it is not shown yet
 	case !c.wire.amInterested && !c.wire.peerInterested:
 		return age > noInterestAfter || seeding && age > noInterestInSeedAfter
 	}
