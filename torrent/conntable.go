@@ -65,7 +65,11 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.peer.addr), c.peer.transport == WebRTCChannel && t.s.channels.banned(c.peer.source().Addr(), time.Now()):
 		return errBanned
 	}
-	if now := time.Now(); t.peerConns.n >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
+	slots := t.s.opt.MaxConnsPerTorrent
+	if c.peer.incoming {
+		slots -= t.s.dialSlots()
+	}
+	if now := time.Now(); t.peerConns.n >= slots && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
 		t.s.connSlots.refused.Add(1)
 		return errFull
 	}

@@ -242,6 +242,15 @@ func TestPauses(t *testing.T) {
 			t.Errorf("pause after %d useless connections: %v, want %v", i+1, got, want)
 		}
 	}
+	f := one("7.7.7.7:7")
+	l.Add([]netip.AddrPort{f}, SourceTracker)
+	wait(f)
+	for i, want := range []time.Duration{1, 1, 2, 2, 4, 4} {
+		l.Disconnected(f, now, OutcomeFull)
+		if got := wait(f); got != want*time.Second {
+			t.Errorf("pause after the peer was full %d times: %v, want %v", i+1, got, want*time.Second)
+		}
+	}
 	l.Disconnected(m, now, OutcomeUseful)
 	if got := wait(m); got != chosenPause {
 		t.Errorf("pause after a useful connection: %v", got)
