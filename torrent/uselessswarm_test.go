@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"spate"
 	"spate/internal/simnet"
 	"spate/storage"
 )
@@ -43,7 +44,11 @@ func (g crowdScenario) run(t *testing.T) (last time.Duration, sent int64) {
 			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i), 1}), 6881)
 		}
 		session := func(i int, link simnet.Link, up int64) *Session {
-			s, err := NewSession(Options{Network: world.Host(at(i).Addr(), link), Bind: at(i).Addr(), PeerPort: 6881, Seed: uint64(i+1) + 100*(7+g.seed), Up: up})
+			s, err := NewSession(Options{
+				Network: world.Host(at(i).Addr(), link), Bind: at(i).Addr(), PeerPort: 6881, Seed: uint64(i+1) + 100*(7+g.seed), Up: up,
+				// Random peer ids, and the random padding of encrypted handshakes, would make runs differ.
+				PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Encryption: EncryptionOff,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +61,7 @@ func (g crowdScenario) run(t *testing.T) (last time.Duration, sent int64) {
 			from := world.Host(netip.AddrFrom4([4]byte{10, 16 + byte(i>>8), byte(i), 1}), simnet.Link{Latency: g.getter.Latency})
 			for k, to := range []netip.AddrPort{at(0), at(1 + i%g.getters)} {
 				all.Go(func() {
-					time.Sleep(time.Duration(2*i+k) * time.Millisecond)
+					time.Sleep(time.Duration(2*i+k) * time.Millisecond * 1001 / 1000) // no two at the same time
 					for ctx.Err() == nil {
 						if c, err := from.DialContext(ctx, "tcp", to.String()); err == nil {
 							stop := context.AfterFunc(ctx, func() { c.Close() })
