@@ -29,7 +29,7 @@ const (
 	// A peer that joins a small swarm is told firstNew, because its answer lacks the peers that
 	// join at the same time, and its router lets them in only after it has sent them packets. A
 	// peer that is alone in a swarm is told firstAlone for the seconds aloneFor.
-	firstNew   = 15
+	firstNew   = 10
 	firstAlone = 30
 	aloneFor   = 180
 

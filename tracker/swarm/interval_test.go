@@ -19,7 +19,7 @@ func told(t *testing.T, tab *swarm.Table, at time.Duration, r *swarm.Request) sw
 	}
 	least := time.Minute
 	if rep.New || rep.Seeders+rep.Leechers == 1 {
-		least = 15 * time.Second
+		least = 10 * time.Second
 	}
 	if rep.MinInterval > rep.Interval || rep.MinInterval < least {
 		t.Fatalf("interval %v, min interval %v", rep.Interval, rep.MinInterval)
@@ -77,7 +77,7 @@ func TestIntervalFollowsTheSwarm(t *testing.T) {
 // a swarm, and of one that is alone.
 func TestPeersThatJoinTogetherAreToldToComeBackSoon(t *testing.T) {
 	t.Parallel()
-	const soon, alone = 15 * time.Second, 30 * time.Second
+	const soon, alone = 10 * time.Second, 30 * time.Second
 	peer := func(i int) *swarm.Request { return &swarm.Request{Addr: addr4(i), Key: uint32(i + 1)} }
 	check := func(what string, rep swarm.Reply, want time.Duration) {
 		t.Helper()

@@ -35,7 +35,7 @@ type Options struct {
 	// reply varies it randomly by up to 10 %.
 	Interval time.Duration
 	// Budget makes the intervals follow the swarm: peers of young and small swarms are told
-	// 15 seconds to ten minutes, as long as all peers together make at most Budget announces
+	// 10 seconds to ten minutes, as long as all peers together make at most Budget announces
 	// a second. Beyond that the intervals grow up to twice Interval. The default is
 	// [DefaultBudget] if Interval is 0, and otherwise none: the interval is fixed.
 	Budget int
