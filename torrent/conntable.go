@@ -65,12 +65,8 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.peer.addr), c.peer.transport == WebRTCChannel && t.s.channels.banned(c.peer.source().Addr(), time.Now()):
 		return errBanned
 	}
-	slots := t.s.opt.MaxConnsPerTorrent
-	if c.peer.incoming {
-		slots -= t.s.dialSlots()
-	}
-	if now := time.Now(); t.peerConns.n >= slots && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
-		t.s.connSlots.refused.Add(1)
+	if now := time.Now(); t.fullForLocked(c.peer.incoming) && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
+		t.s.turnAway(c.peer.source(), now)
 		return errFull
 	}
 	return nil

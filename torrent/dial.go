@@ -277,10 +277,6 @@ func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, *peerlist.
 // fullDials bounds the dials of a torrent without a free connection slot.
 const fullDials = 4
 
-// dialSlots returns how many of the connection slots of a torrent are only for peers that this side
-// dials, so that peers that connect and do nothing cannot keep it from all others.
-func (s *Session) dialSlots() int { return min(fullDials, s.opt.MaxConnsPerTorrent/16) }
-
 // mayDialLocked reports whether the torrent has a connection slot for one more dial. A full torrent
 // dials while it has a useless peer, whose slot the dialled peer gets when it joins.
 func (t *Torrent) mayDialLocked(now time.Time) bool {
