@@ -18,8 +18,8 @@ settings = {
 }
 if c["tcp"]:
     settings.update({"enable_outgoing_utp": False, "enable_incoming_utp": False})
-if c["rider"]:
-    settings["upload_rate_limit"] = 1000
+if c["up"]:
+    settings["upload_rate_limit"] = c["up"]
 ses = lt.session(settings)
 if not c["seed"]:
     print("READY", flush=True)

@@ -35,6 +35,8 @@ type reachOptions struct {
 	dht                 bool // a magnet link without a tracker instead of a torrent
 	udp                 bool // the tracker's URL is udp
 	relay               bool // a third peer with a public address and a slow line is in the swarm
+	late                bool // such a peer, which starts after the getters and is of the getter's program
+	crowd               int  // number of getters, each in a home of its own
 	size                int  // MiB
 	limit, lead         time.Duration
 	parallel            int
@@ -107,6 +109,8 @@ func parseReach(args []string, usage io.Writer) (*reachOptions, error) {
 	fs.BoolVar(&o.dht, "dht", false, "use a magnet link without a tracker, and the DHT")
 	fs.BoolVar(&o.udp, "udp", false, "announce over UDP instead of HTTP")
 	fs.BoolVar(&o.relay, "relay", false, "add a spate with a public address that helps to punch holes, but transfers 20 kB/s at most")
+	fs.BoolVar(&o.late, "late-relay", false, "add a peer of the getter's program with a public address that starts after the getters and sends 20 kB/s at most")
+	fs.IntVar(&o.crowd, "crowd", 1, "number of getters, each in a home of its own")
 	fs.IntVar(&o.size, "size", 8, "size of the file in MiB")
 	fs.DurationVar(&o.limit, "limit", 2*time.Minute, "give up after this time")
 	fs.DurationVar(&o.lead, "lead", 5*time.Second, "time between the publisher's announce (with -dht: its start) and the getter")
@@ -127,8 +131,12 @@ func parseReach(args []string, usage io.Writer) (*reachOptions, error) {
 	switch {
 	case fs.NArg() > 0:
 		return nil, fmt.Errorf("reach takes only flags, but got %q", fs.Arg(0))
-	case o.relay && o.dht:
-		return nil, errors.New("-relay finds the others by the tracker, which -dht has not")
+	case (o.relay || o.late || o.crowd > 1) && o.dht:
+		return nil, errors.New("-relay, -late-relay and -crowd need the tracker, which -dht has not")
+	case o.relay && o.late:
+		return nil, errors.New("-relay and -late-relay exclude each other")
+	case o.crowd < 1 || o.crowd > maxCrowd:
+		return nil, fmt.Errorf("-crowd must be from 1 to %d", maxCrowd)
 	case o.size < 1 || o.parallel < 1 || o.limit <= 0:
 		return nil, errors.New("-size, -parallel and -limit must be positive")
 	}
@@ -141,6 +149,10 @@ func parseReach(args []string, usage io.Writer) (*reachOptions, error) {
 	}
 	return o, nil
 }
+
+// maxCrowd bounds -crowd: the homes of the getters are called by the letters from a on, and r and n
+// are other homes.
+const maxCrowd = 8
 
 // reachRun is one run of the measurement. The cells share the file and the torrent.
 type reachRun struct {

@@ -21,6 +21,10 @@ func TestReachSelectsCells(t *testing.T) {
 		{"-getters upnp,router", 0},
 		{"-relay -programs spate -publishers masq,full -getters symmetric", 2},
 		{"-relay -dht", 0},
+		{"-late-relay -crowd 2 -programs spate,libtorrent -publishers masq -getters masq", 2},
+		{"-crowd 2 -dht", 0},
+		{"-relay -late-relay", 0},
+		{"-crowd 0", 0},
 		{"-parallel 0", 0},
 		{"spate", 0},
 	} {

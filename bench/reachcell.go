@@ -37,7 +37,9 @@ type reachResult struct {
 	Announced *float64 `json:"announced"` // when both had announced to the tracker
 	First     *float64 `json:"first"`     // when the first 64 KiB had arrived
 	Last      *float64 `json:"last"`      // when the file was complete
-	Error     string   `json:"error,omitempty"`
+	// Each has the end of each of several getters; the times above are then those of the last one.
+	Each  []*float64 `json:"each,omitempty"`
+	Error string     `json:"error,omitempty"`
 }
 
 // times returns the times of the first bytes and of the end, or "never".
@@ -56,9 +58,17 @@ func (r *reachResult) times() string {
 // The hosts of a cell in natlab.sh, and the networks of the homes.
 const (
 	publisherHost, publisherNet = "o1", "44.1.1."
-	getterHostName, getterNet   = "a1", "44.1.2."
-	relayHost, relayNet         = "r1", "44.1.3."
+	getterHostName              = "a1" // of the first getter
+	relayHost                   = "r1"
 )
+
+// crowdHome returns the name of the home of getter i, and its network.
+func crowdHome(i int) (home, network string) {
+	return string(rune('a' + i)), fmt.Sprintf("44.1.%d.", 2+i)
+}
+
+// relayNet returns the network of the third peer.
+func (o *reachOptions) relayNet() string { return fmt.Sprintf("44.1.%d.", 2+o.crowd) }
 
 // bootstrapNames are the well-known nodes of the DHT that the programs ask. In a cell they are
 // names of the public host srv.
@@ -133,17 +143,21 @@ func (l *reachLab) close(logs string) error {
 // runCell measures one cell and sets the times of res.
 func (r *reachRun) runCell(ctx context.Context, number int, res *reachResult) (err error) {
 	l := &reachLab{name: fmt.Sprintf("br%d-%d", os.Getpid(), number), work: filepath.Join(r.work, strconv.Itoa(number)), logs: map[string]*process{}}
-	for _, dir := range []string{"", "seed", "get", "out", "tracker"} {
+	for _, dir := range []string{"", "seed", "tracker"} {
 		if err := os.Mkdir(filepath.Join(l.work, dir), 0o755); err != nil {
 			return err
 		}
 	}
 	defer os.RemoveAll(l.work)
-	homes := []string{"up", "o:" + res.Publisher, "a:" + res.Getter}
+	homes := []string{"up", "o:" + res.Publisher}
+	for i := range r.o.crowd {
+		home, _ := crowdHome(i)
+		homes = append(homes, home+":"+res.Getter)
+	}
 	if r.o.dht {
 		homes = append(homes, fmt.Sprint("n:open:", dhtHosts))
 	}
-	if r.o.relay {
+	if r.o.relay || r.o.late {
 		homes = append(homes, "r:open")
 	}
 	defer func() {
@@ -188,7 +202,7 @@ func (r *reachRun) startRelay(ctx context.Context, l *reachLab) error {
 		return err
 	}
 	return until(p, func() error {
-		if l.announced(relayNet).IsZero() {
+		if l.announced(r.o.relayNet()).IsZero() {
 			return errors.New("it has not announced")
 		}
 		return ctx.Err()
@@ -298,81 +312,13 @@ func (r *reachRun) startPublisher(ctx context.Context, l *reachLab, program stri
 // job returns the job of a peer whose state is in a directory of the lab.
 func (r *reachRun) job(l *reachLab, state string) peerJob {
 	j := peerJob{
-		source: r.torrent, torrent: r.torrent, dir: filepath.Join(l.work, "out"), state: filepath.Join(l.work, state),
+		source: r.torrent, torrent: r.torrent, dir: filepath.Join(l.work, "out-"+state), state: filepath.Join(l.work, state),
 		listen: fmt.Sprintf("0.0.0.0:%d", peerPort), router: true, dht: r.o.dht,
 	}
-	if r.o.dht && state == "get" {
+	if r.o.dht && state != "seed" {
 		j.source, j.torrent = r.magnet, r.magnet
 	}
 	return j
-}
-
-// get starts the getter, and waits until it has the file or the time is up.
-func (r *reachRun) get(ctx context.Context, l *reachLab, res *reachResult) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	var first atomic.Int64 // nanoseconds since 1970
-	_, err = l.start(getterHostName, "firstbytes", []string{self, "firstbytes", "eth0"}, nil, func(line string) {
-		if line == "FIRST" {
-			first.Store(time.Now().UnixNano())
-		}
-	})
-	if err != nil {
-		return err
-	}
-	g, err := r.startGetter(l, res.Get)
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	for time.Since(g.started) < r.o.limit && g.done().IsZero() {
-		select {
-		case <-ctx.Done():
-			return errors.New("interrupted")
-		case <-tick.C:
-		}
-		if err := errors.Join(g.tell(), g.look()); err != nil {
-			return fmt.Errorf("the getter: %w", err)
-		}
-	}
-	after := func(t time.Time) *float64 { return pointer(max(0, t.Sub(g.started).Seconds())) }
-	if t := l.announced(getterNet); !t.IsZero() {
-		res.Announced = after(t)
-	}
-	if n := first.Load(); n != 0 {
-		res.First = after(time.Unix(0, n))
-	}
-	if g.done().IsZero() {
-		return nil
-	}
-	res.Last = after(g.done())
-	if !same(filepath.Join(r.data, swarmFile), filepath.Join(g.job.dir, swarmFile)) {
-		return errors.New("the file DIFFERS from the original")
-	}
-	return nil
-}
-
-// startGetter starts the getter.
-func (r *reachRun) startGetter(l *reachLab, program string) (*swarmGetter, error) {
-	g := &swarmGetter{kind: program, job: r.job(l, "get")}
-	args, err := r.in.peer(g.kind, g.job)
-	if err != nil {
-		return nil, err
-	}
-	var in *os.File
-	if staged(g.kind) {
-		if in, g.stdin, err = os.Pipe(); err != nil {
-			return nil, err
-		}
-		defer in.Close()
-	}
-	g.started = time.Now()
-	g.proc, err = l.start(getterHostName, "getter", args, in, g.heard)
-	return g, err
 }
 
 // announced returns when a peer of a network announced first, by the tracker's log, or the zero

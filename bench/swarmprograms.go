@@ -136,6 +136,7 @@ type peerJob struct {
 	super   bool   // use super-seeding
 	tcp     bool   // without uTP
 	rider   bool   // send almost nothing
+	up      int    // limit of the upload in kB/s; 0: none
 	leave   bool   // leave when complete
 	router  bool   // ask the router to map ports
 	dht     bool   // find peers by the DHT
@@ -143,6 +144,14 @@ type peerJob struct {
 	url     string // of the file, for curl
 	page    string // of the release, for a browser
 	name    string // of the file
+}
+
+// limit returns the limit of the upload in kB/s; 0: none.
+func (j *peerJob) limit() int {
+	if j.rider {
+		return 1
+	}
+	return j.up
 }
 
 // staged reports whether programs of the kind take long to start. They print READY, and wait
@@ -160,7 +169,7 @@ func (in *installs) peer(kind string, j peerJob) ([]string, error) {
 		return in.spatePeer(j), nil
 	case "libtorrent":
 		return []string{in.python, "-c", libtorrentPeer, asJSON(map[string]any{
-			"listen": j.listen, "torrent": j.torrent, "dir": j.dir, "seed": j.seed, "super": j.super, "tcp": j.tcp, "rider": j.rider, "leave": j.leave,
+			"listen": j.listen, "torrent": j.torrent, "dir": j.dir, "seed": j.seed, "super": j.super, "tcp": j.tcp, "up": j.limit() * 1000, "leave": j.leave,
 			"router": j.router, "dht": j.dht,
 		})}, nil
 	case "webtorrent":
@@ -207,8 +216,8 @@ func (in *installs) spatePeer(j peerJob) []string {
 		args = []string{in.spate, "seed", j.torrent, "--data", j.dir}
 	}
 	args = append(args, "--state", j.state, "--json", "--peer-port", fmt.Sprint(peerPort))
-	if j.rider {
-		args = append(args, "--up", "1k")
+	if up := j.limit(); up > 0 {
+		args = append(args, "--up", fmt.Sprint(up, "k"))
 	}
 	if j.router {
 		args = append(args, "--no-portmap=false")
@@ -261,6 +270,7 @@ func transmissionDaemonPeer(j peerJob) ([]string, error) {
 	_, err = write(j.state, "settings.json", asJSON(map[string]any{
 		"dht-enabled": j.dht, "lpd-enabled": false, "port-forwarding-enabled": j.router, "peer-port": peerPort, "preallocation": 0,
 		"script-torrent-done-enabled": true, "script-torrent-done-filename": done, "download-dir": j.dir,
+		"speed-limit-up": j.limit(), "speed-limit-up-enabled": j.limit() > 0,
 	}))
 	const script = `transmission-daemon -f -g "$1" & until transmission-remote -a "$2"; do sleep 0.1; done; wait`
 	return []string{"sh", "-c", script, "sh", j.state, j.torrent}, err
@@ -314,8 +324,8 @@ func qbittorrentPeer(j peerJob) ([]string, error) {
 		"[Network]", fmt.Sprint("PortForwardingEnabled=", j.router),
 		"[BitTorrent]", fmt.Sprint(`Session\Port=`, peerPort), fmt.Sprint(`Session\DHTEnabled=`, j.dht), `Session\LSDEnabled=false`, `Session\Preallocation=false`,
 	}
-	if j.rider {
-		lines = append(lines, `Session\GlobalUPSpeedLimit=1`)
+	if up := j.limit(); up > 0 {
+		lines = append(lines, fmt.Sprint(`Session\GlobalUPSpeedLimit=`, up))
 	}
 	_, err = write(j.state, "qBittorrent/config/qBittorrent.conf", lines...)
 	args := []string{"qbittorrent-nox", "--profile=" + j.state, "--save-path=" + j.dir, "--skip-dialog=true"}

@@ -197,7 +197,7 @@ func (o *yieldOptions) seedCommand(net *swarmNet, work, dir, torrent, seed strin
 			"--bind", net.ip4(originHost), "--peer-port", strconv.Itoa(peerPort + i), "--up", "0", "-q"}
 	}
 	return []string{o.python, "-c", libtorrentPeer, asJSON(map[string]any{
-		"listen": net.addr(originHost, peerPort+i), "dht": false, "router": false, "tcp": false, "rider": false, "seed": true,
+		"listen": net.addr(originHost, peerPort+i), "dht": false, "router": false, "tcp": false, "up": 0, "seed": true,
 		"torrent": torrent, "dir": work, "super": false, "leave": false,
 	})}
 }

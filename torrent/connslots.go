@@ -81,7 +81,7 @@ func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
 	}
 	now := time.Now()
 	if !s.mayReplace(from, now) || !s.dropFor(t, now, from) {
-		s.connSlots.refused.Add(1)
+		s.turnAway(from, now)
 		return false
 	}
 	s.mu.Lock()

@@ -58,15 +58,15 @@ func (c *conn) join() error {
 // admitLocked returns an error if the connection may not join.
 func (t *Torrent) admitLocked(c *conn) error {
 	switch {
-	case t.life.ctx.Err() != nil || t.pick == nil || t.status.state != StateDownloading && t.status.state != StateSeeding:
+	case !t.runsLocked():
 		return errHalted
 	case c.peer.id == t.s.opt.PeerID:
 		return errSelf
 	case t.peers.Banned(c.peer.addr), c.peer.transport == WebRTCChannel && t.s.channels.banned(c.peer.source().Addr(), time.Now()):
 		return errBanned
 	}
-	if now := time.Now(); t.peerConns.n >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
-		t.s.connSlots.refused.Add(1)
+	if now := time.Now(); t.fullForLocked(c.peer.incoming) && (!t.s.mayReplace(c.peer.source(), now) || !t.dropForLocked(now, c.peer.source())) {
+		t.s.turnAway(c.peer.source(), now)
 		return errFull
 	}
 	return nil
@@ -123,7 +123,11 @@ func (c *conn) leave(err error) {
 	}
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute
 	if c.ext.listens.IsValid() {
-		c.listLocked().Disconnected(c.ext.listens, time.Now(), outcomeOf(err, useful))
+		how := outcomeOf(err, useful)
+		if how == peerlist.OutcomeUseless && !c.wire.gotMessage && c.end.reason == nil {
+			how = peerlist.OutcomeFull
+		}
+		c.listLocked().Disconnected(c.ext.listens, time.Now(), how)
 	}
 	if c.ext.alsoIn != nil {
 		c.ext.alsoIn.Disconnected(c.ext.listens, time.Now(), peerlist.OutcomeUseful)

@@ -259,7 +259,7 @@ func (t *Torrent) dialMore(now time.Time) {
 // nextCandidateLocked returns an address to dial and the list that it is from, if the torrent
 // wants one more connection. Otherwise the list is nil.
 func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, *peerlist.List) {
-	if t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding || !t.mayDialLocked(now) {
+	if !t.runsLocked() || !t.mayDialLocked(now) {
 		return netip.AddrPort{}, nil
 	}
 	lists := t.listsLocked()
@@ -277,14 +277,13 @@ func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, *peerlist.
 // fullDials bounds the dials of a torrent without a free connection slot.
 const fullDials = 4
 
-// mayDialLocked reports whether the torrent has a connection slot for one more dial. A full
-// download dials while it has a useless peer, whose slot the dialled peer gets when it joins.
-// Otherwise peers that connect and do nothing would keep it from all others.
+// mayDialLocked reports whether the torrent has a connection slot for one more dial. A full torrent
+// dials while it has a useless peer, whose slot the dialled peer gets when it joins.
 func (t *Torrent) mayDialLocked(now time.Time) bool {
 	if t.peerConns.n+t.peerConns.dialing < t.s.opt.MaxConnsPerTorrent {
 		return true
 	}
-	return t.status.state == StateDownloading && t.peerConns.dialing < fullDials &&
+	return t.peerConns.dialing < fullDials &&
 		slices.ContainsFunc(t.peerConns.byID, func(c *conn) bool { return c != nil && !c.end.gone && c.uselessLocked(now) })
 }
 

@@ -172,7 +172,7 @@ func (c *conn) connectAskedLocked(addr netip.AddrPort, now time.Time) {
 	switch {
 	case !mayPunch(addr) || !mayName(c.peer.addr.Addr(), addr.Addr()):
 	case !list.Usable(addr, peerlist.SourcePEX) || list.Banned(addr) || t.connectedToLocked(addr):
-	case t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding:
+	case !t.runsLocked():
 	case !t.mayDialLocked(now) || !t.s.punches.take(addr, c.peer.addr.Addr(), now):
 	case !t.s.reserve(true):
 		t.s.punches.giveBack(addr)

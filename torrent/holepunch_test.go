@@ -28,6 +28,8 @@ type homes struct {
 	homes   map[netip.Addr]bool
 	data    []byte
 	mi      *metainfo.MetaInfo
+	// announcer returns the announcer of the peer with a public address; nil selects the tracker of web.
+	announcer func(addr netip.Addr) torrent.Announcer
 }
 
 // open is a home without a router.
@@ -97,6 +99,9 @@ func (h *homes) join(home byte, kind simnet.NAT, seed bool, opt torrent.Options)
 	h.homes[addr] = true
 	host := h.net.Host(at, simnet.Link{Latency: 5 * time.Millisecond})
 	opt.Network, opt.UTP, opt.Announcer, opt.PeerPort = homeNetwork{host, h}, utpPort{socket}, h.tracker.announcerAt(addr), 6881
+	if h.announcer != nil {
+		opt.Announcer = h.announcer(addr)
+	}
 	opt.Seed, opt.PeerID = uint64(h.hosts), spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", h.hosts)))
 	s, err := torrent.NewSession(opt)
 	if err != nil {

@@ -296,3 +296,8 @@ func (t *Torrent) findData() (bitfield.Bitfield, error) {
 	}
 	return t.check(rec)
 }
+
+// runsLocked reports whether the torrent exchanges data.
+func (t *Torrent) runsLocked() bool {
+	return t.life.ctx.Err() == nil && t.pick != nil && (t.status.state == StateDownloading || t.status.state == StateSeeding)
+}

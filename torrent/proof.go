@@ -28,7 +28,7 @@ func (c *conn) goesOnLocked(now time.Time) {
 	if n, known := c.sock.Unacked(); known && int64(n) >= sent {
 		return
 	}
-	c.proof.uses = true
+	c.proof.uses, c.slot.stopped = true, false
 	if c.proof.hurry != nil {
 		c.proof.hurry()
 	}

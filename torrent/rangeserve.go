@@ -149,7 +149,7 @@ func (t *Torrent) takeRange(c *rangeConn, q *http.Request, begin, end int64) (p 
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding {
+	if !t.runsLocked() {
 		return nil, 0, http.StatusServiceUnavailable, rangeLater
 	}
 	if t.super.Active() || t.super.FirstSeed(t.maySuperSeedLocked(), now) {

@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -82,7 +83,8 @@ func (b behavior) play(ctx context.Context, conn net.Conn, hash spate.InfoHash, 
 		io.Copy(io.Discard, conn)
 		return
 	}
-	hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: hash, PeerID: spate.NewPeerID()}
+	id := spate.PeerID([]byte(fmt.Sprintf("%20.20s", conn.LocalAddr()))) // the same in each run
+	hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: hash, PeerID: id}
 	hello := hs.Append(nil)
 	switch {
 	case b.claims:

@@ -80,6 +80,7 @@ type Session struct {
 	dials        int                           // dials in progress
 	closed       bool
 	uselessAddrs map[netip.Addr]uselessAddr
+	turnedAway   map[netip.Addr]time.Time // when a peer at each address found no connection slot
 	handshakes   handshakes
 	digests      digests
 	noneDropped  time.Time // when dropFor last found no peer that could be dropped

@@ -6,8 +6,8 @@ import (
 	"spate/torrent/internal/transport"
 )
 
-// While peers of a seed wait for their first slot, the functions in this file find out soon which of the
-// others have not proved that they use data, and let new peers try beside them. They take nothing
+// While peers wait for their first slot, the functions in this file find out soon which of the others
+// have not proved that they use data, and let new peers try beside them. They take nothing
 // from anybody: a peer that is slow to go on keeps its slot. Torrent.mu guards all of it.
 
 const (
@@ -51,9 +51,9 @@ func (t *Torrent) proofPauseLocked() time.Duration {
 	return stallWait
 }
 
-// tryMoreSoonLocked makes tryMore run soon if the torrent seeds and peers wait for their first slot.
+// tryMoreSoonLocked makes tryMore run soon if peers wait for their first slot.
 func (t *Torrent) tryMoreSoonLocked() {
-	if t.slots.trying || t.status.state != StateSeeding || t.life.ctx.Err() != nil {
+	if t.slots.trying || !t.runsLocked() {
 		return
 	}
 	for _, c := range t.peerConns.byID {
@@ -70,7 +70,7 @@ func (t *Torrent) tryMore() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slots.trying = false
-	if t.life.ctx.Err() != nil || t.pick == nil || t.status.state != StateSeeding {
+	if !t.runsLocked() {
 		return
 	}
 	now := time.Now()

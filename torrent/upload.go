@@ -100,6 +100,7 @@ func (c *conn) chokeLocked() {
 		return
 	}
 	c.wire.amChoking = true
+	c.slot.stopped = c.stopsLocked(time.Now(), c.t.proofPauseLocked())
 	c.slot.idle = c.slot.idle || c.t.status.state == StateSeeding && !c.slot.requested && time.Since(c.tx.unchokedAt) >= noRequestWait
 	c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.Choke)
 	for _, u := range c.tx.uploads {

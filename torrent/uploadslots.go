@@ -37,6 +37,7 @@ type slotUse struct {
 	lastUnacked   int       // unacknowledged bytes at the last tick
 	arrivedAt     time.Time // the last tick that saw data arrive at the peer
 	knownUseless  bool      // a peer at the same address was dropped as useless before
+	stopped       bool      // the peer was choked after data had stopped to arrive at it, and has not gone on since
 	heldBack      bool      // a full seed does not serve the peer until the next decision; see choker.HoldBack
 	flips         int       // times that the peer's interest ended without a request
 }
@@ -67,9 +68,9 @@ func (c *conn) updateIdleLocked(now time.Time) bool {
 	case c.tx.writing && now.Sub(c.tx.lastWrite) > stuckAfter:
 		u.idle = true
 	case c.t.status.state != StateSeeding && c.wire.amChoking:
-		u.idle = u.idle && !u.requested && unchokedFor < leechIdleFor
+		u.idle = u.idle && (!u.requested || u.stopped) && unchokedFor < leechIdleFor
 	case c.t.status.state != StateSeeding:
-		u.idle = !u.requested && unchokedFor > noRequestWait
+		u.idle = !u.requested && unchokedFor > noRequestWait || c.stopsLocked(now, stallWait)
 	case c.wire.amChoking:
 		u.idle = u.idle && !c.sentSinceUnchokeLocked() && unchokedFor < idleFor
 	case c.tx.writing || len(c.tx.uploads) > 0:
@@ -125,8 +126,9 @@ func (c *conn) slowToAskLocked() bool {
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
-// choker's next decision: first the peers that send us most, then those whose address was
-// never useless, then those that have waited longest.
+// choker's next decision: first the peers that send us most, then those that never were useless,
+// then those that have waited longest. While peers of a seed stop to take data, peers that have
+// proved that they use it and the newest ones precede the others in turns.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
 	t.slots.passes++
 	for t.freeSlotLocked(now) {
@@ -155,6 +157,12 @@ func (c *conn) precedesLocked(o *conn) bool {
 		return c.req.meter.rate > o.req.meter.rate
 	case c.slot.knownUseless != o.slot.knownUseless:
 		return o.slot.knownUseless
+	case c.slot.stopped != o.slot.stopped:
+		return o.slot.stopped
+	case c.t.slots.stopped && !c.t.slots.newest && c.t.status.state == StateSeeding && c.proof.uses != o.proof.uses:
+		return c.proof.uses
+	case c.t.slots.stopped && !c.t.slots.newest && c.t.status.state != StateSeeding && c.wire.amInterested != o.wire.amInterested:
+		return c.wire.amInterested
 	case c.t.slots.stopped && c.t.slots.newest && c.t.status.state == StateSeeding && (c.tx.unchokedAt.IsZero() || o.tx.unchokedAt.IsZero()):
 		return c.tx.unchokedAt.IsZero() && (!o.tx.unchokedAt.IsZero() || c.peer.since.After(o.peer.since))
 	}
@@ -193,7 +201,7 @@ func (t *Torrent) usedSlotsLocked(now time.Time) (used, tried, unchoked int) {
 		case c == nil || c.wire.amChoking:
 			continue
 		case !c.wantsSlotLocked():
-		case seeding && c.stopsLocked(now, pause):
+		case c.stopsLocked(now, pause):
 			t.slots.stopped = true
 		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
 			used++

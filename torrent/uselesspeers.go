@@ -13,7 +13,7 @@ import (
 
 // Times and numbers that decide whether a peer is useless.
 const (
-	silentAfter           = 3 * time.Second  // how long a peer may send no message after the handshake
+	silentAfter           = 2 * time.Second  // how long a peer may send no message after the handshake
 	blockedAfter          = 20 * time.Second // how long one write may take
 	noInterestAfter       = time.Minute      // how long neither side may be interested
 	noInterestInSeedAfter = 2 * time.Second  // how long a peer may not be interested in a seed
@@ -22,6 +22,10 @@ const (
 	firstUselessFor       = time.Minute      // how long an address is remembered; doubled each further time
 	maxUselessFor         = 32 * time.Minute
 	maxUselessAddrs       = 4096
+	turnedAwayFor         = time.Minute // how long an address is remembered whose peer found no slot
+	// keptShare is the part of the connection slots of a torrent whose useless peers are dropped
+	// only for peers at addresses that were not turned away lately: one in this many.
+	keptShare = 20
 )
 
 // uselessAddr records that peers at an address were dropped as useless.
@@ -36,15 +40,22 @@ type uselessAddr struct {
 // count as useless at once. It reports whether it dropped a peer.
 func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 	var worst *conn
+	useless := 0
 	stranger := t.s.timesUseless(from) == 0
 	for _, c := range t.peerConns.byID {
-		if c != nil && !c.end.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.uselessAgainLocked()) &&
-			(worst == nil || c.peer.since.Before(worst.peer.since)) {
+		if c == nil || c.end.gone || c.closing.Load() || !c.uselessLocked(now) && !(stranger && c.uselessAgainLocked()) {
+			continue
+		}
+		useless++
+		if worst == nil || c.peer.since.Before(worst.peer.since) {
 			worst = c
 		}
 	}
-	if worst == nil {
+	switch {
+	case worst == nil:
 		return t.dropForNetworkLocked(now, from)
+	case useless <= t.s.opt.MaxConnsPerTorrent/keptShare && t.s.turnedAwayLately(from, now):
+		return false
 	}
 	if t.status.state == StateSeeding || worst.wire.peerInterested || !worst.wire.gotMessage {
 		t.s.rememberUseless(worst.peer.source(), now)
@@ -62,11 +73,13 @@ func (c *conn) uselessLocked(now time.Time) bool {
 		return age > silentAfter
 	case c.tx.writing && now.Sub(c.tx.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
 		return true
-	case seeding && !c.wire.amChoking && c.stopsLocked(now, uselessStop):
+	case seeding && (c.slot.stopped || !c.wire.amChoking && c.stopsLocked(now, uselessStop)):
 		return true
 	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
 		nothing && !c.wire.amChoking && !c.slot.requested && now.Sub(c.tx.unchokedAt) > spareAfter:
 		return true
+	case !c.wire.amInterested && !c.wire.peerInterested && seeding && !c.doubtfulLocked():
+		return age > noInterestAfter && now.Sub(c.slot.arrivedAt) > noInterestAfter // it may wait until it is shown a piece
 	case !c.wire.amInterested && !c.wire.peerInterested:
 		return age > noInterestAfter || seeding && age > noInterestInSeedAfter
 	}
@@ -99,6 +112,34 @@ func (s *Session) rememberUseless(a netip.AddrPort, now time.Time) {
 		s.uselessAddrs = map[netip.Addr]uselessAddr{}
 	}
 	s.uselessAddrs[key] = uselessAddr{now.Add(min(maxUselessFor, firstUselessFor<<min(was.times, 10))), was.times + 1}
+}
+
+// turnAway records that a peer at an address found no connection slot.
+func (s *Session) turnAway(a netip.AddrPort, now time.Time) {
+	s.connSlots.refused.Add(1)
+	if !a.IsValid() || a.Addr().IsLoopback() {
+		return // many peers share such an address
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.turnedAway) >= maxUselessAddrs {
+		for k := range s.turnedAway { // any one
+			delete(s.turnedAway, k)
+			break
+		}
+	}
+	if s.turnedAway == nil {
+		s.turnedAway = map[netip.Addr]time.Time{}
+	}
+	s.turnedAway[peerlist.Host(a)] = now
+}
+
+// turnedAwayLately reports whether a peer at the address found no connection slot lately.
+func (s *Session) turnedAwayLately(a netip.AddrPort, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.turnedAway[peerlist.Host(a)]
+	return ok && now.Sub(at) < turnedAwayFor
 }
 
 // timesUseless returns how many times peers at the address were dropped as useless.

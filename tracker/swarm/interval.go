@@ -26,6 +26,13 @@ const (
 	// intervals are longer in proportion, because each peer knows more of the others.
 	fewPeers = 8
 
+	// A peer that joins a small swarm is told firstNew, because its answer lacks the peers that
+	// join at the same time, and its router lets them in only after it has sent them packets. A
+	// peer that is alone in a swarm is told firstAlone for the seconds aloneFor.
+	firstNew   = 10
+	firstAlone = 30
+	aloneFor   = 180
+
 	// blockedFor is how long, in minutes, a swarm counts as blocked after an announce with
 	// Request.Blocked.
 	blockedFor = 10
@@ -50,6 +57,7 @@ const (
 type pace struct {
 	regular int // Options.Interval
 	least   int // Options.MinInterval
+	early   int // the min interval of peers that have just joined; like least unless MinInterval is the default
 	budget  int // Options.Budget; 0: the intervals do not follow the swarm
 	longest int // the longest interval if they do
 	expire  int // Options.Expire
@@ -57,6 +65,10 @@ type pace struct {
 
 func newPace(o *Options) pace {
 	p := pace{regular: inSeconds(o.Interval), least: inSeconds(o.MinInterval), budget: o.Budget, expire: inSeconds(o.Expire)}
+	p.early = p.least
+	if o.defaultLeast {
+		p.early = min(p.least, firstNew)
+	}
 	p.longest = max(p.regular, min(strain*p.regular, p.expire*10/17))
 	return p
 }
@@ -68,6 +80,8 @@ type crowd struct {
 	peers, seeds int
 	quiet        int  // seconds since the last peer joined
 	blocked      bool // connections between peers of the swarm fail
+	listed       bool // the peer that announces is an entry of the table
+	joined       bool // the peer that announces was no entry before
 	all          int  // number of peers of all swarms
 }
 
@@ -77,13 +91,19 @@ type crowd struct {
 // A peer behind a router learns of a reachable one only from an answer to its own announce. So
 // peers of a young or small swarm are told a minute or two, and all swarms together stay within
 // the budget: each peer is told at least as many seconds as there are peers for each announce a
-// second.
+// second. A peer that is new or alone is told less than a minute: peers behind routers that join
+// together then hear of each other while their routers still let in the packets of the others.
 func (p *pace) interval(c *crowd, seed bool) (interval, least int) {
 	if p.budget == 0 {
 		return p.fixed(c, seed), p.least
 	}
-	first, part := firstOpen, ageOpen
-	if c.blocked {
+	first, part, floor := firstOpen, ageOpen, p.least
+	switch {
+	case c.joined && c.peers <= fewPeers:
+		first, floor = firstNew, p.early
+	case c.listed && c.peers == 1 && c.quiet < aloneFor:
+		first, floor = firstAlone, min(p.least, max(p.early, firstAlone))
+	case c.blocked:
 		first, part = firstBlocked, ageBlocked
 	}
 	longest := max(longestSmall, longestSmall*c.peers/fewPeers)
@@ -91,9 +111,9 @@ func (p *pace) interval(c *crowd, seed bool) (interval, least int) {
 		longest = min(longest, p.regular/3)
 	}
 	interval = max(first, first*c.peers/fewPeers, c.quiet/part)
-	interval = max(min(interval, longest, p.hot(c.peers)), p.least, 1)
+	interval = max(min(interval, longest, p.hot(c.peers)), floor, 1)
 	share := min((c.all+p.budget-1)/p.budget, p.longest)
-	least = max(p.least, min(interval/6, mostLeast), share)
+	least = max(floor, min(interval/6, mostLeast), share)
 	return max(interval, least), least
 }
 
@@ -141,6 +161,8 @@ func (s *shard) crowdOf(rec record, a *announce) crowd {
 		peers: int(a.rep.Seeders + a.rep.Leechers), seeds: int(a.rep.Seeders),
 		quiet:   60 * int(now-rec.joined()),
 		blocked: a.req.Blocked || rec.has(flagBlocked) && now-rec.blocked() < blockedFor,
+		listed:  a.self.list >= 0,
+		joined:  a.rep.New,
 		all:     int(s.t.peers.Load()),
 	}
 }

@@ -17,7 +17,11 @@ func told(t *testing.T, tab *swarm.Table, at time.Duration, r *swarm.Request) sw
 	if err := tab.Announce(start.Add(at), r, &rep); err != nil {
 		t.Fatal(err)
 	}
-	if rep.MinInterval > rep.Interval || rep.MinInterval < time.Minute {
+	least := time.Minute
+	if rep.New || rep.Seeders+rep.Leechers == 1 {
+		least = 10 * time.Second
+	}
+	if rep.MinInterval > rep.Interval || rep.MinInterval < least {
 		t.Fatalf("interval %v, min interval %v", rep.Interval, rep.MinInterval)
 	}
 	return rep
@@ -66,6 +70,46 @@ func TestIntervalFollowsTheSwarm(t *testing.T) {
 				t.Errorf("%v, want %v to %v", rep.Interval, c.low, c.top)
 			}
 		})
+	}
+}
+
+// TestPeersThatJoinTogetherAreToldToComeBackSoon checks the intervals of peers that have just joined
+// a swarm, and of one that is alone.
+func TestPeersThatJoinTogetherAreToldToComeBackSoon(t *testing.T) {
+	t.Parallel()
+	const soon, alone = 10 * time.Second, 30 * time.Second
+	peer := func(i int) *swarm.Request { return &swarm.Request{Addr: addr4(i), Key: uint32(i + 1)} }
+	check := func(what string, rep swarm.Reply, want time.Duration) {
+		t.Helper()
+		if rep.Interval < want-want/10-time.Second || rep.Interval > want+want/10+time.Second || rep.MinInterval > want || rep.MinInterval < min(want, time.Minute) {
+			t.Errorf("%s is told %v, at least %v; want %v", what, rep.Interval, rep.MinInterval, want)
+		}
+	}
+	tab := open(t, swarm.Options{})
+	for i := range 8 {
+		check("a new peer", told(t, tab, 0, peer(i)), soon)
+	}
+	check("a new peer of a larger swarm", told(t, tab, 0, peer(8)), 9*90*time.Second/8)
+	check("a peer that comes back", told(t, tab, soon, peer(0)), 9*90*time.Second/8)
+
+	lonely := open(t, swarm.Options{})
+	check("a new peer that is alone", told(t, lonely, 0, peer(0)), soon)
+	check("a peer that is alone", told(t, lonely, soon, peer(0)), alone)
+	check("a peer that is alone after two minutes", told(t, lonely, 2*time.Minute, peer(0)), alone)
+	check("a peer that is alone after five minutes", told(t, lonely, 5*time.Minute, peer(0)), 90*time.Second)
+
+	set := open(t, swarm.Options{Budget: 500, MinInterval: time.Minute})
+	check("a new peer, by the operator's min interval,", told(t, set, 0, peer(0)), time.Minute)
+
+	busy := open(t, swarm.Options{Budget: 1})
+	other := swarm.Request{}
+	for i := range 200 {
+		hashNo(&other, i)
+		other.Addr, other.Key = addr4(i), 1
+		told(t, busy, 0, &other)
+	}
+	if rep := told(t, busy, 0, peer(0)); rep.Interval < 200*time.Second {
+		t.Errorf("a new peer at a tracker of 200 peers and a budget of one announce a second is told %v", rep.Interval)
 	}
 }
 
@@ -181,10 +225,16 @@ func (q *announcing) Pop() any {
 // and a fiftieth of the default budget.
 func TestBudgetHolds(t *testing.T) {
 	t.Parallel()
-	const torrents, peersEach, budget = 2000, 3, swarm.DefaultBudget / 50
-	for name, hungry := range map[string]bool{"interval": false, "min interval": true} {
+	const budget = swarm.DefaultBudget / 50
+	for name, c := range map[string]struct {
+		hungry              bool
+		torrents, peersEach int
+	}{
+		"interval": {false, 2000, 3}, "min interval": {true, 2000, 3}, "peers that are alone": {true, 6000, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			hungry, torrents, peersEach := c.hungry, c.torrents, c.peersEach
 			tab := open(t, swarm.Options{Budget: budget, Seed: [16]byte{7}})
 			rnd := rand.New(rand.NewPCG(1, 2))
 			var q announcing

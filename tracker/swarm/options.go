@@ -35,12 +35,13 @@ type Options struct {
 	// reply varies it randomly by up to 10 %.
 	Interval time.Duration
 	// Budget makes the intervals follow the swarm: peers of young and small swarms are told
-	// one to ten minutes, as long as all peers together make at most Budget announces a
-	// second. Beyond that the intervals grow up to twice Interval. The default is
+	// 10 seconds to ten minutes, as long as all peers together make at most Budget announces
+	// a second. Beyond that the intervals grow up to twice Interval. The default is
 	// [DefaultBudget] if Interval is 0, and otherwise none: the interval is fixed.
 	Budget int
 	// MinInterval is the minimum time between two announces of a peer. The default is a sixth
-	// of a fixed Interval; with a Budget it is one minute, and longer for longer intervals.
+	// of a fixed Interval; with a Budget it is one minute, longer for longer intervals, and
+	// shorter for peers that have just joined a small swarm or are alone in it.
 	MinInterval time.Duration
 	// Expire is the time after the last announce at which a peer is removed; default
 	// twice Interval plus 5 min, or with a Budget four times. It must be at least 1.7 times
@@ -50,6 +51,8 @@ type Options struct {
 	// Seed is the key of the hashes and of the random choices; zero selects a random
 	// key. A fixed one makes tests repeatable.
 	Seed [16]byte
+
+	defaultLeast bool // MinInterval is the default with a Budget
 }
 
 const (
@@ -80,7 +83,7 @@ func (o *Options) fill() error {
 		minInterval, longest = min(time.Minute, o.Interval), strain*o.Interval
 	}
 	if o.MinInterval == 0 {
-		o.MinInterval = minInterval
+		o.MinInterval, o.defaultLeast = minInterval, o.Budget > 0
 	}
 	if o.Expire == 0 {
 		o.Expire = min(2*longest+expireSlack*time.Second, maxExpire)

@@ -71,3 +71,17 @@ func (l *List) FailedLast(a netip.AddrPort) bool {
 	c := l.find(a)
 	return c != nil && c.state == idle && (c.failure == TimedOut || c.failure == Refused || c.failure == NoRoute || c.failure == Otherwise)
 }
+
+// Dialable returns the number of candidates that are not connected and did not fail more than once
+// since they were last reached, but at most limit.
+func (l *List) Dialable(limit int) (n int) {
+	for i := range l.all {
+		if n >= limit {
+			break
+		}
+		if c := &l.all[i]; c.state != connected && c.failures <= 1 && !(c.seed && l.seeding) {
+			n++
+		}
+	}
+	return n
+}

@@ -242,6 +242,15 @@ func TestPauses(t *testing.T) {
 			t.Errorf("pause after %d useless connections: %v, want %v", i+1, got, want)
 		}
 	}
+	f := one("7.7.7.7:7")
+	l.Add([]netip.AddrPort{f}, SourceTracker)
+	wait(f)
+	for i, want := range []time.Duration{1, 1, 2, 2, 4, 4} {
+		l.Disconnected(f, now, OutcomeFull)
+		if got := wait(f); got != want*time.Second {
+			t.Errorf("pause after the peer was full %d times: %v, want %v", i+1, got, want*time.Second)
+		}
+	}
 	l.Disconnected(m, now, OutcomeUseful)
 	if got := wait(m); got != chosenPause {
 		t.Errorf("pause after a useful connection: %v", got)
@@ -531,6 +540,9 @@ func TestAgainstModel(t *testing.T) {
 					c.state, c.failures, c.useless, c.retry = idle, 0, 0, now.Add(pause(c, usefulPause, 0, usefulPause))
 				case how == OutcomeBroken:
 					fail(a, brokenFailures)
+				case how == OutcomeFull:
+					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, fullPause, min(c.useless/2, 20), maxUseless))
+					c.useless++
 				default:
 					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, uselessPause, min(c.useless, 20), maxUseless))
 					c.useless++

@@ -12,6 +12,7 @@ type Outcome uint8
 const (
 	OutcomeUseful    Outcome = iota // payload was transferred, or the connection lasted long
 	OutcomeUseless                  // no payload was transferred, or the connection was closed to give its slot to another peer
+	OutcomeFull                     // the peer answered the handshake and sent nothing more, as one does that has no free slot
 	OutcomeBroken                   // the connection ended during the handshake, or the peer violated the protocol
 	OutcomeDuplicate                // the connection was a second one to the same peer
 	OutcomeSelf                     // the connection was to ourselves
@@ -26,6 +27,7 @@ const (
 	usefulPause    = 10 * time.Second // pause after a useful connection
 	uselessPause   = 5 * time.Second  // pause after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
+	fullPause      = time.Second     // pause after a peer was full, doubled by each second further useless connection
 	chosenPause    = 2 * time.Second // replaces the pauses above for candidates of a chosen source
 	maxChosenPause = time.Minute
 	maxHeard       = 4 // pauses of a candidate that Heard ends until the next useful connection
@@ -107,10 +109,17 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 		c.retry = now.Add(c.pause(usefulPause, 0, usefulPause))
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)
+	case OutcomeFull:
+		c.wasUseless(now, fullPause, int(c.useless)/2)
 	default:
-		c.retry = now.Add(c.pause(uselessPause, int(c.useless), maxUseless))
-		c.failures, c.useless = 0, min(c.useless+1, 100)
+		c.wasUseless(now, uselessPause, int(c.useless))
 	}
+}
+
+// wasUseless records a connection that was of no use. The next one waits for the pause, doubled n times.
+func (c *candidate) wasUseless(now time.Time, pause time.Duration, n int) {
+	c.retry = now.Add(c.pause(pause, n, maxUseless))
+	c.failures, c.useless = 0, min(c.useless+1, 100)
 }
 
 // Unanswered records that a peer closed a connection to a without a handshake.
