@@ -99,7 +99,7 @@ await page.getByRole("heading", { name: "dropped 2.0" }).waitFor();
 await page.getByText("all data is there, and this machine seeds it").waitFor();
 console.log(`torrent ${await page.getByRole("link", { name: ".torrent" }).getAttribute("href")}`);
 await look("release");
-for (const view of ["Health", "Limits"]) {
+for (const view of ["Health", "Limits", "Feeds", "Schedule"]) {
   await page.getByRole("link", { name: view }).click();
   await page.getByRole("heading", { name: view, level: 1 }).waitFor();
   if (view === "Health") await page.locator(".findings li").first().waitFor();

@@ -84,7 +84,6 @@ function Current({ app }) {
   }, [view]);
   const Page = view && loaded[view.id];
   return html`<main id="main" tabindex="-1" class=${view ? `view-${view.id}` : ""}>
-    ${view && html`<h1 class="vh">${t(view.title)}</h1>`}
     ${!view && html`<p class="empty">${t("There is no such page.")} <a href="#/">${t("To the torrents")}</a></p>`}
     ${Page && html`<${Page} app=${app} parts=${route.parts} query=${route.query} />`}
   </main>`;

@@ -12,10 +12,12 @@
 //   lib/format.js sizes, rates, times; lib/words.js: t("Text %s", x) for all texts
 //   ui/           Button, Icon, Dialog, Progress, Tabs, Empty ...
 // Styles of a view are a file in css/, which index.html names; colours are the variables of css/look.css.
+import { view as feeds } from "./feeds/view.js";
 import { view as health } from "./health/view.js";
 import { view as limits } from "./limits/view.js";
 import { view as releases } from "./releases/view.js";
+import { view as schedule } from "./schedule/view.js";
 import { view as torrents } from "./torrents/view.js";
 
 /** @type {import("../lib/app.js").View[]} */
-export const views = [torrents, releases, limits, health];
+export const views = [torrents, releases, feeds, schedule, limits, health];

@@ -48,6 +48,7 @@ export default function Page({ app, parts }) {
   const empty = entries.size === 0 && app.live.torrents.loaded;
   const alone = detailed && !wide;
   return html`<div class=${`torrents ${detailed ? "detailed" : ""}`}>
+    <h1 class="vh">${t("Torrents")}</h1>
     ${!alone && html`<${Filters} counts=${counts} filter=${filter} onChange=${setFilter} />
     <section class="main" aria-label=${t("Torrents")}>
       <${Toolbar} app=${app} filter=${filter} onFilter=${setFilter} chosen=${chosen} selected=${selection.keys.size} counts=${counts} sort=${sort} onSort=${setSort} />
