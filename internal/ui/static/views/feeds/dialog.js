@@ -1,12 +1,11 @@
 // The dialog that follows a feed or changes how it is followed. What the rule does is shown before it acts.
-import { duration } from "../../lib/format.js";
-import { html, useState } from "../../lib/preact.js";
+import { html, useEffect, useRef, useState } from "../../lib/preact.js";
 import { t } from "../../lib/words.js";
 import { Dialog } from "../../ui/dialog.js";
 import { Check, Choice, Field } from "../../ui/field.js";
 import { LabelField } from "../torrents/optionsfields.js";
 import { Items } from "./items.js";
-import { bodyOf, changeOf, countFates, formOf, nameOf, ruleOf } from "./rule.js";
+import { bodyOf, changeOf, countFates, formOf, nameOf, periodInWords, ruleOf } from "./rule.js";
 
 // What a preview is of: it is shown as old when that differs.
 const askOf = (feed, form, rule) => JSON.stringify(feed ? { id: feed.id, rule } : { url: form.url.trim(), rule });
@@ -40,6 +39,10 @@ export function FeedDialog({ app, feed, close }) {
     if (Object.keys(change).length > 0) await app.api.patch(`/v1/feeds/${encodeURIComponent(feed.id)}`, change);
     close(true);
   });
+  const result = useRef();
+  useEffect(() => { // on a phone the fields of the rule fill the dialog
+    if (preview) result.current?.scrollIntoView({ block: "nearest" });
+  }, [preview]);
   const ready = !busy && !wrong && (feed || form.url.trim() !== "");
   const submit = () => {
     if (!ready) return undefined;
@@ -55,7 +58,7 @@ export function FeedDialog({ app, feed, close }) {
     <${RuleFields} fields=${form.rule} wrong=${wrong} onChange=${set("rule")} />
     ${error && html`<p class="wrong" role="alert">${error}</p>`}
     ${busy && !preview && html`<p class="say" role="status">${t("Asking the feed …")}</p>`}
-    ${preview && html`<${Items} preview=${preview} old=${!current} />`}
+    <div ref=${result} class="result">${preview && html`<${Items} preview=${preview} old=${!current} />`}</div>
     <div class="describe">
       <${Field} label=${t("Name")} value=${form.name} onInput=${set("name")} maxlength="200" placeholder=${preview?.title || t("title of the feed")} />
       <${LabelField} app=${app} id="feed-label" value=${form.label} onChange=${set("label")} />
@@ -77,8 +80,7 @@ function outcome(form, preview) {
 function periods(every) {
   const seconds = [900, 3600, 10800, 43200, 86400, 604800];
   if (every !== "0" && !seconds.includes(Number(every))) seconds.push(Number(every));
-  const words = { 3600: t("every hour"), 86400: t("every day"), 604800: t("every week") };
-  return [["0", t("every 30 minutes")], ...seconds.sort((a, b) => a - b).map((n) => [String(n), words[n] ?? t("every %s", duration(n))])];
+  return [0, ...seconds.sort((a, b) => a - b)].map((n) => [String(n), periodInWords(n)]);
 }
 
 function RuleFields({ fields, wrong, onChange }) {

@@ -1,5 +1,5 @@
 // One feed: its state, what its rule does, and what can be done with it.
-import { ago, date, duration } from "../../lib/format.js";
+import { ago, date } from "../../lib/format.js";
 import { html, useState } from "../../lib/preact.js";
 import { hrefOf } from "../../lib/route.js";
 import { t } from "../../lib/words.js";
@@ -8,17 +8,18 @@ import { Icon } from "../../ui/icon.js";
 import { Button, CopyText } from "../../ui/parts.js";
 import { FeedDialog } from "./dialog.js";
 import { Items } from "./items.js";
-import { nameOf, ruleInWords, stateOf } from "./rule.js";
+import { nameOf, periodInWords, ruleInWords, stateOf } from "./rule.js";
 
 const pathOfFeed = (feed) => `/v1/feeds/${encodeURIComponent(feed.id)}`;
 
 /** actsOf returns what can be done with a feed; load loads the list again. @param {import("../../lib/app.js").App} app */
 export function actsOf(app, feed, load) {
   const act = async (request, says) => {
-    if (await app.act(request, { what: nameOf(feed), ...says })) await load();
+    await app.act(request, { what: nameOf(feed), ...says });
+    await load(); // a check that fails changes the feed too
   };
   return {
-    check: () => act(() => app.api.post(`${pathOfFeed(feed)}/check`), { done: t("%s was checked.", nameOf(feed)) }).then(load),
+    check: () => act(() => app.api.post(`${pathOfFeed(feed)}/check`), { done: t("%s was checked.", nameOf(feed)) }),
     pause: () => act(() => app.api.patch(pathOfFeed(feed), { paused: !feed.paused })),
     change: () => app.dialogs.open(FeedDialog, { app, feed }).then(load),
     remove: async () => {
@@ -65,7 +66,7 @@ function Facts({ feed }) {
     [t("Rule"), ruleInWords(feed.rule), "whole"],
     [t("Torrents added"), feed.taken],
     [t("Label"), feed.label],
-    [t("Checked"), feed.checked && t("every %s", duration(feed.every || 1800))],
+    [t("Checked"), feed.checked && periodInWords(feed.every)],
     [t("Next check"), !feed.paused && feed.next && (new Date(feed.next) > new Date() ? ago(feed.next) : t("now"))],
     [t("Followed since"), date(feed.added)],
     [t("Title"), feed.title !== nameOf(feed) && feed.title],

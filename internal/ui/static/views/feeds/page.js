@@ -19,9 +19,10 @@ export default function Page({ app, parts }) {
   const [text, setText] = useState("");
   const find = useRef();
   const load = () => app.api.get("/v1/feeds").then((body) => setFeeds(body.feeds));
+  const reload = () => load().catch(() => {}); // the shell says that the daemon does not answer
   useEffect(() => {
     app.act(load);
-    const again = () => document.visibilityState === "visible" && load().catch(() => {}); // the shell says that the daemon does not answer
+    const again = () => document.visibilityState === "visible" && reload();
     const timer = setInterval(again, loadEvery);
     const unwatch = app.live.onEvent((event) => event.feed && again());
     return () => {
@@ -40,7 +41,7 @@ export default function Page({ app, parts }) {
   };
   const latest = useRef();
   latest.current = { list, feed };
-  useEffect(() => app.keys.add(keysOf(app, find, latest, follow, load)), []);
+  useEffect(() => app.keys.add(keysOf(app, find, latest, follow, reload)), []);
   return html`<div class=${`releases feeds ${id ? "detailed" : ""}`}>
     <section class="list" aria-label=${t("Feeds")} aria-busy=${String(!feeds)}>
       <h1 class="vh">${t("Feeds")}</h1>
@@ -53,7 +54,7 @@ export default function Page({ app, parts }) {
         : html`<ul class="cards">${list.map((one) => html`<${Row} key=${one.id} feed=${one} now=${one.id === id} />`)}</ul>`}
       ${feeds?.length > 0 && list.length === 0 && html`<p class="nothing">${t("No feed has these words.")}</p>`}
     </section>
-    ${feed && html`<${Feed} key=${id} app=${app} feed=${feed} load=${load} />`}
+    ${feed && html`<${Feed} key=${id} app=${app} feed=${feed} load=${reload} />`}
     ${id && feeds && !feed && html`<aside class="details release" aria-label=${t("Feed")}><p class="nothing">${t("This feed is not followed.")} <a href=${hrefOf("feeds")}>${t("To the feeds")}</a></p></aside>`}
   </div>`;
 }

@@ -55,6 +55,14 @@ export function ruleInWords(rule = {}) {
   return parts.length > 0 ? parts.join(", ") : t("everything");
 }
 
+/** periodInWords says how often a feed is checked. @param {number} [seconds] 0: the default */
+export function periodInWords(seconds = 0) {
+  const every = seconds || 1800;
+  if (every % 86400 === 0) return t("every day|every %d days", every / 86400);
+  if (every % 3600 === 0) return t("every hour|every %d hours", every / 3600);
+  return t("every minute|every %d minutes", Math.round(every / 60));
+}
+
 /** nameOf returns the name of a feed. */
 export const nameOf = (feed) => feed.name || feed.title || feed.url;
 

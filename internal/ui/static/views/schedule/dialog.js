@@ -9,7 +9,7 @@ import { dayNames, fieldsOf, windowOf } from "./windows.js";
 
 /** WindowDialog writes a window, or changes window. save gets the new one, and throws if it was not saved. */
 export function WindowDialog({ app, window, zone, save, close }) {
-  const [fields, setFields] = useState(() => fieldsOf(window ?? {}));
+  const [fields, setFields] = useState(() => fieldsOf(window ?? { from: "22:00", to: "07:00" }));
   const [tried, setTried] = useState(false);
   const [error, setError] = useState("");
   const { window: next, wrong } = windowOf(fields, window);

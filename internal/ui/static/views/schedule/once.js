@@ -18,7 +18,7 @@ export function Once({ app, put }) {
     if (wrong || !valid) return;
     const window = { ...limits, until: nextClock(fields.until, new Date()).toISOString() };
     if (fields.label.trim()) window.label = fields.label.trim();
-    app.act(() => put(null, window), { done: t("%1s until %2s.", whatOf(limits), date(window.until)) });
+    app.act(() => put(null, window), { done: t("Until %1s: %2s", date(window.until), whatOf(limits)) });
   };
   return html`<form class="card" onSubmit=${submit} novalidate><h2>${t("Limit once")}</h2>
     <div class="describe once">

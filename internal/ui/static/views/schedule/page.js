@@ -58,7 +58,7 @@ function Windows({ schedule, may, edit, remove }) {
   const row = (window, own, i) => {
     const active = schedule.now.active?.some((w) => same(w, window));
     return html`<li key=${`${own} ${i}`} class=${active ? "active" : ""}>
-      <div><p><strong>${whenOf(window)}</strong></p><p>${whatOf(window)}</p>
+      <div><p><strong>${whenOf(window)}</strong></p><p class="limit">${whatOf(window)}</p>
         <p class="more"><span>${window.label ? t("Label %s", window.label) : t("Whole daemon")}</span>
           ${active && html`<span class="on">${t("Applies now")}</span>`}
           ${!own && html`<span>${t("From the settings, where it can be changed")}</span>`}</p></div>

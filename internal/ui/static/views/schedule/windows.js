@@ -62,7 +62,7 @@ const minutes = (clock) => clock.split(":").reduce((hours, rest) => hours * 60 +
 
 /** whatOf says what limits do; "" if they limit nothing. */
 export function whatOf(limits) {
-  if (limits.pause) return t("Paused");
+  if (limits.pause) return t("paused");
   return [limits.up > 0 && t("upload at most %s", rate(limits.up)), limits.down > 0 && t("download at most %s", rate(limits.down))].filter(Boolean).join(", ");
 }
 
