@@ -40,12 +40,12 @@ type ruleFlags struct {
 }
 
 func (r *ruleFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&r.all, "match", nil, "take titles with this `WORD`, which may have *; repeatable: all")
+	f.StringArrayVar(&r.all, "match", nil, "take titles with this `WORD`; * fits anything; repeatable: all")
 	f.StringArrayVar(&r.any, "match-any", nil, "take titles with this `WORD` or another one; repeatable")
 	f.StringArrayVar(&r.not, "not", nil, "leave out titles with this `WORD`; repeatable")
 	f.Var(&r.min, "min-size", "take data of at least this `SIZE`: 500M")
 	f.Var(&r.max, "max-size", "take data of at most this `SIZE`: 5G")
-	f.BoolVar(&r.newer, "newer", false, "take a version only if it is newer than the ones before")
+	f.BoolVar(&r.newer, "newer", false, "take only versions newer than the ones before")
 }
 
 func (r *ruleFlags) rule() feed.Rule {

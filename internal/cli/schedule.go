@@ -261,7 +261,7 @@ type volumeFlags struct {
 }
 
 func (v *volumeFlags) add(f *pflag.FlagSet) {
-	f.Var(&v.bytes, "monthly-volume", "send and receive at most this `SIZE` in a month: 500G")
+	f.Var(&v.bytes, "monthly-volume", "send and receive at most `SIZE` a month: 500G")
 	f.IntVar(&v.day, "monthly-day", 1, "begin the month on this `DAY`, 1 to 31")
 	f.StringVar(&v.ways, "monthly-counts", "both", "count up, down or both in the monthly volume")
 	f.StringVar(&v.then, "monthly-then", "pause", "afterwards pause, or limit to this `RATE`: 16k")

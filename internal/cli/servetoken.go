@@ -38,7 +38,8 @@ directory of the installed service if this user has none; only root may change i
 
   read      read everything, and the files of torrents
   torrents  add, change and remove torrents
-  publish   publish every file that the daemon can read; change and withdraw releases
+  publish   publish uploads, and data in the directories of --browse and --download-dir;
+            change and withdraw releases
   admin     everything`
 	add.Flags().StringVar(&scopes, "scope", "admin", "allow what these `SCOPES` say, separated by commas")
 	add.Flags().StringVar(&expires, "expires", "", "end after 90d or 12h, or on a day: `WHEN` (default: never)")

@@ -25,7 +25,7 @@ func groupOf(verb string) string {
 	switch verb {
 	case "publish", "get", "open", "seed", "serve", "top", "doctor":
 		return "main"
-	case "add", "list", "status", "pause", "resume", "remove", "withdraw", "set", "move", "recheck", "reannounce", "schedule", "feed":
+	case "add", "list", "status", "pause", "resume", "remove", "withdraw", "set", "move", "recheck", "reannounce", "schedule", "feed", "import":
 		return "serve"
 	case "create", "show", "verify", "edit", "magnet":
 		return "torrent"

@@ -9,10 +9,10 @@ func (i *TorrentInfo) Same(j *TorrentInfo) bool {
 		i.Peers == j.Peers && i.Seeders == j.Seeders && i.Leechers == j.Leechers && i.Seeded == j.Seeded && i.Place == j.Place && i.State == j.State &&
 		i.InfoHash == j.InfoHash && i.Name == j.Name && i.Error == j.Error && i.Dir == j.Dir && i.Path == j.Path && i.TotalLength == j.TotalLength && i.NumFiles == j.NumFiles &&
 		i.Private == j.Private && i.Paused == j.Paused && i.Finished == j.Finished && i.Magnet == j.Magnet && i.Added.Equal(j.Added) && i.Completed.Equal(j.Completed) &&
-		i.Stall == j.Stall && i.StallReason == j.StallReason && i.TorrentOptions.same(&j.TorrentOptions)
+		i.Stall == j.Stall && i.StallReason == j.StallReason && i.Feed == j.Feed && i.Held == j.Held && i.TorrentOptions.same(&j.TorrentOptions)
 }
 
 func (o *TorrentOptions) same(p *TorrentOptions) bool {
-	return o.Label == p.Label && o.Sequential == p.Sequential && o.Up == p.Up && o.Down == p.Down && o.Ratio == p.Ratio && o.SeedTime == p.SeedTime && o.NoSeed == p.NoSeed &&
+	return o.Label == p.Label && o.Sequential == p.Sequential && o.Up == p.Up && o.Down == p.Down && o.Ratio == p.Ratio && o.SeedTime == p.SeedTime && o.SeedIdle == p.SeedIdle && o.NoSeed == p.NoSeed &&
 		slices.Equal(o.Select, p.Select) && slices.Equal(o.Files, p.Files)
 }

@@ -26,7 +26,7 @@ type Torrents interface {
 type Session interface {
 	// Info describes the daemon.
 	Info() SessionInfo
-	// SetRates limits the rates of all torrents in bytes a second until the daemon stops; 0: no limit.
+	// SetRates limits the rates of all torrents in bytes a second until the settings change; 0: no limit.
 	SetRates(up, down int64)
 }
 
