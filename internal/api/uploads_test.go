@@ -170,7 +170,7 @@ func TestHostileUploads(t *testing.T) {
 	if i, err = store.Info(i.ID); err != nil || i.Offset != 0 {
 		t.Errorf("wrong requests have changed the upload: %+v %v", i, err)
 	}
-	var chunked io.Reader = io.MultiReader(strings.NewReader("012"), strings.NewReader("345")) // without a Content-Length
+	var chunked = io.MultiReader(strings.NewReader("012"), strings.NewReader("345")) // without a Content-Length
 	if resp := ask(t, "PATCH", at, chunked, offsetType, "Upload-Offset: 0"); resp.StatusCode != 413 || resp.Header.Get("Upload-Offset") != "4" {
 		t.Errorf("too many bytes without a length: %v %v", resp.Status, resp.Header)
 	}
