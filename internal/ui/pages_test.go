@@ -165,3 +165,25 @@ func eachAsset(t *testing.T, do func(name string, data []byte)) {
 		t.Fatal(err)
 	}
 }
+
+// TestStylesDoNotMeet checks that no two files style the same class as a whole: the page loads all of
+// them, so that the one would change what the other is for.
+func TestStylesDoNotMeet(t *testing.T) {
+	t.Parallel()
+	whole := regexp.MustCompile(`(?m)^\s*\.([a-z][a-z0-9-]*)\s*[,{]`)
+	owner := map[string]string{}
+	eachAsset(t, func(name string, data []byte) {
+		if !strings.HasPrefix(name, "css/") {
+			return
+		}
+		for _, m := range whole.FindAllStringSubmatch(string(data), -1) {
+			if other := owner[m[1]]; other != "" && other != name {
+				t.Errorf("%s and %s both style .%s", other, name, m[1])
+			}
+			owner[m[1]] = name
+		}
+	})
+	if len(owner) < 50 {
+		t.Errorf("found only %d classes", len(owner))
+	}
+}

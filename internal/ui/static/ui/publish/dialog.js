@@ -60,7 +60,7 @@ export function PublishDialog({ app, files = [], entries = [], upload = null, jo
   return html`<${Dialog} title=${t("Publish")} wide close=${close} onSubmit=${publish} foot=${html`
       <button type="button" class="button quiet" onClick=${() => close()}>${t("Cancel")}</button>
       <button type="submit" class="button main" disabled=${!ready}>${going ? t("Go on") : t("Publish")}</button>`}>
-    ${!upload && app.may("admin") && html`<div class="choice" role="radiogroup" aria-label=${t("Where the data is")}>
+    ${!upload && app.may("admin") && html`<div class="places" role="radiogroup" aria-label=${t("Where the data is")}>
       ${[["files", t("From this computer")], ["path", t("On the machine of the daemon")]].map(([id, title]) => html`
         <label key=${id} class="check"><input type="radio" name="from" checked=${tab === id} onChange=${() => setTab(id)} /> <span>${title}</span></label>`)}
     </div>`}

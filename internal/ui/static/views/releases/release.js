@@ -100,7 +100,7 @@ function Peers({ peers }) {
   const whole = peers.filter((p) => p.have >= 1).length;
   const sorted = peers.toSorted((a, b) => b.have - a.have || b.up_rate - a.up_rate).slice(0, 200);
   return html`<section><h2>${t("Connected peers")} <small>${t("%1d, %2d of them with all of it", peers.length, whole)}</small></h2>
-    <div class="scroll" tabindex="0" role="region" aria-label=${t("Connected peers")}><table class="table">
+    <div class="somepeers" tabindex="0" role="region" aria-label=${t("Connected peers")}><table class="table">
       <thead><tr><th scope="col">${t("Address")}</th><th scope="col">${t("Client")}</th><th scope="col" class="n">${t("Has")}</th><th scope="col" class="n">${t("Rate")}</th></tr></thead>
       <tbody>${sorted.map((p, i) => html`<tr key=${`${p.addr} ${i}`}><td><code>${p.addr}</code></td><td>${p.client}</td><td class="n">${percent(p.have)}</td><td class="n">${rate(p.up_rate)}</td></tr>`)}</tbody>
     </table></div></section>`;
