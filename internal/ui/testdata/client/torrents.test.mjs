@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { windowOf } from "../../static/ui/virtual.js";
-import { sourcesIn } from "../../static/views/add/sources.js";
+import { nameOf, sourcesIn } from "../../static/views/add/sources.js";
 import { escapeGlob, indexesOf, openAtFirst, patternsOf, rowsOf, stateOf, toggled, treeOf } from "../../static/views/add/tree.js";
 import { countGroups, matcher, Rows } from "../../static/views/torrents/filter.js";
 import { changeOf, fieldsOf } from "../../static/views/torrents/optionsform.js";
@@ -14,6 +14,8 @@ test("sources are found in text", () => {
   const hash = "0123456789abcdef0123456789abcdef01234567";
   assert.deepEqual(sourcesIn(`# a comment\nmagnet:?xt=urn:btih:${hash}&dn=x  https://example.org/a.torrent\r\n${hash}\nwords only ${hash}`),
     [`magnet:?xt=urn:btih:${hash}&dn=x`, "https://example.org/a.torrent", hash]);
+  assert.equal(nameOf("offer:abc"), "The .torrent file");
+  assert.equal(nameOf(`magnet:?xt=urn:btih:${hash}&dn=a+film`), "a film");
   assert.deepEqual(sourcesIn("javascript:alert(1) file:///etc/passwd ftp://x/y"), []);
 });
 

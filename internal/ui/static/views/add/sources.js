@@ -1,4 +1,5 @@
 // Finds the sources of torrents in text that was typed, pasted or dropped.
+import { t } from "../../lib/words.js";
 
 const hash = /^(?:[0-9a-f]{40}|[0-9a-f]{64}|[a-z2-7]{32})$/i;
 
@@ -16,6 +17,7 @@ export function sourcesIn(text) {
 /** nameOf returns the name by which a source is shown before it is known. @param {File|string} source */
 export function nameOf(source) {
   if (typeof source !== "string") return source.name;
+  if (source.startsWith("offer:")) return t("The .torrent file"); // that spate open handed over
   if (!/^magnet:/i.test(source)) return source;
   return new URLSearchParams(source.slice(source.indexOf("?"))).get("dn") || source;
 }
