@@ -47,6 +47,7 @@ function Head({ app, info }) {
   return html`<div class="summary">
     <p><span class=${`state ${info.state}`}>${stateName(info.state)}</span> <span class="words">${words.filter(Boolean).join(" · ")}</span></p>
     <${Progress} share=${share} kind=${info.state} label=${t("Progress")} />
+    ${info.held && html`<p class="say">${info.held === "volume" ? t("The monthly volume is used up.") : t("Paused by the schedule")}</p>`}
     ${(info.error || info.stall_reason) && html`<p class=${info.error ? "wrong" : "say"}>${info.error ?? info.stall_reason}</p>`}
     ${app.may("torrents") && html`<div class="buttons">
       ${info.paused || info.state === "failed" || info.state === "finished" ? html`<${Button} icon="play" text=${t("Resume")} onClick=${() => actions.resume(app, one)} />`

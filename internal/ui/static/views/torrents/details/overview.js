@@ -25,6 +25,7 @@ function Facts({ app, info, details }) {
     [t("Connected peers"), String(info.peers)],
     [t("Seeders and leechers"), info.seeders + info.leechers > 0 && `${info.seeders} / ${info.leechers}`],
     [t("Label"), info.label],
+    [t("Feed"), info.feed],
     [t("Added"), info.added && `${date(info.added)} (${ago(info.added)})`],
     [t("Completed"), info.completed && date(info.completed)],
     [t("Seeded for"), info.seeded > 0 && duration(info.seeded)],
