@@ -13,7 +13,7 @@ import (
 
 // Times and numbers that decide whether a peer is useless.
 const (
-	silentAfter           = 2 * time.Second  // how long a peer may send no message after the handshake
+	silentAfter           = 3 * time.Second  // how long a peer may send no message after the handshake
 	blockedAfter          = 20 * time.Second // how long one write may take
 	noInterestAfter       = time.Minute      // how long neither side may be interested
 	noInterestInSeedAfter = 2 * time.Second  // how long a peer may not be interested in a seed
