@@ -11,7 +11,7 @@ import (
 // from anybody: a peer that is slow to go on keeps its slot. Torrent.mu guards all of it.
 
 const (
-	tryEvery    = 163 * time.Millisecond // time between two looks at such peers while others wait for their first slot; never at the time of a tick
+	tryEvery    = 163 * time.Millisecond // time between two looks at such peers while others wait for their first slot; seldom at the time of a tick
 	proofPause  = 500 * time.Millisecond // least time in which no data arrives at a peer that has proved nothing, after which its slot counts as free
 	proofBytes  = 16 << 10               // bytes that such a peer is sent before other peers may go on with their own
 	uselessStop = 2 * time.Second        // time in which no data arrives at such a peer, after which it is useless
